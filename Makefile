@@ -1,0 +1,46 @@
+# Every target stands on `setup`, which is quick when nothing changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: help setup demo test lint format lock wheel clean
+
+help:
+	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
+	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
+	@echo "make lint   format check, lint, types, layers"
+	@echo "make format, make lock, make wheel, make clean"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml tools/setup_venv.py
+	@$(PYTHON) tools/setup_venv.py $(VENV)
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/otel-chat demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: setup
+	@$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+wheel: setup
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist .otel-chat

@@ -1,0 +1,81 @@
+"""Every error that otel-chat raises on purpose.
+
+    OtelChatError
+    ├── ConfigurationError     a setting, option or argument is wrong; names it and the fix
+    ├── TelemetryError         telemetry failed; raised under test only, else counted and logged once
+    ├── IngestError            a telemetry request cannot be taken; carries the HTTP status
+    ├── QueryError             a question to the analytics server is malformed; names the field
+    ├── AccessError            no token, no such scope, or another tenant's data
+    └── StoreError             the analytics store failed
+        ├── StoreLockedError       another process holds the embedded store
+        └── StoreUnavailableError  the store is away for now; try again later
+"""
+
+from __future__ import annotations
+
+
+class OtelChatError(Exception):
+    """Base class of every error that otel-chat raises on purpose."""
+
+
+class ConfigurationError(OtelChatError):
+    """A setting, option or argument is wrong. The message names it and says what to do."""
+
+
+class TelemetryError(OtelChatError):
+    """Telemetry failed. Raised under test only; in production it is counted and logged once."""
+
+
+class IngestError(OtelChatError):
+    """A telemetry request cannot be taken.
+
+    Args:
+        message: What is wrong with the request, naming the field.
+        status: The HTTP status to answer with.
+    """
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class QueryError(OtelChatError):
+    """A question to the analytics server is malformed.
+
+    Args:
+        message: What is wrong and how to mend it.
+        field: The parameter at fault.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class AccessError(OtelChatError):
+    """No token, no such scope, or another tenant's data.
+
+    Args:
+        message: What is missing.
+        status: 401 without a valid token, 403 without the scope, 404 for another tenant's data.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StoreError(OtelChatError):
+    """The analytics store failed."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the embedded store. The message names the holder."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is away for now. Try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,26 @@
+"""What a machine may lack: a skip on a developer's, a failure where `OTEL_CHAT_REQUIRE` names it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def demand(what: str, *, there: bool, fix: str) -> None:
+    """Skips the test where `what` is not there; fails it where `OTEL_CHAT_REQUIRE` names `what`."""
+    if there:
+        return
+    if what in os.environ.get("OTEL_CHAT_REQUIRE", "").split(","):
+        pytest.fail(f"OTEL_CHAT_REQUIRE names {what!r}, and it is not here. {fix}")
+    pytest.skip(f"no {what} here. {fix}")
+
+
+def chromium() -> Path:
+    """The system's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    demand("browser", there=found is not None, fix="apt-get install chromium")
+    assert found
+    return Path(found)

@@ -1,0 +1,63 @@
+"""The dependencies by which a route says what it asks of its caller."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from otel_chat.server.access import INGEST_WRITE, Access, IngestGrant, Scope
+
+COOKIE: Final = "otel_chat_token"
+
+_bearer = HTTPBearer(auto_error=False, description="A token: `otc_<id>_<secret>`.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def access_of(request: Request) -> Access:
+    """The application's `Access`."""
+    access: Access = request.app.state.access
+    return access
+
+
+class Needs:
+    """A dependency that lets a request through if its scope holds one permission.
+
+    Args:
+        permission: What the caller must be allowed to do.
+        cookie: Whether the cookie of the signed-in web page counts beside the header. Routes
+            that change something take the header only, which no other site can send.
+
+    Example:
+        >>> Needs("analytics:view").permission
+        'analytics:view'
+    """
+
+    def __init__(self, permission: str, *, cookie: bool = True) -> None:
+        self.permission = permission
+        self._cookie = cookie
+
+    def __call__(self, request: Request, credentials: Credentials) -> Scope:
+        """The scope of the request, if it holds the permission.
+
+        Raises:
+            AccessError: With status 401 without a valid token, 403 without the permission.
+        """
+        token = credentials.credentials if credentials else None
+        if token is None and self._cookie:
+            token = request.cookies.get(COOKIE)
+        scope = access_of(request).authenticate(token, host=request.url.hostname)
+        scope.require(self.permission)
+        return scope
+
+
+needs_ingest: Final = Needs(INGEST_WRITE, cookie=False)
+
+
+def ingest_grant(scope: Annotated[Scope, Depends(needs_ingest)]) -> IngestGrant:
+    """The tenants that the sender of telemetry may write to."""
+    return IngestGrant(scope.tenants)
+
+
+Grant = Annotated[IngestGrant, Depends(ingest_grant)]

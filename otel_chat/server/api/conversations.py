@@ -1,0 +1,88 @@
+"""`/api/v1/conversations` and `/api/v1/traces`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.parameters import (
+    CursorParameter,
+    FiltersParameter,
+    LimitParameter,
+    NowParameter,
+    StoreParameter,
+    TenantParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.queries import conversation as conversation_queries
+from otel_chat.server.queries import conversations as queries
+from otel_chat.server.queries import traces
+from otel_chat.server.queries.paging import PAGE
+
+router = APIRouter(tags=["conversations"])
+
+ConversationId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
+TraceId = Annotated[
+    str,
+    Path(
+        pattern="^[0-9a-fA-F]{32}$",
+        description="32 hexadecimal digits.",
+        examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    ),
+]
+
+
+@router.get("/conversations", summary="Conversations, newest first", responses=RESPONSES)
+def conversations(  # noqa: PLR0913, PLR0917
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    limit: LimitParameter = PAGE,
+    cursor: CursorParameter = None,
+) -> queries.Conversations:
+    """The conversations that started in the window, page by page."""
+    return queries.conversations(store, scope, window, filters, limit, cursor)
+
+
+@router.get(
+    "/conversations/{conversation_id:path}/traces",
+    summary="The traces of a conversation",
+    responses=FOUND_RESPONSES,
+)
+def conversation_traces(
+    store: StoreParameter,
+    scope: Viewer,
+    window: NowParameter,
+    conversation_id: ConversationId,
+    tenant: TenantParameter = None,
+) -> dict[str, traces.Trace]:
+    """The traces of all turns of a conversation, by trace id."""
+    return traces.conversation_traces(store, scope, window, conversation_id, tenant)
+
+
+@router.get(
+    "/conversations/{conversation_id:path}",
+    summary="One conversation with its turns and events",
+    responses=FOUND_RESPONSES,
+)
+def conversation(
+    store: StoreParameter,
+    scope: Viewer,
+    window: NowParameter,
+    conversation_id: ConversationId,
+    tenant: TenantParameter = None,
+) -> conversation_queries.Conversation:
+    """One conversation, whenever it was. Text needs a token with conversations:read."""
+    return conversation_queries.conversation(store, scope, window, conversation_id, tenant)
+
+
+@router.get("/traces/{trace_id}", summary="The spans of a trace", responses=FOUND_RESPONSES)
+def trace(
+    store: StoreParameter, scope: Viewer, window: NowParameter, trace_id: TraceId
+) -> traces.Trace:
+    """The spans of a trace as a tree, each after its parent."""
+    return traces.trace(store, scope, window, trace_id)

@@ -1,0 +1,129 @@
+"""The one shape of every error that the server answers with."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from otel_chat.errors import (
+    AccessError,
+    ConfigurationError,
+    IngestError,
+    OtelChatError,
+    QueryError,
+    StoreUnavailableError,
+)
+
+_log = logging.getLogger("otel_chat.server")
+
+CODES: Final = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="A fixed word for the kind of error.", examples=["invalid"])
+    message: str = Field(
+        description="What is wrong and how to mend it.",
+        examples=["A window is one of 24h, 7d, 30d, 90d."],
+    )
+    field: str | None = Field(
+        default=None, description="The parameter at fault, if one is.", examples=["window"]
+    )
+
+
+class ErrorAnswer(BaseModel):
+    """The shape of every error."""
+
+    error: ErrorDetail
+
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": ErrorAnswer, "description": "No valid token."},
+    403: {"model": ErrorAnswer, "description": "The token does not hold the scope."},
+    422: {"model": ErrorAnswer, "description": "A parameter is wrong."},
+    503: {"model": ErrorAnswer, "description": "The store is away for now."},
+}
+FOUND_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    **RESPONSES,
+    404: {"model": ErrorAnswer, "description": "There is none, or it is another tenant's."},
+}
+
+
+def answer(
+    status: int,
+    message: str,
+    *,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An error as an answer."""
+    detail = ErrorDetail(code=CODES.get(status, "error"), message=message, field=field)
+    body = ErrorAnswer(error=detail).model_dump()
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _of_ours(_request: Request, error: Exception) -> Response:
+    message = str(error)
+    match error:
+        case AccessError():
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None  # noqa: PLR2004
+            return answer(error.status, message, headers=headers)
+        case QueryError():
+            return answer(422, message, field=error.field)
+        case ConfigurationError():
+            return answer(422, message)
+        case IngestError():
+            return answer(error.status, message)
+        case StoreUnavailableError():
+            return answer(503, message, headers={"Retry-After": str(error.retry_after)})
+        case _:
+            return _unexpected(_request, error)
+
+
+def _of_validation(_request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    first = problems[0] if problems else {"msg": "The request is malformed.", "loc": ()}
+    place = [str(part) for part in first["loc"][1:]]
+    return answer(422, str(first["msg"]), field=".".join(place) or None)
+
+
+def _of_http(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    plain = HTTPStatus(status).phrase
+    known = {404: "There is nothing at this address.", 405: "This address takes another method."}
+    message = known.get(status, detail) if detail in {"", plain} else detail
+    return answer(status, message or plain, headers=headers)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return answer(500, "Something went wrong in the server; its log says what.")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` answer in the one shape."""
+    app.add_exception_handler(OtelChatError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,73 @@
+"""Whether the server lives, whether it is ready, and its own metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from pydantic import BaseModel
+
+from otel_chat.errors import StoreError, StoreUnavailableError
+from otel_chat.server.api.errors import RESPONSES, ErrorAnswer
+from otel_chat.server.api.parameters import Scraper, StoreParameter
+
+router = APIRouter(tags=["operation"])
+
+
+class Health(BaseModel):
+    """That the server answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz", summary="Whether the process answers")
+def healthz() -> Health:
+    """Open to everyone; asks nothing of the store."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    summary="Whether the store answers too",
+    responses={503: {"model": ErrorAnswer, "description": "The store does not answer."}},
+)
+def readyz(store: StoreParameter) -> Health:
+    """Open to everyone.
+
+    Raises:
+        StoreUnavailableError: If the store does not answer.
+    """
+    try:
+        store.query("SELECT 1 AS ready", {})
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        raise StoreUnavailableError("The store does not answer.") from error
+    return Health()
+
+
+def registry_of(request: Request) -> CollectorRegistry:
+    """The registry of the application's own metrics."""
+    registry: CollectorRegistry = request.app.state.registry
+    return registry
+
+
+@router.get(
+    "/metrics",
+    summary="The server's own metrics, for Prometheus",
+    response_class=Response,
+    responses={
+        **{status: RESPONSES[status] for status in (401, 403)},
+        200: {"content": {"text/plain": {}}, "description": "The exposition format."},
+    },
+)
+def metrics(
+    request: Request,
+    _scope: Scraper,
+    registry: Annotated[CollectorRegistry, Depends(registry_of)],
+) -> Response:
+    """Takes a token with metrics:read."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), headers={"content-type": content_type})

@@ -1,0 +1,46 @@
+"""`/api/v1/overview` and the figures over time."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.parameters import (
+    BucketParameter,
+    FiltersParameter,
+    StoreParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.queries import choices as choices_queries
+from otel_chat.server.queries import overview as queries
+
+router = APIRouter(tags=["overview"], responses=RESPONSES)
+
+
+@router.get("/overview", summary="Every headline figure, with its change")
+def overview(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> queries.Overview:
+    """Every headline figure of the window, beside those of the window before."""
+    return queries.overview(store, scope, window, filters)
+
+
+@router.get("/overview/series", summary="Every headline figure over time")
+def series(
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    bucket: BucketParameter = None,
+) -> queries.Series:
+    """Every headline figure by bucket of time, the empty buckets among them."""
+    return queries.series(store, scope, window, filters, bucket)
+
+
+@router.get("/choices", summary="The values that can be filtered by")
+def choices(
+    store: StoreParameter, scope: Viewer, window: WindowParameter
+) -> choices_queries.Choices:
+    """The agents, channels, models and so on that occur in the window."""
+    return choices_queries.choices(store, scope, window)

@@ -1,0 +1,149 @@
+"""The parameters that most endpoints take."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime
+
+from otel_chat.errors import QueryError
+from otel_chat.server.access import (
+    ADMIN,
+    ANALYTICS_VIEW,
+    CONVERSATIONS_READ,
+    METRICS_READ,
+    Scope,
+)
+from otel_chat.server.api.security import Needs
+from otel_chat.server.queries.filters import Filters, Outcome, State
+from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
+from otel_chat.server.queries.window import Bucket, Window, WindowName
+from otel_chat.server.store import Store
+
+
+def store_of(request: Request) -> Store:
+    """The store that the application asks."""
+    store: Store = request.app.state.store
+    return store
+
+
+def idle_of(request: Request) -> timedelta:
+    """How long a conversation is quiet before it is settled."""
+    return timedelta(seconds=float(request.app.state.settings.idle_seconds))
+
+
+def now_window(request: Request) -> Window:
+    """The default window, for questions about one thing of any time."""
+    return Window.last(idle=idle_of(request))
+
+
+def window_of(
+    request: Request,
+    window: Annotated[
+        WindowName | None,
+        Query(description="A length that ends now; 7d without. Not together with from or to."),
+    ] = None,
+    from_: Annotated[
+        AwareDatetime | None,
+        Query(
+            alias="from",
+            description="The first moment, RFC 3339. Seven days before `to` without.",
+            examples=["2026-11-01T00:00:00Z"],
+        ),
+    ] = None,
+    to: Annotated[
+        AwareDatetime | None,
+        Query(
+            description="The first moment after, RFC 3339. Now without.",
+            examples=["2026-11-08T00:00:00Z"],
+        ),
+    ] = None,
+) -> Window:
+    """The window that a request asks about.
+
+    Raises:
+        QueryError: If it is empty, out of range, or given in two ways.
+    """
+    idle = idle_of(request)
+    if from_ is None and to is None:
+        return Window.last(window or "7d", idle=idle)
+    if window is not None:
+        raise QueryError("Give either window or from and to.", field="window")
+    now = datetime.now(UTC)
+    try:
+        end = (to or now).astimezone(UTC)
+        start = from_.astimezone(UTC) if from_ else end - timedelta(days=7)
+    except OverflowError as error:
+        raise QueryError("This time is out of range.", field="from" if from_ else "to") from error
+    return Window(start, end, now, idle)
+
+
+Text = Annotated[str | None, Query(max_length=1000)]
+
+
+def filters_of(
+    agent: Text = None,
+    channel: Text = None,
+    model: Text = None,
+    user_type: Text = None,
+    outcome: Annotated[Outcome | None, Query(description="Of the conversation.")] = None,
+    state: Annotated[State | None, Query(description="Of the conversation.")] = None,
+    conversation: Annotated[
+        str | None, Query(max_length=1000, description="The id of one conversation.")
+    ] = None,
+    intent: Text = None,
+    confidence_min: Annotated[float | None, Query(ge=0, le=1)] = None,
+    confidence_max: Annotated[float | None, Query(ge=0, le=1)] = None,
+    handoff: Annotated[
+        bool | None,
+        Query(description="Of the conversation; of the turn itself where turns are listed."),
+    ] = None,
+    message_type: Text = None,
+    variant: Text = None,
+    agent_version: Text = None,
+    environment: Text = None,
+) -> Filters:
+    """What a request is limited to."""
+    return Filters(
+        agent=agent,
+        channel=channel,
+        model=model,
+        user_type=user_type,
+        outcome=outcome,
+        state=state,
+        conversation_id=conversation,
+        intent=intent,
+        confidence_min=confidence_min,
+        confidence_max=confidence_max,
+        handoff=handoff,
+        message_type=message_type,
+        variant=variant,
+        agent_version=agent_version,
+        environment=environment,
+    )
+
+
+StoreParameter = Annotated[Store, Depends(store_of)]
+WindowParameter = Annotated[Window, Depends(window_of)]
+NowParameter = Annotated[Window, Depends(now_window)]
+FiltersParameter = Annotated[Filters, Depends(filters_of)]
+LimitParameter = Annotated[
+    int, Query(ge=1, le=LARGEST_PAGE, description=f"Entries to a page; {PAGE} without.")
+]
+CursorParameter = Annotated[
+    str | None, Query(max_length=4000, description="The `next_cursor` of the page before.")
+]
+BucketParameter = Annotated[
+    Bucket | None, Query(description="The length of a bucket; one that suits the window without.")
+]
+TenantParameter = Annotated[
+    str | None,
+    Query(max_length=1000, description="Its tenant, where several have one of this id."),
+]
+
+Viewer = Annotated[Scope, Depends(Needs(ANALYTICS_VIEW))]
+Reader = Annotated[Scope, Depends(Needs(CONVERSATIONS_READ))]
+Admin = Annotated[Scope, Depends(Needs(ADMIN, cookie=False))]
+Scraper = Annotated[Scope, Depends(Needs(METRICS_READ, cookie=False))]

@@ -1,0 +1,183 @@
+"""The application: ingest, API and pages over one store, and how it is served."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry, Info
+from starlette.middleware.gzip import GZipMiddleware
+
+from otel_chat._version import __version__
+from otel_chat.errors import ConfigurationError
+from otel_chat.server.access import LOOPBACK_NAMES, Access
+from otel_chat.server.api import conversations, health, overview, tokens
+from otel_chat.server.api.errors import add_error_handlers
+from otel_chat.server.middleware import BodyLimit, SecurityHeaders
+from otel_chat.server.store import Store, open_store
+from otel_chat.server.tokens import TokenStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from otel_chat.server.settings import ServerSettings
+
+API: Final = "/api/v1"
+READERS: Final = 16
+COMPRESS_FROM: Final = 1000
+GRACE_SECONDS: Final = 15
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("localhost")
+        (True, False, True)
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host in LOOPBACK_NAMES
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # A query holds a thread and an engine's client; more of them at once would only queue below.
+    anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+    yield
+
+
+def create_app(store: Store, settings: ServerSettings) -> FastAPI:
+    """The application over a store that is open and migrated.
+
+    Args:
+        store: The store; closing it is the caller's.
+        settings: Where it listens, and what its figures depend on.
+
+    Returns:
+        The ASGI application.
+    """
+    app = FastAPI(
+        title="otel-chat",
+        summary="Analytics of conversations, from OpenTelemetry.",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        # A redirect would tell of addresses before anybody has shown a token.
+        redirect_slashes=False,
+    )
+    app.state.store = store
+    app.state.settings = settings
+    app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))
+    app.state.registry = _registry()
+    add_error_handlers(app)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    app.include_router(health.router)
+    app.include_router(_api())
+    return app
+
+
+def _api() -> APIRouter:
+    router = APIRouter(prefix=API)
+    for part in (overview.router, conversations.router, tokens.router):
+        router.include_router(part)
+    return router
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Info("otel_chat_server_build", "The build of the server.", registry=registry).info(
+        {"version": __version__}
+    )
+    return registry
+
+
+def _check_exposure(store: Store, settings: ServerSettings) -> None:
+    if not is_loopback(settings.host) and not TokenStore(store).exist():
+        message = (
+            f"{settings.host} is reached from other machines, and no token exists: make one with"
+            " 'otel-chat token create', or listen on 127.0.0.1."
+        )
+        raise ConfigurationError(message)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+    except OSError as error:
+        message = (
+            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another"
+            " port, or stop what listens there."
+        )
+        raise ConfigurationError(message) from error
+
+
+@contextlib.contextmanager
+def _server(settings: ServerSettings) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
+    """A server that is ready to run: store open and migrated, socket bound."""
+    with contextlib.closing(open_store(settings.store)) as store:
+        store.migrate()
+        _check_exposure(store, settings)
+        with contextlib.closing(_listen(settings)) as bound:
+            config = uvicorn.Config(
+                create_app(store, settings),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+            yield uvicorn.Server(config), bound
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serve until interrupted: requests that have begun are answered first.
+
+    Args:
+        settings: The store, and where to listen.
+
+    Raises:
+        ConfigurationError: If the port is taken, or other machines would get in without a token.
+        StoreLockedError: If another process holds the store.
+    """
+    with _server(settings) as (server, bound):
+        server.run(sockets=[bound])
+
+
+@contextlib.contextmanager
+def background(settings: ServerSettings) -> Iterator[str]:
+    """Serve from a thread of this process for as long as the block runs.
+
+    Args:
+        settings: The store, and where to listen; port 0 for any that is free.
+
+    Yields:
+        The server's address, as `http://127.0.0.1:8400`.
+
+    Raises:
+        ConfigurationError: As `serve` does.
+        StoreLockedError: As `serve` does.
+    """
+    with _server(settings) as (server, bound):
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [bound]}, name="otel-chat-server", daemon=True
+        )
+        thread.start()
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        try:
+            # The socket already listens: a request waits until the application has started.
+            yield f"http://{host}:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,100 @@
+"""What holds for every answer: headers that bind browsers, and a limit on what is sent in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.datastructures import MutableHeaders
+
+from otel_chat.server.api.errors import answer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "private, no-store",
+}
+BODY_LIMIT: Final = 1_048_576
+
+
+class SecurityHeaders:
+    """Adds the headers that bind browsers to every answer that does not set its own.
+
+    Args:
+        app: The application to wrap.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class _TooLargeError(Exception):
+    """The body grew over the limit."""
+
+
+class BodyLimit:
+    """Refuses a body over the limit with 413, whether its length was announced or not.
+
+    Args:
+        app: The application to wrap.
+        exempt: The start of paths that have a limit of their own.
+        limit: The most bytes of a body.
+    """
+
+    def __init__(self, app: ASGIApp, *, exempt: str = "/v1/", limit: int = BODY_LIMIT) -> None:
+        self._app = app
+        self._exempt = exempt
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._exempt):
+            await self._app(scope, receive, send)
+            return
+        received, started = 0, False
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise _TooLargeError
+            return message
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive_within_limit, note_start)
+        except _TooLargeError:
+            if started:
+                raise
+            refusal = answer(413, f"The body is larger than {self._limit} bytes.")
+            await refusal(scope, receive, send)

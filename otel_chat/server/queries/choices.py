@@ -1,0 +1,68 @@
+"""What can be filtered by: the values that occur in a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from otel_chat.server.queries.aggregation import MODEL
+from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.sql import Query
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
+
+MOST: Final = 100
+_COLUMNS: Final = {
+    "agents": "agent",
+    "channels": "channel",
+    "models": MODEL,
+    "user_types": "user_type",
+    "intents": "intent",
+    "message_types": "message_type",
+    "variants": "variant",
+    "agent_versions": "agent_version",
+    "environments": "environment",
+}
+_READ: Final = (
+    "agent", "channel", "request_model", "response_model", "user_type", "intent",
+    "message_type", "variant", "agent_version", "environment",
+)  # fmt: skip
+
+
+class Choices(Answer):
+    """The values that occur in a window, by name, at most a hundred each."""
+
+    agents: list[str] = Field(description="Names of agents.")
+    channels: list[str]
+    models: list[str]
+    user_types: list[str]
+    intents: list[str]
+    message_types: list[str]
+    variants: list[str]
+    agent_versions: list[str]
+    environments: list[str]
+
+
+@query()
+def choices(store: Store, scope: Scope, window: Window) -> Choices:
+    """The values by which the turns of the window can be filtered.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The time to look at.
+    """
+    statement = Query(store, scope)
+    within = statement.between("start", window.start, window.end)
+    found = ", ".join(
+        f"arraySlice(arraySort(groupUniqArrayIf(toString({column}), {column} != '')), 1, {MOST})"
+        f" AS {name}"
+        for name, column in _COLUMNS.items()
+    )
+    source = statement.table("turns", _READ, [within])
+    return Choices(**statement.one(f"SELECT {found} FROM {source} AS t"))  # noqa: S608

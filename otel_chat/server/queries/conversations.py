@@ -1,0 +1,191 @@
+"""Conversations: the list, and what is said of one in a line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat.semconv import SENDERS
+from otel_chat.server.queries.aggregation import conversation_rows
+from otel_chat.server.queries.answers import Answer, Money, TimeSpan, exact_mean
+from otel_chat.server.queries.filters import Filters, Outcome
+from otel_chat.server.queries.overview import MessagesBySender
+from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.sql import Query, moment, nanos
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
+
+TURN_COLUMNS: Final = (
+    "replies",
+    "agent",
+    "channel",
+    "user_type",
+    "variant",
+    "agent_version",
+    "platform",
+    "location",
+    "intents",
+    "last_intent",
+    "models",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "duration_sum",
+    "errors",
+    "fallbacks",
+    "foreign",
+)
+EVENT_COLUMNS: Final = (*(f"{sender}_messages" for sender in SENDERS), "end_reason")
+
+
+class ConversationTokens(Answer):
+    """Tokens of a conversation; `null` where no turn reported any."""
+
+    input: int | None
+    output: int | None
+    total: int | None
+
+
+class ConversationSummary(Answer):
+    """One conversation in a line."""
+
+    conversation_id: str
+    tenant: str
+    agent: str = Field(description="The agent of the first turn; empty where none was named.")
+    agent_version: str
+    variant: str = Field(description="The arm of an experiment; empty outside of any.")
+    channel: str
+    user_type: str
+    platform: str
+    location: str
+    started_at: datetime = Field(description="When the first turn started, UTC.")
+    last_at: datetime = Field(description="The last activity: a turn's end or an event, UTC.")
+    duration: float = Field(description="Seconds from the first turn to the last activity.")
+    turns: int
+    messages: int = Field(description="Messages of all senders.")
+    messages_by_sender: MessagesBySender
+    outcome: Outcome
+    confirmed: bool = Field(description="Whether it is a confirmed resolution.")
+    open: bool
+    settled: bool
+    ended: bool = Field(description="Whether it was ended explicitly.")
+    end_reason: str = Field(description="The reason given with the explicit end; empty without.")
+    handoff: bool = Field(description="Whether a human was asked for.")
+    intents: list[str] = Field(description="The intents of its turns, by name.")
+    last_intent: str
+    models: list[str]
+    tokens: ConversationTokens
+    cost: Money | None = Field(description="USD, exact; null if no turn is priced.")
+    mean_response_time: float | None = Field(description="Seconds.")
+    errors: int = Field(description="Turns that ended in an error.")
+    fallbacks: int = Field(description="Turns with no matched intent.")
+    actions: int
+    engagement_score: float = Field(ge=0, le=100)
+    feedback: str | None = Field(description="positive, negative, mixed, or null without either.")
+    foreign: bool = Field(
+        description="Whether all turns come from other instrumentations than this project's."
+    )
+
+
+class Conversations(Answer):
+    """A page of conversations, newest first."""
+
+    window: TimeSpan
+    items: list[ConversationSummary]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
+
+
+def summary(row: dict[str, Any]) -> ConversationSummary:
+    """The summary of a row of the conversation aggregation."""
+    senders = {sender: row[f"{sender}_messages"] for sender in SENDERS}
+    senders["user"] += row["turns"]
+    senders["assistant"] += row["replies"]
+    tokens = [row[side] for side in ("input_tokens", "output_tokens") if row[side] is not None]
+    same = {name: row[name] for name in ConversationSummary.model_fields if name in row}
+    return ConversationSummary(
+        **{
+            **same,
+            "started_at": moment(row["started_ns"]),
+            "last_at": moment(row["last_ns"]),
+            "duration": (row["last_ns"] - row["started_ns"]) / 1_000_000_000,
+            "messages": sum(senders.values()),
+            "messages_by_sender": MessagesBySender(**senders),
+            "open": not row["settled"],
+            "handoff": row["handed_off"],
+            "tokens": ConversationTokens(
+                input=row["input_tokens"],
+                output=row["output_tokens"],
+                total=sum(tokens) if tokens else None,
+            ),
+            "mean_response_time": exact_mean(row["duration_sum"], row["turns"]),
+            "engagement_score": row["engagement"] / 3,
+            "feedback": _feedback(row["positive"], row["negative"]),
+        }
+    )
+
+
+def _feedback(positive: int, negative: int) -> str | None:
+    if positive and negative:
+        return "mixed"
+    if positive:
+        return "positive"
+    return "negative" if negative else None
+
+
+def summaries_sql(statement: Query, window: Window, filters: Filters) -> str:
+    """SQL for the rows that `summary` reads."""
+    rows = conversation_rows(statement, window, filters, TURN_COLUMNS, EVENT_COLUMNS)
+    return (
+        f"SELECT *, {nanos('started_at')} AS started_ns, {nanos('last_at')} AS last_ns"  # noqa: S608
+        f" FROM {rows} AS c"
+    )
+
+
+@query()
+def conversations(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Conversations:
+    """The conversations that started in the window, newest first.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        limit: How many to a page, 1 to 200.
+        cursor: Where the page before ended.
+
+    Raises:
+        QueryError: If the limit or the cursor is wrong.
+    """
+    check_limit(limit)
+    statement = Query(store, scope)
+    sql = summaries_sql(statement, window, filters)
+    if cursor is not None:
+        after = Cursor.read(cursor)
+        sql += (
+            f" WHERE (-started_ns, tenant, conversation_id) >"
+            f" (-{statement.bind(after.at, 'Int64')}, {statement.bind(after.tenant, 'String')},"
+            f" {statement.bind(after.key, 'String')})"
+        )
+    sql += " ORDER BY started_ns DESC, tenant, conversation_id"
+    rows = statement.run(f"{sql} LIMIT {statement.bind(limit + 1, 'UInt32')}")
+    page = rows[:limit]
+    following = None
+    if len(rows) > limit:
+        last = page[-1]
+        following = Cursor(last["started_ns"], last["tenant"], last["conversation_id"]).text()
+    return Conversations(
+        window=TimeSpan.of(window), items=[summary(row) for row in page], next_cursor=following
+    )

@@ -1,0 +1,152 @@
+"""The one way from a query to a table: scope, window and bound values are put in here."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from otel_chat.server.queries.window import nanoseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
+
+Table = Literal["turns", "spans", "events", "metrics"]
+SCALE: Final = 1_000_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Query:
+    """A SELECT under construction.
+
+    Tables are read through `table` only, which is where the tenants of the scope become a
+    condition; values enter through `bind` only.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+    """
+
+    def __init__(self, store: Store, scope: Scope) -> None:
+        self._store = store
+        self._scope = scope
+        self.parameters: dict[str, Any] = {}
+
+    def bind(self, value: object, kind: str) -> str:
+        """A placeholder for `value` of the store's type `kind`."""
+        for name, known in self.parameters.items():
+            same = type(known) is type(value) and known == value
+            if same and name.endswith(f"_{_slug(kind)}"):
+                return f"{{{name}:{kind}}}"
+        name = f"p{len(self.parameters)}_{_slug(kind)}"
+        self.parameters[name] = value
+        return f"{{{name}:{kind}}}"
+
+    def moment(self, value: datetime) -> str:
+        """A placeholder for a time, exact to the microsecond."""
+        return f"fromUnixTimestamp64Nano({self.bind(nanoseconds(value), 'Int64')}, 'UTC')"
+
+    def between(self, column: str, start: datetime, end: datetime) -> str:
+        """The condition that a time lies in [start, end)."""
+        return f"{column} >= {self.moment(start)} AND {column} < {self.moment(end)}"
+
+    def table(self, name: Table, columns: Sequence[str], conditions: Iterable[str] = ()) -> str:
+        """A table as far as the scope reaches, each row once, as a subquery.
+
+        Args:
+            name: The table.
+            columns: The columns to read, and no others.
+            conditions: What the rows must fulfil.
+        """
+        wanted = [*self._tenants(), *conditions]
+        where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
+        return f"(SELECT {', '.join(columns)} FROM {name} FINAL{where})"  # noqa: S608
+
+    def run(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of `sql`, with what is not a number as `None`."""
+        rows = self._store.query(sql, self.parameters)
+        return [{name: _clean(value) for name, value in row.items()} for row in rows]
+
+    def one(self, sql: str) -> dict[str, Any]:
+        """The only row of `sql`, or an empty one."""
+        rows = self.run(sql)
+        return rows[0] if rows else {}
+
+    def _tenants(self) -> list[str]:
+        if self._scope.tenants is None:
+            return []
+        return [f"tenant IN {self.bind(sorted(self._scope.tenants), 'Array(String)')}"]
+
+
+def _slug(kind: str) -> str:
+    return "".join(character for character in kind if character.isalnum())
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def mean(value: str, condition: str | None = None) -> str:
+    """SQL for a mean that does not depend on the order of the rows; null over none.
+
+    The values are summed as whole billionths: a sum of floating point numbers would differ in
+    its last digits with the order in which threads come by.
+
+    Example:
+        >>> mean("duration")
+        'sum(toInt64(round((duration) * 1000000000))) / nullIf(count(duration), 0) / 1000000000'
+    """
+    return f"{total(value, condition)} / nullIf({counted(value, condition)}, 0) / {SCALE}"
+
+
+def total(value: str, condition: str | None = None) -> str:
+    """SQL for a sum in whole billionths, which does not depend on the order of the rows."""
+    scaled = f"toInt64(round(({value}) * {SCALE}))"
+    return f"sumIf({scaled}, {condition})" if condition else f"sum({scaled})"
+
+
+def counted(value: str, condition: str | None = None) -> str:
+    """SQL for how many rows have the value."""
+    return f"countIf({value} IS NOT NULL AND {condition})" if condition else f"count({value})"
+
+
+def quantiles(value: str, levels: Sequence[float]) -> str:
+    """SQL for exact quantiles, interpolated between the two values nearest to the rank.
+
+    Example:
+        >>> quantiles("duration", (0.5, 0.95))
+        'quantilesExactInclusive(0.5, 0.95)(duration)'
+    """
+    return f"quantilesExactInclusive({', '.join(map(str, levels))})({value})"
+
+
+def nanos(column: str) -> str:
+    """SQL for a time as nanoseconds from the epoch, which every driver reads alike."""
+    return f"toUnixTimestamp64Nano({column})"
+
+
+def moment(value: int | None) -> datetime | None:
+    """The time that is `value` nanoseconds from the epoch, to the microsecond.
+
+    Example:
+        >>> moment(1_000_005_999)
+        datetime.datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=datetime.timezone.utc)
+    """
+    return None if value is None else _EPOCH + timedelta(microseconds=value // 1000)
+
+
+def ratio(part: int | None, whole: int | None) -> float | None:
+    """`part` by `whole`, or `None` where there is nothing to divide by.
+
+    Example:
+        >>> ratio(1, 4), ratio(0, 0)
+        (0.25, None)
+    """
+    return None if not whole or part is None else part / whole

@@ -1,0 +1,153 @@
+"""The time that a question is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from otel_chat.errors import QueryError
+
+WINDOWS: Final = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+}
+WindowName = Literal["24h", "7d", "30d", "90d"]
+DEFAULT_WINDOW: Final[WindowName] = "7d"
+IDLE: Final = timedelta(minutes=30)
+MARGIN: Final = timedelta(days=1)
+FEEDBACK_MARGIN: Final = timedelta(days=7)
+EARLIEST: Final = datetime(1971, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2261, 1, 1, tzinfo=UTC)
+
+Bucket = Literal["15m", "1h", "6h", "1d", "1w"]
+BUCKETS: Final[dict[Bucket, timedelta]] = {
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "1d": timedelta(days=1),
+    "1w": timedelta(weeks=1),
+}
+MAX_BUCKETS: Final = 1000
+_MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Nanoseconds from the epoch to `moment`, exactly.
+
+    Example:
+        >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+        1000005000
+    """
+    elapsed = moment - _EPOCH
+    return ((elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that a question is about, and the moment at which it is asked.
+
+    A conversation belongs to the window in which its first turn started; a turn asked about by
+    itself to the window in which it started itself.
+
+    Args:
+        start: The first moment of the window.
+        end: The first moment after it.
+        now: When the question is asked: what has been idle since `idle` before then is settled.
+        idle: How long a conversation without an explicit end is quiet before it is settled.
+
+    Raises:
+        QueryError: If the window is empty, or ends out of the range of times the store knows.
+    """
+
+    start: datetime
+    end: datetime
+    now: datetime
+    idle: timedelta = IDLE
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            message = "Give times with their offset, as 2026-11-20T00:00:00Z."
+            raise QueryError(message, field="from" if self.start.tzinfo is None else "to")
+        if self.start >= self.end:
+            raise QueryError("'from' must lie before 'to'.", field="from")
+        if self.start < EARLIEST or self.end > LATEST:
+            message = f"The window must lie between {EARLIEST:%Y} and {LATEST:%Y}."
+            raise QueryError(message, field="from" if self.start < EARLIEST else "to")
+
+    @classmethod
+    def last(
+        cls, name: str = DEFAULT_WINDOW, *, now: datetime | None = None, idle: timedelta = IDLE
+    ) -> Window:
+        """The window of a length that ends now.
+
+        Args:
+            name: One of 24h, 7d, 30d, 90d.
+            now: The present time.
+            idle: How long a conversation is quiet before it is settled.
+
+        Raises:
+            QueryError: If the name is none of these.
+
+        Example:
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> Window.last("24h", now=noon).start
+            datetime.datetime(2026, 11, 19, 12, 0, tzinfo=datetime.timezone.utc)
+        """
+        if name not in WINDOWS:
+            raise QueryError(f"A window is one of {', '.join(WINDOWS)}.", field="window")
+        moment = now or datetime.now(UTC)
+        # To the end of the present microsecond, so that what happens right now lies within.
+        end = moment + timedelta(microseconds=1) if now is None else moment
+        return cls(end - WINDOWS[name], end, moment, idle)
+
+    @property
+    def length(self) -> timedelta:
+        """How long the window is."""
+        return self.end - self.start
+
+    def previous(self) -> Window:
+        """The window of the same length that ends where this one starts.
+
+        Example:
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> Window.last("24h", now=noon).previous().end
+            datetime.datetime(2026, 11, 19, 12, 0, tzinfo=datetime.timezone.utc)
+        """
+        return replace(self, start=max(self.start - self.length, EARLIEST), end=self.start)
+
+    def with_previous(self) -> Window:
+        """This window and the one before, as one."""
+        return replace(self, start=self.previous().start)
+
+    def bucket(self) -> Bucket:
+        """A bucket that gives a chart of the window a sensible number of points."""
+        if self.length <= timedelta(hours=3):
+            return "15m"
+        if self.length <= timedelta(days=3):
+            return "1h"
+        if self.length <= timedelta(days=14):
+            return "6h"
+        return "1d" if self.length <= timedelta(days=180) else "1w"
+
+    def bucket_starts(self, bucket: Bucket) -> list[datetime]:
+        """The starts of all buckets that the window touches, in order; weeks start on Monday.
+
+        Raises:
+            QueryError: If there would be more than `MAX_BUCKETS`.
+
+        Example:
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> len(Window.last("7d", now=noon).bucket_starts("1d"))
+            8
+        """
+        width = BUCKETS[bucket]
+        if self.length / width > MAX_BUCKETS:
+            message = f"That makes more than {MAX_BUCKETS} points: take a longer bucket."
+            raise QueryError(message, field="bucket")
+        first = _MONDAY + (self.start - _MONDAY) // width * width
+        count = -((first - self.end) // width)
+        return [first + index * width for index in range(count)]

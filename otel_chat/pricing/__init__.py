@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -85,6 +85,30 @@ class Prices:
         except KeyError:
             found = self._look_up(key)
         return found.at(at or now()) if isinstance(found, TimedPrices) else found
+
+    def knows(self, model: str, provider: str | None = None) -> bool:
+        """Whether the look-up was done, with or without a price: asking again costs nothing."""
+        return (model, provider) in self._cache
+
+    def load(self, model: str, provider: str | None = None) -> None:
+        """Looks a model up, so that `at` knows it."""
+        self.unit_prices(model, provider)
+
+    def at(self, model: str, provider: str | None, time_ns: int) -> UnitPrices | None:
+        """The prices of a loaded model at a time, without ever looking one up.
+
+        Args:
+            model: As given to `load`.
+            provider: As given to `load`.
+            time_ns: Nanoseconds since the epoch.
+
+        Returns:
+            None where nobody knows a price, or the model was not loaded.
+        """
+        found = self._cache.get((model, provider))
+        if isinstance(found, TimedPrices):
+            return found.at(datetime.fromtimestamp(time_ns / 1e9, UTC))
+        return found
 
     def _look_up(self, key: tuple[str, str | None]) -> UnitPrices | TimedPrices | None:
         with self._lock:

@@ -251,6 +251,24 @@ def test_each_model_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(prices._cache) <= 512
 
 
+def test_a_loaded_model_is_priced_at_a_time_without_a_look_up() -> None:
+    """What is not loaded has no price yet; a look-up without a result is known too."""
+    prices = Prices({"m": {"input": 1}})
+    assert not prices.knows("m")
+    assert prices.at("m", None, 0) is None
+    for model in ("m", "made-up-model-9000", "deepseek-chat"):
+        prices.load(model)
+        assert prices.knows(model)
+    now = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1e9)
+    unit = prices.at("m", None, now)
+    assert unit is not None
+    assert unit.cost(1_000_000, 0) == 1
+    assert prices.at("made-up-model-9000", None, now) is None
+    assert prices.at("deepseek-chat", None, now) == prices.unit_prices(
+        "deepseek-chat", at=datetime(2026, 6, 1, tzinfo=UTC)
+    )
+
+
 def test_pricing_is_imported_only_when_a_price_is_asked() -> None:
     """Half a second of import is nobody's business who does not use it."""
     code = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from otel_chat.server.store import Store, open_store
 from prometheus_client import CollectorRegistry, Info
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,7 +21,6 @@ from otel_chat.server.access import LOOPBACK_NAMES, Access
 from otel_chat.server.api import conversations, health, overview, tokens
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
-from otel_chat.server.store import Store, open_store
 from otel_chat.server.tokens import TokenStore
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     # A query holds a thread and an engine's client; more of them at once would only queue below.
     anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
     yield

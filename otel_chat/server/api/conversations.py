@@ -36,7 +36,7 @@ TraceId = Annotated[
 
 
 @router.get("/conversations", summary="Conversations, newest first", responses=RESPONSES)
-def conversations(  # noqa: PLR0913, PLR0917
+def conversations(
     store: StoreParameter,
     scope: Viewer,
     window: WindowParameter,

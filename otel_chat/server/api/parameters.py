@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
+from otel_chat.server.store import Store
 from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
@@ -17,10 +18,9 @@ from otel_chat.server.access import (
     Scope,
 )
 from otel_chat.server.api.security import Needs
-from otel_chat.server.queries.filters import Filters, Outcome, State
+from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 from otel_chat.server.queries.window import Bucket, Window, WindowName
-from otel_chat.server.store import Store
 
 
 def store_of(request: Request) -> Store:
@@ -80,55 +80,10 @@ def window_of(
     return Window(start, end, now, idle)
 
 
-Text = Annotated[str | None, Query(max_length=1000)]
-
-
-def filters_of(
-    agent: Text = None,
-    channel: Text = None,
-    model: Text = None,
-    user_type: Text = None,
-    outcome: Annotated[Outcome | None, Query(description="Of the conversation.")] = None,
-    state: Annotated[State | None, Query(description="Of the conversation.")] = None,
-    conversation: Annotated[
-        str | None, Query(max_length=1000, description="The id of one conversation.")
-    ] = None,
-    intent: Text = None,
-    confidence_min: Annotated[float | None, Query(ge=0, le=1)] = None,
-    confidence_max: Annotated[float | None, Query(ge=0, le=1)] = None,
-    handoff: Annotated[
-        bool | None,
-        Query(description="Of the conversation; of the turn itself where turns are listed."),
-    ] = None,
-    message_type: Text = None,
-    variant: Text = None,
-    agent_version: Text = None,
-    environment: Text = None,
-) -> Filters:
-    """What a request is limited to."""
-    return Filters(
-        agent=agent,
-        channel=channel,
-        model=model,
-        user_type=user_type,
-        outcome=outcome,
-        state=state,
-        conversation_id=conversation,
-        intent=intent,
-        confidence_min=confidence_min,
-        confidence_max=confidence_max,
-        handoff=handoff,
-        message_type=message_type,
-        variant=variant,
-        agent_version=agent_version,
-        environment=environment,
-    )
-
-
 StoreParameter = Annotated[Store, Depends(store_of)]
 WindowParameter = Annotated[Window, Depends(window_of)]
 NowParameter = Annotated[Window, Depends(now_window)]
-FiltersParameter = Annotated[Filters, Depends(filters_of)]
+FiltersParameter = Annotated[Filters, Depends(Filters)]
 LimitParameter = Annotated[
     int, Query(ge=1, le=LARGEST_PAGE, description=f"Entries to a page; {PAGE} without.")
 ]

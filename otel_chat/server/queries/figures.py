@@ -193,8 +193,8 @@ def conversation_figures(
     rows = query.run(f"""
         SELECT {grouping(query, "started_at")} AS part, count() AS conversations,
             {outcomes},
-            countIf(settled) AS settled,
-            countIf(confirmed) AS confirmed,
+            countIf(settled) AS settled_n,
+            countIf(confirmed) AS confirmed_n,
             countIf(handed_off) AS handoffs,
             countIf(settled AND NOT handed_off) AS contained,
             countIf(confirmed AND NOT handed_off) AS contained_confirmed,

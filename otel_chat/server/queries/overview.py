@@ -32,9 +32,10 @@ from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
-    from otel_chat.server.store import Store
 
 
 class MessagesBySender(Answer):
@@ -302,14 +303,14 @@ def _figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
 
 def containment(row: Row) -> Containment:
     """The containment of a row of figures of conversations."""
-    settled, contained = row.get("settled", 0), row.get("contained", 0)
+    settled, contained = row.get("settled_n", 0), row.get("contained", 0)
     return Containment(rate=ratio(contained, settled), count=contained, settled=settled)
 
 
 def resolution(row: Row) -> Resolution:
     """The resolution of a row of figures of conversations."""
-    settled, resolved = row.get("settled", 0), row.get("outcome_resolved", 0)
-    confirmed = row.get("confirmed", 0)
+    settled, resolved = row.get("settled_n", 0), row.get("outcome_resolved", 0)
+    confirmed = row.get("confirmed_n", 0)
     return Resolution(
         low=ratio(confirmed, settled),
         high=ratio(resolved, settled),

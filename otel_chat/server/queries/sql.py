@@ -11,8 +11,9 @@ from otel_chat.server.queries.window import nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
+
+    from otel_chat.server.access import Scope
 
 Table = Literal["turns", "spans", "events", "metrics"]
 SCALE: Final = 1_000_000_000
@@ -37,6 +38,8 @@ class Query:
 
     def bind(self, value: object, kind: str) -> str:
         """A placeholder for `value` of the store's type `kind`."""
+        if isinstance(value, tuple):
+            value = list(value)
         for name, known in self.parameters.items():
             same = type(known) is type(value) and known == value
             if same and name.endswith(f"_{_slug(kind)}"):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import MutableHeaders
-
-from otel_chat.server.api.errors import answer
+from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,10 +54,6 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-class _TooLargeError(Exception):
-    """The body grew over the limit."""
-
-
 class BodyLimit:
     """Refuses a body over the limit with 413, whether its length was announced or not.
 
@@ -78,25 +73,14 @@ class BodyLimit:
         if scope["type"] != "http" or scope["path"].startswith(self._exempt):
             await self._app(scope, receive, send)
             return
-        received, started = 0, False
+        received = 0
 
         async def receive_within_limit() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
-                raise _TooLargeError
+                raise HTTPException(413, f"The body is larger than {self._limit} bytes.")
             return message
 
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive_within_limit, note_start)
-        except _TooLargeError:
-            if started:
-                raise
-            refusal = answer(413, f"The body is larger than {self._limit} bytes.")
-            await refusal(scope, receive, send)
+        await self._app(scope, receive_within_limit, send)

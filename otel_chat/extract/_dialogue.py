@@ -1,0 +1,93 @@
+"""Dialogue systems: Rasa (NLU and REST channel) and Dialogflow (CX and ES)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from otel_chat.extract._draft import Draft
+from otel_chat.extract._reading import first, get, items, name, probability, text
+
+_RASA_FALLBACKS: Final = frozenset({"nlu_fallback", "out_of_scope"})
+_NO_MATCH: Final = frozenset({"NO_MATCH", "NO_INPUT"})
+
+
+def is_rasa_parse(value: Any) -> bool:
+    """Whether this is what `POST /model/parse` answers, or a tracker's `latest_message`."""
+    intent = get(value, "intent")
+    return (
+        isinstance(value, dict)
+        and isinstance(intent, dict)
+        and "name" in intent
+        and "confidence" in intent
+        and isinstance(value.get("entities"), list)
+    )
+
+
+def read_rasa_parse(draft: Draft, value: Any) -> None:
+    """Takes intent and confidence; the fallback classifier's intent says that none was found."""
+    intent = name(get(value, "intent", "name"))
+    draft.fallback = intent is None or intent in _RASA_FALLBACKS
+    draft.intent = None if draft.fallback else intent
+    draft.confidence = probability(get(value, "intent", "confidence"))
+
+
+def is_rasa_answer(value: Any) -> bool:
+    """Whether these are the messages that the REST channel answers with."""
+    message = first(value)
+    return isinstance(message, dict) and isinstance(message.get("recipient_id"), str)
+
+
+def read_rasa_answer(draft: Draft, value: Any) -> None:
+    """Takes the bot's messages, one a line."""
+    texts = (text(get(message, "text")) for message in items(value))
+    draft.say("\n".join(part for part in texts if part))
+
+
+def is_dialogflow(value: Any) -> bool:
+    """Whether this is an answer of `detectIntent`, as REST or as the client gives it."""
+    result = _either(value, "query_result", "queryResult")
+    return result is not None and (
+        _either(result, "intent_detection_confidence", "intentDetectionConfidence") is not None
+        or name(get(result, "match", "intent", "displayName")) is not None
+        or _match_type(result) is not None
+    )
+
+
+def read_dialogflow(draft: Draft, value: Any) -> None:
+    """Takes what was matched: `match` in CX, `intent` in ES."""
+    result = _either(value, "query_result", "queryResult")
+    draft.response_id = name(_either(value, "response_id", "responseId"))
+    match = get(result, "match")
+    intent = get(match, "intent") or get(result, "intent")
+    draft.fallback = (
+        _match_type(result) in _NO_MATCH
+        or _either(intent, "is_fallback", "isFallback") is True
+        or text(get(result, "action")) == "input.unknown"
+    )
+    if not draft.fallback:
+        draft.intent = name(_either(intent, "display_name", "displayName"))
+    confidence = probability(get(match, "confidence"))
+    if confidence is None:
+        confidence = probability(
+            _either(result, "intent_detection_confidence", "intentDetectionConfidence")
+        )
+    draft.confidence = confidence
+    messages = _either(result, "response_messages", "responseMessages")
+    lines = [
+        line
+        for message in (messages if messages is not None else ())
+        for line in (get(message, "text", "text") or ())
+        if isinstance(line, str)
+    ]
+    draft.say("\n".join(lines) or text(_either(result, "fulfillment_text", "fulfillmentText")))
+
+
+def _match_type(result: Any) -> str | None:
+    kind = _either(get(result, "match"), "match_type", "matchType")
+    return name(kind)
+
+
+def _either(value: Any, snake: str, camel: str) -> Any:
+    """The client's attribute, or the REST answer's key."""
+    found = get(value, snake)
+    return get(value, camel) if found is None else found

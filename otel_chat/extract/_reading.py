@@ -1,0 +1,94 @@
+"""Reads objects of unknown make, dictionaries and attributes alike, and checks each value's type.
+
+A mock answers every attribute with another mock, a proxy may raise: what has not the type that
+the wire format gives it is taken as absent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+_MAX_ITEMS: Final = 20_000
+_MAX_COUNT: Final = 10**12
+_MAX_NAME: Final = 1_000
+
+
+def get(value: Any, *path: str) -> Any:
+    """The value at a path of keys or attributes, or None."""
+    for name in path:
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            value = value.get(name)
+        else:
+            try:
+                value = getattr(value, name, None)
+            except Exception:  # noqa: BLE001 - a property of somebody else's object
+                return None
+    return value
+
+
+def text(value: Any) -> str | None:
+    """A string, or the value or name of an enumeration's member."""
+    if type(value) is str:
+        return value
+    if isinstance(value, Enum):
+        return value.value if type(value.value) is str else value.name
+    return str.__str__(value) if isinstance(value, str) else None
+
+
+def name(value: Any) -> str | None:
+    """A string that is short and not empty."""
+    found = text(value)
+    return found[:_MAX_NAME] if found else None
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens."""
+    return value if type(value) is int and 0 <= value <= _MAX_COUNT else None
+
+
+def number(value: Any) -> float | None:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    result = float(value)
+    return result if math.isfinite(result) else None
+
+
+def probability(value: Any) -> float | None:
+    """A number from 0 to 1."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= 1 else None
+
+
+def items(value: Any) -> Sequence[Any]:
+    """The items of a list or tuple, the first 20,000 of them."""
+    return value[:_MAX_ITEMS] if isinstance(value, list | tuple) else ()
+
+
+def first(value: Any) -> Any:
+    """The first item of a list or tuple, or None."""
+    return value[0] if isinstance(value, list | tuple) and value else None
+
+
+def total(*parts: int | None) -> int | None:
+    """The sum of the parts that are there; None where none is."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None
+
+
+def joined(parts: Any) -> str | None:
+    """The text of content that is a string, or a list of strings and text blocks."""
+    whole = text(parts)
+    if whole is not None:
+        return whole
+    pieces = [
+        text(part) or (text(get(part, "text")) if get(part, "type") in (None, "text") else None)
+        for part in items(parts)
+    ]
+    return "".join(piece for piece in pieces if piece) or None

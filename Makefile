@@ -36,7 +36,7 @@ format: setup
 	@$(BIN)/ruff check --fix .
 
 lock: setup
-	@$(BIN)/uv pip compile pyproject.toml --extra demo --group dev --universal --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --extra demo --extra hooks --group dev --universal --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 wheel: setup

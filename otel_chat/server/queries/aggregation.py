@@ -22,6 +22,7 @@ is the same at the other end.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
@@ -29,6 +30,7 @@ from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
@@ -41,6 +43,16 @@ REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk I
 MODEL: Final = "if(response_model != '', response_model, request_model)"
 
 EXPLICIT: Final = ("resolved", "handed_off", "abandoned", "failed")
+_NUMBERED: Final = f"[{', '.join(repr(outcome) for outcome in EXPLICIT)}]"
+# "The last one" by a whole number that grows with the time and ends in what is asked for. It is
+# five times as fast as argMax by time and ids, and a tie has one answer too: the worse turn.
+LAST_TURN: Final = (
+    "intDiv(toUnixTimestamp64Nano(start), 1000) * 4"
+    " + if(status = 'error', 2, 0) + if(ifNull(fallback, false), 1, 0)"
+)
+LAST_OUTCOME: Final = (
+    f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
+)
 HANDOFF_EVENTS: Final = (
     semconv.EVENT_HANDOFF_REQUESTED,
     semconv.EVENT_HANDOFF_ACCEPTED,
@@ -103,32 +115,79 @@ EVENT_COLUMNS: Final = {
 """What may be asked of a conversation's events beside what its outcome needs."""
 
 
+EVENTS_READ: Final = (
+    "tenant", "conversation_id", "time", "uid", "name", "outcome", "reason", "sender",
+    "workflow", "evaluation", "score", "value", "scale_min", "scale_max",
+)  # fmt: skip
+
+
 def _names(query: Query, names: Sequence[str]) -> str:
     return f"name IN {query.bind(names, 'Array(String)')}"
 
 
-def _one(query: Query, filters: Filters) -> list[str]:
-    """A single conversation is looked up, not picked out of all."""
-    if filters.conversation_id is None:
+def among(query: Query, keys: Sequence[tuple[str, str]]) -> list[str]:
+    """The conditions that rows belong to conversations known by tenant and id."""
+    tenants = query.bind([tenant for tenant, _ in keys], "Array(String)")
+    ids = query.bind([key for _, key in keys], "Array(String)")
+    # The ids by themselves as well, for the index.
+    return [f"({KEY}) IN arrayZip({tenants}, {ids})", f"conversation_id IN {ids}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The conversations to aggregate.
+
+    Args:
+        window: They started in it; it also says when they are asked about.
+        filters: What they are limited to.
+        until: Turns and events up to a margin after this belong to them; the window's end
+            without.
+        keys: These (tenant, conversation id) only.
+    """
+
+    window: Window
+    filters: Filters
+    until: datetime | None = None
+    keys: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def end(self) -> datetime:
+        """Up to where what belongs to the conversations is read, but for the margin."""
+        return self.until or self.window.end
+
+    def rows(self, query: Query) -> list[str]:
+        """The conditions that hold for single rows: a conversation known is looked up."""
+        if self.keys is not None:
+            return among(query, self.keys)
+        if self.filters.conversation_id is not None:
+            return [f"conversation_id = {query.bind(self.filters.conversation_id, 'String')}"]
         return ["conversation_id != ''"]
-    return [f"conversation_id = {query.bind(filters.conversation_id, 'String')}"]
 
 
-def _turns(query: Query, window: Window, filters: Filters, wanted: Sequence[str]) -> str:
-    read = {"start", "end", "trace_id", "span_id", "status", "fallback", "handoff"}
+def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[str] = ()) -> str:
+    """A subquery with one row for each conversation, from its turns alone.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+        selection: The conversations to take.
+        wanted: What to ask of them, out of `TURN_COLUMNS`.
+    """
+    window = selection.window
+    read = {"start", "end", "status", "fallback", "handoff"}
     for name in wanted:
-        read.update(TURN_COLUMNS[name][1])
-    columns = ["tenant", "conversation_id", *sorted(read)]
+        sql, columns = TURN_COLUMNS[name]
+        read.update(columns, ("trace_id", "span_id") if ORDER in sql else ())
+    selected = ["tenant", "conversation_id", *sorted(read)]
     having = [query.between("started_at", window.start, window.end)]
-    if matching := filters.of_turn(query):
-        columns.append(f"ifNull({' AND '.join(matching)}, false) AS matched")
+    if matching := selection.filters.of_turn(query):
+        selected.append(f"ifNull({' AND '.join(matching)}, false) AS matched")
         having.append("countIf(matched) > 0")
     extra = "".join(f", {TURN_COLUMNS[name][0]} AS {name}" for name in wanted)
-    within = query.between("start", window.start - MARGIN, window.end + MARGIN)
-    source = query.table("turns", columns, [within, *_one(query, filters)])
+    within = query.between("start", window.start - MARGIN, selection.end + MARGIN)
+    source = query.table("turns", selected, [within, *selection.rows(query)])
     return f"""(
         SELECT {KEY}, min(start) AS started_at, max(end) AS turns_end,
-            argMax((status, ifNull(fallback, false)), {ORDER}) AS last_turn,
+            max({LAST_TURN}) % 4 AS last_turn,
             countIf(handoff) AS handoff_turns{extra}
         FROM {source}
         GROUP BY {KEY}
@@ -136,39 +195,22 @@ def _turns(query: Query, window: Window, filters: Filters, wanted: Sequence[str]
     )"""  # noqa: S608
 
 
-def _events(query: Query, window: Window, filters: Filters, wanted: Sequence[str]) -> str:
+def _events(query: Query, selection: Selection, wanted: Sequence[str]) -> str:
     ends = f"name = '{semconv.EVENT_CONVERSATION_END}'"
     explicit = f"{ends} AND outcome IN {query.bind(EXPLICIT, 'Array(String)')}"
     feedback = f"name = '{semconv.EVENT_EVALUATION}'"
     started = f"name = '{semconv.EVENT_WORKFLOW_STARTED}'"
     ended = _names(query, WORKFLOW_ENDS)
-    late = (
-        f"if({feedback}, {query.moment(window.end + FEEDBACK_MARGIN)},"
-        f" {query.moment(window.end + MARGIN)})"
-    )
+    first = selection.window.start - MARGIN
+    in_time = f"time < {query.moment(selection.end + MARGIN)}"
+    activity = f"{_names(query, ACTIVITY_EVENTS)} AND {in_time}"
     source = query.table(
         "events",
+        EVENTS_READ,
         [
-            "tenant",
-            "conversation_id",
-            "time",
-            "uid",
-            "name",
-            "outcome",
-            "reason",
-            "sender",
-            "workflow",
-            "evaluation",
-            "score",
-            "value",
-            "scale_min",
-            "scale_max",
-        ],
-        [
-            query.between("time", window.start - MARGIN, window.end + FEEDBACK_MARGIN),
-            f"time < {late}",
-            f"{_names(query, ACTIVITY_EVENTS)} OR ({feedback} AND evaluation = '{USER_FEEDBACK}')",
-            *_one(query, filters),
+            query.between("time", first, selection.end + FEEDBACK_MARGIN),
+            f"({feedback} AND evaluation = '{USER_FEEDBACK}') OR ({activity})",
+            *selection.rows(query),
         ],
     )
     extra = "".join(f", {EVENT_COLUMNS[name]} AS {name}" for name in wanted)
@@ -176,7 +218,7 @@ def _events(query: Query, window: Window, filters: Filters, wanted: Sequence[str
         SELECT {KEY},
             maxIf(time, NOT ({feedback})) AS events_end,
             countIf({ends}) AS ends,
-            argMaxIf(outcome, (time, uid), {explicit}) AS explicit_outcome,
+            maxIf({LAST_OUTCOME}, {explicit}) % 8 AS explicit_number,
             countIf({_names(query, HANDOFF_EVENTS)}) AS handoff_events,
             countIf({feedback} AND {POSITIVE}) AS positive,
             countIf({feedback} AND {NEGATIVE}) AS negative,
@@ -190,29 +232,27 @@ def _events(query: Query, window: Window, filters: Filters, wanted: Sequence[str
 
 def conversation_rows(
     query: Query,
-    window: Window,
-    filters: Filters,
+    selection: Selection,
     turn_columns: Sequence[str] = (),
     event_columns: Sequence[str] = (),
 ) -> str:
-    """A subquery with one row for each conversation that started in the window.
+    """A subquery with one row for each conversation.
 
     Args:
         query: The SELECT that it becomes a part of.
-        window: The conversations to take, and when they are asked about.
-        filters: What they are limited to.
+        selection: The conversations to take.
         turn_columns: More of `TURN_COLUMNS`.
         event_columns: More of `EVENT_COLUMNS`.
 
     Returns:
         SQL whose rows have tenant, conversation_id, started_at, last_at, settled, handed_off,
-        outcome, confirmed, ended, positive, negative, actions, engagement and what was asked for.
-        `engagement` is the score times three, a whole number.
+        outcome, confirmed, ended, turns, positive, negative, actions, engagement and what was
+        asked for. `engagement` is the score times three, a whole number.
     """
     turn_names = list(dict.fromkeys(["turns", *turn_columns]))
     names = [*turn_names, *event_columns, "actions", "positive", "negative"]
-    idle = query.moment(window.now - window.idle)
-    where = filters.of_conversation(query)
+    idle = query.moment(selection.window.now - selection.window.idle)
+    where = selection.filters.of_conversation(query)
     return f"""(
         SELECT {KEY}, started_at, {", ".join(names)},
             greatest(turns_end, events_end) AS last_at,
@@ -225,18 +265,18 @@ def conversation_rows(
             ) AS unfinished,
             multiIf(
                 NOT settled, 'open',
-                explicit_outcome != '', explicit_outcome,
+                explicit_number > 0, {_NUMBERED}[explicit_number],
                 handed_off, 'handed_off',
-                last_turn.1 = 'error', 'failed',
+                last_turn >= 2, 'failed',
                 positive > 0, 'resolved',
-                last_turn.2 OR negative > 0 OR unfinished, 'abandoned',
+                last_turn = 1 OR negative > 0 OR unfinished, 'abandoned',
                 'resolved'
             ) AS outcome,
-            outcome = 'resolved' AND (explicit_outcome != '' OR positive > 0) AS confirmed,
+            outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0
             ) AS engagement
-        FROM {_turns(query, window, filters, turn_names)} AS t
-        LEFT JOIN {_events(query, window, filters, event_columns)} AS e USING ({KEY})
+        FROM {turns_by_conversation(query, selection, turn_names)} AS t
+        LEFT JOIN {_events(query, selection, event_columns)} AS e USING ({KEY})
         {"WHERE " + " AND ".join(where) if where else ""}
     )"""  # noqa: S608

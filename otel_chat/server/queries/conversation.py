@@ -10,6 +10,7 @@ from pydantic import Field
 
 from otel_chat.errors import AccessError
 from otel_chat.server.queries import content
+from otel_chat.server.queries.aggregation import Selection
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversations import ConversationSummary, summaries_sql, summary
 from otel_chat.server.queries.filters import Filters
@@ -97,7 +98,7 @@ def find(
     """
     statement = Query(store, scope)
     always = Window(EARLIEST, LATEST, window.now, window.idle)
-    sql = summaries_sql(statement, always, Filters(conversation_id=conversation_id))
+    sql = summaries_sql(statement, Selection(always, Filters(conversation_id=conversation_id)))
     if tenant is not None:
         sql += f" WHERE tenant = {statement.bind(tenant, 'String')}"
     rows = statement.run(f"{sql} ORDER BY tenant LIMIT 1")

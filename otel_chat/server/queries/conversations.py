@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.semconv import SENDERS
-from otel_chat.server.queries.aggregation import conversation_rows
+from otel_chat.server.queries.aggregation import (
+    Selection,
+    among,
+    conversation_rows,
+    turns_by_conversation,
+)
 from otel_chat.server.queries.answers import Answer, Money, TimeSpan, exact_mean
 from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.overview import MessagesBySender
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query, moment, nanos
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -139,13 +145,91 @@ def _feedback(positive: int, negative: int) -> str | None:
     return "negative" if negative else None
 
 
-def summaries_sql(statement: Query, window: Window, filters: Filters) -> str:
+def summaries_sql(statement: Query, selection: Selection) -> str:
     """SQL for the rows that `summary` reads."""
-    rows = conversation_rows(statement, window, filters, TURN_COLUMNS, EVENT_COLUMNS)
+    rows = conversation_rows(statement, selection, TURN_COLUMNS, EVENT_COLUMNS)
     return (
         f"SELECT *, {nanos('started_at')} AS started_ns, {nanos('last_at')} AS last_ns"  # noqa: S608
         f" FROM {rows} AS c"
     )
+
+
+def _after(statement: Query, cursor: Cursor | None) -> str:
+    if cursor is None:
+        return ""
+    return (
+        " WHERE (-started_ns, tenant, conversation_id) >"
+        f" (-{statement.bind(cursor.at, 'Int64')}, {statement.bind(cursor.tenant, 'String')},"
+        f" {statement.bind(cursor.key, 'String')})"
+    )
+
+
+Found = tuple[int, str, str]
+"""A conversation by its start in nanoseconds, its tenant and its id."""
+
+
+def _newest(
+    statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
+) -> list[Found]:
+    """The next conversations, newest first.
+
+    The newest lie at the end of the window: it looks back in growing steps, until it has enough.
+    What comes up in a step may have begun before it, long ago; then it waits for its turn.
+    """
+    end = window.end if after is None else min(window.end, moment(after.at + 1000))
+    span = timedelta(days=1)
+    found: list[Found] = []
+    while len(found) < limit and end > window.start:
+        part = replace(window, start=max(window.start, end - span), end=end)
+        wanted = limit - len(found)
+        candidates = _candidates(statement, window, part, filters, after, wanted)
+        earlier = _begun_before(statement, window, part, candidates)
+        found += [one for one in candidates if one[1:] not in earlier]
+        if len(candidates) == wanted:
+            after = Cursor(*candidates[-1])
+        else:
+            end, span = part.start, span * 4
+    return found
+
+
+def _candidates(
+    statement: Query,
+    window: Window,
+    part: Window,
+    filters: Filters,
+    after: Cursor | None,
+    limit: int,
+) -> list[Found]:
+    selection = Selection(part, filters, until=None if filters.empty else window.end)
+    source = (
+        conversation_rows(statement, selection)
+        if filters.whole_conversations
+        else turns_by_conversation(statement, selection)
+    )
+    rows = statement.run(f"""
+        SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id
+        FROM {source} AS c {_after(statement, after)}
+        ORDER BY started_ns DESC, tenant, conversation_id
+        LIMIT {statement.bind(limit, "UInt32")}
+    """)  # noqa: S608
+    return [(row["started_ns"], row["tenant"], row["conversation_id"]) for row in rows]
+
+
+def _begun_before(
+    statement: Query, window: Window, part: Window, found: list[Found]
+) -> set[tuple[str, str]]:
+    """Those that have turns before what was read for a part of the window."""
+    first, last = window.start - MARGIN, part.start - MARGIN
+    if not found or last <= first:
+        return set()
+    conditions = among(statement, [(tenant, key) for _, tenant, key in found])
+    source = statement.table(
+        "turns",
+        ["tenant", "conversation_id"],
+        [statement.between("start", first, last), *conditions],
+    )
+    rows = statement.run(f"SELECT DISTINCT tenant, conversation_id FROM {source} AS t")  # noqa: S608
+    return {(row["tenant"], row["conversation_id"]) for row in rows}
 
 
 @query()
@@ -171,22 +255,26 @@ def conversations(
         QueryError: If the limit or the cursor is wrong.
     """
     check_limit(limit)
-    statement = Query(store, scope)
-    sql = summaries_sql(statement, window, filters)
-    if cursor is not None:
-        after = Cursor.read(cursor)
-        sql += (
-            f" WHERE (-started_ns, tenant, conversation_id) >"
-            f" (-{statement.bind(after.at, 'Int64')}, {statement.bind(after.tenant, 'String')},"
-            f" {statement.bind(after.key, 'String')})"
-        )
-    sql += " ORDER BY started_ns DESC, tenant, conversation_id"
-    rows = statement.run(f"{sql} LIMIT {statement.bind(limit + 1, 'UInt32')}")
-    page = rows[:limit]
-    following = None
-    if len(rows) > limit:
-        last = page[-1]
-        following = Cursor(last["started_ns"], last["tenant"], last["conversation_id"]).text()
+    after = None if cursor is None else Cursor.read(cursor)
+    found = _newest(Query(store, scope), window, filters, after, limit + 1)
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
     return Conversations(
-        window=TimeSpan.of(window), items=[summary(row) for row in page], next_cursor=following
+        window=TimeSpan.of(window),
+        items=_summaries(Query(store, scope), window, page),
+        next_cursor=None if last is None else Cursor(*last).text(),
     )
+
+
+def _summaries(statement: Query, window: Window, page: list[Found]) -> list[ConversationSummary]:
+    if not page:
+        return []
+    earliest = moment(min(started for started, _, _ in page))
+    selection = Selection(
+        replace(window, start=earliest),
+        Filters(),
+        keys=tuple((tenant, key) for _, tenant, key in page),
+    )
+    rows = statement.run(summaries_sql(statement, selection))
+    by_key = {(row["tenant"], row["conversation_id"]): row for row in rows}
+    return [summary(by_key[tenant, key]) for _, tenant, key in page if (tenant, key) in by_key]

@@ -12,6 +12,7 @@ from otel_chat.server.queries.aggregation import (
     POSITIVE,
     REPLIED,
     USER_FEEDBACK,
+    Selection,
     conversation_rows,
 )
 from otel_chat.server.queries.sql import mean, quantiles, total
@@ -85,7 +86,7 @@ def members(query: Query, window: Window, filters: Filters) -> str:
     """The condition that a row belongs to a conversation that the filters let through."""
     if filters.whole_conversations:
         wider = replace(window, start=window.start - MARGIN)
-        conversations = conversation_rows(query, wider, filters)
+        conversations = conversation_rows(query, Selection(wider, filters))
         return f"({KEY}) IN (SELECT {KEY} FROM {conversations})"  # noqa: S608
     within = query.between("start", window.start - MARGIN, window.end + MARGIN)
     matching = query.table(
@@ -180,8 +181,7 @@ def conversation_figures(
     """
     source = conversation_rows(
         query,
-        window,
-        filters,
+        Selection(window, filters),
         (*CONVERSATION_TURN_COLUMNS, *extra),
         CONVERSATION_EVENT_COLUMNS,
     )

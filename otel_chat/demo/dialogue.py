@@ -59,10 +59,12 @@ class Session:
     Args:
         conversation_id: The conversation's id.
         channel: Where it takes place: web, mobile.
+        user_type: Who writes: client, provider, anonymous.
     """
 
     conversation_id: str
     channel: str = "web"
+    user_type: str = "anonymous"
     workflow: Workflow | None = None
     awaits_order: str | None = None
     complaint: str = ""

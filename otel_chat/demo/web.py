@@ -24,6 +24,7 @@ from otel_chat.demo.bot import SupportBot
 from otel_chat.demo.dialogue import Session
 
 MESSAGE_LIMIT: Final = 2000
+ConversationId = Annotated[str, PathParameter(max_length=64)]
 _FAILED: Final = "Something went wrong on our side. Please try again."
 _RATINGS: Final = ((1, "very bad"), (2, "bad"), (3, "middling"), (4, "good"), (5, "very good"))
 _SUGGESTIONS: Final = (
@@ -138,8 +139,6 @@ def _add_page(app: FastAPI, analytics: str) -> None:
 
 
 def _add_conversations(app: FastAPI, bot: SupportBot) -> None:
-    Id = Annotated[str, PathParameter(max_length=64)]
-
     def session_of(conversation_id: str) -> Session:
         session = bot.find(conversation_id)
         if session is None:
@@ -154,23 +153,23 @@ def _add_conversations(app: FastAPI, bot: SupportBot) -> None:
         return Opened(conversation_id=session.conversation_id, welcome=welcome)
 
     @app.post("/api/conversations/{conversation_id}/messages")
-    async def messages(conversation_id: Id, said: Said) -> StreamingResponse:
+    async def messages(conversation_id: ConversationId, said: Said) -> StreamingResponse:
         session = session_of(conversation_id)
         return StreamingResponse(_stream(bot, session, said.text), media_type="text/event-stream")
 
     @app.post("/api/conversations/{conversation_id}/human", status_code=204)
-    async def human(conversation_id: Id, said: Said) -> None:
+    async def human(conversation_id: ConversationId, said: Said) -> None:
         bot.human(session_of(conversation_id), said.text)
 
     @app.post("/api/conversations/{conversation_id}/feedback", status_code=204)
-    async def feedback(conversation_id: Id, rating: Rating) -> None:
+    async def feedback(conversation_id: ConversationId, rating: Rating) -> None:
         session = bot.find(conversation_id)
         if session is None:
             raise HTTPException(404, "There is no such conversation.")
         bot.rate(session, rating.value, rating.comment)
 
     @app.post("/api/conversations/{conversation_id}/end", status_code=204)
-    async def end(conversation_id: Id, ending: Ending) -> None:
+    async def end(conversation_id: ConversationId, ending: Ending) -> None:
         bot.end(session_of(conversation_id), ending.outcome, reason="closed")
 
 

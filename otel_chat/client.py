@@ -1,0 +1,126 @@
+"""Asks a running analytics server, over HTTP: what `demo`, `replay` and `trace` read with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from otel_chat.errors import AccessError, OtelChatError, QueryError, StoreUnavailableError
+
+_PAGE = 200
+
+
+class AnalyticsClient:
+    """A client of one analytics server. Use as a context manager, or call `close()`.
+
+    Args:
+        server: Address of the server, such as `http://127.0.0.1:8400`.
+        token: A read token, where the server asks for one.
+        timeout: Seconds to wait for an answer, more than 0.
+
+    Example:
+        >>> with AnalyticsClient("http://127.0.0.1:1", timeout=0.2) as client:
+        ...     client.ready()
+        False
+    """
+
+    def __init__(self, server: str, *, token: str | None = None, timeout: float = 60.0) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.server = server.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.server, headers=headers, timeout=timeout, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Whether the server answers and its store is open."""
+        try:
+            return self._http.get("/readyz").is_success
+        except httpx.HTTPError:
+            return False
+
+    def overview(self, **parameters: str) -> dict[str, Any]:
+        """The answer of `/api/v1/overview`.
+
+        Args:
+            parameters: Window and filters, as the API names them; `start` and `end` stand for
+                `from` and `to`.
+        """
+        return self._get("/api/v1/overview", parameters)
+
+    def conversation(self, conversation_id: str) -> dict[str, Any]:
+        """The answer of `/api/v1/conversations/{id}`.
+
+        Raises:
+            AccessError: with status 404 when there is no such conversation.
+        """
+        return self._get(f"/api/v1/conversations/{quote(conversation_id, safe='')}", {})
+
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """The answer of `/api/v1/traces/{trace_id}`.
+
+        Raises:
+            AccessError: with status 404 when there is no such trace.
+        """
+        return self._get(f"/api/v1/traces/{quote(trace_id, safe='')}", {})
+
+    def conversations(self, **parameters: str) -> Iterator[dict[str, Any]]:
+        """Every conversation of a window, page by page.
+
+        Args:
+            parameters: Window and filters, as for `overview`.
+        """
+        cursor: str | None = None
+        while True:
+            more = {"cursor": cursor} if cursor else {}
+            page = self._get("/api/v1/conversations", {**parameters, "limit": str(_PAGE), **more})
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        names = {"start": "from", "end": "to"}
+        query = {names.get(name, name): value for name, value in parameters.items()}
+        try:
+            answer = self._http.get(path, params=query)
+        except httpx.HTTPError as error:
+            raise StoreUnavailableError(
+                f"The server at {self.server} does not answer ({error or type(error).__name__})."
+                " Is `otel-chat serve` running there?"
+            ) from error
+        if not answer.is_success:
+            raise _refusal(answer)
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _refusal(answer: httpx.Response) -> OtelChatError:
+    try:
+        said = answer.json()["error"]
+        message, field = str(said["message"]), said.get("field")
+    except (ValueError, KeyError, TypeError):
+        message, field = f"The server answered {answer.status_code}.", None
+    if answer.status_code in {401, 403, 404}:
+        return AccessError(message, status=answer.status_code)
+    if answer.status_code >= 500:  # noqa: PLR2004 - every 5xx
+        return StoreUnavailableError(message)
+    return QueryError(message, field=field)

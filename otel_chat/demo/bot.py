@@ -1,0 +1,157 @@
+"""The bot: its decorated handler, and what happens around its turns."""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+import otel_chat
+from otel_chat._version import __version__
+from otel_chat.demo import content
+from otel_chat.demo.classifier import intent_classifier
+from otel_chat.demo.composer import MODEL, PROVIDER, compose, stream
+from otel_chat.demo.dialogue import Dialogue, Session
+from otel_chat.demo.orderbook import OrderBook
+from otel_chat.demo.retrieval import article_index
+from otel_chat.demo.tokenizer import count_tokens
+
+AGENT: Final = "alder-support"
+SESSIONS: Final = 5000
+PACE: Final = 0.01
+_SCALE: Final = (1.0, 5.0)
+
+
+def _channel(_bot: SupportBot, session: Session, _text: str) -> str:
+    return session.channel
+
+
+def _user_type(_bot: SupportBot, session: Session, _text: str) -> str:
+    return session.user_type
+
+
+def _conversation(session: Session, *, start: bool = False) -> otel_chat.Conversation:
+    return otel_chat.conversation(
+        session.conversation_id,
+        agent=AGENT,
+        agent_version=__version__,
+        channel=session.channel,
+        user_type=session.user_type,
+        start=start,
+    )
+
+
+class SupportBot:
+    """The bot of the shop, with an order book of its own.
+
+    Args:
+        pace: Seconds between two pieces of a streamed reply, 0 or more.
+
+    Example:
+        >>> bot = SupportBot(pace=0)
+        >>> session, welcome = bot.open(channel="web", user_type="client")
+        >>> welcome
+        'Welcome to Alder & Reed...'
+    """
+
+    def __init__(self, *, pace: float = PACE) -> None:
+        self._pace = pace
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._dialogue = Dialogue(intent_classifier(), article_index(), OrderBook())
+        count_tokens("")
+
+    def open(self, *, channel: str, user_type: str) -> tuple[Session, str]:
+        """Opens a conversation with a greeting.
+
+        Args:
+            channel: Where it takes place.
+            user_type: Who writes: client, provider, anonymous.
+
+        Returns:
+            The conversation and the greeting.
+        """
+        session = Session(f"demo-{uuid.uuid4()}", channel=channel, user_type=user_type)
+        self._sessions[session.conversation_id] = session
+        while len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        welcome = content.replies()["welcome"]
+        with _conversation(session, start=True) as conversation:
+            conversation.message(welcome, sender="assistant")
+        return session, welcome
+
+    def find(self, conversation_id: str) -> Session | None:
+        """The conversation of that id, where the bot still remembers it."""
+        session = self._sessions.get(conversation_id)
+        if session:
+            self._sessions.move_to_end(conversation_id)
+        return session
+
+    async def answer(self, session: Session, text: str) -> AsyncIterator[str]:
+        """Answers a message piece by piece; after a handoff it only passes the message on.
+
+        Args:
+            session: The conversation.
+            text: The user's message.
+
+        Raises:
+            LookupError: a tool could not find what it needs.
+        """
+        if session.handed_off:
+            with _conversation(session) as conversation:
+                conversation.message(text, sender="user")
+            yield content.replies()["handoff_waiting"]
+            return
+        async with aclosing(self._reply(session, text)) as pieces:
+            async for piece in pieces:
+                yield piece
+        if session.ended:
+            self.end(session, "abandoned" if session.unsure else "resolved", reason="goodbye")
+
+    @otel_chat.chat_handler(
+        agent=AGENT,
+        agent_version=__version__,
+        conversation_id="session.conversation_id",
+        message="text",
+        channel=_channel,
+        user_type=_user_type,
+    )
+    async def _reply(self, session: Session, text: str) -> AsyncGenerator[str, None]:
+        """The handler: a turn begins with the user's message and ends with the last piece."""
+        session.said.append(text)
+        written = compose(self._dialogue.decide(session, text))
+        asked = count_tokens(*session.said)
+        otel_chat.current_turn().context_size(asked)
+        session.said.append(written)
+        async with aclosing(_write(written, asked, self._pace)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def human(self, session: Session, text: str) -> None:
+        """A member of the team writes to the user."""
+        with _conversation(session) as conversation:
+            conversation.message(text, sender="human")
+
+    def rate(self, session: Session, value: int, comment: str | None = None) -> None:
+        """The user rates the conversation.
+
+        Args:
+            session: The conversation.
+            value: 1 (very bad) to 5 (very good).
+            comment: In the user's words.
+        """
+        with _conversation(session) as conversation:
+            conversation.feedback(value, scale=_SCALE, comment=comment)
+
+    def end(self, session: Session, outcome: str, *, reason: str) -> None:
+        """Closes a conversation.
+
+        Args:
+            session: The conversation.
+            outcome: resolved, handed_off or abandoned.
+            reason: What closed it.
+        """
+        session.ended = True
+        with _conversation(session) as conversation:
+            conversation.end(outcome, reason=reason)

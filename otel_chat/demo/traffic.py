@@ -1,0 +1,116 @@
+"""Sends the sample conversations through the bot's own endpoint, as users would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+AT_ONCE: Final = 6
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent, counted at the sending end.
+
+    Args:
+        conversations: The ids of the conversations and how many turns each had.
+        handoffs: Conversations that the bot handed to the team.
+        failed: Turns whose reply failed.
+        to_team: User messages that went to the team and so are no turns of the bot.
+    """
+
+    conversations: dict[str, int]
+    handoffs: int = 0
+    failed: int = 0
+    to_team: int = 0
+
+    @property
+    def turns(self) -> int:
+        """All turns."""
+        return sum(self.conversations.values())
+
+
+async def send_samples(
+    bot: str, samples: Sequence[Mapping[str, Any]], *, done: Callable[[], None]
+) -> Sent:
+    """Plays the samples, a few conversations at once.
+
+    Args:
+        bot: Address of the bot.
+        samples: The conversations, as `content.samples()` gives them.
+        done: Called after each conversation.
+
+    Raises:
+        httpx.HTTPError: when the bot does not answer.
+
+    Returns:
+        What was sent.
+    """
+    sent = Sent({})
+    gate = asyncio.Semaphore(AT_ONCE)
+    async with httpx.AsyncClient(base_url=bot, timeout=60.0, trust_env=False) as http:
+
+        async def play(sample: Mapping[str, Any]) -> None:
+            async with gate:
+                await _play(http, sample, sent)
+            done()
+
+        async with asyncio.TaskGroup() as group:
+            for sample in samples:
+                group.create_task(play(sample))
+    return sent
+
+
+async def _play(http: httpx.AsyncClient, sample: Mapping[str, Any], sent: Sent) -> None:
+    opening = {"channel": sample["channel"], "user_type": sample["user_type"]}
+    opened = (await http.post("/api/conversations", json=opening)).raise_for_status().json()
+    conversation_id = opened["conversation_id"]
+    path = f"/api/conversations/{conversation_id}"
+    sent.conversations[conversation_id] = 0
+    handed_off = False
+    for step in sample["steps"]:
+        if "say" in step:
+            was_handed_off = handed_off
+            handed_off = await _say(http, path, step["say"], sent)
+            if was_handed_off:
+                sent.to_team += 1
+                continue
+            sent.conversations[conversation_id] += 1
+            sent.handoffs += handed_off
+        elif "human" in step:
+            await _post(http, f"{path}/human", {"text": step["human"]})
+        elif "rate" in step:
+            rating = {"value": step["rate"], "comment": step.get("comment")}
+            await _post(http, f"{path}/feedback", rating)
+        elif "end" in step:
+            await _post(http, f"{path}/end", {"outcome": step["end"]})
+
+
+async def _post(http: httpx.AsyncClient, path: str, body: Mapping[str, Any]) -> None:
+    (await http.post(path, json=body)).raise_for_status()
+
+
+async def _say(http: httpx.AsyncClient, path: str, text: str, sent: Sent) -> bool:
+    """Says something and reads the reply to its end; whether the team has taken over."""
+    handed_off = False
+    async with http.stream("POST", f"{path}/messages", json={"text": text}) as answer:
+        answer.raise_for_status()
+        async for name, data in _events(answer):
+            sent.failed += name == "failed"
+            if name == "done":
+                handed_off = bool(data["handed_off"])
+    return handed_off
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    name = ""
+    async for line in answer.aiter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))

@@ -1,0 +1,1 @@
+"""Backfill from transcripts: each user message goes through a decorated handler."""

@@ -29,7 +29,7 @@ _MAX_PASSES: Final = 6
 _MARGIN: Final = 1024
 _LONG_WORD: Final = 16
 _SUSPECT: Final = re.compile(r"[0-9@:=]")
-_SUSPECT_WORDS: Final = ("bearer", "basic", "passw", "passphrase", "passcode")
+_SUSPECT_WORDS: Final = ("-----begin", "bearer", "basic", "passw", "passphrase", "passcode")
 _MAX_DEPTH: Final = 32
 _MAX_NODES: Final = 10_000
 _CARD_LIKE: Final = 10**9

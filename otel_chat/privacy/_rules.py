@@ -210,7 +210,7 @@ RULES: Final = (
     ),
     Rule(
         "secret",
-        _ascii(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]{5,}+(?:\.[\w-]*+){0,3}"),
+        _ascii(r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]{5,}+(?:\.{1,2}[\w-]++){0,4}"),
         mark("secret"),
         needle="eyJ",
     ),
@@ -246,8 +246,8 @@ RULES: Final = (
         _iban,
     ),
     Rule("card", _ascii(rf"\d+(?:{_SEPARATORS[:-1]}_\s]{{1,2}}\d+)*"), _cards),
-    Rule("ip", _ascii(rf"(?<![\d.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\.?\d)"), mark("ip"), needle="."),
     Rule("ip", _ascii(r"(?<![\w:.])[0-9A-Fa-f:][0-9A-Fa-f:.]{1,44}(?![\w:])"), _ipv6, needle=":"),
+    Rule("ip", _ascii(rf"(?<![\d.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\.?\d)"), mark("ip"), needle="."),
     Rule(
         "phone",
         _ascii(
@@ -266,7 +266,9 @@ RULES: Final = (
     ),
     Rule(
         "phone",
-        _ascii(rf"(?P<keep>)(?<![\d.,:])(?P<number>\(?0(?:{_SEPARATORS}{{0,3}}\d){{8,11}})(?!\d)"),
+        _ascii(
+            rf"(?P<keep>)(?<![\d.,:])(?P<number>(?:\(0(?=\d{{0,6}}\))|0)(?:{_SEPARATORS}{{0,3}}\d){{8,11}})(?!\d)"
+        ),
         _phone,
     ),
     Rule(

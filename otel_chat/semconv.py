@@ -55,6 +55,7 @@ USER_AGENT: Final = "user_agent.original"
 REFERRER: Final = "otel_chat.referrer"
 PAGE: Final = "otel_chat.page"
 METADATA: Final = "otel_chat.metadata"
+CLOSE_CODE: Final = "otel_chat.close_code"  # of the span of a WebSocket connection
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 
@@ -170,3 +171,18 @@ TELEMETRY_ATTRIBUTE: Final = "otel_chat.telemetry.attribute"
 # Folded attribute values, and the threshold that parts low from high confidence
 OTHER: Final = "_other"
 LOW_CONFIDENCE_THRESHOLD: Final = 0.7
+
+# Metrics of the process itself (OTel conventions)
+METRIC_PROCESS_MEMORY: Final = "process.memory.usage"
+METRIC_PROCESS_CPU_TIME: Final = "process.cpu.time"
+METRIC_PROCESS_THREADS: Final = "process.thread.count"
+METRIC_PROCESS_UPTIME: Final = "process.uptime"
+CPU_MODE: Final = "cpu.mode"
+SIGNAL_SPANS: Final = "spans"
+SIGNAL_EVENTS: Final = "events"
+SIGNAL_RECORDS: Final = "records"
+SIGNAL_OUTSIDE_TURN: Final = "outside_turn"
+SIGNALS: Final = (SIGNAL_SPANS, SIGNAL_EVENTS, SIGNAL_RECORDS, SIGNAL_OUTSIDE_TURN)
+TOKEN_TYPES: Final = ("input", "output")
+WORKFLOW_STATUSES: Final = ("started", "completed", "failed")
+EVALUATION_USER_FEEDBACK: Final = "user_feedback"

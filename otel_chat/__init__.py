@@ -1,0 +1,62 @@
+"""OpenTelemetry observability for chat handlers.
+
+Every turn of a conversation is a trace, every conversation a figure. Content is off unless asked
+for; without `setup()` the library works on whatever OpenTelemetry providers there are.
+
+Example:
+    >>> import otel_chat
+    >>> @otel_chat.chat_handler(agent="support", conversation_id="session_id")
+    ... def answer(session_id: str, text: str) -> str:
+    ...     otel_chat.current_turn().intent("greeting", 0.97)
+    ...     return "Good evening."
+    >>> answer("s-1", "Hello")
+    'Good evening.'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_chat._version import __version__
+from otel_chat.config import Config
+from otel_chat.conversation import Conversation, conversation, feedback, message
+from otel_chat.decorators import chat_handler
+from otel_chat.errors import ConfigurationError, OtelChatError
+from otel_chat.record import record_turn
+from otel_chat.runtime import Runtime, flush, shutdown
+from otel_chat.steps import model_call, tool, workflow
+from otel_chat.turn import Turn, current_turn, turn
+
+if TYPE_CHECKING:
+    from otel_chat.providers import setup
+
+__all__ = [
+    "Config",
+    "ConfigurationError",
+    "Conversation",
+    "OtelChatError",
+    "Runtime",
+    "Turn",
+    "__version__",
+    "chat_handler",
+    "conversation",
+    "current_turn",
+    "feedback",
+    "flush",
+    "message",
+    "model_call",
+    "record_turn",
+    "setup",
+    "shutdown",
+    "tool",
+    "turn",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "setup":  # it needs the SDK, which is an extra and slow to import
+        from otel_chat.providers import setup
+
+        return setup
+    raise AttributeError(f"module 'otel_chat' has no attribute {name!r}")

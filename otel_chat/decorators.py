@@ -1,0 +1,252 @@
+"""`chat_handler`: every call of a handler is a turn, whatever shape the handler has."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast, overload
+
+from opentelemetry.util.types import AnyValue
+
+from otel_chat import semconv as sc
+from otel_chat.arguments import Getter, argument_getter
+from otel_chat.errors import ConfigurationError
+from otel_chat.fields import check_names, span_attributes
+from otel_chat.runtime import Runtime, current, declare, report_error
+from otel_chat.streaming import (
+    AsyncStream,
+    Guard,
+    SyncStream,
+    async_generator,
+    awaited,
+    generator,
+    take_up,
+)
+from otel_chat.turn import NO_TURN, Turn, begin
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Spec:
+    """What a decorated handler's turns are made of, worked out when it is decorated."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        agent: str | Callable[..., str] | None,
+        conversation_id: str | Callable[..., object] | None,
+        message: str | Callable[..., object] | None,
+        reply: Callable[[Any], str | None] | None,
+        fields: Mapping[str, Any],
+    ) -> None:
+        check_names(fields, "chat_handler()")
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        if reply is not None and not callable(reply):
+            raise ConfigurationError(f"chat_handler: reply must be a function, not {reply!r}.")
+        if agent is not None and not (callable(agent) or isinstance(agent, str)):
+            raise ConfigurationError(f"chat_handler: agent must be a name, not {agent!r}.")
+        self.agent = agent if callable(agent) else None
+        self.agent_name = agent if isinstance(agent, str) else None
+        self.default_agent = name.rpartition(".")[2]
+        self.reply = reply
+        self.conversation_id = argument_getter(function, "conversation_id", conversation_id)
+        self.message = argument_getter(function, "message", message)
+        self.dynamic: list[tuple[str, Getter]] = []
+        self.constant: dict[str, object] = {}
+        for field, value in fields.items():
+            if field == "user_id" or callable(value):
+                getter = argument_getter(function, field, value)
+                if getter is not None:
+                    self.dynamic.append((field, getter))
+            elif value is not None:
+                self.constant[field] = value
+        self._clean: tuple[Runtime | None, dict[str, AnyValue]] = (None, {})
+        self._declare()
+
+    def _declare(self) -> None:
+        """Lets the handler's counters start at 0, where its names are constants."""
+        known = {
+            sc.AGENT_NAME: self.agent_name or self.default_agent,
+            sc.CHANNEL: self.constant.get("channel"),
+            sc.REQUEST_MODEL: self.constant.get("model"),
+        }
+        declare({key: value for key, value in known.items() if value is not None})
+
+    def open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Turn:
+        """A started turn for a call with these arguments; never raises."""
+        try:
+            runtime = current()
+            cached, constant = self._clean
+            if cached is not runtime:
+                constant = span_attributes(runtime, self.constant)
+                self._clean = (runtime, constant)
+            attributes = dict(constant)
+            for field, getter in self.dynamic:
+                attributes.update(span_attributes(runtime, {field: getter(args, kwargs)}))
+            found = self.conversation_id
+            agent = self.agent(*args, **kwargs) if self.agent is not None else self.agent_name
+            turn = begin(
+                runtime,
+                agent,
+                attributes,
+                found(args, kwargs) if found is not None else None,
+                self.default_agent,
+            )
+            turn.start()
+        except Exception as error:  # noqa: BLE001 - never in the handler's way
+            report_error("chat_handler", error)
+            return NO_TURN
+        if self.message is not None and turn.captures_content:
+            self._note_message(turn, args, kwargs)
+        return turn
+
+    def _note_message(self, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            text = self.message(args, kwargs) if self.message is not None else None
+            if text is not None:
+                turn.message(str(text))
+        except Exception as error:  # noqa: BLE001 - never in the handler's way
+            report_error("chat_handler", error)
+
+    def closer(self, turn: Turn) -> Callable[[object], object]:
+        """What notes the reply of a turn."""
+        return functools.partial(self._note_reply, turn)
+
+    def _note_reply(self, turn: Turn, result: object) -> None:
+        if not turn.captures_content or result is None:
+            return
+        try:
+            text = self.reply(result) if self.reply is not None else result
+            if isinstance(text, str):
+                turn.reply(text)
+        except Exception as error:  # noqa: BLE001 - never in the handler's way
+            report_error("chat_handler", error)
+
+
+@overload
+def chat_handler(function: F, /) -> F: ...
+
+
+@overload
+def chat_handler(
+    *,
+    agent: str | Callable[..., str] | None = None,
+    conversation_id: str | Callable[..., object] | None = None,
+    message: str | Callable[..., object] | None = None,
+    reply: Callable[[Any], str | None] | None = None,
+    **fields: Any,
+) -> Callable[[F], F]: ...
+
+
+def chat_handler(
+    function: F | None = None,
+    /,
+    *,
+    agent: str | Callable[..., str] | None = None,
+    conversation_id: str | Callable[..., object] | None = None,
+    message: str | Callable[..., object] | None = None,
+    reply: Callable[[Any], str | None] | None = None,
+    **fields: Any,
+) -> F | Callable[[F], F]:
+    """Makes every call of a handler a turn.
+
+    The handler may be a function, coroutine function, generator or async generator function, a
+    method, class or static method, a callable object or a partial, or return a stream; it keeps
+    its shape, signature and name. A streamed turn ends when its last chunk was consumed.
+
+    Args:
+        function: The handler, where the decorator stands bare.
+        agent: The agent's name, or a function of the handler's arguments; the handler's name
+            where neither it nor the conversation names one.
+        conversation_id: Name of the parameter that holds it (`"request.session_id"` for what lies
+            inside), or a function of the handler's arguments.
+        message: The same for the user's message, kept only with content capture on.
+        reply: Gives the reply's text from the handler's result; a result that is text is one.
+        **fields: channel, model, user_type, variant and so on (`TurnFields`): a value, or a
+            function of the handler's arguments. `user_id` is a parameter's name or a function.
+
+    Raises:
+        ConfigurationError: there is no such parameter or field; names it.
+
+    Example:
+        >>> @chat_handler(agent="support", conversation_id="session_id", message="text")
+        ... def answer(session_id: str, text: str) -> str:
+        ...     return "Good evening."
+        >>> answer("s-1", "Hello")
+        'Good evening.'
+    """
+
+    def decorate(target: F) -> F:
+        if isinstance(target, classmethod | staticmethod):
+            inner: Any = target.__func__
+            return cast("F", type(target)(decorate(inner)))
+        if not callable(target):
+            raise ConfigurationError(f"chat_handler: {target!r} cannot be called.")
+        spec = _Spec(
+            target,
+            agent=agent,
+            conversation_id=conversation_id,
+            message=message,
+            reply=reply,
+            fields=fields,
+        )
+        wrapper = _wrapper(spec, target)
+        try:
+            functools.update_wrapper(wrapper, target)
+        except AttributeError:
+            wrapper.__wrapped__ = target  # type: ignore[attr-defined]
+        return cast("F", wrapper)
+
+    return decorate if function is None else decorate(function)
+
+
+def _wrapper(spec: _Spec, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The wrapper for the handler's shape, chosen once; each drives the same turn."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        turn = spec.open(args, kwargs)
+        token = turn.attach()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            turn.detach(token)
+            turn.finish(error)
+            raise
+        turn.detach(token)
+        return take_up(turn, result, spec.closer(turn))
+
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        turn = spec.open(args, kwargs)
+        guard = Guard(turn, None, spec.closer(turn))
+        return await awaited(guard, function(*args, **kwargs))
+
+    def stream(args: Any, kwargs: Any) -> SyncStream:
+        turn = spec.open(args, kwargs)
+        return SyncStream(turn, function(*args, **kwargs), spec.closer(turn))
+
+    def astream(args: Any, kwargs: Any) -> AsyncStream:
+        turn = spec.open(args, kwargs)
+        return AsyncStream(turn, function(*args, **kwargs), spec.closer(turn))
+
+    match _shape(function):
+        case "coroutine":
+            return acall
+        case "generator":
+            return generator(stream)
+        case "async generator":
+            return async_generator(astream)
+        case _:
+            return call
+
+
+def _shape(function: Callable[..., Any]) -> str:
+    for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
+        if inspect.isasyncgenfunction(candidate):
+            return "async generator"
+        if inspect.iscoroutinefunction(candidate):
+            return "coroutine"
+        if inspect.isgeneratorfunction(candidate):
+            return "generator"
+    return "plain"

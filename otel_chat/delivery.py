@@ -1,0 +1,151 @@
+"""The bounded queue between the caller and everything that may take time."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+Job = tuple[Callable[..., object], *tuple[Any, ...]]
+
+
+class Delivery:
+    """Runs jobs off the caller's path: a deque append there, the work in a daemon thread.
+
+    The thread starts with the first job, never at import. After a fork the child starts empty
+    and with a thread of its own.
+
+    Args:
+        on_error: Told of what a job raised.
+        limit: Jobs that wait at most; what comes on top is dropped and counted.
+        every: Seconds between two rounds.
+        background: Without it only `flush` runs jobs.
+        on_round: Runs at the end of every round, in the thread that ran it.
+
+    Example:
+        >>> seen = []
+        >>> delivery = Delivery(on_error=print, background=False)
+        >>> delivery.put((seen.append, 1))
+        True
+        >>> delivery.flush(timeout=1.0), seen
+        (True, [1])
+    """
+
+    def __init__(
+        self,
+        *,
+        on_error: Callable[[BaseException], None],
+        limit: int = 20_000,
+        every: float = 0.2,
+        background: bool = True,
+        on_round: Callable[[], None] | None = None,
+    ) -> None:
+        self._on_error = on_error
+        self._on_round = on_round
+        self._limit = limit
+        self._every = every
+        self._background = background
+        self.dropped = 0
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            reset = weakref.WeakMethod(self._reset)
+            os.register_at_fork(after_in_child=lambda: _call(reset))
+
+    def _reset(self) -> None:
+        self._jobs: deque[Job] = deque()
+        self._running = threading.RLock()
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def put(self, job: Job) -> bool:
+        """Queues `job`, a function and its arguments. False where the queue is full or closed."""
+        if len(self._jobs) >= self._limit or self._closed:
+            self.dropped += 1
+            return False
+        self._jobs.append(job)
+        if self._thread is None and self._background:
+            self.start()
+        return True
+
+    def start(self) -> None:
+        """Starts the thread where there is none and this delivery works in the background."""
+        if not self._background or self._closed:
+            return
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="otel-chat-delivery", daemon=True)
+                self._thread = thread
+                self.drain_at_exit()
+                thread.start()
+
+    def ensure_started(self) -> None:
+        """Starts the thread now, so that a finaliser need not."""
+        if self._thread is None:
+            self.start()
+
+    def drain_at_exit(self) -> None:
+        """Empties the queue at exit; called again, before what was registered in the meantime."""
+        atexit.unregister(self.close)
+        atexit.register(self.close)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait now."""
+        return len(self._jobs)
+
+    def flush(self, timeout: float) -> bool:
+        """Sees that everything queued so far is done. False where that took over `timeout` seconds.
+
+        A job that hangs hangs the thread, never the caller of `flush`.
+        """
+        if self._thread is None and self._background and self._jobs:
+            self.start()
+        if self._thread is None or self._thread is threading.current_thread():
+            return self._drain()
+        done = threading.Event()
+        self._jobs.append((done.set,))
+        self._wake.set()
+        return done.wait(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flushes, then takes no more. May be called twice."""
+        done = self.flush(timeout)
+        self._closed = True
+        self._wake.set()
+        atexit.unregister(self.close)
+        return done
+
+    def _work(self) -> None:
+        wake = self._wake
+        while not self._closed and wake is self._wake:
+            wake.wait(self._every)
+            wake.clear()
+            self._drain()
+
+    def _drain(self) -> bool:
+        jobs = self._jobs
+        with self._running:
+            for _ in range(len(jobs)):
+                function, *arguments = jobs.popleft()
+                self._run(function, arguments)
+            if self._on_round is not None:
+                self._run(self._on_round, ())
+        return True
+
+    def _run(self, function: Callable[..., object], arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception as error:  # noqa: BLE001 - one bad job must not cost the others
+            self._on_error(error)
+
+
+def _call(reset: weakref.WeakMethod[Callable[[], None]]) -> None:
+    method = reset()
+    if method is not None:
+        method()

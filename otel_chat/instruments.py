@@ -1,0 +1,276 @@
+"""Every instrument: name, kind, unit, bounds, attributes; and the caps that keep series few."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+
+from otel_chat import semconv as sc
+
+AttributeValue = str | bool
+Attributes = Mapping[str, AttributeValue | None]
+
+SET_LIMIT: Final = 200
+VALUE_LENGTH: Final = 128
+WHOLE_SET: Final = "attribute_set"
+DEFAULT_CAP: Final = 20
+CAPS: Final[Mapping[str, int]] = {sc.CHANNEL: 10, sc.INTENT_NAME: 50}
+CLOSED: Final[Mapping[str, tuple[AttributeValue, ...]]] = {
+    sc.STATUS: (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED),
+    sc.TOKEN_TYPE: sc.TOKEN_TYPES,
+    sc.COST_SOURCE: sc.COST_SOURCES,
+    sc.FALLBACK: (True, False),
+    sc.OUTCOME: sc.OUTCOMES,
+    sc.WORKFLOW_STATUS: sc.WORKFLOW_STATUSES,
+    sc.TELEMETRY_SIGNAL: sc.SIGNALS,
+    sc.OPERATION_NAME: (
+        sc.OPERATION_CHAT,
+        sc.OPERATION_EXECUTE_TOOL,
+        sc.OPERATION_INVOKE_AGENT,
+        sc.OPERATION_INVOKE_WORKFLOW,
+        sc.OPERATION_RETRIEVAL,
+    ),
+}
+"""Attributes that are a closed set of values, and so need no cap."""
+
+
+class Kind(Enum):
+    """How an instrument aggregates."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    UP_DOWN = "observable up-down counter"
+    OBSERVABLE_COUNTER = "observable counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One line of the table.
+
+    Args:
+        name: The OTel name.
+        kind: How it aggregates.
+        unit: UCUM unit.
+        description: What it says, in a line.
+        attributes: The attributes its series carry.
+        bounds: Upper bounds of a histogram's buckets.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    attributes: tuple[str, ...]
+    bounds: tuple[float, ...] | None = None
+
+
+SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0)
+TURN_SECONDS: Final = (*SECONDS, 60.0, 120.0)
+CONVERSATION_SECONDS: Final = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
+COUNTS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0)
+DOLLARS: Final = (
+    *(float(f"{step}e{power}") for power in range(-4, 1) for step in (1, 2, 5)),
+    10.0,
+)
+RATIOS: Final = tuple(i / 20 for i in range(21))
+TOKENS: Final = tuple(float(4**i) for i in range(14))
+CALL_SECONDS: Final = tuple(0.01 * 2**i for i in range(14))
+
+_AGENT = (sc.AGENT_NAME, sc.CHANNEL)
+_MODEL = (*_AGENT, sc.REQUEST_MODEL)
+_C, _H = Kind.COUNTER, Kind.HISTOGRAM
+
+TABLE: Final[tuple[Instrument, ...]] = (
+    Instrument(sc.METRIC_TURN_DURATION, _H, "s", "Duration of turns", (*_MODEL, sc.STATUS),
+               TURN_SECONDS),
+    Instrument(sc.METRIC_TURN_ERRORS, _C, "{turn}", "Turns that failed", (*_AGENT, sc.ERROR_TYPE)),
+    Instrument(sc.METRIC_TURN_ACTIVE, Kind.UP_DOWN, "{turn}", "Turns running now", _AGENT),
+    Instrument(sc.METRIC_TIME_TO_FIRST_CHUNK, _H, "s", "Time to the first chunk of a reply", _MODEL,
+               TURN_SECONDS),
+    Instrument(sc.METRIC_TURN_TOKENS, _H, "{token}", "Tokens of turns", (*_MODEL, sc.TOKEN_TYPE),
+               TOKENS),
+    Instrument(sc.METRIC_TURN_COST, _H, "{USD}", "Cost of priced turns", (*_MODEL, sc.COST_SOURCE),
+               DOLLARS),
+    Instrument(sc.METRIC_TURN_UNPRICED, _C, "{turn}", "Turns whose cost nobody knows",
+               (sc.AGENT_NAME, sc.REQUEST_MODEL)),
+    Instrument(sc.METRIC_TURN_CONFIDENCE, _H, "1", "Confidence of turns", _AGENT, RATIOS),
+    Instrument(sc.METRIC_LOW_CONFIDENCE, _C, "{turn}", "Turns below the threshold", _AGENT),
+    Instrument(sc.METRIC_INTENTS, _C, "{classification}", "Intents recognised",
+               (*_AGENT, sc.INTENT_NAME, sc.FALLBACK)),
+    Instrument(sc.METRIC_HANDOFFS, _C, "{handoff}", "Handoffs requested",
+               (*_AGENT, sc.HANDOFF_REASON, sc.HANDOFF_TARGET)),
+    Instrument(sc.METRIC_CONVERSATION_ACTIVE, Kind.UP_DOWN, "{conversation}",
+               "Conversations this process sees as open", _AGENT),
+    Instrument(sc.METRIC_CONVERSATION_ENDED, _C, "{conversation}", "Conversations ended",
+               (*_AGENT, sc.OUTCOME)),
+    Instrument(sc.METRIC_CONVERSATION_DURATION, _H, "s", "Duration of ended conversations",
+               (*_AGENT, sc.OUTCOME), CONVERSATION_SECONDS),
+    Instrument(sc.METRIC_CONVERSATION_TURNS, _H, "{turn}", "Turns of ended conversations",
+               (*_AGENT, sc.OUTCOME), COUNTS),
+    Instrument(sc.METRIC_FEEDBACK_SCORE, _H, "1", "Scores of feedback and evaluations",
+               (sc.AGENT_NAME, sc.EVALUATION_NAME), RATIOS),
+    Instrument(sc.METRIC_ACTIONS, _C, "{action}", "Actions taken",
+               (sc.AGENT_NAME, sc.ACTION_TYPE)),
+    Instrument(sc.METRIC_WORKFLOWS, _C, "{workflow}", "Workflow steps by status",
+               (sc.AGENT_NAME, sc.WORKFLOW_NAME, sc.WORKFLOW_STATUS)),
+    Instrument(sc.METRIC_CLIENT_OPERATION_DURATION, _H, "s", "Duration of model calls",
+               (sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.REQUEST_MODEL, sc.ERROR_TYPE),
+               CALL_SECONDS),
+    Instrument(sc.METRIC_EXECUTE_TOOL_DURATION, _H, "s", "Duration of tool calls",
+               (sc.OPERATION_NAME, sc.TOOL_NAME, sc.ERROR_TYPE), CALL_SECONDS),
+    Instrument(sc.METRIC_TELEMETRY_ERRORS, _C, "{error}", "Errors of the instrumentation itself",
+               (sc.TELEMETRY_COMPONENT,)),
+    Instrument(sc.METRIC_TELEMETRY_DROPPED, _C, "{item}", "Telemetry that was not sent",
+               (sc.TELEMETRY_SIGNAL,)),
+    Instrument(sc.METRIC_CAPPED_ATTRIBUTES, _C, "{value}", "Attribute values folded into _other",
+               (sc.TELEMETRY_ATTRIBUTE,)),
+    Instrument(sc.METRIC_PROCESS_MEMORY, Kind.UP_DOWN, "By", "Resident memory", ()),
+    Instrument(sc.METRIC_PROCESS_CPU_TIME, Kind.OBSERVABLE_COUNTER, "s", "Processor time used",
+               (sc.CPU_MODE,)),
+    Instrument(sc.METRIC_PROCESS_THREADS, Kind.UP_DOWN, "{thread}", "Threads", ()),
+)  # fmt: skip
+"""The one table of instruments."""
+
+BY_NAME: Final[Mapping[str, Instrument]] = {line.name: line for line in TABLE}
+
+
+class Folding:
+    """Keeps the first values of every open attribute and folds the rest into `_other`.
+
+    Example:
+        >>> folding = Folding()
+        >>> names = [folding.fold(sc.CHANNEL, f"c{i}") for i in range(12)]
+        >>> names[9:], folding.counts[sc.CHANNEL]
+        (['c9', '_other', '_other'], 2)
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, set[str]] = {}
+        self.counts: dict[str, int] = {}
+
+    def fold(self, attribute: str, value: AttributeValue) -> AttributeValue:
+        """The value that may stand on a metric; `_other` and a count where there are too many."""
+        if attribute in CLOSED:
+            return value if value in CLOSED[attribute] else self._other(attribute)
+        text = str(value)[:VALUE_LENGTH]
+        kept = self._kept.setdefault(attribute, set())
+        if text not in kept:
+            if len(kept) >= CAPS.get(attribute, DEFAULT_CAP):
+                return self._other(attribute)
+            kept.add(text)
+        return text
+
+    def whole_set(self) -> str:
+        """Counts an attribute set that is one too many for its instrument."""
+        return self._other(WHOLE_SET)
+
+    def take(self) -> dict[str, int]:
+        """The counts since the last call."""
+        counts, self.counts = self.counts, {}
+        return counts
+
+    def _other(self, attribute: str) -> str:
+        self.counts[attribute] = self.counts.get(attribute, 0) + 1
+        return sc.OTHER
+
+
+class Instruments:
+    """The instruments of one meter, made when first used; called from one thread at a time.
+
+    Args:
+        meter: Where they are made.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.folding = Folding()
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._sets: dict[str, dict[tuple[AttributeValue | None, ...], dict[str, AttributeValue]]]
+        self._sets = {}
+
+    def add(self, name: str, amount: float, attributes: Attributes, context: Context) -> None:
+        """Adds to a counter of the table."""
+        counter = self._counters.get(name)
+        if counter is None:
+            line = BY_NAME[name]
+            counter = self._meter.create_counter(name, line.unit, line.description)
+            self._counters[name] = counter
+        counter.add(amount, self.folded(name, attributes), context)
+
+    def record(self, name: str, value: float, attributes: Attributes, context: Context) -> None:
+        """Records into a histogram of the table."""
+        histogram = self._histograms.get(name)
+        if histogram is None:
+            line = BY_NAME[name]
+            histogram = self._meter.create_histogram(
+                name,
+                line.unit,
+                line.description,
+                explicit_bucket_boundaries_advisory=line.bounds,
+            )
+            self._histograms[name] = histogram
+        histogram.record(value, self.folded(name, attributes), context)
+
+    def observe(self, name: str, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Makes an observable instrument; `read` gives values by attribute values, in the order
+        of the table, '' for one that is not known.
+        """
+        line = BY_NAME[name]
+
+        def callback(_: CallbackOptions) -> Iterable[Observation]:
+            sums: dict[tuple[tuple[str, AttributeValue], ...], float] = {}
+            for values, amount in read().items():
+                given = {k: v or None for k, v in zip(line.attributes, values, strict=True)}
+                key = tuple(self.folded(name, given).items())
+                sums[key] = sums.get(key, 0) + amount
+            return [Observation(amount, dict(key)) for key, amount in sums.items()]
+
+        if line.kind is Kind.OBSERVABLE_COUNTER:
+            self._meter.create_observable_counter(name, [callback], line.unit, line.description)
+        else:
+            self._meter.create_observable_up_down_counter(
+                name, [callback], line.unit, line.description
+            )
+
+    def seed(self, known: Mapping[str, Iterable[AttributeValue]], context: Context) -> None:
+        """Starts at 0 every counter series whose attributes are all known.
+
+        Args:
+            known: Attribute to the values that will occur; closed sets need not be named.
+            context: A context without a span.
+        """
+        values = {**CLOSED, **{k: tuple(v) for k, v in known.items()}}
+        for line in TABLE:
+            if line.kind is not Kind.COUNTER or not all(values.get(k) for k in line.attributes):
+                continue
+            combined = itertools.product(*(values[k] for k in line.attributes))
+            for chosen in itertools.islice(combined, SET_LIMIT - 1):
+                self.add(line.name, 0, dict(zip(line.attributes, chosen, strict=True)), context)
+
+    def folded(self, name: str, attributes: Attributes) -> dict[str, AttributeValue]:
+        """The attributes of a series, capped; an absent or empty one is left out."""
+        keys = BY_NAME[name].attributes
+        sets = self._sets.setdefault(name, {})
+        given = tuple(attributes.get(k) for k in keys)
+        found = sets.get(given)
+        if found is not None:
+            return found
+        fold = self.folding.fold
+        chosen = tuple(
+            None if v is None or v == "" else fold(k, v) for k, v in zip(keys, given, strict=True)
+        )
+        found = sets.get(chosen)
+        if found is None:
+            if len(sets) >= SET_LIMIT - 1:
+                self.folding.whole_set()
+                return dict.fromkeys(keys, sc.OTHER)
+            found = {k: v for k, v in zip(keys, chosen, strict=True) if v is not None}
+            sets[chosen] = found
+        return found

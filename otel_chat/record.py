@@ -1,0 +1,150 @@
+"""`record_turn`: a finished turn in one call, with its own times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TypedDict, Unpack
+
+from otel_chat import semconv as sc
+from otel_chat.conversation import Time, nanoseconds
+from otel_chat.fields import TurnFields, check_names, number, one_of, span_attributes
+from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.turn import Turn, begin
+
+
+class Intent(TypedDict, total=False):
+    """An intent of a finished turn; the arguments of `Turn.intent`."""
+
+    name: str | None
+    confidence: float | None
+    fallback: bool | None
+    success: bool | None
+    source: str
+    data: object
+
+
+class TurnReport(TurnFields, total=False):
+    """What can be said of a finished turn besides its fields; all optional."""
+
+    user_message: str | None
+    reply: str | None
+    intents: Iterable[Intent]
+    confidence: float | None
+    response_model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    reasoning_tokens: int | None
+    cost: float | Decimal | None
+    handoff: str | None
+    handoff_target: str | None
+    sentiment: str | None
+    cached: bool | None
+    metadata: Mapping[str, object] | None
+    time_to_first_chunk: float | None
+    error_type: str | None
+
+
+_USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens", "cost")
+_REPORTED = frozenset(TurnReport.__annotations__)
+_FIELDS = frozenset(TurnFields.__annotations__)
+
+
+def record_turn(
+    *,
+    conversation_id: object,
+    start: Time,
+    end: Time | None = None,
+    duration: float | None = None,
+    agent: str | None = None,
+    status: str = sc.STATUS_OK,
+    **report: Unpack[TurnReport],
+) -> str | None:
+    """Reports a finished turn, for what was measured elsewhere.
+
+    Args:
+        conversation_id: As the application knows it.
+        start: Aware datetime, seconds (float) or nanoseconds (int) since 1970.
+        end: The same; or `duration` in seconds.
+        duration: Seconds, not negative.
+        agent: The agent's name.
+        status: ok, error or cancelled.
+        **report: Texts, intents, usage, model, handoff and fields, see `TurnReport`.
+
+    Returns:
+        The trace's id; None where the turn could not be recorded.
+
+    Raises:
+        ConfigurationError: there is no such argument.
+
+    Example:
+        >>> trace_id = record_turn(
+        ...     conversation_id="c-1", agent="support", start=1_700_000_000.0, duration=0.8,
+        ...     intents=[{"name": "greeting", "confidence": 0.9}], input_tokens=12, output_tokens=9,
+        ... )
+    """
+    check_names({k: v for k, v in report.items() if k not in _REPORTED}, "record_turn()")
+    try:
+        start_ns = nanoseconds(start)
+        end_ns = _end(start_ns, end, duration)
+        one_of(status, "status", (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED))
+        return _record(current(), conversation_id, agent, (start_ns, end_ns, status), report)
+    except Exception as error:  # noqa: BLE001 - never in the caller's way
+        report_error("record_turn", error)
+        return None
+
+
+def _end(start_ns: int, end: Time | None, duration: float | None) -> int:
+    if (end is None) == (duration is None):
+        raise ValueError("give either end or duration")
+    if end is not None:
+        end_ns = nanoseconds(end)
+        if end_ns < start_ns:
+            raise ValueError("end must not lie before start")
+        return end_ns
+    return start_ns + round(number(duration, "duration", 0) * 1e9)
+
+
+def _record(
+    runtime: Runtime,
+    conversation_id: object,
+    agent: str | None,
+    when: tuple[int, int, str],
+    report: TurnReport,
+) -> str | None:
+    start_ns, end_ns, status = when
+    fields = {k: v for k, v in report.items() if k in _FIELDS}
+    turn = begin(runtime, agent, span_attributes(runtime, fields), conversation_id)
+    turn.start(start_ns, root=True)
+    turn.fix_time(end_ns)
+    try:
+        _fill(turn, report)
+    finally:
+        turn.finish_as(status, report.get("error_type"), end_ns)
+    return turn.trace_id
+
+
+def _fill(turn: Turn, report: TurnReport) -> None:
+    for intent in report.get("intents", ()):
+        turn.intent(**{"name": None, **intent})
+    usage = {k: report[k] for k in _USAGE if report.get(k) is not None}  # type: ignore[literal-required]
+    if usage:
+        turn.usage(**usage)
+    texts = (("user_message", turn.message), ("reply", turn.reply), ("sentiment", turn.sentiment))
+    for name, method in texts:
+        text = report.get(name)
+        if isinstance(text, str):
+            method(text)
+    for name, set_value in (("confidence", turn.confidence), ("cached", turn.cached)):
+        value = report.get(name)
+        if value is not None:
+            set_value(value)  # type: ignore[arg-type]
+    if (model := report.get("response_model")) is not None:
+        turn.model(report.get("model") or model, response_model=model)
+    if (reason := report.get("handoff")) is not None:
+        turn.handoff(reason, target=report.get("handoff_target"))
+    if (metadata := report.get("metadata")) is not None:
+        turn.metadata(metadata)
+    if (first := report.get("time_to_first_chunk")) is not None:
+        turn.first_chunk_after(first)

@@ -1,0 +1,412 @@
+"""The one process-wide object of the library, and the one way to report an error of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LoggerProvider, get_logger_provider
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import SpanContext, TracerProvider
+from opentelemetry.util.types import AnyValue
+
+from otel_chat import privacy
+from otel_chat import semconv as sc
+from otel_chat._version import __version__
+from otel_chat.config import Config
+from otel_chat.delivery import Delivery
+from otel_chat.errors import TelemetryError
+from otel_chat.events import Emitter
+from otel_chat.instruments import Instruments
+from otel_chat.prices import Prices
+from otel_chat.table import ConversationTable
+
+if TYPE_CHECKING:
+    from otel_chat.lifecycle import Lifecycle
+
+logger = logging.getLogger("otel_chat")
+
+NO_SPAN: Final = Context({"otel_chat.no_span": True})
+"""A context without a span. Not empty: the SDK takes an empty one for "use the current one"."""
+
+Send = Callable[[float], bool]
+"""Sends or closes something within so many seconds, and says whether it could."""
+
+NAME_LIMIT: Final = 256
+KNOWN_NAMES: Final = 4096
+
+
+class Clock(Protocol):
+    """Where times come from."""
+
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+
+
+class Ids(Protocol):
+    """Where the ids of events come from."""
+
+    def event_uid(self) -> str:
+        """A new `log.record.uid`; called in the thread that reports the event."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    time_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
+
+class RandomIds:
+    """Random ids; the generator reseeds itself after a fork."""
+
+    def event_uid(self) -> str:
+        """128 random bits as hexadecimal digits."""
+        return f"{random.getrandbits(128):032x}"
+
+
+class Runtime:
+    """Configuration, tracer, instruments, events, delivery queue, clock and ids of a process.
+
+    Args:
+        config: Settings; those of the environment where none are given.
+        clock: Where times come from.
+        ids: Where the uids of events come from.
+        tracer_provider: The global one where none is given; likewise the next two.
+        meter_provider: Where instruments are made.
+        logger_provider: Where events go.
+        background: Without it telemetry is delivered by `flush` only, in the caller's thread.
+
+    Example:
+        >>> runtime = Runtime(Config(), background=False)
+        >>> runtime.flush(timeout=1.0)
+        True
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        background: bool = True,
+    ) -> None:
+        self.config = config or Config.from_env()
+        self.clock: Clock = clock or SystemClock()
+        self.ids: Ids = ids or RandomIds()
+        provider = tracer_provider or trace.get_tracer_provider()
+        self.tracer = provider.get_tracer("otel_chat", __version__)
+        meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
+        self.instruments = Instruments(meter)
+        self.emitter = Emitter(logger_provider)
+        self.prices = Prices(self.config.price_table)
+        self.conversations = ConversationTable(
+            limit=self.config.conversation_limit, idle=self.config.conversation_idle_seconds
+        )
+        self.delivery = Delivery(
+            on_error=partial(report_error, "delivery"),
+            limit=self.config.queue_size,
+            every=self.config.drain_seconds,
+            background=background,
+            on_round=self._count_round,
+        )
+        self.active: set[Lifecycle] = set()
+        self._active_seen: dict[tuple[str, str], float] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._counts_lock = threading.Lock()
+        self._dropped = 0
+        self._names: dict[str, str] = {}
+        self._redactor = self.config.redactor or privacy.Redactor(
+            max_length=self.config.content_limit, on_error=partial(report_error, "redactor")
+        )
+        self._stopped = False
+        self.flushers: list[Send] = [_flush_globals]
+        self.closers: list[Send] = []
+        self._keep_key = hashlib.sha256(self.config.keep_key.encode()).digest()
+        self._keep_below = int(self.config.keep_rate * 2**64)
+        self.instruments.observe(sc.METRIC_TURN_ACTIVE, self._read_active)
+        self.instruments.observe(sc.METRIC_CONVERSATION_ACTIVE, self._read_conversations)
+        for model in self.config.models:
+            self.prices.load(model, None)
+        if hasattr(os, "register_at_fork"):
+            reset = weakref.WeakMethod(self._after_fork)
+            os.register_at_fork(after_in_child=lambda: (method := reset()) and method())
+
+    # -- times, names and hashes ---------------------------------------------------------------
+
+    def keeps(self, conversation_id: str) -> bool:
+        """Whether this conversation is among the share that is always kept."""
+        if self._keep_below >= 2**64:
+            return True
+        digest = hashlib.blake2b(conversation_id.encode(), digest_size=8, key=self._keep_key)
+        return int.from_bytes(digest.digest(), "big") < self._keep_below
+
+    def user_hash(self, user_id: object) -> str | None:
+        """The keyed hash of a user's id; None without a key."""
+        key = self.config.user_hash_key
+        return privacy.hash_user(str(user_id), key) if key else None
+
+    def name(self, value: object) -> str:
+        """A name as it may leave the process: redacted, and cut to 256 characters."""
+        text = value if isinstance(value, str) else _text(value)
+        known = self._names.get(text)
+        if known is None:
+            known = self._redactor(text[: NAME_LIMIT * 2])[:NAME_LIMIT]
+            if len(self._names) < KNOWN_NAMES:
+                self._names[text] = known
+        return known
+
+    def redact(self, text: str) -> str:
+        """Free text as it may leave the process: redacted, cut at the limit with a word of it."""
+        return self._redactor(text)
+
+    def redact_json(self, data: object) -> str:
+        """Data of the caller's as JSON, every text in it redacted."""
+        clean = privacy.redact_value(data, self._redactor)
+        return json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+
+    # -- counting ------------------------------------------------------------------------------
+
+    def count(self, metric: str, attribute: str, value: str, amount: int = 1) -> None:
+        """Counts something about the telemetry itself; sent with the next round."""
+        key = (metric, attribute, value)
+        with self._counts_lock:
+            self._counts[key] = self._counts.get(key, 0) + amount
+
+    def dropped(self, signal: str, amount: int = 1) -> None:
+        """Counts telemetry that was not sent."""
+        self.count(sc.METRIC_TELEMETRY_DROPPED, sc.TELEMETRY_SIGNAL, signal, amount)
+
+    def _count_round(self) -> None:
+        lost, self._dropped = self.delivery.dropped - self._dropped, self.delivery.dropped
+        if lost:
+            self.dropped(sc.SIGNAL_RECORDS, lost)
+        for attribute, amount in self.instruments.folding.take().items():
+            self.count(sc.METRIC_CAPPED_ATTRIBUTES, sc.TELEMETRY_ATTRIBUTE, attribute, amount)
+        with self._counts_lock:
+            counts, self._counts = self._counts, {}
+        for (metric, attribute, value), amount in counts.items():
+            self.instruments.add(metric, amount, {attribute: value}, NO_SPAN)
+
+    def seed(self, known: Mapping[str, Any]) -> None:
+        """Queues the zeros that let the first count of a known series be seen."""
+        values = {**self.config.known_values, **known}
+        self.delivery.put((self.instruments.seed, values, NO_SPAN))
+
+    # -- events --------------------------------------------------------------------------------
+
+    def emit(
+        self,
+        name: str,
+        attributes: Mapping[str, AnyValue],
+        *,
+        span: SpanContext | None,
+        time_ns: int,
+        uid: str,
+    ) -> None:
+        """Emits an event; called by the delivery thread."""
+        context = NO_SPAN
+        if span is not None and span.is_valid:
+            context = trace.set_span_in_context(trace.NonRecordingSpan(span), NO_SPAN)
+        if not self.emitter.emit(name, time_ns, attributes, context, uid=uid):
+            self.dropped(sc.SIGNAL_EVENTS)
+            log_once("events", "no LoggerProvider takes events; they are dropped and counted", None)
+
+    # -- what is open --------------------------------------------------------------------------
+
+    def _read_active(self) -> Mapping[tuple[str, ...], float]:
+        now = dict.fromkeys(self._active_seen, 0.0)
+        if not self._stopped:
+            for turn in tuple(self.active):
+                key = turn.series
+                now[key] = now.get(key, 0.0) + 1
+        self._active_seen = dict.fromkeys(now, 0.0)
+        return now
+
+    def _read_conversations(self) -> Mapping[tuple[str, ...], float]:
+        return self.conversations.active(self.clock.monotonic_ns(), zero=self._stopped)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Delivers what is queued, then has the providers send it.
+
+        Args:
+            timeout: Seconds for all of it.
+
+        Returns:
+            False where it took longer or a provider said so.
+        """
+        deadline = time.monotonic() + timeout
+        done = self.delivery.flush(timeout)
+        return _bounded(self.flushers, deadline) and done
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Flushes, takes no more, and shuts down the providers that `setup` made.
+
+        What is open reads 0 in the last export: its series would stay at what they were.
+        """
+        deadline = time.monotonic() + timeout
+        self._stopped = True
+        done = self.delivery.close(timeout)
+        done = _bounded(self.flushers, deadline) and done
+        return _bounded(self.closers, deadline) and done
+
+    def _after_fork(self) -> None:
+        self._counts_lock = threading.Lock()
+        self._counts = {}
+        self.delivery.dropped = self._dropped = 0
+        self.active = set()
+        self._active_seen = {}
+        self.conversations.clear()
+        self.seed(declared)
+
+
+_current: Runtime | None = None
+_lock = threading.Lock()
+_logged: set[tuple[str, str]] = set()
+declared: dict[str, set[Any]] = {}
+"""Attribute values that handlers declare: their counters start at 0."""
+
+
+def current() -> Runtime:
+    """The runtime of this process; made on the global providers where there is none yet."""
+    runtime = _current
+    return runtime if runtime is not None else _make()
+
+
+def _make() -> Runtime:
+    global _current  # noqa: PLW0603 - the one process-wide object
+    with _lock:
+        if _current is None:
+            _current = Runtime()
+        return _current
+
+
+def install(runtime: Runtime | None) -> Runtime | None:
+    """Makes `runtime` the process' own and returns the one before; None puts it back to none."""
+    global _current
+    with _lock:
+        before, _current = _current, runtime
+    if runtime is not None:
+        runtime.seed(declared)
+    return before
+
+
+def declare(known: Mapping[str, object]) -> None:
+    """Notes attribute values that will occur, so that their counters start at 0."""
+    new = {k: v for k, v in known.items() if v not in declared.get(k, ())}
+    for attribute, value in new.items():
+        declared.setdefault(attribute, set()).add(value)
+    if new and _current is not None:
+        _current.seed(declared)
+
+
+def report_error(component: str, error: BaseException) -> None:
+    """Counts an error of ours and logs it once; raises it under `OTEL_CHAT_RAISE=1`.
+
+    Args:
+        component: Where it happened; a metric's attribute, so one of few.
+        error: What happened. Its text may hold content, so only its type is logged.
+
+    Raises:
+        TelemetryError: only with `OTEL_CHAT_RAISE=1` in the environment, that is under test.
+    """
+    runtime = _current
+    if runtime is not None:
+        runtime.count(sc.METRIC_TELEMETRY_ERRORS, sc.TELEMETRY_COMPONENT, component)
+    if os.environ.get("OTEL_CHAT_RAISE") == "1":
+        raise TelemetryError(f"{component}: {error!r}") from error
+    log_once(component, f"telemetry failed with {type(error).__name__}; chat goes on", error)
+
+
+def log_once(component: str, message: str, error: BaseException | None) -> None:
+    """Logs `message`, once for a component and kind of error."""
+    key = (component, type(error).__name__)
+    if key not in _logged:
+        _logged.add(key)
+        logger.warning("otel_chat %s: %s (logged once)", component, message)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Sends what is queued; for serverless functions, and before a process is killed.
+
+    Args:
+        timeout: Seconds for all of it.
+
+    Returns:
+        Whether everything was sent in time.
+
+    Example:
+        >>> flush(timeout=1.0)
+        True
+    """
+    return current().flush(timeout)
+
+
+def shutdown(timeout: float = 5.0) -> bool:
+    """Sends what is queued and stops; the process' last word, said at exit by itself.
+
+    Args:
+        timeout: Seconds for all of it.
+
+    Returns:
+        Whether everything was sent in time.
+    """
+    return current().stop(timeout)
+
+
+def _bounded(sends: Sequence[Send], deadline: float) -> bool:
+    """Runs all in a thread of its own, so that one that hangs holds nobody."""
+    results: list[bool] = []
+
+    def run() -> None:
+        for send in sends:
+            try:
+                results.append(send(max(deadline - time.monotonic(), 0.1)))
+            except Exception as error:  # noqa: BLE001 - an exporter may raise anything
+                results.append(False)
+                log_once("export", f"flush failed with {type(error).__name__}", error)
+
+    thread = threading.Thread(target=run, name="otel-chat-flush", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is going down and makes no threads
+        run()
+        return all(results)
+    thread.join(max(deadline - time.monotonic(), 0.0))
+    return len(results) == len(sends) and all(results)
+
+
+def _flush_globals(timeout: float) -> bool:
+    """Has the global providers flush, where they can."""
+    providers = (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider())
+    done = True
+    for provider in providers:
+        force = getattr(provider, "force_flush", None)
+        if force is not None:
+            done = force(int(timeout * 1000)) is not False and done
+    return done
+
+
+def _text(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value)
+    raise TypeError(f"expected text, not {type(value).__name__}")

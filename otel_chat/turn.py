@@ -1,0 +1,422 @@
+"""A turn as the handler sees it: what can be reported of it, and how to get at it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Unpack
+
+from opentelemetry import context as otel_context
+from opentelemetry.util.types import AnyValue
+
+from otel_chat import semconv as sc
+from otel_chat import surroundings
+from otel_chat.fields import (
+    TurnFields,
+    check_names,
+    count,
+    number,
+    one_of,
+    span_attributes,
+)
+from otel_chat.lifecycle import TURN_KEY, Lifecycle
+from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.usage import Usage
+
+P = ParamSpec("P")
+
+CONVERSATION_KEY: Final = otel_context.create_key("otel_chat.conversation")
+DEFAULT_AGENT: Final = "chat"
+
+
+def _guarded(
+    method: Callable[Concatenate[Turn, P], None],
+) -> Callable[Concatenate[Turn, P], None]:
+    """Outside a turn: counted, nothing else. Inside: an error of ours stays ours."""
+    component = f"turn.{method.__name__}"
+
+    @functools.wraps(method)
+    def call(self: Turn, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if not self._live:
+            current().dropped(sc.SIGNAL_OUTSIDE_TURN)
+            return
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - never in the handler's way
+            report_error(component, error)
+
+    return call
+
+
+class Turn(Lifecycle):
+    """One user message and the reply to it.
+
+    `current_turn()` gives it inside a handler. No method raises and none returns anything; outside
+    a turn each call does nothing and is counted.
+
+    Example:
+        >>> with turn(agent="support", conversation_id="c-1") as now:
+        ...     now.intent("order_status", 0.93)
+        ...     now.usage(input_tokens=120, output_tokens=40)
+        >>> now.conversation_id
+        'c-1'
+    """
+
+    __slots__ = ()
+
+    @_guarded
+    def intent(
+        self,
+        name: str | None,
+        confidence: float | None = None,
+        *,
+        fallback: bool | None = None,
+        success: bool | None = None,
+        source: str = "classifier",
+        data: object = None,
+    ) -> None:
+        """Reports a recognised intent; the turn takes the surest.
+
+        Args:
+            name: The intent; None where none matched, which is a fallback.
+            confidence: 0 to 1.
+            fallback: Whether no intent matched, where the name does not say so.
+            success: Whether the intent was fulfilled, where that is known.
+            source: `classifier`, or `annotation` for what a person or a data set says.
+            data: Anything JSON can hold.
+        """
+        sure = None if confidence is None else number(confidence, "confidence", 0, 1)
+        one_of(source, "source", sc.SOURCES)
+        clean = None if name is None else self._runtime.name(name)
+        missed = clean is None if fallback is None else bool(fallback)
+        self._intents.append((clean, sure, missed, source))
+        attributes: dict[str, AnyValue] = {sc.SOURCE: source, sc.FALLBACK: missed}
+        if clean is not None:
+            attributes[sc.INTENT_NAME] = clean
+        if sure is not None:
+            attributes[sc.CONFIDENCE] = sure
+        if success is not None:
+            attributes[sc.INTENT_SUCCESS] = bool(success)
+        self.emit(sc.EVENT_INTENT, attributes, data)
+
+    @_guarded
+    def confidence(self, value: float) -> None:
+        """Reports how sure the reply is, 0 to 1; wins over the intents'."""
+        self._confidence = self._late[sc.CONFIDENCE] = number(value, "confidence", 0, 1)
+
+    @_guarded
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cache_read_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cost: float | Decimal | None = None,
+    ) -> None:
+        """Reports tokens and, where the provider says it, the cost; several calls add up.
+
+        What is reported here wins over what the model calls inside the turn say.
+
+        Args:
+            input_tokens: All input tokens, cached ones included.
+            output_tokens: All output tokens, reasoning included.
+            cache_read_tokens: Those of the input read from the provider's cache.
+            reasoning_tokens: Those of the output spent on reasoning.
+            cost: US dollars.
+        """
+        given = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "cache_read_tokens": cache_read_tokens,
+            "reasoning_tokens": reasoning_tokens,
+        }
+        more = Usage(**{k: count(v, k) for k, v in given.items() if v is not None})
+        dollars = None if cost is None else number(cost, "cost", 0)
+        if self._usage is None:
+            self._usage = more
+        else:
+            self._usage.add(more)
+        if dollars is not None:
+            self._cost = (self._cost or 0.0) + dollars
+
+    @_guarded
+    def model(
+        self, name: str, *, provider: str | None = None, response_model: str | None = None
+    ) -> None:
+        """Names the model asked, who runs it, and the one that answered."""
+        clean = self._runtime.name
+        self._late[sc.REQUEST_MODEL] = clean(name)
+        if provider is not None:
+            self._late[sc.PROVIDER_NAME] = clean(provider)
+        if response_model is not None:
+            self._late[sc.RESPONSE_MODEL] = clean(response_model)
+        model, runs = self._model(), self._provider()
+        if model is not None and not self._runtime.prices.knows(model, runs):
+            self._runtime.delivery.put((self._runtime.prices.load, model, runs))
+
+    @_guarded
+    def handoff(self, reason: str, *, target: str | None = None) -> None:
+        """Reports that a human is asked to take over.
+
+        Args:
+            reason: Why, as one of few words: `low_confidence`, `user_request`, ...
+            target: The queue or team asked.
+        """
+        attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason)}
+        if target is not None:
+            attributes[sc.HANDOFF_TARGET] = self._runtime.name(target)
+        whole: Lifecycle = self
+        while True:
+            whole._late.update({sc.HANDOFF_TRIGGERED: True, **attributes})
+            if whole._outer is None:
+                break
+            whole = whole._outer
+        whole._counted.append((sc.METRIC_HANDOFFS, attributes))
+        self.emit(sc.EVENT_HANDOFF_REQUESTED, attributes)
+
+    @_guarded
+    def topic(self, name: str) -> None:
+        """Reports what the turn is about."""
+        self.emit(sc.EVENT_TOPIC, {sc.TOPIC_NAME: self._runtime.name(name)})
+
+    @_guarded
+    def action(self, type: str, data: object = None) -> None:  # noqa: A002 - the field's word
+        """Reports something done for the user: an order changed, a ticket made."""
+        attributes = {sc.ACTION_TYPE: self._runtime.name(type)}
+        self._count(sc.METRIC_ACTIONS, attributes)
+        self.emit(sc.EVENT_ACTION, attributes, data)
+
+    @_guarded
+    def entity(
+        self,
+        type: str,  # noqa: A002 - the field's word
+        value: object = None,
+        confidence: float | None = None,
+    ) -> None:
+        """Reports something found in the message; its value is content."""
+        attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type)}
+        if value is not None and self.captures_content:
+            attributes[sc.ENTITY_VALUE] = str(value)
+        if confidence is not None:
+            attributes[sc.CONFIDENCE] = number(confidence, "confidence", 0, 1)
+        self.emit(sc.EVENT_ENTITY, attributes)
+
+    @_guarded
+    def sentiment(self, label: str) -> None:
+        """Reports the user's mood: positive, neutral or negative."""
+        self._late[sc.SENTIMENT] = one_of(label, "sentiment", sc.SENTIMENTS)
+
+    @_guarded
+    def cached(self, flag: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as a statement
+        """Reports that the reply came from a cache."""
+        self._late[sc.CACHED] = bool(flag)
+
+    @_guarded
+    def context_size(self, tokens: int) -> None:
+        """Reports how many tokens of context the model was given."""
+        self._late[sc.CONTEXT_SIZE] = count(tokens, "context_size")
+
+    @_guarded
+    def message_type(self, kind: str) -> None:
+        """Reports the kind of the user's message: text, voice, image, button."""
+        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind)
+
+    @_guarded
+    def metadata(self, mapping: Mapping[str, object]) -> None:
+        """Adds data of the caller's own, anything JSON can hold; redacted, then kept whole."""
+        self._metadata = {**(self._metadata or {}), **mapping}
+
+    @_guarded
+    def fields(self, **fields: Unpack[TurnFields]) -> None:
+        """Sets fields that were not known at the start: channel, user_type, page, ..."""
+        self._late.update(span_attributes(self._runtime, fields))
+
+    @_guarded
+    def api_call(self, name: str, *, duration: float, status: str | int) -> None:
+        """Reports a call to another service; the duration in seconds."""
+        attributes: dict[str, AnyValue] = {
+            sc.API_NAME: self._runtime.name(name),
+            sc.API_DURATION: number(duration, "duration", 0),
+            sc.API_STATUS: self._runtime.name(status),
+        }
+        self.emit(sc.EVENT_API_CALL, attributes)
+
+    @_guarded
+    def lead(self, kind: str, data: object = None) -> None:
+        """Reports a lead: a demo asked for, an address left."""
+        self.emit(sc.EVENT_LEAD, {sc.LEAD_KIND: self._runtime.name(kind)}, data)
+
+    @_guarded
+    def event(self, name: str, data: object = None) -> None:
+        """Reports an event of the caller's own."""
+        self.emit(sc.EVENT_CUSTOM, {sc.EVENT_CUSTOM_NAME: self._runtime.name(name)}, data)
+
+    @_guarded
+    def workflow(self, name: str, status: str, step: str | None = None) -> None:
+        """Reports that a workflow started, completed or failed, and at which step."""
+        one_of(status, "status", sc.WORKFLOW_STATUSES)
+        attributes = {sc.WORKFLOW_NAME: self._runtime.name(name)}
+        self._count(sc.METRIC_WORKFLOWS, {**attributes, sc.WORKFLOW_STATUS: status})
+        if step is not None:
+            attributes[sc.WORKFLOW_STEP] = self._runtime.name(step)
+        self.emit(f"otel_chat.workflow.{status}", attributes)
+
+    @_guarded
+    def message(self, text: str) -> None:
+        """Gives the user's message; kept only with content capture on."""
+        if self.captures_content:
+            self._input = _content(text)
+
+    @_guarded
+    def reply(self, text: str) -> None:
+        """Gives the reply; kept only with content capture on."""
+        if self.captures_content:
+            self._output = _content(text)
+
+    @_guarded
+    def chunk(self, piece: object) -> None:
+        """Notes a piece of a streamed reply; the first one's time is recorded."""
+        if sc.TIME_TO_FIRST_CHUNK not in self._late:
+            self._late[sc.TIME_TO_FIRST_CHUNK] = (self.now_ns() - self._start_ns) / 1e9
+            self._chunks = [] if self.captures_content else None
+        if self._chunks is not None and isinstance(piece, str | bytes):
+            self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
+
+    def _count(self, metric: str, attributes: dict[str, Any]) -> None:
+        whole: Lifecycle = self
+        while whole._outer is not None:
+            whole = whole._outer
+        whole._counted.append((metric, attributes))
+
+
+NO_TURN: Final = Turn(None, "", {})
+"""What `current_turn()` gives outside a turn."""
+
+
+def current_turn() -> Turn:
+    """The turn that is running here; outside one, a turn that does nothing but count the calls.
+
+    Example:
+        >>> current_turn().trace_id is None
+        True
+    """
+    found = otel_context.get_current().get(TURN_KEY)
+    return found if isinstance(found, Turn) else NO_TURN
+
+
+def begin(
+    runtime: Runtime,
+    agent: str | None,
+    attributes: dict[str, AnyValue],
+    conversation_id: object = None,
+    default_agent: str = DEFAULT_AGENT,
+) -> Turn:
+    """A turn that has not started, with what the surrounding conversation or turn knows."""
+    here = otel_context.get_current()
+    around = here.get(TURN_KEY)
+    if isinstance(around, Turn) and around._live:
+        conversation_id = conversation_id or around.conversation_id
+    conversation = here.get(CONVERSATION_KEY)
+    if conversation is not None:
+        known: dict[str, AnyValue] = conversation.attributes  # type: ignore[attr-defined]
+        conversation_id = conversation_id or known.get(sc.CONVERSATION_ID)
+        attributes = {**known, **attributes}
+        agent = agent or conversation.agent  # type: ignore[attr-defined]
+    surrounding = surroundings.current(here)
+    if surrounding is not None:
+        facts = dict(surrounding.facts())
+        given = facts.pop("conversation_id", None)
+        conversation_id = conversation_id or given
+        attributes = {**span_attributes(runtime, facts), **attributes}
+    config = runtime.config
+    if config.channel is not None:
+        attributes.setdefault(sc.CHANNEL, config.channel)
+    if config.tenant is not None:
+        attributes.setdefault(sc.TENANT, config.tenant)
+    return Turn(runtime, agent or config.agent or default_agent, attributes, conversation_id)
+
+
+class TurnBlock:
+    """What `turn(...)` returns: enter it with `with` or `async with`, once each time."""
+
+    def __init__(
+        self, agent: str | None, conversation_id: object, message: str | None, fields: TurnFields
+    ) -> None:
+        self._given = (agent, conversation_id, message, fields)
+        self._turn = NO_TURN
+        self._token: Any = None
+
+    def __enter__(self) -> Turn:
+        agent, conversation_id, message, fields = self._given
+        try:
+            runtime = current()
+            attributes = span_attributes(runtime, fields)
+            self._turn = begin(runtime, agent, attributes, conversation_id)
+            self._turn.start()
+            self._token = self._turn.attach()
+        except Exception as error:  # noqa: BLE001 - never in the caller's way
+            report_error("turn", error)
+            return self._turn
+        if message is not None:
+            self._turn.message(message)
+        return self._turn
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            self._turn.detach(self._token)
+            self._token = None
+        self._turn.finish(error)
+
+    async def __aenter__(self) -> Turn:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def turn(
+    agent: str | None = None,
+    *,
+    conversation_id: object = None,
+    message: str | None = None,
+    **fields: Unpack[TurnFields],
+) -> TurnBlock:
+    """A turn as a block, for what is no handler of its own; sync and async.
+
+    Args:
+        agent: The agent's name; else the conversation's, else the configured one.
+        conversation_id: As the application knows it; never made up.
+        message: The user's message, kept only with content capture on.
+        **fields: channel, model, user_type, user_id and so on, see `TurnFields`.
+
+    Raises:
+        ConfigurationError: there is no such field.
+
+    Example:
+        >>> with turn(agent="support", conversation_id="c-1", channel="web") as now:
+        ...     now.topic("delivery")
+    """
+    check_names(fields, "turn()")
+    return TurnBlock(agent, conversation_id, message, fields)
+
+
+def _content(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, not {type(text).__name__}")
+    return text
+
+
+__all__ = ["NO_TURN", "Turn", "TurnBlock", "begin", "current_turn", "turn"]

@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, Access
-from otel_chat.server.api import conversations, health, overview, tokens
+from otel_chat.server.api import conversations, health, interactions, overview, themes, tokens
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
 from otel_chat.server.tokens import TokenStore
@@ -90,8 +90,8 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
 
 def _api() -> APIRouter:
     router = APIRouter(prefix=API)
-    for part in (overview.router, conversations.router, tokens.router):
-        router.include_router(part)
+    for part in (overview, conversations, interactions, themes, tokens):
+        router.include_router(part.router)
     return router
 
 

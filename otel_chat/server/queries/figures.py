@@ -95,6 +95,16 @@ def members(query: Query, window: Window, filters: Filters) -> str:
     return f"({KEY}) IN {matching}"
 
 
+def turn_conditions(query: Query, window: Window, filters: Filters) -> list[str]:
+    """The conditions on turns that are asked about by themselves: a handoff is their own."""
+    conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]
+    if filters.handoff is not None:
+        conditions.append("handoff" if filters.handoff else "NOT handoff")
+    if filters.outcome is not None or filters.state is not None:
+        conditions.append(members(query, window, replace(filters, handoff=None)))
+    return conditions
+
+
 def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[str, ...]) -> str:
     """The turns that started in the window, as far as the filters let them through."""
     conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]

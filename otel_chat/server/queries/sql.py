@@ -135,14 +135,14 @@ def nanos(column: str) -> str:
     return f"toUnixTimestamp64Nano({column})"
 
 
-def moment(value: int | None) -> datetime | None:
+def moment(value: int) -> datetime:
     """The time that is `value` nanoseconds from the epoch, to the microsecond.
 
     Example:
         >>> moment(1_000_005_999)
         datetime.datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=datetime.timezone.utc)
     """
-    return None if value is None else _EPOCH + timedelta(microseconds=value // 1000)
+    return _EPOCH + timedelta(microseconds=value // 1000)
 
 
 def ratio(part: int | None, whole: int | None) -> float | None:

@@ -53,6 +53,7 @@ class Turn(Answer):
     Text is null where none is stored, or where the token does not hold conversations:read.
     """
 
+    id: str = Field(description="The digits of its trace and of its span, joined by a hyphen.")
     conversation_id: str
     tenant: str
     index: int | None = Field(
@@ -125,6 +126,7 @@ def read_turn(
     """The turn of a row of `turns_sql`."""
     return Turn(
         **{name: row[name] for name in PLAIN},
+        id=f"{row['trace_hex']}-{row['span_hex']}",
         index=index,
         trace_id=row["trace_hex"],
         span_id=row["span_hex"],

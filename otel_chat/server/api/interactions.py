@@ -1,0 +1,62 @@
+"""`/api/v1/interactions`: turns by themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.parameters import (
+    CursorParameter,
+    FiltersParameter,
+    LimitParameter,
+    NowParameter,
+    StoreParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.queries import interactions as queries
+from otel_chat.server.queries.paging import PAGE
+from otel_chat.server.queries.turns import Turn
+
+router = APIRouter(prefix="/interactions", tags=["interactions"])
+
+
+@router.get("", summary="Turns, newest first", responses=RESPONSES)
+def interactions(
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    limit: LimitParameter = PAGE,
+    cursor: CursorParameter = None,
+) -> queries.Interactions:
+    """The turns that started in the window, page by page."""
+    return queries.interactions(store, scope, window, filters, limit, cursor)
+
+
+@router.get("/stats", summary="The figures of turns by themselves", responses=RESPONSES)
+def statistics(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> queries.InteractionStatistics:
+    """Cost, tokens, confidence, handoffs and times, by model and type of message too."""
+    return queries.interaction_statistics(store, scope, window, filters)
+
+
+@router.get("/{interaction_id}", summary="One turn", responses=FOUND_RESPONSES)
+def interaction(
+    store: StoreParameter,
+    scope: Viewer,
+    window: NowParameter,
+    interaction_id: Annotated[
+        str,
+        Path(
+            max_length=100,
+            description="The digits of its trace and of its span, joined by a hyphen.",
+            examples=["4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"],
+        ),
+    ],
+) -> Turn:
+    """One turn, whenever it was. Text needs a token with conversations:read."""
+    return queries.interaction(store, scope, window, interaction_id)

@@ -1,0 +1,78 @@
+"""The endpoints of one figure theme each, which take a window and filters and nothing more."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.parameters import (
+    FiltersParameter,
+    StoreParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.queries import business as business_queries
+from otel_chat.server.queries import definitions as definition_queries
+from otel_chat.server.queries import nlu, subjects
+
+router = APIRouter(responses=RESPONSES)
+
+
+@router.get("/intents", tags=["nlu"], summary="Intents with success, confidence and share")
+def intents(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> nlu.Intents:
+    """The intents of the window, the most frequent first."""
+    return nlu.intents(store, scope, window, filters)
+
+
+@router.get("/topics", tags=["nlu"], summary="Topics, and the unresolved among them")
+def topics(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> subjects.Topics:
+    """The topics of conversations, the most frequent first."""
+    return subjects.topics(store, scope, window, filters)
+
+
+@router.get("/entities", tags=["nlu"], summary="Types of entities")
+def entities(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> subjects.Entities:
+    """The types of entities that were recognised, the most frequent first."""
+    return subjects.entities(store, scope, window, filters)
+
+
+@router.get("/sentiments", tags=["nlu"], summary="Sentiment of turns")
+def sentiments(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> subjects.Sentiments:
+    """The sentiment of turns, the most frequent first."""
+    return subjects.sentiments(store, scope, window, filters)
+
+
+@router.get("/business", tags=["business"], summary="Containment, resolution, cost and savings")
+def business(
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    cost_per_interaction: Annotated[
+        Decimal,
+        Query(
+            ge=0,
+            le=business_queries.DEAREST,
+            description="What a conversation with a human costs, USD.",
+        ),
+    ] = business_queries.COST_PER_INTERACTION,
+) -> business_queries.Business:
+    """What the bot is worth."""
+    return business_queries.business(store, scope, window, filters, cost_per_interaction)
+
+
+@router.get("/definitions", tags=["definitions"], summary="What the figures mean")
+def definitions(_scope: Viewer) -> definition_queries.Definitions:
+    """The rules behind each figure."""
+    return definition_queries.definitions()

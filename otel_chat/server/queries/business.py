@@ -1,0 +1,221 @@
+"""What the bot is worth: containment, resolution, handoffs, cost and savings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.aggregation import HANDOFF_EVENTS, KEY
+from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
+from otel_chat.server.queries.figures import (
+    UNPRICED,
+    TOKENS,
+    conversation_figures,
+    distribution_sql,
+    members,
+    turns_source,
+    whole,
+)
+from otel_chat.server.queries.overview import (
+    Containment,
+    Resolution,
+    containment,
+    resolution,
+)
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+COST_PER_INTERACTION: Final = Decimal("5.0")
+DEAREST: Final = Decimal(1_000_000)
+MOST: Final = 100
+
+
+class HandoffReason(Answer):
+    """A reason for which a human was asked for."""
+
+    reason: str = Field(description="As the application said; empty where it did not.")
+    conversations: int = Field(description="Conversations with a handoff for this reason.")
+
+
+class HandoffFigures(Answer):
+    """Handoffs to a human: how many, why, and how long users waited."""
+
+    conversations: int = Field(description="Conversations with at least one handoff.")
+    rate: float | None = Field(
+        description="Conversations with at least one handoff ÷ conversations."
+    )
+    reasons: list[HandoffReason] = Field(
+        description="Of the turns and events in the window, the most frequent first."
+    )
+    wait: Distribution = figure(
+        "handoff_wait", "s", "Time from asking for a human to getting one, as reported."
+    )
+
+
+class Savings(Answer):
+    """What the bot saved against humans doing the same, between two bounds."""
+
+    cost_per_interaction: Money = Field(
+        description="What a conversation with a human costs, USD: the caller's assumption."
+    )
+    low: Money | None = figure(
+        "savings_low",
+        "USD",
+        "Contained conversations whose resolution is confirmed × cost of a human interaction -"
+        " model cost of settled conversations.",
+    )
+    high: Money | None = figure(
+        "savings_high",
+        "USD",
+        "Contained conversations × cost of a human interaction - model cost of settled"
+        " conversations.",
+    )
+    gross: Money | None = figure(
+        "savings_gross",
+        "USD",
+        "Contained conversations × cost of a human interaction, model cost left out.",
+    )
+    model_cost: Money = figure(
+        "settled_model_cost", "USD", "Exact sum of the costs of settled conversations' turns."
+    )
+
+
+class Business(Answer):
+    """What the bot is worth."""
+
+    window: TimeSpan
+    conversations: int
+    containment: Containment
+    resolution: Resolution
+    handoffs: HandoffFigures
+    cost: Cost
+    cost_per_conversation: Money | None = figure(
+        "mean_conversation_cost",
+        "USD",
+        "Cost of the turns in the window ÷ conversations, rounded to a billionth.",
+    )
+    savings: Savings
+
+
+def _reasons(statement: Query, window: Window, filters: Filters) -> list[HandoffReason]:
+    turns = turns_source(
+        statement, window, filters, ("tenant", "conversation_id", "handoff", "handoff_reason")
+    )
+    handoffs = statement.bind(HANDOFF_EVENTS[:1], "Array(String)")
+    events = statement.table(
+        "events",
+        ("tenant", "conversation_id", "reason"),
+        [*_events_in(statement, window, filters), f"name IN {handoffs}"],
+    )
+    rows = statement.run(f"""
+        SELECT reason, uniqExact({KEY}) AS conversations
+        FROM (
+            SELECT {KEY}, toString(handoff_reason) AS reason FROM {turns} AS t WHERE handoff
+            UNION ALL
+            SELECT {KEY}, toString(reason) AS reason FROM {events} AS e
+        )
+        WHERE conversation_id != ''
+        GROUP BY reason
+        ORDER BY conversations DESC, reason
+        LIMIT {MOST}
+    """)  # noqa: S608
+    return [HandoffReason(**row) for row in rows]
+
+
+def _events_in(statement: Query, window: Window, filters: Filters) -> list[str]:
+    conditions = [statement.between("time", window.start, window.end)]
+    if not filters.empty:
+        conditions.append(members(statement, window, filters))
+    return conditions
+
+
+def _wait(statement: Query, window: Window, filters: Filters) -> Distribution:
+    named = f"name IN {statement.bind(HANDOFF_EVENTS, 'Array(String)')} AND isNotNull(wait)"
+    source = statement.table("events", ("wait",), [*_events_in(statement, window, filters), named])
+    sql = f"SELECT {distribution_sql('wait', 'wait')} FROM {source} AS e"  # noqa: S608
+    return Distribution.read(statement.one(sql), "wait")
+
+
+def _cost(statement: Query, window: Window, filters: Filters) -> Cost:
+    source = turns_source(statement, window, filters, ("cost", "cost_source", *TOKENS))
+    row = statement.one(f"""
+        SELECT sum(cost) AS sum_cost, count(cost) AS priced_turns,
+            countIf({UNPRICED}) AS unpriced_turns
+        FROM {source} AS t
+    """)  # noqa: S608
+    return Cost.read(row)
+
+
+def _savings(row: dict[str, Any], price: Decimal) -> Savings:
+    spent = row.get("settled_cost") or Decimal(0)
+    if not row.get("settled_n"):
+        return Savings(
+            cost_per_interaction=price, low=None, high=None, gross=None, model_cost=spent
+        )
+    gross = row["contained"] * price
+    return Savings(
+        cost_per_interaction=price,
+        low=row["contained_confirmed"] * price - spent,
+        high=gross - spent,
+        gross=gross,
+        model_cost=spent,
+    )
+
+
+@query()
+def business(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    cost_per_interaction: Decimal = COST_PER_INTERACTION,
+) -> Business:
+    """What the bot is worth in the window.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations, turns and events to take, each by its own start.
+        filters: What they are limited to.
+        cost_per_interaction: What a conversation with a human costs, USD, 0 to a million.
+
+    Raises:
+        QueryError: If the cost is out of range.
+    """
+    if not 0 <= cost_per_interaction <= DEAREST:
+        message = f"The cost of a human interaction lies between 0 and {DEAREST}."
+        raise QueryError(message, field="cost_per_interaction")
+    statement = Query(store, scope)
+    row = conversation_figures(statement, window, filters, whole).get(1, {})
+    count, handoffs = row.get("conversations", 0), row.get("handoffs", 0)
+    cost = _cost(statement, window, filters)
+    return Business(
+        window=TimeSpan.of(window),
+        conversations=count,
+        containment=containment(row),
+        resolution=resolution(row),
+        handoffs=HandoffFigures(
+            conversations=handoffs,
+            rate=ratio(handoffs, count),
+            reasons=_reasons(statement, window, filters),
+            wait=_wait(statement, window, filters),
+        ),
+        cost=cost,
+        cost_per_conversation=_per_conversation(cost.amount, count),
+        savings=_savings(row, cost_per_interaction),
+    )
+
+
+def _per_conversation(amount: Decimal | None, count: int) -> Decimal | None:
+    if amount is None or not count:
+        return None
+    return (amount / count).quantize(Decimal("1e-9"))

@@ -1,0 +1,379 @@
+"""Interactions: turns by themselves, listed, looked up and counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat.errors import AccessError, QueryError
+from otel_chat.server.queries.aggregation import MODEL
+from otel_chat.server.queries.answers import (
+    Answer,
+    Confidence,
+    Cost,
+    Distribution,
+    Errors,
+    Fallback,
+    Money,
+    TimeSpan,
+    Tokens,
+    exact_mean,
+)
+from otel_chat.server.queries.figures import (
+    LEVELS,
+    LOW,
+    TOKENS,
+    TOKENS_KNOWN,
+    UNPRICED,
+    turn_conditions,
+)
+from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, moment, nanos, quantiles, ratio, total
+from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+TRACE_DIGITS: Final = 32
+SPAN_DIGITS: Final = 16
+BINS: Final = 10
+
+
+class Interactions(Answer):
+    """A page of turns, newest first."""
+
+    window: TimeSpan
+    items: list[Turn]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
+
+
+class Group(Answer):
+    """Turns that have something in common."""
+
+    name: str = Field(description="What they have in common; empty where it was not said.")
+    turns: int
+    share: float | None = Field(description="Of all turns in the answer.")
+    tokens: int | None = Field(description="Input and output tokens; null where none is known.")
+    cost: Money | None = Field(description="USD, exact; null where no turn is priced.")
+    mean_response_time: float | None = Field(description="Seconds.")
+    mean_confidence: float | None
+    handoffs: int = Field(description="Turns that asked for a human.")
+    errors: int = Field(description="Turns that ended in an error.")
+
+
+class Bin(Answer):
+    """How many turns have a confidence within a tenth."""
+
+    low: float = Field(description="From this confidence on.")
+    high: float = Field(description="To below this one; the last bin holds 1 as well.")
+    turns: int
+
+
+class Reason(Answer):
+    """Why turns asked for a human."""
+
+    reason: str = Field(description="As the application said; empty where it did not.")
+    turns: int
+
+
+class InteractionStatistics(Answer):
+    """The figures of turns asked about by themselves."""
+
+    window: TimeSpan
+    turns: int
+    response_time: Distribution
+    time_to_first_chunk: Distribution
+    tokens: Tokens
+    cost: Cost
+    mean_cost: Money | None = figure(
+        "mean_turn_cost",
+        "USD",
+        "Cost ÷ priced turns, rounded to a billionth; null if no turn is priced.",
+    )
+    confidence: Confidence
+    confidence_distribution: list[Bin]
+    fallback: Fallback
+    errors: Errors
+    handoffs: int = Field(description="Turns that asked for a human.")
+    handoff_rate: float | None = figure(
+        "turn_handoff_ratio", "1", "Turns that asked for a human ÷ turns."
+    )
+    handoff_reasons: list[Reason] = Field(description="The most frequent first.")
+    models: list[Group] = Field(description="By model, the most frequent first.")
+    message_types: list[Group] = Field(description="By type of message, the most frequent first.")
+
+
+@query()
+def interactions(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Interactions:
+    """The turns that started in the window, newest first.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: The turns to take.
+        filters: What they are limited to; `handoff` is the turn's own.
+        limit: How many to a page, 1 to 200.
+        cursor: Where the page before ended.
+
+    Raises:
+        QueryError: If the limit or the cursor is wrong.
+    """
+    check_limit(limit)
+    after = None if cursor is None else Cursor.read(cursor)
+    found = _newest(Query(store, scope), window, filters, after, limit + 1)
+    page = found[:limit]
+    return Interactions(
+        window=TimeSpan.of(window),
+        items=_read(Query(store, scope), scope, page),
+        next_cursor=Cursor(*page[-1]).text() if len(found) > limit else None,
+    )
+
+
+Found = tuple[int, str, str]
+"""A turn by its start in nanoseconds, its tenant and the digits of its trace and span."""
+
+
+def _newest(
+    statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
+) -> list[Found]:
+    """The next turns, newest first: it looks back in growing steps, until it has enough."""
+    end = window.end if after is None else min(window.end, moment(after.at + 1000))
+    span = timedelta(days=1)
+    found: list[Found] = []
+    while len(found) < limit and end > window.start:
+        part = replace(window, start=max(window.start, end - span), end=end)
+        conditions = turn_conditions(statement, part, filters)
+        source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
+        rows = statement.run(f"""
+            SELECT {nanos("start")} AS start_ns, tenant,
+                concat(lower(hex(trace_id)), lower(hex(span_id))) AS digits
+            FROM {source} AS t {_after(statement, after)}
+            ORDER BY start_ns DESC, tenant, digits
+            LIMIT {statement.bind(limit - len(found), "UInt32")}
+        """)  # noqa: S608
+        found += [(row["start_ns"], row["tenant"], row["digits"]) for row in rows]
+        end, span = part.start, span * 4
+    return found
+
+
+def _after(statement: Query, cursor: Cursor | None) -> str:
+    if cursor is None:
+        return ""
+    return (
+        f"WHERE (-start_ns, tenant, digits) > (-{statement.bind(cursor.at, 'Int64')},"
+        f" {statement.bind(cursor.tenant, 'String')}, {statement.bind(cursor.key, 'String')})"
+    )
+
+
+def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
+    if not page:
+        return []
+    digits = statement.bind([key[:TRACE_DIGITS] for _, _, key in page], "Array(String)")
+    traces = f"trace_id IN arrayMap(x -> unhex(x), {digits})"
+    first, last = moment(page[-1][0]), moment(page[0][0])
+    within = statement.between("start", first, last + timedelta(microseconds=1))
+    rows = statement.run(turns_sql(statement, [within, traces]))
+    by_key = {
+        (row["start_ns"], row["tenant"], row["trace_hex"] + row["span_hex"]): row for row in rows
+    }
+    # What a turn says of its intents it says until it ends, and its events are never far.
+    longest = max((row["duration"] for row in rows), default=0.0)
+    near = statement.between(
+        "time", first - timedelta(hours=1), last + timedelta(hours=1, seconds=longest)
+    )
+    intents = intents_of(statement, [near, traces])
+    return [
+        read_turn(
+            scope, by_key[one], intents.get((one[2][:TRACE_DIGITS], one[2][TRACE_DIGITS:]), ())
+        )
+        for one in page
+        if one in by_key
+    ]
+
+
+@query()
+def interaction(store: Store, scope: Scope, window: Window, interaction_id: str) -> Turn:  # noqa: ARG001
+    """One turn, whenever it was.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: When it is asked about; a turn of any time is found.
+        interaction_id: The digits of its trace and of its span, joined by a hyphen.
+
+    Raises:
+        QueryError: If the id is none.
+        AccessError: With status 404, if the scope has no turn of this id.
+    """
+    trace_id, _, span_id = interaction_id.lower().partition("-")
+    lengths = (len(trace_id), len(span_id)) == (TRACE_DIGITS, SPAN_DIGITS)
+    if not lengths or not set(trace_id + span_id) <= set("0123456789abcdef"):
+        message = "An interaction's id is the digits of its trace and its span, with a hyphen."
+        raise QueryError(message, field="interaction_id")
+    statement = Query(store, scope)
+    conditions = [
+        f"trace_id = unhex({statement.bind(trace_id, 'String')})",
+        f"span_id = unhex({statement.bind(span_id, 'String')})",
+    ]
+    rows = statement.run(f"{turns_sql(statement, conditions)} ORDER BY tenant, start_ns LIMIT 1")
+    if not rows:
+        raise AccessError("There is no interaction of this id.", status=404)
+    mine = f"tenant = {statement.bind(rows[0]['tenant'], 'String')}"
+    intents = intents_of(statement, [*conditions, mine])
+    return read_turn(scope, rows[0], intents.get((trace_id, span_id), ()))
+
+
+ADDED: Final = (
+    "turns", "duration_sum", "confidence_n", "confidence_sum", "low_confidence", "errors",
+    "classified", "fallbacks", "token_turns", "priced_turns", "unpriced_turns",
+)  # fmt: skip
+_SUMMED: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost")
+_READ: Final = (
+    "duration", "time_to_first_chunk", "status", *TOKENS, "confidence", "fallback", "intent",
+    "handoff", "handoff_reason", "cost", "cost_source", "message_type", "request_model",
+    "response_model",
+)  # fmt: skip
+
+
+def _counted(statement: Query, source: str) -> list[dict[str, Any]]:
+    """One row for each combination of what the statistics are broken down by.
+
+    There are few combinations, and whole numbers add up to the same in any order: so one pass
+    over the turns serves every breakdown.
+    """
+    sums = ", ".join(f"sum({name}) AS sum_{name}" for name in (*TOKENS, "cost"))
+    return statement.run(f"""
+        SELECT {MODEL} AS model, message_type, handoff AS asked,
+            if(handoff, handoff_reason, '') AS why,
+            if(confidence IS NULL, -1, least(floor(assumeNotNull(confidence) * {BINS}), {BINS - 1}))
+                AS bin,
+            count() AS turns, {total("duration")} AS duration_sum,
+            count(confidence) AS confidence_n, ifNull({total("confidence")}, 0) AS confidence_sum,
+            countIf({LOW}) AS low_confidence,
+            countIf(status = 'error') AS errors,
+            countIf(fallback IS NOT NULL OR intent != '') AS classified,
+            countIf(ifNull(fallback, false)) AS fallbacks,
+            countIf({TOKENS_KNOWN}) AS token_turns,
+            count(cost) AS priced_turns, countIf({UNPRICED}) AS unpriced_turns, {sums}
+        FROM {source} AS t
+        GROUP BY model, message_type, asked, why, bin
+    """)  # noqa: S608
+
+
+def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in ADDED}
+    for name in _SUMMED:
+        known = [row[name] for row in rows if row[name] is not None]
+        sums[name] = sum(known) if known else None
+    sums["confidence_mean"] = exact_mean(sums["confidence_sum"], sums["confidence_n"])
+    sums["handoffs"] = sum(row["turns"] for row in rows if row["asked"])
+    return sums
+
+
+def _groups(rows: list[dict[str, Any]], column: str) -> list[Group]:
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        parts[row[column]].append(row)
+    everything = sum(row["turns"] for row in rows)
+    groups = [_group(name, _added(part), everything) for name, part in parts.items()]
+    return sorted(groups, key=lambda group: (-group.turns, group.name))
+
+
+def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
+    return Group(
+        name=name,
+        turns=sums["turns"],
+        share=ratio(sums["turns"], everything),
+        tokens=Tokens.read(sums).total,
+        cost=sums["sum_cost"],
+        mean_response_time=exact_mean(sums["duration_sum"], sums["turns"]),
+        mean_confidence=sums["confidence_mean"],
+        handoffs=sums["handoffs"],
+        errors=sums["errors"],
+    )
+
+
+def _reasons(rows: list[dict[str, Any]]) -> list[Reason]:
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row["asked"]:
+            counts[row["why"]] += row["turns"]
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [Reason(reason=reason, turns=turns) for reason, turns in ordered]
+
+
+def _bins(rows: list[dict[str, Any]]) -> list[Bin]:
+    counts = [0] * BINS
+    for row in rows:
+        if row["bin"] >= 0:
+            counts[int(row["bin"])] += row["turns"]
+    return [
+        Bin(low=index / BINS, high=(index + 1) / BINS, turns=turns)
+        for index, turns in enumerate(counts)
+    ]
+
+
+def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
+    if not sums["priced_turns"]:
+        return None
+    return (sums["sum_cost"] / sums["priced_turns"]).quantize(Decimal("1e-9"))
+
+
+@query()
+def interaction_statistics(
+    store: Store, scope: Scope, window: Window, filters: Filters
+) -> InteractionStatistics:
+    """The figures of the turns that started in the window.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to; `handoff` is the turn's own.
+    """
+    statement = Query(store, scope)
+    source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
+    rows = _counted(statement, source)
+    spread = statement.one(f"""
+        SELECT count() AS duration_n, {quantiles("duration", LEVELS)} AS duration_q,
+            count(time_to_first_chunk) AS chunk_n, {total("time_to_first_chunk")} AS chunk_sum,
+            {quantiles("time_to_first_chunk", LEVELS)} AS chunk_q
+        FROM {source} AS t
+    """)  # noqa: S608
+    sums = _added(rows)
+    spread["duration_mean"] = exact_mean(sums["duration_sum"], sums["turns"])
+    spread["chunk_mean"] = exact_mean(spread["chunk_sum"], spread["chunk_n"])
+    return InteractionStatistics(
+        window=TimeSpan.of(window),
+        turns=sums["turns"],
+        response_time=Distribution.read(spread, "duration"),
+        time_to_first_chunk=Distribution.read(spread, "chunk"),
+        tokens=Tokens.read(sums),
+        cost=Cost.read(sums),
+        mean_cost=_mean_cost(sums),
+        confidence=Confidence.read(sums),
+        confidence_distribution=_bins(rows),
+        fallback=Fallback.read(sums),
+        errors=Errors.read(sums),
+        handoffs=sums["handoffs"],
+        handoff_rate=ratio(sums["handoffs"], sums["turns"]),
+        handoff_reasons=_reasons(rows),
+        models=_groups(rows, "model"),
+        message_types=_groups(rows, "message_type"),
+    )

@@ -1,0 +1,216 @@
+"""How well users were understood: intents, with their success, confidence and share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
+from otel_chat.server.queries.figures import CLASSIFIED, LOW, members, turns_source
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, ratio, total
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+Rows = dict[str, dict[str, Any]]
+
+
+class Intent(Answer):
+    """The figures of one intent."""
+
+    name: str
+    turns: int = figure(
+        "intent_turns", "{turn}", "Turns whose intent (the surest, if several) it is."
+    )
+    share: float | None = figure(
+        "intent_share", "1", "Turns of this intent ÷ turns with any intent."
+    )
+    success: int = figure(
+        "intent_success",
+        "{turn}",
+        "Turns of this intent that succeeded: as reported; else the turn had no error, no"
+        " fallback and no handoff.",
+    )
+    failure: int = figure("intent_failure", "{turn}", "Turns of this intent that did not succeed.")
+    success_rate: float | None = figure(
+        "intent_success_ratio", "1", "Turns of this intent that succeeded ÷ turns of this intent."
+    )
+    mean_confidence: float | None = figure(
+        "intent_confidence", "1", "Mean confidence of the turns of this intent that have one."
+    )
+    low_confidence: int = figure(
+        "intent_low_confidence",
+        "{turn}",
+        f"Turns of this intent with a confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}.",
+    )
+    mean_response_time: float | None = figure(
+        "intent_response_time", "s", "Mean response time of the turns of this intent."
+    )
+    classifications: int = figure(
+        "intent_classifications",
+        "{classification}",
+        "Times a classifier named this intent, several to a turn among them.",
+    )
+    annotations: int = figure(
+        "intent_annotations", "{annotation}", "Times an annotation of the data named this intent."
+    )
+    dropped: int = figure(
+        "intent_drop_off",
+        "{conversation}",
+        "Settled conversations that ended abandoned or failed with this as their last intent.",
+    )
+
+
+class Intents(Answer):
+    """Intents, the most frequent first."""
+
+    window: TimeSpan
+    turns: int = Field(description="Turns in the window.")
+    classifications: int = figure(
+        "classifications",
+        "{classification}",
+        "Times a classifier was asked, those in which it knew no intent among them.",
+    )
+    annotations: int = figure(
+        "annotations", "{annotation}", "Intents that annotations of the data named."
+    )
+    confidence: Confidence
+    fallback: Fallback
+    items: list[Intent]
+
+
+_READ: Final = (
+    "tenant", "trace_id", "span_id", "intent", "status", "fallback", "handoff", "duration",
+    "confidence",
+)  # fmt: skip
+
+
+def _reported(statement: Query, window: Window) -> str:
+    """The success that was reported of a turn's intent: the last report counts."""
+    named = f"name = '{semconv.EVENT_INTENT}' AND isNotNull(success) AND length(trace_id) = 16"
+    source = statement.table(
+        "events",
+        ("tenant", "time", "trace_id", "span_id", "intent", "success"),
+        [statement.between("time", window.start, window.end + window.length), named],
+    )
+    return f"""(
+        SELECT tenant, toFixedString(trace_id, 16) AS trace_id,
+            toFixedString(span_id, 8) AS span_id, intent,
+            1 + max(intDiv(toUnixTimestamp64Nano(time), 1000) * 2
+                + if(assumeNotNull(success), 1, 0)) % 2 AS report
+        FROM {source}
+        GROUP BY tenant, trace_id, span_id, intent
+    )"""  # noqa: S608
+
+
+def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
+    source = turns_source(statement, window, filters, _READ)
+    rows = statement.run(f"""
+        SELECT intent AS name, count() AS turns,
+            countIf(if(report > 0, report = 2,
+                status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff)) AS success,
+            {total("duration")} AS duration_sum,
+            count(confidence) AS confidence_n, ifNull({total("confidence")}, 0) AS confidence_sum,
+            countIf({LOW}) AS low_confidence,
+            countIf({CLASSIFIED}) AS classified, countIf(ifNull(fallback, false)) AS fallbacks
+        FROM {source} AS t
+        LEFT JOIN {_reported(statement, window)} AS r USING (tenant, trace_id, span_id, intent)
+        GROUP BY name
+    """)  # noqa: S608
+    return {row["name"]: row for row in rows}
+
+
+def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
+    conditions = [
+        statement.between("time", window.start, window.end),
+        f"name = '{semconv.EVENT_INTENT}'",
+    ]
+    if not filters.empty:
+        conditions.append(members(statement, window, filters))
+    source = statement.table("events", ("intent", "source"), conditions)
+    rows = statement.run(f"""
+        SELECT intent AS name, countIf(source != 'annotation') AS classifications,
+            countIf(source = 'annotation') AS annotations
+        FROM {source} AS e
+        GROUP BY name
+    """)  # noqa: S608
+    return {row["name"]: row for row in rows}
+
+
+def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """Abandoned and failed conversations by their last intent; empty where there was none."""
+    source = conversation_rows(statement, Selection(window, filters), ("last_intent",))
+    rows = statement.run(f"""
+        SELECT last_intent, count() AS dropped
+        FROM {source} AS c
+        WHERE outcome IN ('abandoned', 'failed')
+        GROUP BY last_intent
+    """)  # noqa: S608
+    return {row["last_intent"]: row["dropped"] for row in rows}
+
+
+def _added(rows: Rows, name: str) -> int:
+    return sum(row[name] for row in rows.values())
+
+
+def _intent(name: str, turns: Rows, events: Rows, dropped: dict[str, int], named: int) -> Intent:
+    row, seen = turns.get(name, {}), events.get(name, {})
+    count, success = row.get("turns", 0), row.get("success", 0)
+    return Intent(
+        name=name,
+        turns=count,
+        share=ratio(count, named),
+        success=success,
+        failure=count - success,
+        success_rate=ratio(success, count),
+        mean_confidence=exact_mean(row.get("confidence_sum"), row.get("confidence_n")),
+        low_confidence=row.get("low_confidence", 0),
+        mean_response_time=exact_mean(row.get("duration_sum"), count),
+        classifications=seen.get("classifications", 0),
+        annotations=seen.get("annotations", 0),
+        dropped=dropped.get(name, 0),
+    )
+
+
+@query()
+def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Intents:
+    """The intents of the window, the most frequent first.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns, events and conversations to take, each by its own start.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    turns = _of_turns(statement, window, filters)
+    events = _of_events(statement, window, filters)
+    dropped = dropped_by_intent(statement, window, filters)
+    named = _added({name: row for name, row in turns.items() if name}, "turns")
+    items = [
+        _intent(name, turns, events, dropped, named) for name in {*turns, *events, *dropped} if name
+    ]
+    sums = {
+        name: _added(turns, name)
+        for name in ("confidence_n", "confidence_sum", "low_confidence", "classified", "fallbacks")
+    }
+    sums["confidence_mean"] = exact_mean(sums["confidence_sum"], sums["confidence_n"])
+    return Intents(
+        window=TimeSpan.of(window),
+        turns=_added(turns, "turns"),
+        classifications=_added(events, "classifications"),
+        annotations=_added(events, "annotations"),
+        confidence=Confidence.read(sums),
+        fallback=Fallback.read(sums),
+        items=sorted(
+            items,
+            key=lambda one: (-one.turns, -one.classifications, -one.annotations, one.name),
+        ),
+    )

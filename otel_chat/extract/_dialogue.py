@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from otel_chat.extract._draft import Draft
 from otel_chat.extract._reading import first, get, items, name, probability, text
 
 _RASA_FALLBACKS: Final = frozenset({"nlu_fallback", "out_of_scope"})
+_MAX_MESSAGES: Final = 100
 _NO_MATCH: Final = frozenset({"NO_MATCH", "NO_INPUT"})
 
 
@@ -47,7 +50,7 @@ def is_dialogflow(value: Any) -> bool:
     """Whether this is an answer of `detectIntent`, as REST or as the client gives it."""
     result = _either(value, "query_result", "queryResult")
     return result is not None and (
-        _either(result, "intent_detection_confidence", "intentDetectionConfidence") is not None
+        _detection_confidence(result) is not None
         or name(get(result, "match", "intent", "displayName")) is not None
         or _match_type(result) is not None
     )
@@ -67,19 +70,26 @@ def read_dialogflow(draft: Draft, value: Any) -> None:
     if not draft.fallback:
         draft.intent = name(_either(intent, "display_name", "displayName"))
     confidence = probability(get(match, "confidence"))
-    if confidence is None:
-        confidence = probability(
-            _either(result, "intent_detection_confidence", "intentDetectionConfidence")
-        )
-    draft.confidence = confidence
+    draft.confidence = _detection_confidence(result) if confidence is None else confidence
     messages = _either(result, "response_messages", "responseMessages")
     lines = [
         line
-        for message in (messages if messages is not None else ())
-        for line in (get(message, "text", "text") or ())
+        for message in _sequence(messages)
+        for line in _sequence(get(message, "text", "text"))
         if isinstance(line, str)
     ]
     draft.say("\n".join(lines) or text(_either(result, "fulfillment_text", "fulfillmentText")))
+
+
+def _detection_confidence(result: Any) -> float | None:
+    value = _either(result, "intent_detection_confidence", "intentDetectionConfidence")
+    return probability(value)
+
+
+def _sequence(value: Any) -> Iterator[Any]:
+    """The items of a list or of the client's own sequences; an iterator is not ours to consume."""
+    known = isinstance(value, Sequence) and not isinstance(value, str)
+    return islice(value if known else (), _MAX_MESSAGES)
 
 
 def _match_type(result: Any) -> str | None:

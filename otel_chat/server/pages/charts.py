@@ -1,0 +1,113 @@
+"""Charts: series over time as a table that a script draws, and small lines drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+WIDTH: Final = 100.0
+HEIGHT: Final = 24.0
+_PAD: Final = 2.0
+
+Colour = Literal["accent", "accent-soft", "bad", "handoff", "warn", "ok"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A series of a chart, and a column of the table below it.
+
+    Args:
+        label: What it shows.
+        values: A value for each row; `None` where there is no data.
+        written: How a value is written for people.
+        kind: How it is drawn.
+        colour: A name of the palette.
+        unit: s, USD, 1 (a ratio) or a count.
+    """
+
+    label: str
+    values: Sequence[float | None]
+    written: Callable[[float | None], str]
+    kind: Literal["bar", "line"] = "line"
+    colour: Colour = "accent"
+    unit: Literal["s", "USD", "1", "count"] = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart over time.
+
+    Args:
+        key: A name for it, unique on its page.
+        title: What it shows.
+        question: The question that it answers.
+        rows: The moments, each with the label for its row.
+        columns: The series.
+    """
+
+    key: str
+    title: str
+    question: str
+    rows: Sequence[tuple[datetime, str]]
+    columns: Sequence[Column]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(value for column in self.columns for value in column.values)
+
+
+def row_label(moment: datetime, width: timedelta) -> str:
+    """The label of a bucket of time that starts at `moment`, in UTC.
+
+    Example:
+        >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        >>> row_label(noon, timedelta(hours=1)), row_label(noon, timedelta(days=1))
+        ('4 Mar, 12:00', '4 Mar')
+    """
+    utc = moment.astimezone(UTC)
+    day = f"{utc.day} {utc:%b}"
+    return day if width >= timedelta(days=1) else f"{day}, {utc:%H:%M}"
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """The path of a small line through `values`, in a box of 100 by 24; gaps where there is none.
+
+    Example:
+        >>> sparkline([0, 10])
+        'M0.0 22.0L100.0 2.0'
+        >>> sparkline([1, None, 1, 1])
+        'M66.7 2.0L100.0 2.0'
+        >>> sparkline([0, 0]), sparkline([None])
+        ('M0.0 22.0L100.0 22.0', '')
+    """
+    known = [value for value in values if value is not None]
+    if len(values) < 2 or not known:  # noqa: PLR2004 - a line needs two ends
+        return ""
+    top = max(known)
+    room = HEIGHT - 2 * _PAD
+    parts: list[str] = []
+    for start, run in _runs(values):
+        if len(run) > 1:
+            points = [
+                f"{WIDTH * (start + i) / (len(values) - 1):.1f}"
+                f" {HEIGHT - _PAD - (room * value / top if top else 0):.1f}"
+                for i, value in enumerate(run)
+            ]
+            parts.append("M" + "L".join(points))
+    return "".join(parts)
+
+
+def _runs(values: Sequence[float | None]) -> list[tuple[int, list[float]]]:
+    """Stretches without a gap, each with the index of its first value."""
+    runs: list[tuple[int, list[float]]] = []
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        if runs and runs[-1][0] + len(runs[-1][1]) == index:
+            runs[-1][1].append(value)
+        else:
+            runs.append((index, [value]))
+    return runs

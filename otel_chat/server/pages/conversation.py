@@ -1,0 +1,297 @@
+"""What the page of one conversation shows: turns and events in order, and what stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_chat import semconv
+from otel_chat.server.pages import formats
+from otel_chat.server.pages.waterfall import Waterfall, of_turn
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from otel_chat.server.queries.conversation import Conversation, Event
+    from otel_chat.server.queries.conversations import ConversationSummary
+    from otel_chat.server.queries.traces import Trace
+    from otel_chat.server.queries.turns import Turn
+
+SLOW_SECONDS: Final = 3.0
+FLAGS: Final = {
+    "failed": "Failed",
+    "slow": "Slow",
+    "unsure": "Unsure",
+    "handed_off": "Handed off",
+}
+FLAG_MEANINGS: Final = {
+    "failed": "The turn ended in an error.",
+    "slow": f"The reply took {formats.duration(SLOW_SECONDS)} or longer.",
+    "unsure": f"Confidence below {semconv.LOW_CONFIDENCE_THRESHOLD}, or no intent matched.",
+    "handed_off": "The turn asked for a human.",
+}
+_LEAST_HEIGHT: Final = 6.0
+_MESSAGE_LABELS: Final = {
+    "user": "User",
+    "assistant": "Assistant",
+    "system": "System",
+    "human": "Human agent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event as it is shown.
+
+    Args:
+        event: What happened.
+        label: Its name for people.
+        said: What it says in short.
+        details: The rest of what it says.
+        sender: Who sent it, where it is a message.
+    """
+
+    event: Event
+    label: str
+    said: str
+    details: Sequence[tuple[str, str]]
+    sender: str | None = None
+
+    @property
+    def time(self) -> datetime:
+        """When it happened."""
+        return self.event.time
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """A turn as it is shown.
+
+    Args:
+        turn: The turn.
+        flags: What stands out: failed, slow, unsure, handed_off.
+        waterfall: Its spans.
+        events: What happened in it, in order.
+        following: The next turn of each flag, by its anchor.
+    """
+
+    turn: Turn
+    flags: Sequence[str]
+    waterfall: Waterfall
+    events: Sequence[EventView]
+    following: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def anchor(self) -> str:
+        """The part of the address that leads to it."""
+        return f"turn-{self.turn.span_id}"
+
+    @property
+    def time(self) -> datetime:
+        """When the user's message came."""
+        return self.turn.start
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A turn in the strip over the transcript.
+
+    Args:
+        view: The turn.
+        x: Where it stands, in per cent of the strip.
+        width: How wide it is, in per cent of the strip.
+        height: How long it took, in per cent of the slowest turn.
+    """
+
+    view: TurnView
+    x: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A kind of turn to jump to.
+
+    Args:
+        flag: The kind.
+        label: Its name for people.
+        meaning: What makes a turn one.
+        count: How many there are.
+        first: The anchor of the first.
+    """
+
+    flag: str
+    label: str
+    meaning: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationView:
+    """A conversation as it is shown.
+
+    Args:
+        turns: Its turns by time.
+        outside: Events outside of any turn, by time.
+    """
+
+    turns: Sequence[TurnView]
+    outside: Sequence[EventView]
+
+    @property
+    def timeline(self) -> list[TurnView | EventView]:
+        """Turns, and events outside of any, by time."""
+        return sorted([*self.turns, *self.outside], key=lambda item: item.time)
+
+    @property
+    def jumps(self) -> list[Jump]:
+        """What there is to jump to."""
+        jumps = []
+        for flag, label in FLAGS.items():
+            flagged = [view for view in self.turns if flag in view.flags]
+            if flagged:
+                meaning = FLAG_MEANINGS[flag]
+                jumps.append(Jump(flag, label, meaning, len(flagged), flagged[0].anchor))
+        return jumps
+
+    @property
+    def strip(self) -> list[Column]:
+        """The turns as columns, as high as they were long."""
+        longest = max((view.turn.duration for view in self.turns), default=0.0)
+        each = 100 / len(self.turns) if self.turns else 0.0
+        return [
+            Column(
+                view,
+                x=round(index * each, 3),
+                width=round(each * 0.8, 3),
+                height=round(max(100 * view.turn.duration / longest, _LEAST_HEIGHT), 2)
+                if longest
+                else _LEAST_HEIGHT,
+            )
+            for index, view in enumerate(self.turns)
+        ]
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the text of any turn may be read."""
+        return any(view.turn.user_message or view.turn.reply for view in self.turns)
+
+
+def view(conversation: Conversation, traces: dict[str, Trace]) -> ConversationView:
+    """A conversation as it is shown.
+
+    Args:
+        conversation: The conversation.
+        traces: The traces of its turns, by trace id.
+    """
+    owners = _owners(conversation, traces)
+    inside: dict[str, list[EventView]] = {turn.span_id: [] for turn in conversation.turns}
+    outside: list[EventView] = []
+    for event in conversation.events:
+        owner = owners.get((event.trace_id, event.span_id))
+        inside.get(owner or "", outside).append(event_view(event))
+    following: dict[str, str] = {}
+    turns: list[TurnView] = []
+    for turn in reversed(conversation.turns):
+        shown = TurnView(
+            turn,
+            flags_of(turn),
+            of_turn(traces.get(turn.trace_id), turn.span_id),
+            inside[turn.span_id],
+            dict(following),
+        )
+        following |= dict.fromkeys(shown.flags, shown.anchor)
+        turns.append(shown)
+    return ConversationView(turns[::-1], outside)
+
+
+def _owners(conversation: Conversation, traces: dict[str, Trace]) -> dict[tuple[str, str], str]:
+    """The span id of the turn that each span of its trace happened in."""
+    owners: dict[tuple[str, str], str] = {}
+    for turn in conversation.turns:
+        owners[turn.trace_id, turn.span_id] = turn.span_id
+        for bar in of_turn(traces.get(turn.trace_id), turn.span_id).bars:
+            owners[turn.trace_id, bar.span.span_id] = turn.span_id
+    return owners
+
+
+def flags_of(turn: Turn) -> list[str]:
+    """What stands out about a turn."""
+    unsure = turn.confidence is not None and turn.confidence < semconv.LOW_CONFIDENCE_THRESHOLD
+    there = {
+        "failed": turn.status == semconv.STATUS_ERROR,
+        "slow": turn.duration >= SLOW_SECONDS,
+        "unsure": unsure or bool(turn.fallback),
+        "handed_off": turn.handoff.triggered,
+    }
+    return [flag for flag, is_so in there.items() if is_so]
+
+
+_SHORT: Final = {
+    semconv.EVENT_INTENT: ("intent", "confidence", "source"),
+    semconv.EVENT_ENTITY: ("entity_type", "entity_value"),
+    semconv.EVENT_TOPIC: ("topic",),
+    semconv.EVENT_ACTION: ("action",),
+    semconv.EVENT_WORKFLOW_STARTED: ("workflow", "step"),
+    semconv.EVENT_WORKFLOW_COMPLETED: ("workflow", "step"),
+    semconv.EVENT_WORKFLOW_FAILED: ("workflow", "step"),
+    semconv.EVENT_API_CALL: ("api_name", "status", "duration"),
+    semconv.EVENT_HANDOFF_REQUESTED: ("reason", "target"),
+    semconv.EVENT_HANDOFF_ACCEPTED: ("target", "wait"),
+    semconv.EVENT_HANDOFF_ENDED: ("reason",),
+    semconv.EVENT_CONVERSATION_END: ("outcome", "reason"),
+    semconv.EVENT_LEAD: ("lead_kind",),
+    semconv.EVENT_EVALUATION: ("evaluation", "label", "value"),
+    semconv.EVENT_EXCEPTION: ("error_type",),
+    semconv.EVENT_CUSTOM: ("event_name",),
+}
+"""What an event of each name says in short, in this order."""
+_QUIET: Final = frozenset({"agent", "sender"})
+_TIMES: Final = frozenset({"duration", "wait"})
+
+
+def event_view(event: Event) -> EventView:
+    """An event as it is shown."""
+    short = [name for name in _SHORT.get(event.name, ()) if name in event.details]
+    rest = [name for name in event.details if name not in {*short, *_QUIET}]
+    label = event.name.removeprefix("otel_chat.").removeprefix("gen_ai.")
+    label = label.replace(".", " ").replace("_", " ").capitalize()
+    sender = str(event.details.get("sender", "")) if event.name == semconv.EVENT_MESSAGE else None
+    return EventView(
+        event,
+        "Feedback" if _is_feedback(event) else label,
+        " · ".join(_written(name, event.details[name]) for name in short),
+        [(name, _written(name, event.details[name])) for name in rest],
+        None if sender is None else _MESSAGE_LABELS.get(sender, sender or "Message"),
+    )
+
+
+def _is_feedback(event: Event) -> bool:
+    rated = event.name == semconv.EVENT_EVALUATION
+    return rated and event.details.get("evaluation") == "user_feedback"
+
+
+def _written(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return formats.duration(value) if name in _TIMES else f"{value:g}"
+    return str(value)
+
+
+def facts(about: ConversationSummary) -> list[tuple[str, str]]:
+    """What is known of a conversation's surroundings, with labels; empty where it is not."""
+    return [
+        ("agent", about.agent),
+        ("version", about.agent_version),
+        ("variant", about.variant),
+        ("on", about.channel),
+        ("platform", about.platform),
+        ("user", about.user_type),
+        ("location", about.location),
+        ("ended:", about.end_reason),
+        ("", "from other instrumentation" if about.foreign else ""),
+    ]

@@ -1,0 +1,109 @@
+"""Errors of pages: told as a page that says what to do next, not as JSON."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from otel_chat.errors import AccessError, QueryError, StoreUnavailableError
+from otel_chat.server.pages.render import page
+
+_log = logging.getLogger("otel_chat.server")
+
+TITLES: Final = {
+    401: "Sign in to see this page",
+    403: "This page is not yours to see",
+    404: "There is nothing here",
+    422: "This address asks for something that does not exist",
+    503: "The store is away for the moment",
+}
+UNEXPECTED: Final = "Something went wrong"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages, and whose address holds no empty filters."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with errors turned into pages."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            if (tidy := without_empty(request)) is not None:
+                return RedirectResponse(tidy, status_code=303)
+            try:
+                return await inner(request)
+            except Exception as error:  # noqa: BLE001 - the outermost place that can draw a page
+                return error_page(request, error)
+
+        return handle
+
+
+def without_empty(request: Request) -> str | None:
+    """The address without parameters that are empty; `None` where there are none of them.
+
+    A form without a script sends `agent=` for 'all agents'.
+    """
+    pairs = request.query_params.multi_items()
+    kept = [(name, value) for name, value in pairs if value or name == "id"]
+    if request.method != "GET" or len(kept) == len(pairs):
+        return None
+    path = request.scope.get("raw_path", b"").decode("ascii") or request.url.path
+    # Two leading slashes would lead to another host.
+    return f"/{path.lstrip('/')}" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def error_page(request: Request, error: Exception) -> Response:
+    """An error as a page."""
+    status, message = _told(error)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    answer = page(
+        request,
+        "error.html",
+        "",
+        status=status,
+        title=TITLES.get(status, UNEXPECTED),
+        message=message,
+        address=_address(request),
+    )
+    if isinstance(error, StoreUnavailableError):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _address(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """The status and the words of an error."""
+    match error:
+        case AccessError():
+            told = error.status, str(error)
+        case QueryError():
+            told = 422, f"{error.field}: {error}" if error.field else str(error)
+        case RequestValidationError():
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"][1:])
+            told = 422, f"{place}: {first['msg']}" if place else str(first["msg"])
+        case StoreUnavailableError():
+            told = 503, f"{error} The page works again as soon as the store does."
+        case HTTPException(status_code=404):
+            told = 404, "No page has this address."
+        case HTTPException():
+            told = error.status_code, str(error.detail)
+        case _:
+            told = 500, "The server's log says what. Trying again may help."
+    return told

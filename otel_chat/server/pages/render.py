@@ -1,0 +1,97 @@
+"""Rendering: one environment of templates, and what every page has in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from otel_chat._version import __version__
+from otel_chat.server.pages import assets, formats, links
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the navigation.
+
+    Args:
+        key: Its name.
+        path: Where it leads.
+        label: What it is called.
+        icon: The name of its icon.
+    """
+
+    key: str
+    path: str
+    label: str
+    icon: str
+
+
+NAVIGATION: Final = (
+    Entry("overview", "/", "Overview", "overview"),
+    Entry("conversations", "/conversations", "Conversations", "chat"),
+)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with what they may call."""
+    made = Environment(
+        loader=PackageLoader("otel_chat.server.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for written in (
+        formats.clock,
+        formats.compact,
+        formats.count,
+        formats.duration,
+        formats.money,
+        formats.percent,
+        formats.plural,
+        formats.score,
+        formats.when,
+    ):
+        made.filters[written.__name__] = written
+    made.filters["ago"] = lambda moment: formats.ago(moment, datetime.now(UTC))
+    made.globals |= {
+        "asset": assets.address,
+        "conversation_link": links.conversation,
+        "navigation": NAVIGATION,
+        "version": __version__,
+    }
+    return made
+
+
+def page(
+    request: Request, template: str, here: str, *, status: int = 200, **context: Any
+) -> HTMLResponse:
+    """A page as an answer.
+
+    Args:
+        request: What was asked for.
+        template: The template's name.
+        here: The entry of the navigation that it belongs to; empty for none.
+        status: The HTTP status.
+        context: What the template shows.
+    """
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            here=here,
+            base=str(request.base_url).rstrip("/"),
+            now=datetime.now(UTC),
+            **context,
+        )
+    )
+    return HTMLResponse(text, status_code=status)

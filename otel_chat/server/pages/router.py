@@ -1,0 +1,230 @@
+"""The routes of the pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import parse_qs, urlsplit
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from otel_chat.server.access import CONVERSATIONS_READ, Scope
+from otel_chat.server.api.parameters import (
+    CursorParameter,
+    FiltersParameter,
+    NowParameter,
+    StoreParameter,
+    TenantParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.api.security import COOKIE, access_of
+from otel_chat.server.pages import assets, links, overview
+from otel_chat.server.pages import conversation as transcript
+from otel_chat.server.pages.errors import PageRoute
+from otel_chat.server.pages.render import page
+from otel_chat.server.queries import choices, conversations, traces
+from otel_chat.server.queries import conversation as one_conversation
+from otel_chat.server.queries import overview as figures
+from otel_chat.server.queries.window import DEFAULT_WINDOW
+
+LATEST: Final = 10
+COOKIE_SECONDS: Final = 30 * 24 * 3600
+
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
+)
+
+
+class _AnyPage(StringConvertor):
+    """Every path that is not an interface for programs: those answer in their own way."""
+
+    regex = r"(?!(?:api|v1)(?:/|$)).*"
+
+
+register_url_convertor("any_page", _AnyPage())
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What every page of conversations asks with: who, of which store, when."""
+
+    request: Request
+    store: StoreParameter
+    scope: Viewer
+    now: NowParameter
+
+
+Asked = Annotated[Question, Depends(Question)]
+ConversationId = Annotated[str, Path(max_length=1000)]
+TurnParameter = Annotated[str | None, Query(max_length=16)]
+
+
+def make_router() -> APIRouter:
+    """The router of all pages; it takes every path that nobody took before.
+
+    Example:
+        >>> any(route.path == "/conversations" for route in make_router().routes)
+        True
+    """
+    return router
+
+
+def _window_name(request: Request) -> str | None:
+    """The name of the window; `None` for a range of the reader's own."""
+    query = request.query_params
+    if "from" in query or "to" in query:
+        return None
+    return query.get("window", DEFAULT_WINDOW)
+
+
+def _sees_several(scope: Scope) -> bool:
+    return scope.tenants is None or len(scope.tenants) > 1
+
+
+@router.get("/")
+def overview_page(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+) -> Response:
+    """How chat is doing: headline figures, their course, the latest conversations."""
+    answer = figures.overview(store, scope, window, filters)
+    series = figures.series(store, scope, window, filters)
+    latest = conversations.conversations(store, scope, window, filters, LATEST)
+    return page(
+        request,
+        "overview.html",
+        "overview",
+        view=links.View.of("/", request.query_params),
+        window_name=_window_name(request),
+        filters=filters,
+        choices=choices.choices(store, scope, window),
+        overview=answer,
+        cards=overview.cards(answer, series),
+        charts=overview.charts(series),
+        outcomes=overview.outcomes(answer),
+        outcome_meanings=overview.outcome_meanings(),
+        latest=latest,
+        **_tenants(scope, latest.items),
+    )
+
+
+@router.get("/conversations")
+def conversations_page(
+    asked: Asked,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    cursor: CursorParameter = None,
+    tenant: TenantParameter = None,
+    turn: TurnParameter = None,
+) -> Response:
+    """The conversations of the window, newest first."""
+    query = asked.request.query_params
+    if (named := query.get("id")) is not None:
+        return _conversation(asked, named, tenant, turn)
+    found = conversations.conversations(asked.store, asked.scope, window, filters, cursor=cursor)
+    return page(
+        asked.request,
+        "conversations.html",
+        "conversations",
+        view=links.View.of("/conversations", query),
+        window_name=_window_name(asked.request),
+        filters=filters,
+        choices=choices.choices(asked.store, asked.scope, window),
+        page=found,
+        **_tenants(asked.scope, found.items),
+    )
+
+
+@router.get("/conversations/{conversation_id:path}")
+def conversation_page(
+    asked: Asked,
+    conversation_id: ConversationId,
+    tenant: TenantParameter = None,
+    turn: TurnParameter = None,
+) -> Response:
+    """One conversation: the transcript, and the spans of each turn beside it."""
+    return _conversation(asked, conversation_id, tenant, turn)
+
+
+@router.get("/traces/{trace_id}")
+def trace_page(store: StoreParameter, scope: Viewer, now: NowParameter, trace_id: str) -> Response:
+    """Leads to the turn that a trace belongs to."""
+    found = traces.trace(store, scope, now, trace_id)
+    tenant = found.tenant if _sees_several(scope) else None
+    address = links.conversation(found.conversation_id, tenant=tenant, turn=found.turn_span_id)
+    return RedirectResponse(address, status_code=303)
+
+
+@router.get("/static/{version}/{name:path}")
+def static_file(request: Request, version: str, name: str) -> Response:
+    """A static file."""
+    return assets.serve(request, version, name)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """Keeps a token in a cookie that scripts cannot read and other sites cannot send."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    token = form.get("token", [""])[-1].strip()
+    access_of(request).authenticate(token, host=request.url.hostname)
+    answer = RedirectResponse(_local(form.get("next", ["/"])[-1]), status_code=303)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=COOKIE_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.get("/{path:any_page}")
+def nothing_here(path: str) -> Response:
+    """Answers for every address that has no page."""
+    raise HTTPException(404, path)
+
+
+def _local(address: str) -> str:
+    """An address of this site, whatever was asked for."""
+    parts = urlsplit(address)
+    local = address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if local and not parts.scheme and not parts.netloc else "/"
+
+
+def _tenants(scope: Scope, items: list[conversations.ConversationSummary]) -> dict[str, bool]:
+    """Whether a list shows tenants, and whether its links name them."""
+    return {
+        "several_tenants": len({item.tenant for item in items}) > 1,
+        "tenants_in_links": _sees_several(scope),
+    }
+
+
+def _conversation(
+    asked: Question, conversation_id: str, tenant: str | None, turn: str | None
+) -> Response:
+    source = (asked.store, asked.scope, asked.now, conversation_id)
+    found = one_conversation.conversation(*source, tenant)
+    about = found.summary
+    spans = traces.conversation_traces(*source, about.tenant)
+    return page(
+        asked.request,
+        "conversation.html",
+        "conversations",
+        about=about,
+        facts=transcript.facts(about),
+        shown=transcript.view(found, spans),
+        chosen=turn,
+        flags=transcript.FLAGS,
+        flag_meanings=transcript.FLAG_MEANINGS,
+        engagement_meaning=overview.meanings("engagement_score"),
+        may_read=asked.scope.allows(CONVERSATIONS_READ),
+        tenants_in_links=_sees_several(asked.scope),
+    )

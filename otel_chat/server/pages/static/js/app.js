@@ -1,0 +1,36 @@
+// Everything here makes a page that works without it nicer: nothing is shown by script alone.
+import { drawCharts, redrawCharts } from "./charts.js";
+import { startConversation } from "./conversation.js";
+import { startRefresh } from "./refresh.js";
+import { startThemeSwitch } from "./theme-switch.js";
+import { startPopovers } from "./popovers.js";
+
+function startFilters() {
+  for (const form of document.querySelectorAll("[data-filters]")) {
+    form.addEventListener("change", () => form.requestSubmit());
+    form.addEventListener("submit", () => {
+      for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
+    });
+  }
+}
+
+function startCopying() {
+  if (!navigator.clipboard) return;
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.classList.add("is-done");
+      button.addEventListener("pointerleave", () => button.classList.remove("is-done"), { once: true });
+    });
+  }
+}
+
+for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+startThemeSwitch(redrawCharts);
+startFilters();
+startCopying();
+startPopovers();
+startConversation();
+startRefresh(drawCharts);
+drawCharts();

@@ -1,0 +1,109 @@
+// Draws the tables marked as charts. The figures and their wording come from the table.
+const drawn = new Map();
+
+// light-dark() is resolved by the browser only where a colour is used, so one is used.
+function colour(name) {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+const whole = new Intl.NumberFormat("en-GB");
+const short = new Intl.NumberFormat("en-GB", { notation: "compact" });
+function tick(unit, value) {
+  if (unit === "s") return value < 1 && value > 0 ? `${Math.round(value * 1000)} ms` : `${+value.toFixed(1)} s`;
+  if (unit === "1") return `${Math.round(value * 100)} %`;
+  if (unit === "USD") return `$${+value.toPrecision(2)}`;
+  if (!Number.isInteger(value)) return null;
+  return value < 10_000 ? whole.format(value) : short.format(value);
+}
+
+function read(figure) {
+  const table = figure.querySelector("table");
+  const heads = [...table.querySelectorAll("thead th")].slice(1);
+  const rows = [...table.querySelectorAll("tbody tr")];
+  return {
+    labels: rows.map((row) => row.cells[0].textContent.trim()),
+    columns: heads.map((head, index) => ({
+      label: head.textContent.trim(),
+      kind: head.dataset.kind,
+      colour: head.dataset.colour,
+      unit: head.dataset.unit,
+      values: rows.map((row) => {
+        const value = row.cells[index + 1].dataset.value;
+        return value === undefined ? null : Number(value);
+      }),
+      written: rows.map((row) => row.cells[index + 1].textContent.trim()),
+    })),
+  };
+}
+
+function dataset(column, count) {
+  const ink = colour(column.colour);
+  const base = { label: column.label, data: column.values, written: column.written };
+  if (column.kind === "bar") {
+    return { ...base, type: "bar", backgroundColor: ink, borderRadius: 2, stack: "all", barPercentage: 0.9, categoryPercentage: 0.9 };
+  }
+  // A point alone between two gaps would not be seen as a line.
+  const lonely = column.values.map((v, i, all) => v !== null && (all[i - 1] ?? null) === null && (all[i + 1] ?? null) === null);
+  return { ...base, type: "line", borderColor: ink, backgroundColor: ink, borderWidth: 2, tension: 0.25,
+    borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, spanGaps: false };
+}
+
+function options(unit) {
+  const muted = colour("muted");
+  const font = { family: getComputedStyle(document.body).fontFamily, size: 12 };
+  return {
+    animation: false,
+    maintainAspectRatio: false,
+    interaction: { mode: "index", intersect: false },
+    scales: {
+      x: { stacked: true, grid: { display: false }, border: { color: colour("line") }, ticks: { color: muted, font, maxRotation: 0, autoSkip: true, autoSkipPadding: 24 } },
+      y: { stacked: true, beginAtZero: true, border: { display: false }, grid: { color: colour("line-soft") }, ticks: { color: muted, font, maxTicksLimit: 5, callback: (value) => tick(unit, value) } },
+    },
+    plugins: {
+      legend: { display: false },
+      tooltip: {
+        backgroundColor: colour("tip"), titleColor: colour("tip-text"), bodyColor: colour("tip-text"), titleFont: font, bodyFont: font, padding: 10, boxPadding: 6, usePointStyle: true,
+        callbacks: { label: (item) => `${item.dataset.label}: ${item.dataset.written[item.dataIndex]}` },
+      },
+    },
+  };
+}
+
+function draw(figure) {
+  const area = figure.querySelector(".chart-area");
+  const { labels, columns } = read(figure);
+  const settings = options(columns[0].unit);
+  const bars = columns.some((column) => column.kind === "bar");
+  settings.scales.y.stacked = bars;
+  settings.scales.x.stacked = bars;
+  area.hidden = false;
+  const chart = new window.Chart(area.querySelector("canvas"), {
+    data: { labels, datasets: columns.map((column) => dataset(column, labels.length)) },
+    options: settings,
+  });
+  drawn.set(figure, chart);
+}
+
+export function drawCharts() {
+  for (const [figure, chart] of drawn) {
+    if (figure.isConnected) continue;
+    chart.destroy();
+    drawn.delete(figure);
+  }
+  if (!window.Chart) return;
+  for (const figure of document.querySelectorAll("[data-chart]")) {
+    if (!drawn.has(figure) && figure.querySelector("canvas")) draw(figure);
+  }
+}
+
+export function redrawCharts() {
+  for (const chart of drawn.values()) chart.destroy();
+  drawn.clear();
+  drawCharts();
+}

@@ -1,0 +1,57 @@
+// Going through a conversation: by keyboard, and from one turn that stands out to the next.
+const turns = () => [...document.querySelectorAll("[data-turn]")];
+
+function current(all) {
+  const focused = document.activeElement?.closest("[data-turn]");
+  if (focused) return all.indexOf(focused);
+  const line = innerHeight * 0.3;
+  let last = -1;
+  all.forEach((turn, index) => {
+    if (turn.getBoundingClientRect().top < line) last = index;
+  });
+  return last;
+}
+
+function go(turn) {
+  if (!turn) return;
+  const address = new URL(location.href);
+  address.searchParams.delete("turn");
+  address.hash = turn.id;
+  history.replaceState(null, "", address);
+  for (const other of document.querySelectorAll(".turn.is-chosen")) other.classList.remove("is-chosen");
+  turn.classList.add("is-chosen");
+  turn.scrollIntoView({ block: "start" });
+  turn.focus({ preventScroll: true });
+}
+
+function next(flag, from = current(turns())) {
+  const flagged = turns().map((turn, index) => [turn, index]).filter(([turn]) => turn.dataset.flags.split(" ").includes(flag));
+  return (flagged.find(([, index]) => index > from) ?? flagged[0])?.[0];
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  const all = turns();
+  const at = current(all);
+  if (event.key === "j") go(all[Math.min(at + 1, all.length - 1)]);
+  else if (event.key === "k") go(all[Math.max(at - 1, 0)]);
+}
+
+export function startConversation() {
+  const all = turns();
+  if (!all.length) return;
+  document.addEventListener("keydown", onKey);
+  for (const link of document.querySelectorAll("[data-jump]")) {
+    let from;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const at = turns().indexOf(document.querySelector(".turn.is-chosen"));
+      const turn = next(link.dataset.jump, at >= 0 ? at : from);
+      from = turns().indexOf(turn);
+      go(turn);
+      link.focus({ preventScroll: true });
+    });
+  }
+  const asked = new URLSearchParams(location.search).get("turn");
+  if (asked && !location.hash) go(document.getElementById(`turn-${asked}`));
+}

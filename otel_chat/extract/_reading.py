@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 _MAX_ITEMS: Final = 20_000
@@ -26,10 +27,29 @@ def get(value: Any, *path: str) -> Any:
             value = value.get(name)
         else:
             try:
-                value = getattr(value, name, None)
+                value = _attribute(value, name)
             except Exception:  # noqa: BLE001 - a property of somebody else's object
                 return None
     return value
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute, or None. Pydantic makes an exception of each absent one, which is slow."""
+    fields = getattr(value, "__dict__", None)
+    if type(fields) is dict and name in fields:
+        return fields[name]
+    if _asks_getattr(type(value), name):  # type: ignore[arg-type] # every class is hashable
+        return getattr(value, name, None)
+    for more in (value.__pydantic_extra__, value.__pydantic_private__):
+        if more and name in more:
+            return more[name]
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _asks_getattr(kind: type, name: str) -> bool:
+    """False for a name that a Pydantic model has in its extra or private fields, or nowhere."""
+    return getattr(kind, "__pydantic_complete__", None) is not True or hasattr(kind, name)
 
 
 def text(value: Any) -> str | None:

@@ -8,21 +8,21 @@ from typing import Final
 
 from otel_chat.errors import ConfigurationError
 
-_HUMAN: Final = (
-    r"human|agent|representative|rep|operator|person|people|advisor|adviser|manager|supervisor"
-    r"|somebody|someone|staff|employee"
-)
+_STAFF: Final = r"human|agent|representative|operator|supervisor|manager"
+_HUMAN: Final = rf"{_STAFF}|rep|person|people|advis[oe]r|somebody|someone|staff|employee"
 _ASKS: Final = re.compile(
-    rf"\b(?:talk|speak|chat|connect|transfer|escalate|forward|put|pass|hand|get|want|need|give)\b"
-    rf"[^.!?\n]{{0,40}}\b(?:(?:real|live|actual|human)\s+)?(?:{_HUMAN})\b"
+    r"\b(?:talk|speak|chat|escalate|(?:connect|transfer|forward|put|pass|hand)\s+me)\b"
+    rf"[^.!?\n]{{0,40}}\b(?:{_HUMAN})\b"
+    rf"|\b(?:get|want|need|give)\b[^.!?\n]{{0,20}}\b(?:{_STAFF})\b"
     r"|\b(?:real|live|actual)\s+(?:human|person|agent|people)\b|\bhuman\s+(?:agent|being|please)\b"
-    r"|^\W{0,4}(?:human|agent|operator|representative)\W{0,4}$",
+    rf"|^\W{{0,4}}(?:{_STAFF})\W{{0,4}}$",
     re.IGNORECASE | re.MULTILINE,
 )
 # "Tell the agent ...", "I want a travel agent": somebody else than a human in place of the bot
 _OTHERS: Final = re.compile(
     r"\b(?:travel|estate|insurance|ticket|per|for|first|third|one|each|another)\s+"
-    r"(?:agents?|person|people|someone|somebody)\b|\b\d+\s+(?:people|person)\b",
+    r"(?:agents?|person|people|someone|somebody)\b"
+    r"|\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten|of|more|other)\s+(?:people|persons?)\b",
     re.IGNORECASE,
 )
 _REFUSES: Final = re.compile(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
@@ -61,6 +59,9 @@ class PriceTable:
         Raises:
             ConfigurationError: The file cannot be read, is malformed, or an entry is.
         """
+        import json
+        import tomllib
+
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")

@@ -14,15 +14,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.fields import (
-    EVENT_KEYS,
-    ConversationFields,
-    check_names,
-    identifier,
-    number,
-    one_of,
-    span_attributes,
-)
+from otel_chat.checks import identifier, number, one_of
+from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
 from otel_chat.turn import CONVERSATION_KEY, Turn, current_turn
 
@@ -84,7 +77,7 @@ class Conversation:
         self.__exit__(kind, error, trace)
 
     def begin(self) -> None:
-        """Opens the conversation without a block: what surrounds the caller stays as it is."""
+        """Opens the conversation without making it the current one."""
         try:
             self._open(current())
         except Exception as error:  # noqa: BLE001 - never in the caller's way
@@ -303,9 +296,7 @@ def _feedback(
 ) -> None:
     try:
         runtime = current()
-        low, high = (number(end, "scale") for end in scale)
-        if low >= high:
-            raise ValueError(f"scale must run from low to high, not from {low} to {high}")
+        low, high = _scale(scale)
         plain = number(value, "value", low, high)
         score = (plain - low) / (high - low)
         given: dict[str, AnyValue] = {

@@ -23,7 +23,7 @@ from otel_chat.streaming import (
     generator,
     take_up,
 )
-from otel_chat.turn import NO_TURN, Turn, begin
+from otel_chat.turn import NO_TURN, Turn, launch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,14 +87,13 @@ class _Spec:
                 attributes.update(span_attributes(runtime, {field: getter(args, kwargs)}))
             found = self.conversation_id
             agent = self.agent(*args, **kwargs) if self.agent is not None else self.agent_name
-            turn = begin(
+            turn = launch(
                 runtime,
                 agent,
                 attributes,
                 found(args, kwargs) if found is not None else None,
                 self.default_agent,
             )
-            turn.start()
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN

@@ -63,9 +63,14 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def put(self, job: Job) -> bool:
-        """Queues `job`, a function and its arguments. False where the queue is full or closed."""
-        if len(self._jobs) >= self._limit or self._closed:
+    def put(self, job: Job, *, always: bool = False) -> bool:
+        """Queues `job`, a function and its arguments; False where the queue is full or closed.
+
+        Args:
+            job: What to run.
+            always: Whether it is queued even where the queue is full.
+        """
+        if self._closed or (len(self._jobs) >= self._limit and not always):
             self.dropped += 1
             return False
         self._jobs.append(job)

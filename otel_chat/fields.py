@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final, TypedDict
 
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.checks import count
 from otel_chat.errors import ConfigurationError
 from otel_chat.runtime import Runtime
 
@@ -81,8 +80,6 @@ EVENT_KEYS: Final = (
 )
 """What every event takes over from its turn or conversation."""
 
-ID_LIMIT: Final = 256
-
 
 def check_names(fields: Mapping[str, object], where: str) -> None:
     """Refuses fields that do not exist, when something is configured.
@@ -116,61 +113,3 @@ def span_attributes(runtime: Runtime, fields: Mapping[str, object]) -> dict[str,
         else:
             attributes[TEXT_KEYS[name]] = runtime.name(value)
     return attributes
-
-
-def identifier(value: object) -> str | None:
-    """A conversation's id as given; '' and None are none.
-
-    Raises:
-        TypeError: it is neither text, a number nor a UUID.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return value[:ID_LIMIT]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if hasattr(value, "hex") and hasattr(value, "urn"):
-        return str(value)
-    raise TypeError(f"conversation_id must be text, not {type(value).__name__}")
-
-
-def count(value: object, name: str) -> int:
-    """A whole number that is not negative.
-
-    Raises:
-        TypeError, ValueError: it is not; names it.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    if not 0 <= value < 2**53:
-        raise ValueError(f"{name} must lie between 0 and 2^53, not {value}")
-    return value
-
-
-def number(value: object, name: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """A finite number within bounds.
-
-    Raises:
-        TypeError, ValueError: it is not; names it.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        kind = getattr(value, "item", None)  # numpy's scalars are what classifiers return
-        value = kind() if callable(kind) else value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    plain = float(value)
-    if not (math.isfinite(plain) and low <= plain <= high):
-        raise ValueError(f"{name} must be finite and lie between {low} and {high}, not {plain}")
-    return plain
-
-
-def one_of(value: object, name: str, allowed: tuple[str, ...]) -> str:
-    """One of a closed set.
-
-    Raises:
-        ValueError: it is not; names it and those allowed.
-    """
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-    return value

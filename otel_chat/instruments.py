@@ -10,11 +10,12 @@ from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 
 AttributeValue = str | bool
-Attributes = Mapping[str, AttributeValue | None]
+Attributes = Mapping[str, AnyValue]
 
 SET_LIMIT: Final = 200
 VALUE_LENGTH: Final = 128
@@ -219,8 +220,11 @@ class Instruments:
         histogram.record(value, self.folded(name, attributes), context)
 
     def observe(self, name: str, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
-        """Makes an observable instrument; `read` gives values by attribute values, in the order
-        of the table, '' for one that is not known.
+        """Makes an observable instrument.
+
+        Args:
+            name: One of the table.
+            read: Gives values by attribute values in the order of the table, '' for an unknown one.
         """
         line = BY_NAME[name]
 
@@ -258,7 +262,7 @@ class Instruments:
         """The attributes of a series, capped; an absent or empty one is left out."""
         keys = BY_NAME[name].attributes
         sets = self._sets.setdefault(name, {})
-        given = tuple(attributes.get(k) for k in keys)
+        given = tuple(v if isinstance(v := attributes.get(k), str | bool) else None for k in keys)
         found = sets.get(given)
         if found is not None:
             return found

@@ -253,7 +253,7 @@ def _traces(
     else:
         own = TracerProvider(resource=resource, id_generator=id_generator, shutdown_on_exit=False)
         trace.set_tracer_provider(own)
-        closers.append(lambda _: own.shutdown() is None)
+        closers.append(_closer(own.shutdown))
         provider = own
     if not isinstance(provider, TracerProvider):
         return provider
@@ -274,12 +274,12 @@ def _logs(
 ) -> Any:
     installed = get_logger_provider()
     is_installed = isinstance(installed, LoggerProvider)
-    if is_installed:
+    if isinstance(installed, LoggerProvider):
         provider = installed
     else:
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         set_logger_provider(provider)
-        closers.append(lambda _: provider.shutdown() is None)
+        closers.append(_closer(provider.shutdown))
     if target.wanted("LOGS", installed=is_installed):
         processor = BatchLogRecordProcessor(target.exporter(OTLPLogExporter, "logs"))
         provider.add_log_record_processor(processor)
@@ -306,7 +306,7 @@ def _metrics(
         readers = () if reader is None else (reader,)
         own = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         metrics.set_meter_provider(own)
-        closers.append(lambda seconds: own.shutdown(seconds * 1000) is None)
+        closers.append(lambda seconds: _closer(own.shutdown, seconds * 1000)(seconds))
         flushers.append(lambda seconds: own.force_flush(seconds * 1000))
         return own
     if isinstance(provider, MeterProvider):
@@ -316,8 +316,18 @@ def _metrics(
             ours = reader
             provider.add_metric_reader(ours)
             flushers.append(lambda seconds: ours.force_flush(seconds * 1000))
-            closers.append(lambda seconds: ours.shutdown(seconds * 1000) is None)
+            closers.append(lambda seconds: _closer(ours.shutdown, seconds * 1000)(seconds))
     return provider
+
+
+def _closer(shutdown: Callable[..., object], *args: float) -> Callable[[float], bool]:
+    """A shutdown that says it is done."""
+
+    def close(_: float) -> bool:
+        shutdown(*args)
+        return True
+
+    return close
 
 
 def _interval_ms(target: _Target) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TypedDict, Unpack
 
 from otel_chat import semconv as sc
+from otel_chat.checks import number, one_of
 from otel_chat.conversation import Time, nanoseconds
-from otel_chat.fields import TurnFields, check_names, number, one_of, span_attributes
+from otel_chat.fields import TurnFields, check_names, span_attributes
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.turn import Turn, begin
 
@@ -127,24 +128,27 @@ def _record(
 
 def _fill(turn: Turn, report: TurnReport) -> None:
     for intent in report.get("intents", ()):
-        turn.intent(**{"name": None, **intent})
+        turn.intent(**{"name": None, **intent})  # type: ignore[arg-type] # checked inside
     usage = {k: report[k] for k in _USAGE if report.get(k) is not None}  # type: ignore[literal-required]
     if usage:
         turn.usage(**usage)
-    texts = (("user_message", turn.message), ("reply", turn.reply), ("sentiment", turn.sentiment))
-    for name, method in texts:
-        text = report.get(name)
-        if isinstance(text, str):
-            method(text)
-    for name, set_value in (("confidence", turn.confidence), ("cached", turn.cached)):
+    setters: dict[str, Callable[..., None]] = {
+        "user_message": turn.message,
+        "reply": turn.reply,
+        "sentiment": turn.sentiment,
+        "confidence": turn.confidence,
+        "cached": turn.cached,
+        "metadata": turn.metadata,
+    }
+    for name, report_it in setters.items():
         value = report.get(name)
         if value is not None:
-            set_value(value)  # type: ignore[arg-type]
-    if (model := report.get("response_model")) is not None:
-        turn.model(report.get("model") or model, response_model=model)
-    if (reason := report.get("handoff")) is not None:
+            report_it(value)
+    model, answered = report.get("model"), report.get("response_model")
+    if answered is not None:
+        turn.model(model or answered, response_model=answered)
+    reason, first = report.get("handoff"), report.get("time_to_first_chunk")
+    if reason is not None:
         turn.handoff(reason, target=report.get("handoff_target"))
-    if (metadata := report.get("metadata")) is not None:
-        turn.metadata(metadata)
-    if (first := report.get("time_to_first_chunk")) is not None:
-        turn.first_chunk_after(first)
+    if first is not None:
+        turn.first_chunk(turn.start_ns + round(number(first, "time_to_first_chunk", 0) * 1e9))

@@ -29,7 +29,7 @@ from otel_chat.delivery import Delivery
 from otel_chat.errors import TelemetryError
 from otel_chat.events import Emitter
 from otel_chat.instruments import Instruments
-from otel_chat.prices import Prices
+from otel_chat.pricing import Prices
 from otel_chat.table import ConversationTable
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Runtime:
             on_round=self._count_round,
         )
         self.active: set[Lifecycle] = set()
-        self._active_seen: dict[tuple[str, str], float] = {}
+        self._active_seen: dict[tuple[str, ...], float] = {}
         self._counts: dict[tuple[str, str, str], int] = {}
         self._counts_lock = threading.Lock()
         self._dropped = 0
@@ -232,7 +232,7 @@ class Runtime:
     # -- what is open --------------------------------------------------------------------------
 
     def _read_active(self) -> Mapping[tuple[str, ...], float]:
-        now = dict.fromkeys(self._active_seen, 0.0)
+        now: dict[tuple[str, ...], float] = dict.fromkeys(self._active_seen, 0.0)
         if not self._stopped:
             for turn in tuple(self.active):
                 key = turn.series

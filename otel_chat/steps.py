@@ -16,9 +16,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.fields import count
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
-from otel_chat.turn import current_turn
+from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,6 +41,7 @@ class Step:
         self._context: Context | None = None
         self._token: Token[Context] | None = None
         self._runtime: Runtime | None = None
+        self._turn = NO_TURN
         self._start_ns = self._start_mono = 0
 
     def _fresh(self) -> Self:
@@ -50,6 +50,7 @@ class Step:
         return fresh
 
     def __call__(self, function: F) -> F:
+        """Makes every call of a function a step."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -104,7 +105,8 @@ class Step:
         self._start_mono = runtime.clock.monotonic_ns()
         here = otel_context.get_current()
         attributes = {k: runtime.name(v) for k, v in self._given.items() if v is not None}
-        conversation_id = current_turn().conversation_id
+        turn = self._turn = current_turn()
+        conversation_id = turn.conversation_id
         if conversation_id is not None:
             attributes[sc.CONVERSATION_ID] = conversation_id
         attributes[sc.OPERATION_NAME] = self.operation
@@ -117,6 +119,9 @@ class Step:
             record_exception=False,
             set_status_on_exception=False,
         )
+        if turn.is_live:
+            above = trace.get_current_span(here).get_span_context().span_id
+            turn.children.started(self._span.get_span_context().span_id, above)
         self._context = trace.set_span_in_context(self._span, here)
         self._token = otel_context.attach(self._context)
         self.on_start()
@@ -130,7 +135,7 @@ class Step:
         if isinstance(error, Exception):
             self._late[sc.ERROR_TYPE] = type(error).__qualname__
             self._span.set_status(StatusCode.ERROR)
-        self._span.set_attributes(self._late)  # type: ignore[arg-type] # None is never stored
+        self._span.set_attributes(self._late)
         self._span.end(self._start_ns + elapsed)
         if self.metric is not None:
             series = {**self._given, **self._late, sc.OPERATION_NAME: self.operation}
@@ -181,18 +186,15 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
             "reasoning_tokens": reasoning_tokens,
         }
         try:
-            usage = Usage(**{k: count(v, k) for k, v in given.items() if v is not None})
+            usage = Usage.of(given)
             self._late.update(usage.attributes(GEN_AI_KEYS))
             if response_model is not None:
                 self._late[sc.RESPONSE_MODEL] = current().name(response_model)
             usage.model = response_model or self._name
             provider = self._given.get(sc.PROVIDER_NAME)
             usage.provider = provider if isinstance(provider, str) else None
-            turn = current_turn()
-            if turn.trace_id is not None and usage:
-                own = self._span.get_span_context().span_id
-                turn.children.started(own, None)
-                turn.children.used(own, usage)
+            if usage:
+                self._turn.children.used(self._span.get_span_context().span_id, usage)
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error("model_call", error)
 

@@ -6,29 +6,31 @@ import functools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Unpack
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat import surroundings
-from otel_chat.fields import (
-    TurnFields,
-    check_names,
-    count,
-    number,
-    one_of,
-    span_attributes,
-)
+from otel_chat.checks import count, number, one_of
+from otel_chat.fields import TurnFields, check_names, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
+from otel_chat.outcome import model_of, provider_of
 from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
 
 P = ParamSpec("P")
 
 CONVERSATION_KEY: Final = otel_context.create_key("otel_chat.conversation")
 DEFAULT_AGENT: Final = "chat"
+
+
+class Known(Protocol):
+    """What a turn takes over from the conversation around it."""
+
+    agent: str | None
+    attributes: dict[str, AnyValue]
 
 
 def _guarded(
@@ -133,7 +135,7 @@ class Turn(Lifecycle):
             "cache_read_tokens": cache_read_tokens,
             "reasoning_tokens": reasoning_tokens,
         }
-        more = Usage(**{k: count(v, k) for k, v in given.items() if v is not None})
+        more = Usage.of(given)
         dollars = None if cost is None else number(cost, "cost", 0)
         if self._usage is None:
             self._usage = more
@@ -153,7 +155,7 @@ class Turn(Lifecycle):
             self._late[sc.PROVIDER_NAME] = clean(provider)
         if response_model is not None:
             self._late[sc.RESPONSE_MODEL] = clean(response_model)
-        model, runs = self._model(), self._provider()
+        model, runs = model_of(self), provider_of(self)
         if model is not None and not self._runtime.prices.knows(model, runs):
             self._runtime.delivery.put((self._runtime.prices.load, model, runs))
 
@@ -280,7 +282,7 @@ class Turn(Lifecycle):
     def chunk(self, piece: object) -> None:
         """Notes a piece of a streamed reply; the first one's time is recorded."""
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
-            self._late[sc.TIME_TO_FIRST_CHUNK] = (self.now_ns() - self._start_ns) / 1e9
+            self.first_chunk()
             self._chunks = [] if self.captures_content else None
         if self._chunks is not None and isinstance(piece, str | bytes):
             self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
@@ -314,29 +316,65 @@ def begin(
     conversation_id: object = None,
     default_agent: str = DEFAULT_AGENT,
 ) -> Turn:
-    """A turn that has not started, with what the surrounding conversation or turn knows."""
+    """A turn that has not started, with what the surrounding conversation, turn or request knows.
+
+    Args:
+        runtime: Whose it is.
+        agent: The agent's name, where the caller names one.
+        attributes: What the caller says of it, clean; before everything else that is known.
+        conversation_id: The caller's.
+        default_agent: Its agent where nobody names one.
+    """
     here = otel_context.get_current()
     around = here.get(TURN_KEY)
-    if isinstance(around, Turn) and around._live:
-        conversation_id = conversation_id or around.conversation_id
-    conversation = here.get(CONVERSATION_KEY)
+    nested = isinstance(around, Turn) and around._live
+    if nested and conversation_id is None:
+        conversation_id = cast("Turn", around).conversation_id
+    known: dict[str, AnyValue] = {}
+    surroundings = None if nested else surrounding(here)
+    if surroundings is not None:
+        facts = dict(surroundings.facts())
+        fact_id = facts.pop("conversation_id", None)
+        known = span_attributes(runtime, facts)
+    else:
+        fact_id = None
+    conversation = cast("Known | None", here.get(CONVERSATION_KEY))
     if conversation is not None:
-        known: dict[str, AnyValue] = conversation.attributes  # type: ignore[attr-defined]
-        conversation_id = conversation_id or known.get(sc.CONVERSATION_ID)
-        attributes = {**known, **attributes}
-        agent = agent or conversation.agent  # type: ignore[attr-defined]
-    surrounding = surroundings.current(here)
-    if surrounding is not None:
-        facts = dict(surrounding.facts())
-        given = facts.pop("conversation_id", None)
-        conversation_id = conversation_id or given
-        attributes = {**span_attributes(runtime, facts), **attributes}
+        known.update(conversation.attributes)
+        conversation_id = conversation_id or conversation.attributes.get(sc.CONVERSATION_ID)
+        agent = agent or conversation.agent
     config = runtime.config
+    known.update(attributes)
     if config.channel is not None:
-        attributes.setdefault(sc.CHANNEL, config.channel)
+        known.setdefault(sc.CHANNEL, config.channel)
     if config.tenant is not None:
-        attributes.setdefault(sc.TENANT, config.tenant)
-    return Turn(runtime, agent or config.agent or default_agent, attributes, conversation_id)
+        known.setdefault(sc.TENANT, config.tenant)
+    name = runtime.name(agent or config.agent or default_agent)
+    turn = Turn(runtime, name, known, conversation_id or fact_id)
+    turn._surroundings = surroundings
+    return turn
+
+
+def launch(
+    runtime: Runtime,
+    agent: str | None,
+    attributes: dict[str, AnyValue],
+    conversation_id: object = None,
+    default_agent: str = DEFAULT_AGENT,
+) -> Turn:
+    """A started turn: one of its own, or the provisional one that waits for a handler."""
+    here = otel_context.get_current()
+    waiting = here.get(TURN_KEY)
+    if not (isinstance(waiting, Turn) and waiting._live):
+        around = surrounding(here)
+        waiting = None if around is None else around.claim()
+    if isinstance(waiting, Turn) and waiting._provisional and waiting._live:
+        name = agent or runtime.config.agent or default_agent
+        waiting.take_over(runtime.name(name), attributes, conversation_id)
+        return waiting
+    turn = begin(runtime, agent, attributes, conversation_id, default_agent)
+    turn.start()
+    return turn
 
 
 class TurnBlock:
@@ -354,8 +392,7 @@ class TurnBlock:
         try:
             runtime = current()
             attributes = span_attributes(runtime, fields)
-            self._turn = begin(runtime, agent, attributes, conversation_id)
-            self._turn.start()
+            self._turn = launch(runtime, agent, attributes, conversation_id)
             self._token = self._turn.attach()
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error("turn", error)
@@ -419,4 +456,4 @@ def _content(text: object) -> str:
     return text
 
 
-__all__ = ["NO_TURN", "Turn", "TurnBlock", "begin", "current_turn", "turn"]
+__all__ = ["NO_TURN", "Turn", "TurnBlock", "begin", "current_turn", "launch", "turn"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_chat import semconv as sc
-from otel_chat.prices import Prices
+from otel_chat.checks import count
+from otel_chat.pricing import Prices
 
 GEN_AI_KEYS: Final[Mapping[str, str]] = {
     "input_tokens": sc.GEN_AI_INPUT_TOKENS,
@@ -44,6 +45,19 @@ class Usage:
     cache_write_tokens: int | None = None
     model: str | None = None
     provider: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, int | None]) -> Usage:
+        """Usage as reported by a caller.
+
+        Raises:
+            TypeError, ValueError: a number is no whole one or negative; names it.
+        """
+        usage = cls()
+        for name, value in given.items():
+            if value is not None:
+                setattr(usage, name, count(value, name))
+        return usage
 
     def __bool__(self) -> bool:
         return self.input_tokens is not None or self.output_tokens is not None
@@ -102,6 +116,8 @@ class Children:
             >>> [usage.input_tokens for usage in children.outermost()]
             [1, 3]
         """
+        if not self._usages:
+            return []
         return [usage for span, usage in self._usages.items() if not self._covered(span)]
 
     def _covered(self, span_id: int) -> bool:
@@ -132,14 +148,16 @@ def priced(parts: Iterable[Usage], prices: Prices, time_ns: int) -> tuple[float 
     amount, sources = 0.0, set()
     for part in parts:
         unit = prices.at(part.model, part.provider, time_ns) if part.model else None
-        cost = unit and unit.cost(
+        if unit is None:
+            return None, "unpriced"
+        cost = unit.cost(
             part.input_tokens,
             part.output_tokens,
             part.cache_read_tokens,
             part.reasoning_tokens,
             part.cache_write_tokens,
         )
-        if unit is None or cost is None:
+        if cost is None:
             return None, "unpriced"
         amount += cost
         sources.add(unit.source)

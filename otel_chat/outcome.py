@@ -1,0 +1,171 @@
+"""What a finished turn was: status, intent, usage, cost, whether it is kept, content."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING
+
+from opentelemetry.trace import StatusCode
+from opentelemetry.util.types import AnyValue
+
+from otel_chat import semconv as sc
+from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, priced, total
+
+if TYPE_CHECKING:
+    from otel_chat.lifecycle import Lifecycle
+
+
+def settle(turn: Lifecycle, error: BaseException | None) -> None:
+    """Works out what the turn was, from what was reported of it; quick, on the caller's path."""
+    late = turn._late
+    if error is not None:
+        turn._status = sc.STATUS_CANCELLED
+        if isinstance(error, Exception):
+            turn._status = sc.STATUS_ERROR
+            late[sc.ERROR_TYPE] = type(error).__qualname__
+            _note_exception(turn, error)
+    late[sc.STATUS] = turn._status
+    if turn._intents:
+        _settle_intents(turn)
+    _settle_usage(turn)
+    if turn._outer is not None:
+        turn._outer.children.take_over(turn.children)
+        return
+    late[sc.KEEP] = turn._keep = _is_kept(turn)
+
+
+def is_slow(turn: Lifecycle) -> bool:
+    """Whether the end needs redaction, or a price that was not looked up yet."""
+    if not (turn._metadata is None and turn._input is None and turn._output is None):
+        return True
+    if turn._chunks is not None:
+        return True
+    if turn._cost is not None or turn._outer is not None:
+        return False
+    knows = turn._runtime.prices.knows
+    for part in turn._parts:
+        if part.model is not None and not knows(part.model, part.provider):
+            return True
+    return False
+
+
+def end_span(turn: Lifecycle, *, slow: bool = True) -> None:
+    """Sets all attributes at once and ends the span.
+
+    Args:
+        turn: A settled turn.
+        slow: Without it the parts that may take time are left out: the queue was full.
+    """
+    late = turn._late
+    try:
+        if slow and turn._metadata is not None:
+            late[sc.METADATA] = turn._runtime.redact_json(turn._metadata)
+        if slow and turn._runtime.config.capture_content:
+            _settle_content(turn)
+        if turn._outer is None:
+            _settle_cost(turn, slow=slow)
+    finally:
+        turn._span.set_attributes(late)
+        if turn._status == sc.STATUS_ERROR:
+            turn._span.set_status(StatusCode.ERROR)
+        turn._span.end(turn._end_ns)
+
+
+def _is_kept(turn: Lifecycle) -> bool:
+    config = turn._runtime.config
+    return (
+        turn._status == sc.STATUS_ERROR
+        or turn._duration >= config.slow_seconds
+        or sc.HANDOFF_TRIGGERED in turn._late
+        or (turn._confidence is not None and turn._confidence < config.low_confidence)
+        or turn._runtime.keeps(turn.conversation_id or f"{turn._span_context.trace_id:032x}")
+    )
+
+
+def _settle_intents(turn: Lifecycle) -> None:
+    """The turn's intent is the surest of the classifier's, else of the annotations."""
+    late = turn._late
+    ours = [intent for intent in turn._intents if intent[3] != "annotation"]
+    name, confidence, fallback, _ = max(
+        ours or turn._intents, key=lambda intent: -1.0 if intent[1] is None else intent[1]
+    )
+    if name is not None:
+        late[sc.INTENT_NAME] = name
+    late[sc.FALLBACK] = fallback
+    if confidence is not None and turn._confidence is None:
+        turn._confidence = late[sc.CONFIDENCE] = confidence
+
+
+def _settle_usage(turn: Lifecycle) -> None:
+    late = turn._late
+    inside = turn.children.outermost()
+    parts = [turn._usage] if turn._usage else inside
+    if not parts:
+        return
+    for part in parts:
+        part.model = part.model or model_of(turn)
+        part.provider = part.provider or provider_of(turn)
+    turn._parts = parts
+    turn._tokens = parts[0] if len(parts) == 1 else total(parts)
+    if turn._usage and not inside:
+        late.update(turn._usage.attributes(GEN_AI_KEYS))
+    if turn._outer is None:
+        late.update(turn._tokens.attributes(TURN_KEYS))
+        if parts[0].model is not None and turn._get(sc.REQUEST_MODEL) is None:
+            late[sc.REQUEST_MODEL] = parts[0].model
+    elif turn._usage:
+        turn._outer.children.used(turn._span_context.span_id, turn._usage)
+
+
+def model_of(turn: Lifecycle) -> str | None:
+    """The model that answered, else the one asked."""
+    found = turn._get(sc.RESPONSE_MODEL) or turn._get(sc.REQUEST_MODEL)
+    return found if isinstance(found, str) else None
+
+
+def provider_of(turn: Lifecycle) -> str | None:
+    """Who runs the model."""
+    found = turn._get(sc.PROVIDER_NAME)
+    return found if isinstance(found, str) else None
+
+
+def _settle_cost(turn: Lifecycle, *, slow: bool) -> None:
+    late = turn._late
+    if turn._cost is not None:
+        late[sc.COST_AMOUNT] = turn._cost
+        late[sc.COST_SOURCE] = "provider"
+    elif turn._parts:
+        prices = turn._runtime.prices
+        if slow:
+            for part in turn._parts:
+                if part.model is not None:
+                    prices.load(part.model, part.provider)
+        turn._cost, late[sc.COST_SOURCE] = priced(turn._parts, prices, turn._start_ns)
+        if turn._cost is not None:
+            late[sc.COST_AMOUNT] = turn._cost
+    elif model_of(turn) is not None and not turn._get(sc.CACHED):
+        late[sc.COST_SOURCE] = "unpriced"
+
+
+def _settle_content(turn: Lifecycle) -> None:
+    redact = turn._runtime.redact
+    if turn._input is not None:
+        turn._late[sc.INPUT_MESSAGES] = _messages("user", redact(turn._input))
+    output = "".join(turn._chunks) if turn._output is None and turn._chunks else turn._output
+    if output is not None:
+        turn._late[sc.OUTPUT_MESSAGES] = _messages("assistant", redact(output))
+
+
+def _messages(role: str, text: str) -> str:
+    parts = [{"type": "text", "content": text}]
+    return json.dumps([{"role": role, "parts": parts}], ensure_ascii=False, separators=(",", ":"))
+
+
+def _note_exception(turn: Lifecycle, error: Exception) -> None:
+    kind = type(error).__qualname__
+    attributes: dict[str, AnyValue] = {sc.EXCEPTION_TYPE: kind, sc.ERROR_TYPE: kind}
+    if turn._runtime.config.capture_content:
+        attributes[sc.EXCEPTION_MESSAGE] = str(error)
+        attributes[sc.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(error))
+    turn.emit(sc.EVENT_EXCEPTION, attributes)

@@ -19,12 +19,7 @@ from otel_chat.server.queries.figures import (
     turns_source,
     whole,
 )
-from otel_chat.server.queries.overview import (
-    Containment,
-    Resolution,
-    containment,
-    resolution,
-)
+from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window

@@ -17,7 +17,7 @@ from otel_chat.server.queries.aggregation import (
 )
 from otel_chat.server.queries.answers import Answer, Money, TimeSpan, exact_mean
 from otel_chat.server.queries.filters import Filters, Outcome
-from otel_chat.server.queries.overview import MessagesBySender
+from otel_chat.server.queries.headlines import MessagesBySender
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query, moment, nanos

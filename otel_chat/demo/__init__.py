@@ -1,4 +1,4 @@
-"""An example support bot of a made-up web shop, Alder & Reed: a user of the library, with real parts.
+"""An example support bot of a made-up web shop: a user of the library, with real parts.
 
 The classifier is trained on phrases written for this project, the tokenizer is a byte-pair
 encoder trained on the shipped texts, the tools look things up in a database, and the times are

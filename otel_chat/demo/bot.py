@@ -124,9 +124,10 @@ class SupportBot:
         asked = count_tokens(*session.said)
         otel_chat.current_turn().context_size(asked)
         session.said.append(written)
-        async with aclosing(_write(written, asked, self._pace)) as pieces:
-            async for piece in pieces:
+        with otel_chat.model_call(MODEL, provider=PROVIDER) as call:
+            async for piece in stream(written, pace=self._pace):
                 yield piece
+            call.usage(input_tokens=asked, output_tokens=count_tokens(written))
 
     def human(self, session: Session, text: str) -> None:
         """A member of the team writes to the user."""

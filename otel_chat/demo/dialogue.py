@@ -24,6 +24,9 @@ from otel_chat.demo.workflows import (
 UNSURE: Final = 0.35
 """Below this confidence the bot asks again, and the second time in a row calls a human."""
 
+SURE: Final = 0.9
+"""From this confidence on a goodbye ends the conversation."""
+
 ENTITY_ORDER: Final = "order_number"
 _TARGET: Final = "customer-care"
 _MEMORY: Final = 6
@@ -146,28 +149,34 @@ class Dialogue:
         self, session: Session, text: str, found: Classification, number: str | None
     ) -> Reply:
         if found.confidence < UNSURE:
-            if number:
-                return self._about_order(session, "order_status", number)
-            return self._not_sure(session, found)
+            return self._not_sure(session, found, number)
         session.unsure = 0
         session.awaits_order = None
         self._note(found)
         if found.intent in _SMALL_TALK:
-            session.ended = found.intent == "goodbye"
+            session.ended = found.intent == "goodbye" and found.confidence >= SURE
             return Reply(found.intent)
         if found.intent in PLANS:
             return self._start(session, found.intent, text)
         if found.intent in _ORDER_INTENTS:
-            session.complaint = text
-            if number:
-                return self._about_order(session, found.intent, number)
-            session.awaits_order = found.intent
-            if found.intent != "damaged_item":
-                return Reply("ask_order")
-            return Reply("damaged", {"text": self._article(text, TOPICS[found.intent])})
+            return self._ask_about_order(session, found.intent, text, number)
         return Reply("article", {"text": self._article(text, TOPICS[found.intent])})
 
-    def _not_sure(self, session: Session, found: Classification) -> Reply:
+    def _ask_about_order(
+        self, session: Session, intent: str, text: str, number: str | None
+    ) -> Reply:
+        session.complaint = text
+        if number:
+            return self._about_order(session, intent, number)
+        session.awaits_order = intent
+        if intent != "damaged_item":
+            return Reply("ask_order")
+        return Reply("damaged", {"text": self._article(text, TOPICS[intent])})
+
+    def _not_sure(self, session: Session, found: Classification, number: str | None) -> Reply:
+        """A number by itself asks for that order; anything else is asked again, then handed on."""
+        if number:
+            return self._about_order(session, "order_status", number)
         session.unsure += 1
         turn = otel_chat.current_turn()
         turn.intent(None, found.confidence, data={"nearest": found.intent})

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from otel_chat.demo import content
 
-VOCABULARY: Final = 1800
+VOCABULARY: Final = 1200
 _FILE: Final = "tokenizer.json"
 
 

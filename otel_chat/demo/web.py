@@ -12,7 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, HTTPException, Path as PathParameter, Request
+from fastapi import FastAPI, HTTPException, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates

@@ -29,7 +29,7 @@ from otel_chat.replay.schedule import ReplayClock, ReplayIds, Schedule
 from otel_chat.replay.sending import Collector, Sender
 from otel_chat.replay.transcripts import Line, Transcript
 
-BATCH_SPANS: Final = 512
+BATCH_TURNS: Final = 256
 ACTS: Final = "dialogue_acts"
 _ANNOTATION: Final = "annotation"
 _FLUSH_SECONDS: Final = 60.0
@@ -132,6 +132,7 @@ class Player:
         self._classifier = classifier or intent_classifier()
         self._runtime = self._make_runtime()
         self._before: process.Runtime | None = None
+        self._played = 0
         self._handler = otel_chat.chat_handler(
             agent=voice.agent,
             conversation_id="talk.id",
@@ -204,11 +205,13 @@ class Player:
                     timed = exchange.user.time and exchange.reply and exchange.reply.time
                     talk.ends = times[exchange.at + 1] if timed else None
                     self._handler(talk)
-                if len(self._collector.spans) >= BATCH_SPANS:
+                self._played += 1
+                if self._played >= BATCH_TURNS:
                     self.deliver()
 
     def deliver(self) -> None:
         """Hands everything played so far to the sender."""
+        self._played = 0
         self._runtime.flush(_FLUSH_SECONDS)
         if self._runtime.delivery.dropped:
             raise TelemetryError("Telemetry of the replay was dropped before it was sent.")

@@ -15,6 +15,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from otel_chat.errors import IngestError, StoreUnavailableError
@@ -43,7 +44,7 @@ class Collector(SpanProcessor, LogRecordProcessor):
         self.events.append(
             ReadableLogRecord(
                 log_record=log_record.log_record,
-                resource=log_record.resource,
+                resource=log_record.resource or Resource.get_empty(),
                 instrumentation_scope=log_record.instrumentation_scope,
                 limits=log_record.limits,
             )
@@ -58,7 +59,7 @@ class Collector(SpanProcessor, LogRecordProcessor):
     def shutdown(self) -> None:
         """Nothing to close."""
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's name
         """Nothing leaves from here by itself."""
         return True
 
@@ -191,8 +192,8 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _reason(answer: httpx.Response) -> str:
-    from google.rpc.status_pb2 import Status
+    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
     if answer.headers.get("content-type", "").startswith("application/x-protobuf"):
-        return Status.FromString(answer.content).message
+        return str(Status.FromString(answer.content).message)
     return answer.text[:500]

@@ -76,13 +76,13 @@ class _Reply:
 
     def mark(self) -> None:
         """Notes that the reply, as far as one can tell now, ends here."""
-        if self.turn is not None and self.turn.is_live:
+        if self.turn is not None and self.turn.is_provisional:
             self.end_ns = self.turn.now_ns()
 
     def finish(self, error: BaseException | None = None) -> None:
         """Ends the turn, unless a handler has taken it over or it is over."""
         turn = self.turn
-        if turn is None or not turn.is_live:
+        if turn is None or not turn.is_provisional:
             return
         if self.texts:
             turn.reply("".join(self.texts))
@@ -267,7 +267,7 @@ class Connection:
             return
         reply.frames += 1
         turn = reply.turn
-        if turn is not None and turn.is_live:
+        if turn is not None and turn.is_provisional:
             if reply.frames > 1 and reply.end_ns is not None:
                 turn.first_chunk(reply.first_ns)
             reply.mark()

@@ -316,6 +316,13 @@ def _feedback(
         report_error("feedback", error)
 
 
+def _scale(scale: tuple[float, float]) -> tuple[float, float]:
+    low, high = (number(end, "scale") for end in scale)
+    if low >= high:
+        raise ValueError(f"scale must run from low to high, not from {low} to {high}")
+    return low, high
+
+
 def _emit(
     runtime: Runtime,
     name: str,

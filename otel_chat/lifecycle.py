@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +121,11 @@ class Lifecycle:
     def is_live(self) -> bool:
         """Whether the turn has started and is not over."""
         return self._live
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it is open in expectation of a handler's turn."""
+        return self._live and self._provisional
 
     @property
     def captures_content(self) -> bool:
@@ -342,7 +348,7 @@ class Lifecycle:
 
     # -- events --------------------------------------------------------------------------------
 
-    def emit(self, name: str, attributes: dict[str, AnyValue], data: object = None) -> None:
+    def emit(self, name: str, attributes: Mapping[str, AnyValue], data: object = None) -> None:
         """Queues an event of this turn, at the time it is now."""
         runtime = self._runtime
         uid = runtime.ids.event_uid()
@@ -350,9 +356,11 @@ class Lifecycle:
         runtime.delivery.put(job)
 
     def _deliver(
-        self, name: str, given: dict[str, AnyValue], data: object, time_ns: int, uid: str
+        self, name: str, given: Mapping[str, AnyValue], data: object, time_ns: int, uid: str
     ) -> None:
-        attributes = {k: v for k in EVENT_KEYS if (v := self._get(k)) is not None}
+        attributes: dict[str, AnyValue] = {
+            k: self._get(k) for k in EVENT_KEYS if self._get(k) is not None
+        }
         attributes.update(given)
         if data is not None:
             attributes[sc.DATA] = self._runtime.redact_json(data)

@@ -361,6 +361,8 @@ def launch(
     attributes: dict[str, AnyValue],
     conversation_id: object = None,
     default_agent: str = DEFAULT_AGENT,
+    *,
+    start_ns: int | None = None,
 ) -> Turn:
     """A started turn: one of its own, or the provisional one that waits for a handler."""
     here = otel_context.get_current()
@@ -373,7 +375,7 @@ def launch(
         waiting.take_over(runtime.name(name), attributes, conversation_id)
         return waiting
     turn = begin(runtime, agent, attributes, conversation_id, default_agent)
-    turn.start()
+    turn.start(start_ns)
     return turn
 
 

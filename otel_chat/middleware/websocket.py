@@ -93,7 +93,8 @@ class Connection:
     """The surroundings of the turns in a WebSocket. One object per connection.
 
     It is also in the scope, as `otel_chat.connection`, for frameworks that hand messages to other
-    tasks: `step()` gives the context in which to handle the latest message.
+    tasks (`step()` gives the context in which to handle the latest message) or route in a copy of
+    the scope (`request.native` is where the route is looked up).
 
     Args:
         rules: Where the facts come from.
@@ -115,7 +116,7 @@ class Connection:
     ) -> None:
         self._rules = rules
         self._sockets = sockets
-        self._request = request
+        self.request = request
         self._prepare = prepare
         self._receive = receive
         self._send = send
@@ -133,15 +134,15 @@ class Connection:
     def facts(self) -> dict[str, object]:
         """What handshake and frames say, read when a turn starts."""
         try:
-            self._prepare(self._request)
-            return {**self._rules.facts(self._request)}
+            self._prepare(self.request)
+            return {**self._rules.facts(self.request)}
         except Exception as error:  # noqa: BLE001 - a scope may be of any shape
             runtime.report_error(COMPONENT, error)
             return {}
 
     def link(self) -> SpanContext | None:
         """The connection's span: a turn is a trace of its own, linked to it."""
-        return self._link
+        return self._link if self._link.is_valid else None
 
     def claim(self) -> Turn | None:
         """The turn of the latest message, while it is open."""
@@ -292,7 +293,7 @@ class Connection:
     def _learn(self, frame: Frame) -> None:
         """Reads a frame as a JSON body, where facts may stand in one."""
         if self._conversation is None or not self._rules.conversation_in_body:
-            self._request.body = frame.encode() if isinstance(frame, str) else frame
+            self.request.body = frame.encode() if isinstance(frame, str) else frame
             self._begin_conversation()
 
     def _begin_conversation(self) -> None:
@@ -315,7 +316,7 @@ class Connection:
             return
         self._span = runtime.current().tracer.start_span(
             _SPAN_NAME,
-            context=propagate.extract(self._request.headers),
+            context=propagate.extract(self.request.headers),
             kind=SpanKind.SERVER,
             record_exception=False,
             set_status_on_exception=False,
@@ -335,9 +336,9 @@ class Connection:
         if self._conversation is not None:
             self._outside_turns(self._end_conversation, self._conversation, code)
         if self._span is not None:
-            if self._request.route:
-                self._span.update_name(f"{_SPAN_NAME} {self._request.route}")
-                self._span.set_attribute(sc.HTTP_ROUTE, self._request.route)
+            if self.request.route:
+                self._span.update_name(f"{_SPAN_NAME} {self.request.route}")
+                self._span.set_attribute(sc.HTTP_ROUTE, self.request.route)
             self._span.set_attribute(sc.CLOSE_CODE, code)
             self._span.end()
 

@@ -14,6 +14,7 @@ Example:
 from __future__ import annotations
 
 from otel_chat.testing.conformance.model import (
+    PROBE_SCOPE,
     Case,
     Failure,
     Level,
@@ -28,6 +29,7 @@ from otel_chat.testing.conformance.suite import CASES, GROUPS, parametrize, run
 __all__ = [
     "CASES",
     "GROUPS",
+    "PROBE_SCOPE",
     "Case",
     "Failure",
     "Level",

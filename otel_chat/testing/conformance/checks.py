@@ -18,7 +18,7 @@ from otel_chat.testing.conformance.probe import Probe
 TOLERANCE_NS = 1_000_000
 """How far a span's times may differ from the handler's marks: the jitter between two clocks."""
 
-LOGGERS = ("opentelemetry", "asyncio")
+LOGGERS = ("opentelemetry.context", "asyncio")
 
 
 class _Listener(logging.Handler):
@@ -32,7 +32,7 @@ class _Listener(logging.Handler):
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """Hears what OpenTelemetry and asyncio log, and exceptions that nobody could take."""
+    """Hears what OpenTelemetry's contexts and asyncio log, and exceptions that nobody took."""
     heard: list[str] = []
     listener = _Listener(heard)
     loggers = [logging.getLogger(name) for name in LOGGERS]

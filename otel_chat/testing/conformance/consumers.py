@@ -11,8 +11,11 @@ from typing import Any
 
 from otel_chat.testing.conformance.probe import Probe
 
-PATIENCE = 20
+PATIENCE = 80
 """Rounds of the event loop in which what was dropped must have been finalised."""
+
+PAUSE = 0.005
+"""Seconds that a later round waits, for worker threads to let go too."""
 
 _NONE: Any = object()
 
@@ -38,11 +41,21 @@ Consumer = Callable[[Reply, Probe, Seen], None]
 AsyncConsumer = Callable[[Reply, Probe, Seen], Coroutine[Any, Any, None]]
 
 
-async def settle() -> None:
-    """Collects garbage and lets the loop finalise what was dropped."""
+def let_go(seen: Seen) -> None:
+    """Drops the frames that an exception holds, and all that nobody holds any more."""
+    if seen.error is not None:
+        seen.error.__traceback__ = seen.error.__context__ = None
     gc.collect()
-    for _ in range(PATIENCE):
-        await asyncio.sleep(0)
+
+
+async def settle(probe: Probe, seen: Seen) -> None:
+    """Lets go, and gives the loop and its threads time to finalise what was dropped."""
+    let_go(seen)
+    for patience in range(PATIENCE):
+        await asyncio.sleep(0 if patience < PATIENCE // 2 else PAUSE)
+        settled = not probe.marks or (probe.ends and probe.subject.handler_spans())
+        if patience >= PATIENCE // 4 and settled:
+            return
 
 
 # -- streams ---------------------------------------------------------------------------------------
@@ -127,16 +140,6 @@ async def wait(reply: Reply, probe: Probe, seen: Seen) -> None:  # noqa: ARG001
         seen.error = error
 
 
-async def drive_by_hand(reply: Reply, probe: Probe, seen: Seen) -> None:  # noqa: ARG001
-    """Runs the reply without a task, so that KeyboardInterrupt does not end the loop."""
-    try:
-        reply.pop().__await__().send(None)
-    except StopIteration as stop:
-        seen.result = stop.value
-    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is one of the endings
-        seen.error = error
-
-
 async def close_suspended(reply: Reply, probe: Probe, seen: Seen) -> None:  # noqa: ARG001
     """Runs a coroutine to its first suspension and closes it."""
     coroutine = reply.pop()
@@ -212,22 +215,6 @@ async def adrain_in_tasks(reply: Reply, probe: Probe, seen: Seen) -> None:
 
     while (chunk := await asyncio.create_task(pull())) is not _NONE:
         seen.chunks.append(chunk)
-
-
-async def adrain_by_hand(reply: Reply, probe: Probe, seen: Seen) -> None:
-    """Takes chunks without a task, so that KeyboardInterrupt does not end the loop."""
-    stream = reply.pop()
-    try:
-        while True:
-            try:
-                stream.__anext__().__await__().send(None)
-            except StopIteration as stop:
-                seen.chunks.append(stop.value)
-                probe.outside_again("between chunks")
-            else:
-                return
-    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is one of the endings
-        seen.error = error
 
 
 async def _first(reply: Reply, probe: Probe, seen: Seen) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -31,8 +30,9 @@ NEVER = Ending("never started", "any")
 WHOLE = {"return", "each chunk in another thread", "each chunk in another task"}
 
 
-def _dropped(name: str) -> Ending:
-    return Ending(name, "cancelled", (GeneratorExit, asyncio.CancelledError))
+def _dropped(name: str, *, collected: bool = False) -> Ending:
+    sees = (GeneratorExit, asyncio.CancelledError)
+    return Ending(name, "cancelled", sees, collected=collected)
 
 
 SYNC: dict[Kind, list[tuple[Ending, c.Consumer]]] = {
@@ -42,7 +42,7 @@ SYNC: dict[Kind, list[tuple[Ending, c.Consumer]]] = {
         (MID_STREAM, c.drain),
         (INTERRUPT_MID, c.drain),
         (_dropped("closed early"), c.close_early),
-        (_dropped("abandoned"), c.abandon),
+        (_dropped("abandoned", collected=True), c.abandon),
         (_dropped("GeneratorExit"), c.throw_exit),
         (NEVER, c.forget),
         (Ending("each chunk in another thread"), c.drain_in_threads),
@@ -51,14 +51,14 @@ SYNC: dict[Kind, list[tuple[Ending, c.Consumer]]] = {
 RESPONSE: list[tuple[Ending, c.AsyncConsumer]] = [
     (RETURN, c.send_response),
     (MID_STREAM, c.send_response),
-    (_dropped("client gone"), c.client_gone_sending),
-    (_dropped("send fails"), c.send_fails),
+    (_dropped("client gone", collected=True), c.client_gone_sending),
+    (_dropped("send fails", collected=True), c.send_fails),
 ]
 ASYNC: dict[Kind, list[tuple[Ending, c.AsyncConsumer]]] = {
     Kind.AWAITABLE: [
         (RETURN, c.wait),
         (RAISE, c.wait),
-        (INTERRUPT, c.drive_by_hand),
+        (INTERRUPT, c.wait),
         (CANCEL, c.cancel),
         (TIMEOUT, c.time_out),
         (_dropped("closed while suspended"), c.close_suspended),
@@ -67,12 +67,12 @@ ASYNC: dict[Kind, list[tuple[Ending, c.AsyncConsumer]]] = {
         (RETURN, c.adrain),
         (RAISE, c.adrain),
         (MID_STREAM, c.adrain),
-        (INTERRUPT_MID, c.adrain_by_hand),
+        (INTERRUPT_MID, c.adrain),
         (CANCEL, c.acancel),
         (TIMEOUT, c.atime_out),
         (_dropped("closed early"), c.aclose_early),
         (_dropped("closed by another task"), c.aclose_elsewhere),
-        (_dropped("abandoned"), c.aabandon),
+        (_dropped("abandoned", collected=True), c.aabandon),
         (_dropped("GeneratorExit"), c.athrow_exit),
         (NEVER, c.aforget),
         (Ending("each chunk in another task"), c.adrain_in_tasks),
@@ -105,6 +105,7 @@ def _value_case(shape: Shape, ending: Ending) -> Case:
                 seen.result = shape.build(subject, probe)()
             except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt is an ending
                 seen.error = error
+            c.let_go(seen)
         yield from _conclude(shape, probe, seen, heard)
 
     return Case(shape.group, f"{shape.name}, {ending.name}", check)
@@ -118,7 +119,7 @@ def _sync_case(shape: Shape, ending: Ending, consume: c.Consumer) -> Case:
             reply = [asyncio.run(call()) if shape.awaited else call()]
             probe.outside_again("after the call")
             consume(reply, probe, seen)
-            gc.collect()
+            c.let_go(seen)
         yield from _conclude(shape, probe, seen, heard)
 
     return Case(shape.group, f"{shape.name}, {ending.name}", check)
@@ -129,7 +130,7 @@ def _async_case(shape: Shape, ending: Ending, consume: c.AsyncConsumer) -> Case:
         reply = [await call() if shape.awaited else call()]
         probe.outside_again("after the call")
         await consume(reply, probe, seen)
-        await c.settle()
+        await c.settle(probe, seen)
 
     def check(subject: Subject) -> Iterator[Failure]:
         probe, seen = Probe(subject, ending), c.Seen()
@@ -144,7 +145,11 @@ def _async_case(shape: Shape, ending: Ending, consume: c.AsyncConsumer) -> Case:
                 late.append(Failure("one span", "none before the event loop ended"))
 
         with listening() as heard:
-            asyncio.run(bounded())
+            try:
+                asyncio.run(bounded())
+            except KeyboardInterrupt as error:  # from a task that the decorator made
+                seen.error = error
+            c.let_go(seen)
         yield from late or _conclude(shape, probe, seen, heard)
 
     return Case(shape.group, f"{shape.name}, {ending.name}", check)

@@ -31,6 +31,7 @@ class Ending:
         raises: What the body raises, if anything.
         at: The chunk before which a stream raises or blocks, from 0.
         blocks: Whether the body waits there until it is cancelled.
+        collected: Whether the garbage collector ends the body, whenever it likes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Ending:
     raises: type[BaseException] | None = None
     at: int = 0
     blocks: bool = False
+    collected: bool = False
 
 
 class Probe:
@@ -52,7 +54,7 @@ class Probe:
     def __init__(self, subject: Subject, ending: Ending) -> None:
         self.subject = subject
         self.ending = ending
-        self.reply = object()
+        self.reply = f"reply {id(self)}"
         self.chunks = (b"one", b"two", b"three")
         self.error = ending.raises("as the case asks") if ending.raises else None
         self.blocked = asyncio.Event()
@@ -72,7 +74,8 @@ class Probe:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.marks.append(self.subject.now())
+        if not self.ending.collected:
+            self.marks.append(self.subject.now())
         self.ends.append(kind)
 
     def step(self) -> None:
@@ -92,7 +95,7 @@ class Probe:
             what = "the handler's span" if span.get_span_context().is_valid else "context entries"
             self.leaks.append(f"{what} left in the consumer's context {where}")
 
-    def value(self) -> object:
+    def value(self) -> str:
         """The body of a plain handler."""
         with self:
             self.step()
@@ -100,7 +103,7 @@ class Probe:
                 raise self.error
             return self.reply
 
-    async def coroutine(self) -> object:
+    async def coroutine(self) -> str:
         """The body of a coroutine."""
         with self:
             self.step()

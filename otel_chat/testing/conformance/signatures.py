@@ -73,8 +73,12 @@ def _named(original: Callable[..., Any], decorated: Callable[..., Any]) -> Itera
     for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
         if getattr(decorated, attribute, None) != getattr(original, attribute):
             yield Failure("name", f"{attribute} is {getattr(decorated, attribute, None)!r}")
-    if typing.get_type_hints(decorated) != typing.get_type_hints(original):
-        yield Failure("type hints", f"{typing.get_type_hints(decorated)}")
+    try:
+        hints = typing.get_type_hints(decorated)
+    except TypeError as error:
+        hints = {"none": error}
+    if hints != typing.get_type_hints(original):
+        yield Failure("type hints", f"{hints}")
 
 
 def _function_case(name: str) -> Case:

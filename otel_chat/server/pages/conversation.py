@@ -32,6 +32,8 @@ FLAG_MEANINGS: Final = {
     "handed_off": "The turn asked for a human.",
 }
 _LEAST_HEIGHT: Final = 6.0
+_WIDEST: Final = 7.0
+_OPENING: Final = semconv.EVENT_CONVERSATION_START
 _MESSAGE_LABELS: Final = {
     "user": "User",
     "assistant": "Assistant",
@@ -143,8 +145,10 @@ class ConversationView:
 
     @property
     def timeline(self) -> list[TurnView | EventView]:
-        """Turns, and events outside of any, by time."""
-        return sorted([*self.turns, *self.outside], key=lambda item: item.time)
+        """Turns, and events outside of any, by time; the opening, sent within the first turn, stands first."""
+        opening = [view for view in self.outside if view.event.name == _OPENING]
+        others = [view for view in self.outside if view.event.name != _OPENING]
+        return [*opening, *sorted([*others, *self.turns], key=lambda item: item.time)]
 
     @property
     def jumps(self) -> list[Jump]:
@@ -161,7 +165,7 @@ class ConversationView:
     def strip(self) -> list[Column]:
         """The turns as columns, as high as they were long."""
         longest = max((view.turn.duration for view in self.turns), default=0.0)
-        each = 100 / len(self.turns) if self.turns else 0.0
+        each = min(100 / max(len(self.turns), 1), _WIDEST)
         return [
             Column(
                 view,

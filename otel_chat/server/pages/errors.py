@@ -73,6 +73,7 @@ def error_page(request: Request, error: Exception) -> Response:
         "error.html",
         "",
         status=status,
+        code=int(status),
         title=TITLES.get(status, UNEXPECTED),
         message=message,
         address=_address(request),

@@ -222,7 +222,7 @@ def _quality_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
         ),
         Card(
             key="handoffs",
-            label="Handed to a human",
+            label="Handoffs",
             value=formats.percent(o.handoffs.rate),
             note=formats.plural(o.handoffs.conversations, "conversation"),
             sample=f"of {formats.count(o.conversations)}",

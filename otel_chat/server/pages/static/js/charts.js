@@ -50,7 +50,7 @@ function dataset(column, count) {
   }
   // A point alone between two gaps would not be seen as a line.
   const lonely = column.values.map((v, i, all) => v !== null && (all[i - 1] ?? null) === null && (all[i + 1] ?? null) === null);
-  return { ...base, type: "line", borderColor: ink, backgroundColor: ink, borderWidth: 2, tension: 0.25,
+  return { ...base, type: "line", borderColor: ink, backgroundColor: ink, borderWidth: 2, cubicInterpolationMode: "monotone",
     borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, spanGaps: false };
 }
 

@@ -97,11 +97,35 @@ class AnalyticsClient:
             if not cursor:
                 return
 
+    def create_token(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Makes a token; the answer holds its text, this once.
+
+        Args:
+            wanted: `name`, `scopes`, `tenants` and, if it shall expire, `expires_in_days`.
+        """
+        return self._ask("POST", "/api/v1/tokens", json=wanted)
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """All tokens, without their texts."""
+        items: list[dict[str, Any]] = self._get("/api/v1/tokens", {})["items"]
+        return items
+
+    def revoke_token(self, token_id: str) -> dict[str, Any]:
+        """Revokes a token for good.
+
+        Raises:
+            AccessError: with status 404 when there is no such token.
+        """
+        return self._ask("DELETE", f"/api/v1/tokens/{quote(token_id, safe='')}")
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         names = {"start": "from", "end": "to"}
         query = {names.get(name, name): value for name, value in parameters.items()}
+        return self._ask("GET", path, params=query)
+
+    def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         try:
-            answer = self._http.get(path, params=query)
+            answer = self._http.request(method, path, **how)
         except httpx.HTTPError as error:
             raise StoreUnavailableError(
                 f"The server at {self.server} does not answer ({error or type(error).__name__})."

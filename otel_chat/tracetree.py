@@ -47,11 +47,11 @@ def print_conversation(
 
 
 def _heading(conversation: Mapping[str, Any]) -> Text:
-    facts = [str(conversation["conversation_id"])]
-    facts += [str(conversation[key]) for key in ("agent", "channel") if conversation.get(key)]
-    facts.append(f"{len(conversation['turns'])} turns")
-    if conversation.get("outcome"):
-        facts.append(str(conversation["outcome"]))
+    summary = conversation["summary"]
+    facts = [str(summary["conversation_id"])]
+    facts += [str(summary[key]) for key in ("agent", "channel") if summary.get(key)]
+    count = len(conversation["turns"])
+    facts += [f"{count} turn{'' if count == 1 else 's'}", str(summary["outcome"])]
     return Text("  ".join(facts), style="bold")
 
 

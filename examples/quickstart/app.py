@@ -17,7 +17,7 @@ ANSWERS = {
 
 
 @otel_chat.chat_handler(agent="quickstart", conversation_id="session_id", message="text")
-def answer(session_id: str, text: str) -> str:
+def answer(session_id: str, text: str) -> str:  # noqa: ARG001 - read by the decorator
     turn = otel_chat.current_turn()
     for intent, reply in ANSWERS.items():
         if intent in text.lower():

@@ -34,6 +34,7 @@ class Telemetry:
         )
 
     def spans(self) -> list[ReadableSpan]:
+        """The ended spans, by start."""
         assert self.runtime.flush()
         return sorted(self._spans.get_finished_spans(), key=lambda span: span.start_time or 0)
 

@@ -7,7 +7,6 @@ import pytest
 from otel_chat.demo.bot import AGENT, SupportBot
 from otel_chat.demo.composer import MODEL, compose, pieces
 from otel_chat.demo.content import articles, replies, samples
-from otel_chat.demo.dialogue import Session
 from otel_chat.demo.orderbook import CarrierUnknownError, OrderBook
 from otel_chat.demo.tokenizer import count_tokens
 from otel_chat.demo.workflows import Reply
@@ -22,6 +21,7 @@ class Talk:
         self.session, self.welcome = self.bot.open(channel="mobile", user_type="client")
 
     async def say(self, text: str) -> str:
+        """Says something; the whole reply."""
         return "".join([piece async for piece in self.bot.answer(self.session, text)])
 
 
@@ -208,13 +208,11 @@ def test_pieces_of_every_text_put_together_are_the_text() -> None:
 
 def test_every_template_can_be_filled() -> None:
     """Each template asks only for values that the bot has."""
-    values = {
-        name: "x"
-        for name in (
-            "number item total address carrier days shipped_on delivered_on reason label"
-            " text ticket"
-        ).split()
-    }
+    values = dict.fromkeys(
+        ("number", "item", "total", "address", "carrier", "days", "shipped_on", "delivered_on")
+        + ("reason", "label", "text", "ticket"),
+        "x",
+    )
     for name in replies():
         assert compose(Reply(name, values))
 
@@ -231,7 +229,5 @@ def test_the_bot_forgets_the_oldest_conversation_first(monkeypatch: pytest.Monke
     """Memory is bounded: beyond the limit the conversation not used for longest goes."""
     monkeypatch.setattr("otel_chat.demo.bot.SESSIONS", 2)
     bot = SupportBot(pace=0)
-    opened: list[Session] = []
-    for _ in range(3):
-        opened.append(bot.open(channel="web", user_type="client")[0])
+    opened = [bot.open(channel="web", user_type="client")[0] for _ in range(3)]
     assert [bot.find(one.conversation_id) is not None for one in opened] == [False, True, True]

@@ -38,6 +38,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Takes one tag."""
         given = dict(attrs)
         if tag == "style" or "style" in given or (tag == "script" and "src" not in given):
             self.inline.append(tag)
@@ -62,7 +63,7 @@ async def test_the_page_keeps_to_its_own_policy(http: httpx.AsyncClient) -> None
 
 
 async def test_the_page_and_its_files_name_no_other_host(http: httpx.AsyncClient) -> None:
-    """Everything the page loads comes from the bot itself; the analytics link is the one way out."""
+    """All that the page loads comes from the bot itself; one link leads to the analytics."""
     page = (await http.get("/")).text
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert {s for s in sources if s.startswith("http")} == {"http://127.0.0.1:8400"}

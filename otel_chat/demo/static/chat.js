@@ -36,7 +36,7 @@ async function open() {
   const made = await answer.json();
   conversation = made.conversation_id;
   $("analytics").href = `${analytics}/conversations/${encodeURIComponent(conversation)}`;
-  $("analytics").textContent = "This conversation in analytics";
+  $("analytics").textContent = "See it in analytics";
   $("state").textContent = "Customer help";
   lock(false);
   show("assistant", made.welcome);

@@ -5,3 +5,5 @@ from __future__ import annotations
 import os
 
 os.environ["OTEL_CHAT_RAISE"] = "1"
+
+pytest_plugins = ["otel_chat.testing.plugin"]

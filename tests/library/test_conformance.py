@@ -57,7 +57,7 @@ class Spoilt:
         self.tracer = provider.get_tracer("spoilt")
         self.defect = defect
 
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, function: Any) -> Any:  # noqa: D102
         chosen = self._acall if inspect.iscoroutinefunction(function) else self._call
 
         def wrapper(*args: Any) -> Any:

@@ -27,7 +27,7 @@ SENTIMENT = SentimentAnalyser()
     ],
 )
 def test_sentiment_of_chat_messages(text: str, label: str) -> None:
-    """Negation included."""
+    """Positive, negative, neither; negation is understood."""
     assert SENTIMENT(text) == label
 
 

@@ -1,0 +1,353 @@
+"""Tenant and permission, proved for every query function and every route there is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.testclient import TestClient
+
+from otel_chat.errors import AccessError
+from otel_chat.server import queries
+from otel_chat.server.access import PERMISSIONS, Scope
+from otel_chat.server.api.security import COOKIE, Needs
+from otel_chat.server.app import create_app
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.registry import QUERIES
+from tests.server.given import DAY, Given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastapi import FastAPI
+    from fastapi.dependencies.models import Dependant
+
+    from otel_chat.server.store import Store
+
+OPEN_ROUTES = {"/healthz", "/readyz"}
+SECRET = "of-another-tenant"
+
+
+def all_queries() -> dict[str, Callable[..., Any]]:
+    """Every function of the query package that takes a store, by its qualified name."""
+    found = {}
+    for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
+        module = importlib.import_module(module_info.name)
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            ours = function.__module__ == module.__name__ and not name.startswith("_")
+            if ours and next(iter(inspect.signature(function).parameters), "") == "store":
+                found[f"{module.__name__}.{name}"] = function
+    return found
+
+
+NAMES = sorted(all_queries())
+HELPERS = {"otel_chat.server.queries.conversation.find"}
+ASKED = [name for name in NAMES if name not in HELPERS]
+
+
+def fill(given: Given, marker: str) -> dict[str, str]:
+    """A tenant with a bit of everything, its texts marked; gives the ids to ask for."""
+    turn = given.turn(
+        "shared", agent=f"agent-{marker}", channel="web", intent=f"intent-{marker}",
+        response_model=f"model-{marker}", handoff=True, handoff_reason=f"reason-{marker}",
+        cost="1", input_tokens=5, confidence=0.4, message_type=f"type-{marker}",
+        sentiment=f"mood-{marker}", metadata=f'{{"a": "{marker}"}}', variant=f"arm-{marker}",
+        time_to_first_chunk=0.1, attributes={"x": marker}, route=f"/{marker}",
+        input_messages=f'[{{"role": "user", "parts": [{{"content": "{marker}"}}]}}]',
+        platform=f"os-{marker}", page=f"/page-{marker}", user_hash=marker,
+    )  # fmt: skip
+    inside = {"trace_id": turn["trace_id"], "span_id": turn["span_id"]}
+    given.span(turn["trace_id"], turn["span_id"], name=f"tool-{marker}", tool=f"tool-{marker}")
+    given.event("intent", "shared", 1, intent=f"intent-{marker}", success=True, **inside)
+    given.event("topic", "shared", 2, topic=f"topic-{marker}")
+    given.event("entity", "shared", 3, entity_type=f"entity-{marker}")
+    given.event("message", "shared", 4, sender="human", text=f"text-{marker}")
+    given.event("handoff.accepted", "shared", 5, wait=30.0)
+    given.event("action", "shared", 6, action=f"action-{marker}")
+    given.event("workflow.started", "shared", 7, workflow=f"flow-{marker}")
+    given.event("lead", "shared", 8, lead_kind=f"lead-{marker}")
+    given.event("api_call", "shared", 9, api_name=f"api-{marker}", duration=0.5)
+    given.feedback(5, "shared", 10)
+    given.turn(f"only-{marker}", 100, status="error", error_type=f"error-{marker}")
+    given.save()
+    return {
+        "conversation_id": "shared",
+        "trace_id": turn["trace_id"],
+        "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
+        "token_id": "none",
+    }
+
+
+def arguments(function: Callable[..., Any], ids: dict[str, str]) -> dict[str, Any]:
+    """What a query is asked with: fails for a parameter that it does not know."""
+    known = {"window": DAY, "filters": Filters(), **ids}
+    wanted = list(inspect.signature(function).parameters.values())[2:]
+    needed = [one.name for one in wanted if one.default is inspect.Parameter.empty]
+    assert set(needed) <= set(known), f"say here what to ask {function.__qualname__} with"
+    return {name: known[name] for name in needed}
+
+
+def test_every_query_function_is_registered_with_its_permission() -> None:
+    """A function of the package that takes a store is a query, or a named helper of one."""
+    assert set(NAMES) - HELPERS == set(QUERIES)
+    assert set(QUERIES.values()) <= set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_query_takes_the_scope_right_after_the_store(name: str) -> None:
+    """The scope cannot be left out."""
+    parameters = list(inspect.signature(all_queries()[name]).parameters.values())
+    assert [one.name for one in parameters[:2]] == ["store", "scope"]
+    assert parameters[1].default is inspect.Parameter.empty
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_query_refuses_a_scope_without_its_permission(name: str) -> None:
+    """With every permission but its own the store is not even asked."""
+    function = all_queries()[name]
+    scope = Scope(None, frozenset(PERMISSIONS) - {QUERIES[name]})
+    ids = dict.fromkeys(("conversation_id", "trace_id", "interaction_id"), "x")
+    with pytest.raises(AccessError) as raised:
+        function(object(), scope, **arguments(function, ids))
+    assert raised.value.status == 403
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_query_sees_nothing_of_another_tenant(name: str, store: Store) -> None:
+    """The same conversation id, times and kinds in another tenant change no answer."""
+    function = all_queries()[name]
+    mine, other = Given(store), Given(store)
+    ids = fill(mine, "mine")
+    wanted = arguments(function, ids)
+    before = function(store, mine.scope, **wanted)
+    fill(other, SECRET)
+    after = function(store, mine.scope, **wanted)
+    assert after == before
+    assert SECRET not in repr(after)
+    assert other.tenant not in repr(after)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_query_of_no_tenant_finds_nothing(name: str, store: Store) -> None:
+    """A scope without any tenant sees an empty store, or is told that there is none."""
+    function = all_queries()[name]
+    ids = fill(Given(store), SECRET)
+    nobody = Scope(frozenset(), frozenset(PERMISSIONS))
+    wanted = arguments(function, ids)
+    if set(ids) & set(wanted):
+        with pytest.raises(AccessError) as raised:
+            function(store, nobody, **wanted)
+        assert raised.value.status == 404
+    else:
+        assert SECRET not in repr(function(store, nobody, **wanted))
+
+
+def test_tables_are_read_in_one_place_only() -> None:
+    """No query names a table behind FROM or JOIN: they all go through `Query.table`."""
+    for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
+        source = inspect.getsource(importlib.import_module(module_info.name))
+        direct = re.findall(r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens)\b", source)
+        assert direct == [], module_info.name
+
+
+# Routes
+
+
+@pytest.fixture
+def app(store: Store) -> Iterator[FastAPI]:
+    store.command("TRUNCATE TABLE tokens")
+    yield create_app(store, SimpleNamespace(host="127.0.0.1", port=8400, idle_seconds=1800))
+    store.command("TRUNCATE TABLE tokens")
+
+
+def permission_of(dependant: Dependant) -> str | None:
+    """The permission that a route asks for, wherever among its dependencies."""
+    if isinstance(dependant.call, Needs):
+        return dependant.call.permission
+    return next(filter(None, map(permission_of, dependant.dependencies)), None)
+
+
+def routes(app: FastAPI) -> list[tuple[str, set[str], str | None]]:
+    """Every route there is: path, methods, and the permission that it asks for."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        original = context.original_route
+        permission = permission_of(original.dependant) if isinstance(original, APIRoute) else None
+        found.append((context.path or "", context.methods or set(), permission))
+    return found
+
+
+def guarded(app: FastAPI) -> list[tuple[str, str, str]]:
+    """Every route that asks for a permission: method, path and permission."""
+    return [
+        (method, path, permission)
+        for path, methods, permission in routes(app)
+        if permission is not None
+        for method in sorted(methods)
+    ]
+
+
+def ask(app: FastAPI, method: str, path: str, ids: dict[str, str], token: str | None = None):
+    """A request for a route, its path filled in."""
+    names = re.findall(r"{(\w+)(?::\w+)?}", path)
+    assert set(names) <= set(ids), f"say here what to put into {path}"
+    for name in names:
+        path = re.sub(rf"{{{name}(:\w+)?}}", ids[name], path)
+    # No lifespan, and the address as a caller on this machine would have it.
+    client = TestClient(app, base_url="http://127.0.0.1:8400")
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    times = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
+    params = times if path.startswith("/api/v1/") else {}
+    return client.request(method, path, headers=headers, params=params)
+
+
+def token_for(app: FastAPI, permissions: set[str], *tenants: str) -> str:
+    tokens = app.state.access.tokens
+    return tokens.create("test", scopes=permissions, tenants=tenants or ("*",)).token
+
+
+IDS = {
+    "conversation_id": "none",
+    "trace_id": "0" * 32,
+    "interaction_id": f"{'0' * 32}-{'0' * 16}",
+    "token_id": "none",
+}
+
+
+def test_every_route_but_the_open_ones_asks_for_a_permission(app: FastAPI) -> None:
+    """A route under /api, the ingest and the metrics cannot forget to."""
+    unguarded = {path for path, _, permission in routes(app) if permission is None}
+    kept = {path for path in unguarded if path.startswith(("/api/", "/v1/", "/metrics"))}
+    assert kept == {app.openapi_url}
+    described = set(app.openapi()["paths"]) - OPEN_ROUTES
+    assert {path.replace(":path", "") for _, path, _ in guarded(app)} >= described
+
+
+def test_without_a_token_every_route_answers_401(app: FastAPI) -> None:
+    """Once a token exists, and for every method."""
+    token_for(app, {"metrics:read"})
+    for method, path, _ in guarded(app):
+        answer = ask(app, method, path, IDS)
+        assert answer.status_code == 401, path
+        assert answer.json()["error"]["code"] == "unauthenticated"
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_without_the_scope_every_route_answers_403(app: FastAPI) -> None:
+    """A token with every scope but the one that is asked for."""
+    tokens = {
+        permission: token_for(app, set(PERMISSIONS) - {permission}) for permission in PERMISSIONS
+    }
+    for method, path, permission in guarded(app):
+        answer = ask(app, method, path, IDS, tokens[permission])
+        assert answer.status_code == 403, path
+        assert permission in answer.json()["error"]["message"]
+
+
+def test_a_viewer_sees_nothing_of_another_tenant_on_any_route(app: FastAPI, store: Store) -> None:
+    """Every GET with a viewer's token of one tenant, before and after another one has data."""
+    mine, other = Given(store), Given(store)
+    ids = fill(mine, "mine")
+    token = token_for(app, {"analytics:view", "conversations:read"}, mine.tenant)
+    reads = [
+        path
+        for method, path, permission in guarded(app)
+        if method == "GET" and permission in {"analytics:view", "conversations:read"}
+    ]
+    before = {path: ask(app, "GET", path, ids, token) for path in reads}
+    fill(other, SECRET)
+    for path in reads:
+        after = ask(app, "GET", path, ids, token)
+        assert after.status_code == before[path].status_code == 200, path
+        assert after.json() == before[path].json(), path
+        assert SECRET not in after.text
+
+
+def test_what_another_tenant_has_is_not_there(app: FastAPI, store: Store) -> None:
+    """Its conversation, trace and interaction answer 404, like one that never was."""
+    theirs = fill(Given(store), SECRET) | {"conversation_id": f"only-{SECRET}"}
+    token = token_for(app, {"analytics:view", "conversations:read"}, Given(store).tenant)
+    for method, path, permission in guarded(app):
+        looked_up = "{" in path and permission in {"analytics:view", "conversations:read"}
+        if method == "GET" and looked_up:
+            found, never = ask(app, method, path, theirs, token), ask(app, method, path, IDS, token)
+            assert found.status_code == never.status_code == 404, path
+            assert found.json() == never.json()
+
+
+@pytest.mark.parametrize("name", ["agent", "channel", "model", "intent", "variant", "message_type"])
+def test_no_filter_reaches_into_another_tenant(app: FastAPI, store: Store, name: str) -> None:
+    """Filtering by another tenant's values finds nothing of it."""
+    mine, other = Given(store), Given(store)
+    fill(mine, "mine")
+    fill(other, SECRET)
+    token = token_for(app, {"analytics:view"}, mine.tenant)
+    client = TestClient(app, base_url="http://127.0.0.1:8400")
+    answer = client.get(
+        "/api/v1/conversations",
+        params={
+            "from": "2026-11-10T00:00:00Z",
+            name: f"{name}-{SECRET}",
+            "to": "2026-11-11T00:00:00Z",
+        },
+        headers={"authorization": f"Bearer {token}"},
+    )
+    assert answer.json()["items"] == []
+
+
+def test_text_is_kept_from_whoever_may_not_read_it(app: FastAPI, store: Store) -> None:
+    """With analytics:view alone a conversation comes without what anybody said."""
+    mine = Given(store)
+    ids = fill(mine, "spoken")
+    viewer = token_for(app, {"analytics:view"}, mine.tenant)
+    reader = token_for(app, {"analytics:view", "conversations:read"}, mine.tenant)
+    path = "/api/v1/conversations/{conversation_id}"
+    seen = ask(app, "GET", path, ids, viewer).json()
+    assert seen["turns"][0]["user_message"] is None
+    assert seen["turns"][0]["metadata"] is None
+    assert all(event["text"] is None for event in seen["events"])
+    read = ask(app, "GET", path, ids, reader).json()
+    assert read["turns"][0]["user_message"] == "spoken"
+    assert "text-spoken" in [event["text"] for event in read["events"]]
+    trace = ask(app, "GET", "/api/v1/traces/{trace_id}", ids, viewer).json()
+    assert all("x" not in span["attributes"] for span in trace["spans"])
+
+
+def test_a_cookie_signs_in_to_read_but_changes_nothing(app: FastAPI) -> None:
+    """A page of another site can make the browser send the cookie: so it makes no tokens."""
+    token = token_for(app, {"analytics:view", "admin", "metrics:read"})
+    client = TestClient(app, base_url="http://127.0.0.1:8400", cookies={COOKIE: token})
+    assert client.get("/api/v1/overview").status_code == 200
+    for method, path, permission in guarded(app):
+        if permission in {"admin", "ingest:write", "metrics:read"}:
+            place = path.replace("{token_id}", IDS["token_id"])
+            assert client.request(method, place).status_code == 401, path
+
+
+def test_an_admin_makes_tokens_for_tenants_of_its_own_only(app: FastAPI) -> None:
+    """Neither another tenant's nor one for all; and it neither sees nor revokes those."""
+    client = TestClient(app, base_url="http://127.0.0.1:8400")
+    headers = {"authorization": f"Bearer {token_for(app, {'admin'}, 'acme')}"}
+    foreign = app.state.access.tokens.create("b", scopes={"admin"}, tenants={"beta"})
+
+    def make(*tenants: str):
+        body = {"name": "x", "scopes": ["analytics:view"], "tenants": tenants}
+        return client.post("/api/v1/tokens", headers=headers, json=body)
+
+    assert make("acme").status_code == 201
+    assert [make("beta").status_code, make("*").status_code] == [403, 403]
+    listed = client.get("/api/v1/tokens", headers=headers).json()["items"]
+    assert foreign.id not in [one["id"] for one in listed]
+    assert all("token" not in one and "hash" not in one for one in listed)
+    assert client.delete(f"/api/v1/tokens/{foreign.id}", headers=headers).status_code == 404
+    made = make("acme").json()
+    revoked = client.delete(f"/api/v1/tokens/{made['id']}", headers=headers)
+    assert revoked.json()["revoked_at"] is not None
+    again = {"authorization": f"Bearer {made['token']}"}
+    assert client.get("/api/v1/overview", headers=again).status_code == 401

@@ -21,6 +21,7 @@ from otel_chat.server.access import LOOPBACK_NAMES, Access
 from otel_chat.server.api import conversations, health, interactions, overview, themes, tokens
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
+from otel_chat.server.pages.router import make_router
 from otel_chat.server.tokens import TokenStore
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.include_router(health.router)
     app.include_router(_api())
+    app.include_router(make_router())  # last: it answers for every path that nobody took
     return app
 
 

@@ -145,7 +145,10 @@ class ConversationView:
 
     @property
     def timeline(self) -> list[TurnView | EventView]:
-        """Turns, and events outside of any, by time; the opening, sent within the first turn, stands first."""
+        """Turns, and events outside of any, by time.
+
+        The opening is sent from within the first turn, and stands before it.
+        """
         opening = [view for view in self.outside if view.event.name == _OPENING]
         others = [view for view in self.outside if view.event.name != _OPENING]
         return [*opening, *sorted([*others, *self.turns], key=lambda item: item.time)]

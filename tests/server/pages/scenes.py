@@ -114,7 +114,7 @@ DIALOGUES: Sequence[tuple[str, Sequence[Exchange]]] = (
             ),
             Exchange(
                 "Hello?",
-                "Sorry, that took too long. I have corrected the number and sent the invoice again.",
+                "Sorry, that took too long. The number is corrected, the invoice sent again.",
                 "invoice_correction",
                 0.76,
                 "fetch_invoice",
@@ -132,7 +132,7 @@ DIALOGUES: Sequence[tuple[str, Sequence[Exchange]]] = (
             ),
             Exchange(
                 "device. the light blinks red twice",
-                "Two red blinks mean that the filter is full. Rinse it and press reset for three seconds.",
+                "Two red blinks: the filter is full. Rinse it and press reset.",
                 "troubleshooting",
                 0.74,
                 "search_help",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 ID_LIMIT: Final = 256
+EXACT: Final = 2**53
 
 
 def identifier(value: object) -> str | None:
@@ -32,11 +33,13 @@ def count(value: object, name: str) -> int:
     Raises:
         TypeError, ValueError: it is not; names it.
     """
+    if type(value) is int and 0 <= value < EXACT:
+        return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    if not 0 <= value < 2**53:
+    if not 0 <= value < EXACT:
         raise ValueError(f"{name} must lie between 0 and 2^53, not {value}")
-    return value
+    return int(value)
 
 
 def number(value: object, name: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -45,6 +48,8 @@ def number(value: object, name: str, low: float = -math.inf, high: float = math.
     Raises:
         TypeError, ValueError: it is not; names it.
     """
+    if type(value) is float and low <= value <= high and value - value == 0:
+        return value  # the usual case, quickly
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         kind = getattr(value, "item", None)  # numpy's scalars are what classifiers return
         value = kind() if callable(kind) else value

@@ -8,8 +8,9 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+FORK_SECONDS: Final = 1.0
 Job = tuple[Callable[..., object], *tuple[Any, ...]]
 
 
@@ -51,17 +52,32 @@ class Delivery:
         self._background = background
         self.dropped = 0
         self._reset()
+        self._forking = False
         if hasattr(os, "register_at_fork"):
+            hold, go_on = weakref.WeakMethod(self._before_fork), weakref.WeakMethod(self._go_on)
             reset = weakref.WeakMethod(self._reset)
-            os.register_at_fork(after_in_child=lambda: _call(reset))
+            os.register_at_fork(
+                before=lambda: _call(hold),
+                after_in_parent=lambda: _call(go_on),
+                after_in_child=lambda: _call(reset),
+            )
 
     def _reset(self) -> None:
         self._jobs: deque[Job] = deque()
+        self._flushes: deque[threading.Event] = deque()
         self._running = threading.RLock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+
+    def _before_fork(self) -> None:
+        """Waits until no job runs: the child would inherit the locks that it holds, for ever."""
+        self._forking = self._running.acquire(timeout=FORK_SECONDS)
+
+    def _go_on(self) -> None:
+        if self._forking:
+            self._running.release()
 
     def put(self, job: Job, *, always: bool = False) -> bool:
         """Queues `job`, a function and its arguments; False where the queue is full or closed.
@@ -111,10 +127,11 @@ class Delivery:
         """
         if self._thread is None and self._background and self._jobs:
             self.start()
-        if self._thread is None or self._thread is threading.current_thread():
+        working = self._thread is not None and self._thread.is_alive()
+        if not working or self._closed or self._thread is threading.current_thread():
             return self._drain()
         done = threading.Event()
-        self._jobs.append((done.set,))
+        self._flushes.append(done)
         self._wake.set()
         return done.wait(timeout)
 
@@ -134,13 +151,17 @@ class Delivery:
             self._drain()
 
     def _drain(self) -> bool:
-        jobs = self._jobs
-        with self._running:
-            for _ in range(len(jobs)):
-                function, *arguments = jobs.popleft()
-                self._run(function, arguments)
-            if self._on_round is not None:
+        jobs, flushes = self._jobs, len(self._flushes)
+        for _ in range(len(jobs)):
+            with self._running:
+                if jobs:
+                    function, *arguments = jobs.popleft()
+                    self._run(function, arguments)
+        if self._on_round is not None:
+            with self._running:
                 self._run(self._on_round, ())
+        for _ in range(flushes):
+            self._flushes.popleft().set()
         return True
 
     def _run(self, function: Callable[..., object], arguments: Any) -> None:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext
+from opentelemetry.trace import Span, SpanContext
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier
 from otel_chat.fields import EVENT_KEYS
-from otel_chat.measure import record_turn_metrics
-from otel_chat.outcome import end_span, is_slow, settle
+from otel_chat.outcome import complete, note_error
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
 from otel_chat.surroundings import Surroundings
 from otel_chat.table import Seen
@@ -26,6 +25,11 @@ if TYPE_CHECKING:
     from otel_chat.turn import Turn
 
 TURN_KEY: Final = otel_context.create_key("otel_chat.turn")
+
+# The API's own key, asked of the API: setting span and turn in one copy halves the cost
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
+_NESTED: Final[Mapping[str, AnyValue]] = {sc.OPERATION_NAME: sc.OPERATION_INVOKE_AGENT}
+_TURN: Final[Mapping[str, AnyValue]] = {**_NESTED, sc.TURN_ROOT: True}
 
 
 class Lifecycle:
@@ -40,7 +44,8 @@ class Lifecycle:
 
     __slots__ = (
         "__weakref__", "_agent", "_chunks", "_confidence", "_context", "_cost", "_counted",
-        "_duration", "_early", "_end_ns", "_held", "_input", "_intents", "_keep", "_late", "_live",
+        "_duration", "_early", "_end_ns", "_held", "_input", "_intents", "_keep", "_late", "_links",
+        "_live",
         "_metadata", "_outer", "_output", "_parts", "_provisional", "_runtime", "_seen", "_span",
         "_span_context", "_start_mono", "_start_ns", "_status", "_surroundings", "_tokens",
         "_usage", "children", "series",
@@ -58,7 +63,8 @@ class Lifecycle:
         self._early = attributes
         self._late: dict[str, AnyValue] = {}
         self._live = self._provisional = False
-        self._held: BaseException | bool | None = None
+        self._held = False
+        self._links: list[SpanContext] = []
         self._surroundings: Surroundings | None = None
         self._outer: Lifecycle | None = None
         self._span: Span = trace.INVALID_SPAN
@@ -67,7 +73,7 @@ class Lifecycle:
         self.children = Children()
         self._usage: Usage | None = None
         self._parts: list[Usage] = []
-        self._tokens = Usage()
+        self._tokens: Usage | None = None
         self._cost: float | None = None
         self._confidence: float | None = None
         self._intents: list[tuple[str | None, float | None, bool, str]] = []
@@ -179,28 +185,22 @@ class Lifecycle:
         self._start_ns = runtime.clock.time_ns() if start_ns is None else start_ns
         self._provisional = provisional
         current = otel_context.get_current()
-        links: list[Link] = []
-        parent = NO_SPAN if root else self._parent(current, links)
-        attributes = self._early
-        attributes[sc.OPERATION_NAME] = sc.OPERATION_INVOKE_AGENT
-        attributes[sc.AGENT_NAME] = self._agent
+        parent = NO_SPAN if root else self._parent(current)
+        self._early[sc.AGENT_NAME] = self._agent
         outer = self._outer
         if outer is None:
-            attributes[sc.TURN_ROOT] = True
-            self._enter_conversation(links)
+            self._enter_conversation()
         self._span = runtime.tracer.start_span(
             f"invoke_agent {self._agent}",
             context=parent,
-            attributes=attributes,
-            links=links,
+            # What samplers may ask for; all else is set at once at the end
+            attributes=_TURN if outer is None else _NESTED,
             start_time=self._start_ns,
             record_exception=False,
             set_status_on_exception=False,
         )
         self._span_context = self._span.get_span_context()
-        self._context = otel_context.set_value(
-            TURN_KEY, self, trace.set_span_in_context(self._span, current)
-        )
+        self._context = Context({**current, _SPAN_KEY: self._span, TURN_KEY: self})
         runtime.delivery.ensure_started()
         self._live = True
         if outer is not None:
@@ -223,13 +223,10 @@ class Lifecycle:
         other = found is not None and found != self.conversation_id
         if other:
             self._late[sc.CONVERSATION_ID] = found
-        links: list[Link] = []
         if other or self._seen is None:
-            self._enter_conversation(links)
-        for link in links:
-            self._span.add_link(link.context)
+            self._enter_conversation()
 
-    def _parent(self, current: Context, links: list[Link]) -> Context:
+    def _parent(self, current: Context) -> Context:
         """The context to start in. A parent that is not sampled, or whose turn is over, would
         take this turn along: such a turn is a root, linked.
         """  # noqa: D205 - one thought
@@ -240,15 +237,15 @@ class Lifecycle:
         around = self._surroundings
         linked = around.link() if around is not None else None
         if linked is not None:
-            links.append(Link(linked))
+            self._links.append(linked)
             return NO_SPAN
         span = trace.get_current_span(current).get_span_context()
         if span.is_valid and (outer is not None or not span.trace_flags.sampled):
-            links.append(Link(span))
+            self._links.append(span)
             return NO_SPAN
         return current
 
-    def _enter_conversation(self, links: list[Link]) -> None:
+    def _enter_conversation(self) -> None:
         channel = self._get(sc.CHANNEL)
         self.series = (self._agent, channel if isinstance(channel, str) else "")
         conversation_id = self.conversation_id
@@ -258,7 +255,7 @@ class Lifecycle:
         seen.series = self.series
         seen.turns += 1
         if seen.previous is not None:
-            links.append(Link(seen.previous))
+            self._links.append(seen.previous)
         self._seen = seen
 
     # -- steps ---------------------------------------------------------------------------------
@@ -280,13 +277,14 @@ class Lifecycle:
     ) -> None:
         """Ends the turn; only the first call counts.
 
-        An `Exception` is a failure. What is no `Exception` (cancellation, GeneratorExit,
-        KeyboardInterrupt) comes from outside the handler: cancelled.
+        Its end is noted here; the delivery thread works out the rest and ends the span with the
+        time noted. An `Exception` is a failure. What is no `Exception` (cancellation,
+        GeneratorExit, KeyboardInterrupt) comes from outside the handler: cancelled.
 
         Args:
             error: What ended it, if anything did.
             end_ns: When it ended, if not now.
-            later: Leaves all work to the delivery thread, as a finaliser must.
+            later: Takes no lock, as a finaliser must not.
         """
         if not self._live:
             return
@@ -294,18 +292,16 @@ class Lifecycle:
         try:
             runtime = self._runtime
             self._end_ns = self.now_ns() if end_ns is None else max(end_ns, self._start_ns)
-            self._duration = (self._end_ns - self._start_ns) / 1e9
             runtime.active.discard(self)
             if self._seen is not None:
                 self._seen.previous = self._span_context
-            if later:
-                runtime.delivery.put((self._complete, error, True), always=True)
-                return
+            if error is not None:
+                note_error(self, error)
             around = self._surroundings
-            if around is not None and around.hold(self.as_turn()):
-                self._held = error or True
+            if around is not None and not later and around.hold(self.as_turn()):
+                self._held = True
                 return
-            self._complete(error)
+            self._hand_over(always=later)
         except Exception as problem:  # noqa: BLE001 - never in the handler's way
             report_error("turn", problem)
 
@@ -315,48 +311,32 @@ class Lifecycle:
         Args:
             gone: The client left before the answer: where the turn was well, it is cancelled.
         """
-        held, self._held = self._held, None
-        if held is None:
-            return
-        error = held if isinstance(held, BaseException) else None
-        try:
-            self._complete(error or (GeneratorExit() if gone else None))
-        except Exception as problem:  # noqa: BLE001 - never in the handler's way
-            report_error("turn", problem)
+        if self._held:
+            self._held = False
+            if gone and self._status == sc.STATUS_OK:
+                self._status = sc.STATUS_CANCELLED
+            self._hand_over(always=False)
 
     def answered(self, status: int) -> None:
         """Notes the HTTP status of the answer that the turn is part of."""
         self._late[sc.HTTP_STATUS_CODE] = status
 
-    def _complete(self, error: BaseException | None, delivered: bool = False) -> None:  # noqa: FBT001, FBT002 - a queued call has positions only
-        """Settles what the turn was, then ends the span: here, or where that may be slow, there."""
-        runtime = self._runtime
-        try:
-            settle(self, error)
-        finally:
-            if delivered or not is_slow(self):
-                end_span(self)
-                if self._outer is None:
-                    runtime.delivery.put((record_turn_metrics, self))
-            elif not runtime.delivery.put((self._end_later,)):
-                end_span(self, slow=False)
-
-    def _end_later(self) -> None:
-        end_span(self)
-        if self._outer is None:
-            record_turn_metrics(self)
+    def _hand_over(self, *, always: bool) -> None:
+        if not self._runtime.delivery.put((complete, self), always=always):
+            complete(self, whole=False)
 
     # -- events --------------------------------------------------------------------------------
 
     def emit(self, name: str, attributes: Mapping[str, AnyValue], data: object = None) -> None:
         """Queues an event of this turn, at the time it is now."""
         runtime = self._runtime
-        uid = runtime.ids.event_uid()
+        # Random ids need not be made here; ids that follow from the call must
+        uid = None if runtime.random_ids else runtime.ids.event_uid()
         job = (self._deliver, name, attributes, data, self.now_ns(), uid)
         runtime.delivery.put(job)
 
     def _deliver(
-        self, name: str, given: Mapping[str, AnyValue], data: object, time_ns: int, uid: str
+        self, name: str, given: Mapping[str, AnyValue], data: object, time_ns: int, uid: str | None
     ) -> None:
         attributes: dict[str, AnyValue] = {
             k: self._get(k) for k in EVENT_KEYS if self._get(k) is not None

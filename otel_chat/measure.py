@@ -44,7 +44,7 @@ def record_turn_metrics(turn: Lifecycle) -> None:
 def _record_usage(turn: Lifecycle, known: dict[str, AnyValue], context: Context) -> None:
     instruments = turn._runtime.instruments
     for kind in sc.TOKEN_TYPES:
-        tokens = getattr(turn._tokens, f"{kind}_tokens")
+        tokens = getattr(turn._tokens, f"{kind}_tokens", None)
         if tokens is not None:
             series = {**known, sc.TOKEN_TYPE: kind}
             instruments.record(sc.METRIC_TURN_TOKENS, tokens, series, context)

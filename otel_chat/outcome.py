@@ -10,66 +10,68 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.measure import record_turn_metrics
 from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, priced, total
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
 
 
-def settle(turn: Lifecycle, error: BaseException | None) -> None:
-    """Works out what the turn was, from what was reported of it; quick, on the caller's path."""
-    late = turn._late
-    if error is not None:
+def note_error(turn: Lifecycle, error: BaseException) -> None:
+    """Notes what ended the turn. The exception is not kept: it holds the handler's frames."""
+    if not isinstance(error, Exception):
         turn._status = sc.STATUS_CANCELLED
-        if isinstance(error, Exception):
-            turn._status = sc.STATUS_ERROR
-            late[sc.ERROR_TYPE] = type(error).__qualname__
-            _note_exception(turn, error)
+        return
+    turn._status = sc.STATUS_ERROR
+    kind = turn._late[sc.ERROR_TYPE] = type(error).__qualname__
+    attributes: dict[str, AnyValue] = {sc.EXCEPTION_TYPE: kind, sc.ERROR_TYPE: kind}
+    if turn._runtime.config.capture_content:
+        attributes[sc.EXCEPTION_MESSAGE] = str(error)
+        attributes[sc.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(error))
+    turn.emit(sc.EVENT_EXCEPTION, attributes)
+
+
+def complete(turn: Lifecycle, *, whole: bool = True) -> None:
+    """Works out what a turn was that is over, ends its span and records its metrics.
+
+    Args:
+        turn: A turn whose end was noted.
+        whole: Without it the parts that may take time are left out: the queue was full, so this
+            runs in the caller's thread.
+    """
+    turn._duration = (turn._end_ns - turn._start_ns) / 1e9
+    try:
+        _settle(turn, whole=whole)
+    finally:
+        span = turn._span
+        for link in turn._links:
+            span.add_link(link)
+        span.set_attributes({**turn._early, **turn._late})
+        if turn._status == sc.STATUS_ERROR:
+            span.set_status(StatusCode.ERROR)
+        span.end(turn._end_ns)
+    if turn._outer is None and whole:
+        record_turn_metrics(turn)
+
+
+def _settle(turn: Lifecycle, *, whole: bool) -> None:
+    late = turn._late
     late[sc.STATUS] = turn._status
     if turn._intents:
         _settle_intents(turn)
     _settle_usage(turn)
-    if turn._outer is not None:
+    if turn._outer is None:
+        late[sc.KEEP] = turn._keep = _is_kept(turn)
+        _settle_cost(turn, whole=whole)
+    else:
         turn._outer.children.take_over(turn.children)
+    if not whole:
+        turn._runtime.dropped(sc.SIGNAL_RECORDS)
         return
-    late[sc.KEEP] = turn._keep = _is_kept(turn)
-
-
-def is_slow(turn: Lifecycle) -> bool:
-    """Whether the end needs redaction, or a price that was not looked up yet."""
-    if not (turn._metadata is None and turn._input is None and turn._output is None):
-        return True
-    if turn._chunks is not None:
-        return True
-    if turn._cost is not None or turn._outer is not None:
-        return False
-    knows = turn._runtime.prices.knows
-    for part in turn._parts:
-        if part.model is not None and not knows(part.model, part.provider):
-            return True
-    return False
-
-
-def end_span(turn: Lifecycle, *, slow: bool = True) -> None:
-    """Sets all attributes at once and ends the span.
-
-    Args:
-        turn: A settled turn.
-        slow: Without it the parts that may take time are left out: the queue was full.
-    """
-    late = turn._late
-    try:
-        if slow and turn._metadata is not None:
-            late[sc.METADATA] = turn._runtime.redact_json(turn._metadata)
-        if slow and turn._runtime.config.capture_content:
-            _settle_content(turn)
-        if turn._outer is None:
-            _settle_cost(turn, slow=slow)
-    finally:
-        turn._span.set_attributes(late)
-        if turn._status == sc.STATUS_ERROR:
-            turn._span.set_status(StatusCode.ERROR)
-        turn._span.end(turn._end_ns)
+    if turn._metadata is not None:
+        late[sc.METADATA] = turn._runtime.redact_json(turn._metadata)
+    if turn._runtime.config.capture_content:
+        _settle_content(turn)
 
 
 def _is_kept(turn: Lifecycle) -> bool:
@@ -130,14 +132,14 @@ def provider_of(turn: Lifecycle) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _settle_cost(turn: Lifecycle, *, slow: bool) -> None:
+def _settle_cost(turn: Lifecycle, *, whole: bool) -> None:
     late = turn._late
     if turn._cost is not None:
         late[sc.COST_AMOUNT] = turn._cost
         late[sc.COST_SOURCE] = "provider"
     elif turn._parts:
         prices = turn._runtime.prices
-        if slow:
+        if whole:
             for part in turn._parts:
                 if part.model is not None:
                     prices.load(part.model, part.provider)
@@ -160,12 +162,3 @@ def _settle_content(turn: Lifecycle) -> None:
 def _messages(role: str, text: str) -> str:
     parts = [{"type": "text", "content": text}]
     return json.dumps([{"role": role, "parts": parts}], ensure_ascii=False, separators=(",", ":"))
-
-
-def _note_exception(turn: Lifecycle, error: Exception) -> None:
-    kind = type(error).__qualname__
-    attributes: dict[str, AnyValue] = {sc.EXCEPTION_TYPE: kind, sc.ERROR_TYPE: kind}
-    if turn._runtime.config.capture_content:
-        attributes[sc.EXCEPTION_MESSAGE] = str(error)
-        attributes[sc.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(error))
-    turn.emit(sc.EVENT_EXCEPTION, attributes)

@@ -31,7 +31,7 @@ from otel_chat import semconv as sc
 from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.runtime import Clock, Ids, Runtime, install, report_error
+from otel_chat.runtime import Clock, Ids, Runtime, install, installed, report_error
 from otel_chat.usage import Usage
 
 METRIC_INTERVAL_SECONDS: Final = 15
@@ -79,11 +79,13 @@ class UsageRollup(SpanProcessor):
             report_error("usage_rollup", error)
 
     def shutdown(self) -> None:
-        """Nothing is held back."""
+        """Ends the spans of turns that are over, while the provider still takes them."""
+        self.force_flush(int(EXIT_SECONDS * 1000))
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the interface
-        """Nothing is held back."""
-        return True
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Ends the spans of turns that are over, so that a provider's own flush sends them."""
+        runtime = installed()
+        return runtime is None or runtime.delivery.flush(timeout_millis / 1000)
 
 
 def _usage(attributes: Mapping[str, Any]) -> Usage:

@@ -111,6 +111,7 @@ class Runtime:
         self.config = config or Config.from_env()
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or RandomIds()
+        self.random_ids = ids is None
         provider = tracer_provider or trace.get_tracer_provider()
         self.tracer = provider.get_tracer("otel_chat", __version__)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
@@ -219,13 +220,15 @@ class Runtime:
         *,
         span: SpanContext | None,
         time_ns: int,
-        uid: str,
+        uid: str | None,
     ) -> None:
-        """Emits an event; called by the delivery thread."""
+        """Emits an event; called by the delivery thread. Without an uid it gets a random one."""
         context = NO_SPAN
         if span is not None and span.is_valid:
             context = trace.set_span_in_context(trace.NonRecordingSpan(span), NO_SPAN)
-        if not self.emitter.emit(name, time_ns, attributes, context, uid=uid):
+        if not self.emitter.emit(
+            name, time_ns, attributes, context, uid=uid or self.ids.event_uid()
+        ):
             self.dropped(sc.SIGNAL_EVENTS)
             log_once("events", "no LoggerProvider takes events; they are dropped and counted", None)
 
@@ -298,6 +301,11 @@ def _make() -> Runtime:
         if _current is None:
             _current = Runtime()
         return _current
+
+
+def installed() -> Runtime | None:
+    """The runtime of this process, where there is one."""
+    return _current
 
 
 def install(runtime: Runtime | None) -> Runtime | None:

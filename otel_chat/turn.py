@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack, cast
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry.util.types import AnyValue
@@ -15,7 +15,6 @@ from otel_chat import semconv as sc
 from otel_chat.checks import count, number, one_of
 from otel_chat.fields import TurnFields, check_names, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.outcome import model_of, provider_of
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -155,9 +154,6 @@ class Turn(Lifecycle):
             self._late[sc.PROVIDER_NAME] = clean(provider)
         if response_model is not None:
             self._late[sc.RESPONSE_MODEL] = clean(response_model)
-        model, runs = model_of(self), provider_of(self)
-        if model is not None and not self._runtime.prices.knows(model, runs):
-            self._runtime.delivery.put((self._runtime.prices.load, model, runs))
 
     @_guarded
     def handoff(self, reason: str, *, target: str | None = None) -> None:
@@ -326,25 +322,23 @@ def begin(
         default_agent: Its agent where nobody names one.
     """
     here = otel_context.get_current()
-    around = here.get(TURN_KEY)
-    nested = isinstance(around, Turn) and around._live
-    if nested and conversation_id is None:
-        conversation_id = cast("Turn", around).conversation_id
-    known: dict[str, AnyValue] = {}
-    surroundings = None if nested else surrounding(here)
-    if surroundings is not None:
+    outer = here.get(TURN_KEY)
+    nested = isinstance(outer, Turn) and outer._live
+    surroundings = fact_id = None
+    known = attributes
+    if nested:
+        if conversation_id is None:
+            conversation_id = outer.conversation_id  # type: ignore[attr-defined] # a Turn
+    elif (surroundings := surrounding(here)) is not None:
         facts = dict(surroundings.facts())
         fact_id = facts.pop("conversation_id", None)
-        known = span_attributes(runtime, facts)
-    else:
-        fact_id = None
-    conversation = cast("Known | None", here.get(CONVERSATION_KEY))
+        known = {**span_attributes(runtime, facts), **attributes}
+    conversation: Known | None = here.get(CONVERSATION_KEY)  # type: ignore[assignment] # our key
     if conversation is not None:
-        known.update(conversation.attributes)
+        known = {**known, **conversation.attributes, **attributes}
         conversation_id = conversation_id or conversation.attributes.get(sc.CONVERSATION_ID)
         agent = agent or conversation.agent
     config = runtime.config
-    known.update(attributes)
     if config.channel is not None:
         known.setdefault(sc.CHANNEL, config.channel)
     if config.tenant is not None:

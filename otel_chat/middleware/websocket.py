@@ -122,8 +122,9 @@ class Connection:
         self._send = send
         self._reply: _Reply | None = None
         self._conversation: Conversation | None = None
-        self._opened = self._ended = False
+        self._ended = False
         self._span: Span | None = None
+        self._owns_span = False
         self._link = trace.INVALID_SPAN_CONTEXT
         self._outside = context_api.get_current()
         self._before: Context | None = None
@@ -251,7 +252,6 @@ class Connection:
     def _sent(self, message: Message) -> None:
         kind = message["type"]
         if kind == "websocket.accept":
-            self._opened = True
             self._begin_conversation()
         elif kind == "websocket.close":
             self._end(message.get("code", NORMAL), None)
@@ -310,19 +310,31 @@ class Connection:
         self._outside_turns(self._conversation.begin)
 
     def _begin_span(self) -> None:
-        around = trace.get_current_span().get_span_context()
-        if around.is_valid:
-            self._link = around
-            return
-        self._span = runtime.current().tracer.start_span(
-            _SPAN_NAME,
-            context=propagate.extract(self.request.headers),
-            kind=SpanKind.SERVER,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
+        """The connection's span: the server's or framework's where one has been started."""
+        around = trace.get_current_span()
+        if around.get_span_context().is_valid:
+            self._span = around
+        else:
+            self._span = runtime.current().tracer.start_span(
+                _SPAN_NAME,
+                context=propagate.extract(self.request.headers),
+                kind=SpanKind.SERVER,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+            self._owns_span = True
+            self._outside = trace.set_span_in_context(self._span, self._outside)
         self._link = self._span.get_span_context()
-        self._outside = trace.set_span_in_context(self._span, self._outside)
+
+    def _end_span(self, code: int) -> None:
+        if self._span is None:
+            return
+        self._span.set_attribute(sc.CLOSE_CODE, code)
+        if self._owns_span:
+            if self.request.route:
+                self._span.update_name(f"{_SPAN_NAME} {self.request.route}")
+                self._span.set_attribute(sc.HTTP_ROUTE, self.request.route)
+            self._span.end()
 
     def _end(self, code: int, error: BaseException | None) -> None:
         """Ends what is open; the first call of a connection counts."""
@@ -335,12 +347,7 @@ class Connection:
         self._close_reply(error)
         if self._conversation is not None:
             self._outside_turns(self._end_conversation, self._conversation, code)
-        if self._span is not None:
-            if self.request.route:
-                self._span.update_name(f"{_SPAN_NAME} {self.request.route}")
-                self._span.set_attribute(sc.HTTP_ROUTE, self.request.route)
-            self._span.set_attribute(sc.CLOSE_CODE, code)
-            self._span.end()
+        self._end_span(code)
 
     def _end_conversation(self, conversation: Conversation, code: int) -> None:
         outcome = None if self._sockets.outcome is None else self._sockets.outcome(code)

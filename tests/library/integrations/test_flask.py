@@ -1,0 +1,47 @@
+"""The Flask example on gunicorn, which forks its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from otel_chat import semconv as sc
+from tests.library.integrations.live import Sink, serving
+
+QUESTION = {"session_id": "s-1", "text": "Where is my order?"}
+
+
+@pytest.fixture(params=["plain", "preload"])
+def host(request: pytest.FixtureRequest, sink: Sink, tmp_path: Path) -> Iterator[str]:
+    command = ["gunicorn", "flask_app.app:app", "--bind", "127.0.0.1:{port}", "--workers", "2"]
+    command += ["--preload"] if request.param == "preload" else []
+    with serving(sink, *command, log=tmp_path / "log") as address:
+        yield address
+
+
+def test_a_decorated_view_is_a_turn_that_knows_its_request(sink: Sink, host: str) -> None:
+    """Conversation id from the body, which the view reads too; route and status, in each worker."""
+    for _ in range(4):
+        answer = httpx.post(f"http://{host}/chat", json=QUESTION, headers={"user-agent": "b/1"})
+        assert answer.json() == {"reply": "Your order leaves us today."}
+    turns = sink.turns_when(4)
+    assert len(turns) == 4
+    for turn in turns:
+        assert turn[sc.CONVERSATION_ID] == "s-1"
+        assert turn[sc.HTTP_ROUTE] == "/chat"
+        assert turn[sc.HTTP_STATUS_CODE] == 200
+        assert turn[sc.USER_AGENT] == "b/1"
+        assert turn[sc.INTENT_NAME] == "order_status"
+
+
+def test_a_streamed_answer_is_one_turn_to_its_last_word(sink: Sink, host: str) -> None:
+    """The generator runs after the view has returned, and still knows its request."""
+    answer = httpx.post(f"http://{host}/chat/stream", json=QUESTION)
+    assert answer.text == "Your order leaves us today. "
+    (turn,) = sink.turns_when(1)
+    assert turn[sc.CONVERSATION_ID] == "s-1"
+    assert turn[sc.HTTP_STATUS_CODE] == 200
+    assert turn[sc.TIME_TO_FIRST_CHUNK] <= turn["seconds"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 from otel_chat.server.store import Store
@@ -20,7 +20,10 @@ from otel_chat.server.access import (
 from otel_chat.server.api.security import Needs
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
-from otel_chat.server.queries.window import Bucket, Window, WindowName
+from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, Window, WindowName
+
+
+OUT_OF_RANGE: Final = f"A time lies between {EARLIEST:%Y} and {LATEST:%Y}."
 
 
 def store_of(request: Request) -> Store:
@@ -37,6 +40,16 @@ def idle_of(request: Request) -> timedelta:
 def now_window(request: Request) -> Window:
     """The default window, for questions about one thing of any time."""
     return Window.last(idle=idle_of(request))
+
+
+def _utc(moment: datetime, field: str) -> datetime:
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise QueryError(OUT_OF_RANGE, field=field) from error
+    if not EARLIEST <= utc <= LATEST:
+        raise QueryError(OUT_OF_RANGE, field=field)
+    return utc
 
 
 def window_of(
@@ -72,11 +85,8 @@ def window_of(
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
     now = datetime.now(UTC)
-    try:
-        end = (to or now).astimezone(UTC)
-        start = from_.astimezone(UTC) if from_ else end - timedelta(days=7)
-    except OverflowError as error:
-        raise QueryError("This time is out of range.", field="from" if from_ else "to") from error
+    end = now if to is None else _utc(to, "to")
+    start = end - timedelta(days=7) if from_ is None else _utc(from_, "from")
     return Window(start, end, now, idle)
 
 

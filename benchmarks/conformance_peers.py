@@ -98,15 +98,18 @@ def failures(report: dict[str, Any]) -> str:
 
 
 def grouped(cases: list[str]) -> list[str]:
-    """The cases by group and ending: the shapes that share both stand in one line."""
+    """The cases by group, shapes and endings: what shares all of them stands in one line."""
     shapes: dict[tuple[str, str], list[str]] = {}
     for case in cases:
         group, _, name = case.partition(": ")
         shape, _, ending = name.partition(", ")
         shapes.setdefault((group, ending), []).append(shape)
+    endings: dict[tuple[str, str], list[str]] = {}
+    for (group, ending), names in shapes.items():
+        endings.setdefault((group, ", ".join(names)), []).append(ending)
     return [
-        f"{group}{', ' + ending if ending else ''}: {', '.join(names)}"
-        for (group, ending), names in shapes.items()
+        f"{group}: {names}{': ' + ', '.join(known) if any(known) else ''}"
+        for (group, names), known in endings.items()
     ]
 
 

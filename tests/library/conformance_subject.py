@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from opentelemetry import trace
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from collections.abc import Sequence
+from dataclasses import replace
 
-from otel_chat import chat_handler, setup
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+
+from otel_chat import chat_handler, flush, setup
 from otel_chat.testing.conformance import Subject
 
 
@@ -15,4 +18,10 @@ def make(*processors: SpanProcessor) -> Subject:
         provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
     setup(service_name="conformance")
-    return Subject.on(provider, name="otel-chat", decorate=chat_handler)
+    subject = Subject.on(provider, name="otel-chat", decorate=chat_handler)
+
+    def delivered() -> Sequence[ReadableSpan]:
+        flush()
+        return subject.spans()
+
+    return replace(subject, spans=delivered)

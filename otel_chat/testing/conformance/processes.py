@@ -67,15 +67,20 @@ def worker(maker: str, scenario: str, path: str) -> None:
         return
     if scenario == "error":
         raise SystemExit(3)
-    processor.force_flush()
+
+    def deliver() -> None:
+        subject.spans()
+        processor.force_flush()
+
+    deliver()
     child = os.fork()
     if not child:
         answer("child")
-        processor.force_flush()
+        deliver()
         os._exit(0)
     os.waitpid(child, 0)
     answer("parent")
-    processor.force_flush()
+    deliver()
 
 
 def _run(subject: Subject, scenario: str) -> tuple[list[int], int, str]:

@@ -147,14 +147,17 @@ def test_ids_are_decided_by_conversation_and_part() -> None:
     assert len(set(every)) == len(every)
 
 
-@given(st.integers(0, 2**62))
-def test_a_set_clock_goes_on_and_skips_forward_only(moment: int) -> None:
-    """After `set` time goes on from there; `advance_to` the past changes nothing."""
+@given(st.integers(0, 2**62), st.integers(0, 10**12))
+def test_a_clock_that_is_set_stands_still_until_told(moment: int, step: int) -> None:
+    """Times repeat until `catch_up` or `advance_to`, which never go back."""
     clock = ReplayClock()
     clock.set(moment)
     before = clock.monotonic_ns()
-    clock.advance_to(moment - 10**9)
-    assert moment <= clock.time_ns() < moment + 10**9
-    clock.advance_to(moment + 10**12)
-    assert clock.time_ns() >= moment + 10**12
-    assert clock.monotonic_ns() - before >= 10**12 - 10**9
+    assert clock.time_ns() == clock.time_ns() == moment
+    clock.advance_to(moment - step)
+    assert clock.time_ns() == moment
+    clock.advance_to(moment + step)
+    assert clock.time_ns() == moment + step
+    clock.catch_up()
+    assert clock.time_ns() > moment + step
+    assert clock.monotonic_ns() - before == clock.time_ns() - moment

@@ -236,7 +236,9 @@ class Player:
         turn.model(self._voice.model)
         turn.usage(input_tokens=asked, output_tokens=written)
         talk.context = asked + written
-        if talk.ends is not None:
+        if talk.ends is None:
+            self._clock.catch_up()
+        else:
             self._clock.advance_to(talk.ends)
         return reply.text if reply else None
 

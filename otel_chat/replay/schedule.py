@@ -134,34 +134,49 @@ class ReplayIds(IdGenerator):
 
 
 class ReplayClock:
-    """A clock that can be set: it starts at a message's time and runs on with the real one.
+    """A clock that can be set and that stands still until it is told to go on.
+
+    So a turn and its events have the very same times in every replay, and only the turn's length
+    is measured.
 
     Example:
         >>> clock = ReplayClock()
         >>> clock.set(10**18)
-        >>> 0 <= clock.time_ns() - 10**18 < 10**9
-        True
-        >>> clock.advance_to(10**18 + 5 * 10**9)
-        >>> clock.time_ns() >= 10**18 + 5 * 10**9
+        >>> clock.time_ns() - 10**18
+        0
+        >>> clock.catch_up()
+        >>> 0 < clock.time_ns() - 10**18 < 10**9
         True
     """
 
     def __init__(self) -> None:
-        self._skipped = 0
-        self._offset = 0
+        self._now = 0
+        self._monotonic = 0
+        self._real = 0
 
     def set(self, moment: int) -> None:
         """Sets the clock, in nanoseconds since 1970."""
-        self._offset = moment - self.monotonic_ns()
+        self._now = moment
+        self._real = time.perf_counter_ns()
+
+    def catch_up(self) -> None:
+        """Goes on by the time that has really passed since the clock was set."""
+        elapsed = time.perf_counter_ns() - self._real
+        self._real += elapsed
+        self._go(elapsed)
 
     def advance_to(self, moment: int) -> None:
-        """Skips forward to a moment; does nothing where it has passed."""
-        self._skipped += max(0, moment - self.time_ns())
+        """Goes on to a moment; stays where it is if that has passed."""
+        self._go(max(0, moment - self._now))
+
+    def _go(self, nanoseconds: int) -> None:
+        self._now += nanoseconds
+        self._monotonic += nanoseconds
 
     def time_ns(self) -> int:
         """Nanoseconds since 1970."""
-        return self._offset + self.monotonic_ns()
+        return self._now
 
     def monotonic_ns(self) -> int:
         """Nanoseconds that never go back."""
-        return time.perf_counter_ns() + self._skipped
+        return self._monotonic

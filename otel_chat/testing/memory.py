@@ -62,6 +62,9 @@ class Telemetry:
         clock: SteppedClock | None = None,
         span_processors: Sequence[SpanProcessor] = (),
     ) -> None:
+        # The suite is used where no exporter is installed; this module imports them
+        from otel_chat.providers import UsageRollup
+
         self.ids = CountingIds()
         self.clock = clock or SteppedClock()
         self._spans = InMemorySpanExporter()
@@ -70,7 +73,7 @@ class Telemetry:
         self._before: dict[tuple[str, Key], tuple[float, int]] = {}
         resource = Resource.create({"service.name": "otel-chat-test"})
         self.tracer_provider = TracerProvider(id_generator=self.ids, resource=resource)
-        for processor in (SimpleSpanProcessor(self._spans), *span_processors):
+        for processor in (UsageRollup(), SimpleSpanProcessor(self._spans), *span_processors):
             self.tracer_provider.add_span_processor(processor)
         self.meter_provider = MeterProvider([self._metrics], resource, shutdown_on_exit=False)
         self.logger_provider = LoggerProvider(resource, shutdown_on_exit=False)

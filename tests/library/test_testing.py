@@ -69,6 +69,15 @@ def test_a_turn_is_seen_with_all_that_belongs_to_it(telemetry: Telemetry) -> Non
     assert first.span.context.trace_id != second.span.context.trace_id
 
 
+def test_another_library_s_model_call_is_rolled_up(telemetry: Telemetry) -> None:
+    """Usage on a `chat` span that the application's own tracer made is the turn's."""
+    tracer = telemetry.tracer_provider.get_tracer("provider")
+    with turn(agent="support"), tracer.start_as_current_span("chat gpt") as span:
+        span.set_attribute("gen_ai.operation.name", "chat")
+        span.set_attribute("gen_ai.usage.input_tokens", 7)
+    assert_turn(telemetry.only_turn(), input_tokens=7, inside=["chat gpt"])
+
+
 def test_the_same_run_gives_the_same_telemetry() -> None:
     """Ids, times and events' uids are equal from run to run."""
 

@@ -72,6 +72,7 @@ def run(options: DemoOptions) -> None:
             server = stack.enter_context(LocalServer(store, port=options.port))
             bot = stack.enter_context(_bot(training.result(), server.url, options.bot_port))
         sent = _send(bot, console, stopped)
+        _flush(server)
         if stopped.is_set():
             return
         if options.once:
@@ -136,7 +137,7 @@ def _bot(bot: SupportBot, analytics: str, port: int) -> Iterator[str]:
         service_name="otel-chat-demo",
         environment="demo",
         endpoint=analytics,
-        config=Config(capture_content=True, price_table=content.prices(), models=(MODEL,)),
+        config=Config.from_env(capture_content=True, price_table=content.prices(), models=(MODEL,)),
     )
     app = create_app(bot, analytics=analytics)
     served = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))
@@ -157,7 +158,9 @@ def _bot(bot: SupportBot, analytics: str, port: int) -> Iterator[str]:
 def _send(bot: str, console: Console, stopped: threading.Event) -> Sent:
     samples = content.samples()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("Sample conversations", total=len(samples))
 
         async def play() -> Sent:
@@ -172,10 +175,15 @@ def _send(bot: str, console: Console, stopped: threading.Event) -> Sent:
                 return Sent({})
             return await sending
 
-        sent = asyncio.run(play())
-    if not otel_chat.flush(_FLUSH_SECONDS):
-        raise StoreError("The analytics server did not take everything within 30 s.")
-    return sent
+        return asyncio.run(play())
+
+
+def _flush(server: LocalServer) -> None:
+    """Sees that the analytics server has everything."""
+    done = otel_chat.flush(_FLUSH_SECONDS)
+    server.check()
+    if not done:
+        raise StoreError(f"The server did not take everything within {_FLUSH_SECONDS:.0f} s.")
 
 
 def _summary(server: str, sent: Sent) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+from otel_chat.client import AnalyticsClient
+from otel_chat.demo import content
+from otel_chat.demo.bot import AGENT
+from otel_chat.localserver import free_port
+from tests.commands import answer, run, running
+from tests.waiting import until
+
+
+def ports() -> tuple[str, ...]:
+    return ("--port", str(free_port()), "--bot-port", str(free_port()))
+
+
+def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
+    """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled."""
+    summary = answer("demo", "--once", *ports(), cwd=tmp_path)
+    assert set(summary) == {
+        "conversations", "turns", "stored_conversations", "stored_turns",
+        "lost", "duplicates", "handoffs", "tokens", "overview",
+    }  # fmt: skip
+    assert summary["conversations"] == summary["stored_conversations"] == len(content.samples())
+    assert summary["turns"] == summary["stored_turns"] > 120
+    assert summary["lost"] == summary["duplicates"] == 0
+    overview = summary["overview"]
+    assert (overview["conversations"], overview["turns"]) == (
+        summary["conversations"],
+        summary["turns"],
+    )
+    assert summary["handoffs"] == overview["handoffs"]["conversations"] > 5
+    assert summary["tokens"] == overview["tokens"]["total"] > 1000
+    assert overview["errors"]["turns"] > 0
+    assert overview["confidence"]["count"] > 100
+    assert overview["cost"]["priced_turns"] > 0
+
+
+def test_a_second_pass_starts_from_nothing_unless_kept(tmp_path: Path) -> None:
+    """The demo's own store is made anew; with `--keep` the conversations add up."""
+    chosen = ports()
+    first = answer("demo", "--once", *chosen, cwd=tmp_path)
+    second = answer("demo", "--once", *chosen, cwd=tmp_path)
+    kept = answer("demo", "--once", "--keep", *chosen, cwd=tmp_path)
+    assert second["overview"]["conversations"] == first["overview"]["conversations"]
+    assert kept["overview"]["conversations"] == 2 * first["overview"]["conversations"]
+    assert kept["lost"] == kept["duplicates"] == 0
+
+
+def test_ctrl_c_stops_the_demo_cleanly(tmp_path: Path) -> None:
+    """After the samples it stays, with both pages up; Ctrl-C ends it with exit code 0."""
+    chosen = ports()
+    url = f"http://127.0.0.1:{chosen[1]}"
+    count = len(content.samples())
+    with running("demo", *chosen, cwd=tmp_path) as demo, AnalyticsClient(url, timeout=5) as client:
+        until(client.ready, timeout=60)
+        until(
+            lambda: client.overview(agent=AGENT)["conversations"] == count, timeout=60, every=0.2
+        )
+        until(lambda: "Chat with the bot" in (demo.stdout.readline() if demo.stdout else ""))
+        demo.send_signal(signal.SIGINT)
+        _, errors = demo.communicate(timeout=60)
+        assert demo.returncode == 0, errors
+        assert not client.ready()
+
+
+def test_a_taken_port_is_named_with_the_option_that_changes_it(tmp_path: Path) -> None:
+    """The demo says which port it is and how to choose another, before it starts anything."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for option, other in (("--port", "--bot-port"), ("--bot-port", "--port")):
+            done = run("demo", "--once", option, port, other, str(free_port()), cwd=tmp_path)
+            assert done.returncode == 1
+            assert f"Port {port} cannot be used" in done.stderr
+            assert option in done.stderr
+    assert not (tmp_path / ".otel-chat" / "demo").exists()
+
+
+def test_a_server_that_cannot_start_is_quoted(tmp_path: Path) -> None:
+    """What the server said last stands in the error."""
+    done = run("demo", "--once", "--store", "nonsense:x", *ports(), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "The analytics server has ended" in done.stderr
+    assert "nonsense" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    """Where `.otel-chat` cannot be made the demo says so."""
+    (tmp_path / ".otel-chat").write_text("a file")
+    done = run("demo", "--once", *ports(), cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"Cannot write to {tmp_path / '.otel-chat'}" in done.stderr

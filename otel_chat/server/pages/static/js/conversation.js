@@ -1,15 +1,17 @@
 // Going through a conversation: by keyboard, and from one turn that stands out to the next.
 const turns = () => [...document.querySelectorAll("[data-turn]")];
 
+// Where the reader is: the turn with the keyboard, else the one last gone to, else by scrolling.
 function current(all) {
   const focused = document.activeElement?.closest("[data-turn]");
   if (focused) return all.indexOf(focused);
+  const chosen = all.findIndex((turn) => turn.classList.contains("is-chosen"));
+  if (chosen >= 0) {
+    const { top, bottom } = all[chosen].getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight) return chosen;
+  }
   const line = innerHeight * 0.3;
-  let last = -1;
-  all.forEach((turn, index) => {
-    if (turn.getBoundingClientRect().top < line) last = index;
-  });
-  return last;
+  return all.findLastIndex((turn) => turn.getBoundingClientRect().top < line);
 }
 
 function go(turn) {
@@ -24,8 +26,10 @@ function go(turn) {
   turn.focus({ preventScroll: true });
 }
 
-function next(flag, from = current(turns())) {
-  const flagged = turns().map((turn, index) => [turn, index]).filter(([turn]) => turn.dataset.flags.split(" ").includes(flag));
+function next(flag) {
+  const all = turns();
+  const from = current(all);
+  const flagged = all.map((turn, index) => [turn, index]).filter(([turn]) => turn.dataset.flags.split(" ").includes(flag));
   return (flagged.find(([, index]) => index > from) ?? flagged[0])?.[0];
 }
 
@@ -42,13 +46,9 @@ export function startConversation() {
   if (!all.length) return;
   document.addEventListener("keydown", onKey);
   for (const link of document.querySelectorAll("[data-jump]")) {
-    let from;
     link.addEventListener("click", (event) => {
       event.preventDefault();
-      const at = turns().indexOf(document.querySelector(".turn.is-chosen"));
-      const turn = next(link.dataset.jump, at >= 0 ? at : from);
-      from = turns().indexOf(turn);
-      go(turn);
+      go(next(link.dataset.jump));
       link.focus({ preventScroll: true });
     });
   }

@@ -33,7 +33,7 @@ function takeNote(region) {
   const open = [...region.querySelectorAll("details[open][data-keep]")].map((d) => d.dataset.keep);
   const focused = document.activeElement;
   const inside = region.contains(focused) && focused !== document.body;
-  return { open, index: inside ? [...region.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focused) : -1,
+  return { open, scroll: scrollY, index: inside ? [...region.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focused) : -1,
     href: inside ? focused.getAttribute("href") : null };
 }
 
@@ -83,6 +83,8 @@ export function startRefresh(afterSwap) {
     bar.classList.remove("is-stale");
     restore(region(), note ?? { open: [], index: -1 });
     afterSwap();
+    // Between the old and the new content the page was shorter, and may have moved.
+    if (note) scrollTo({ top: note.scroll, behavior: "instant" });
     show();
   });
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {

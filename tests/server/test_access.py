@@ -193,6 +193,11 @@ def guarded(app: FastAPI) -> list[tuple[str, str, str]]:
     ]
 
 
+def page(path: str) -> bool:
+    """Whether a route answers with a page, for people, and not with JSON."""
+    return not path.startswith(("/api/", "/v1/", "/metrics"))
+
+
 def ask(app: FastAPI, method: str, path: str, ids: dict[str, str], token: str | None = None):
     """A request for a route, its path filled in."""
     names = re.findall(r"{(\w+)(?::\w+)?}", path)
@@ -235,8 +240,9 @@ def test_without_a_token_every_route_answers_401(app: FastAPI) -> None:
     for method, path, _ in guarded(app):
         answer = ask(app, method, path, IDS)
         assert answer.status_code == 401, path
-        assert answer.json()["error"]["code"] == "unauthenticated"
-        assert answer.headers["www-authenticate"] == "Bearer"
+        if not page(path):
+            assert answer.json()["error"]["code"] == "unauthenticated"
+            assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_without_the_scope_every_route_answers_403(app: FastAPI) -> None:
@@ -247,7 +253,7 @@ def test_without_the_scope_every_route_answers_403(app: FastAPI) -> None:
     for method, path, permission in guarded(app):
         answer = ask(app, method, path, IDS, tokens[permission])
         assert answer.status_code == 403, path
-        assert permission in answer.json()["error"]["message"]
+        assert permission in answer.text
 
 
 def test_a_viewer_sees_nothing_of_another_tenant_on_any_route(app: FastAPI, store: Store) -> None:
@@ -265,20 +271,22 @@ def test_a_viewer_sees_nothing_of_another_tenant_on_any_route(app: FastAPI, stor
     for path in reads:
         after = ask(app, "GET", path, ids, token)
         assert after.status_code == before[path].status_code == 200, path
-        assert after.json() == before[path].json(), path
+        assert page(path) or after.json() == before[path].json(), path
         assert SECRET not in after.text
 
 
 def test_what_another_tenant_has_is_not_there(app: FastAPI, store: Store) -> None:
     """Its conversation, trace and interaction answer 404, like one that never was."""
-    theirs = fill(Given(store), SECRET) | {"conversation_id": f"only-{SECRET}"}
+    other = Given(store)
+    theirs = fill(other, SECRET) | {"conversation_id": f"only-{SECRET}"}
     token = token_for(app, {"analytics:view", "conversations:read"}, Given(store).tenant)
     for method, path, permission in guarded(app):
         looked_up = "{" in path and permission in {"analytics:view", "conversations:read"}
         if method == "GET" and looked_up:
             found, never = ask(app, method, path, theirs, token), ask(app, method, path, IDS, token)
             assert found.status_code == never.status_code == 404, path
-            assert found.json() == never.json()
+            assert page(path) or found.json() == never.json()
+            assert other.tenant not in found.text
 
 
 @pytest.mark.parametrize("name", ["agent", "channel", "model", "intent", "variant", "message_type"])

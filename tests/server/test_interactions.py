@@ -1,0 +1,151 @@
+"""Interactions: turns listed, looked up and counted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from otel_chat.errors import AccessError, QueryError
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.interactions import (
+    interaction,
+    interaction_statistics,
+    interactions,
+)
+from tests.server.given import DAY, Given
+
+
+@pytest.fixture
+def five(given: Given) -> Given:
+    """Five turns in three conversations, with two models and two handoffs."""
+    given.turn(
+        "a", 0, 1.0, response_model="small", message_type="text", confidence=0.95,
+        input_tokens=100, output_tokens=10, cost="0.10", fallback=False, intent="buy",
+    )  # fmt: skip
+    given.turn(
+        "a", 10, 2.0, response_model="small", message_type="text", confidence=0.7,
+        input_tokens=200, output_tokens=20, cost="0.20", handoff=True, handoff_reason="angry",
+    )  # fmt: skip
+    given.turn(
+        "b", 20, 3.0, request_model="large", message_type="voice", confidence=0.05,
+        cost="0.000000001", handoff=True, handoff_reason="angry", fallback=True,
+    )  # fmt: skip
+    given.turn("b", 30, 4.0, message_type="text", confidence=1.0, status="error")
+    given.turn("c", 40, 5.0, request_model="large", input_tokens=1, cost_source="unpriced")
+    given.save()
+    return given
+
+
+def seconds(given: Given, filters: Filters) -> list[float]:
+    """The durations of the turns listed, which name them."""
+    return [one.duration for one in interactions(given.store, given.scope, DAY, filters).items]
+
+
+def test_turns_are_listed_newest_first(five: Given) -> None:
+    """By their own start."""
+    assert seconds(five, Filters()) == [5.0, 4.0, 3.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(conversation_id="a"), [2.0, 1.0]),
+        (Filters(model="large"), [5.0, 3.0]),
+        (Filters(confidence_min=0.7), [4.0, 2.0, 1.0]),
+        (Filters(confidence_max=0.7), [3.0, 2.0]),
+        (Filters(handoff=True), [3.0, 2.0]),
+        (Filters(handoff=False), [5.0, 4.0, 1.0]),
+        (Filters(message_type="voice"), [3.0]),
+        (Filters(outcome="handed_off"), [4.0, 3.0, 2.0, 1.0]),
+        (Filters(outcome="handed_off", handoff=False), [4.0, 1.0]),
+        (Filters(state="open"), []),
+    ],
+)
+def test_turns_are_limited_by_filters(five: Given, filters: Filters, expected: list) -> None:
+    """A handoff is the turn's own here; an outcome its conversation's."""
+    assert seconds(five, filters) == expected
+
+
+def test_a_turn_is_looked_up_by_its_id(five: Given) -> None:
+    """The id of the list leads to the same turn, with its intents."""
+    listed = interactions(five.store, five.scope, DAY, Filters()).items[0]
+    five.event("intent", "c", 41, intent="leave", trace_id=listed.trace_id, span_id=listed.span_id)
+    five.save()
+    found = interaction(five.store, five.scope, DAY, listed.id)
+    assert found.duration == listed.duration
+    assert [one.name for one in found.intents] == ["leave"]
+    again = interactions(five.store, five.scope, DAY, Filters()).items[0]
+    assert again == found
+
+
+def test_an_id_that_is_none_is_told_from_one_that_is_not_there(five: Given) -> None:
+    """422 and 404."""
+    with pytest.raises(QueryError):
+        interaction(five.store, five.scope, DAY, "abc")
+    with pytest.raises(AccessError) as raised:
+        interaction(five.store, five.scope, DAY, f"{'0' * 32}-{'0' * 16}")
+    assert raised.value.status == 404
+
+
+def test_statistics_worked_out_by_hand(five: Given) -> None:
+    """Five turns: mean 3 s, 0.300000001 USD over three priced, 2 of 5 handed off."""
+    found = interaction_statistics(five.store, five.scope, DAY, Filters())
+    assert (found.turns, found.response_time.mean, found.response_time.p50) == (5, 3.0, 3.0)
+    assert found.cost.amount == Decimal("0.300000001")
+    assert found.mean_cost == Decimal("0.100000000")
+    assert (found.cost.priced_turns, found.cost.unpriced_turns) == (3, 1)
+    assert (found.tokens.input, found.tokens.output, found.tokens.turns) == (301, 30, 3)
+    assert (found.handoffs, found.handoff_rate) == (2, 0.4)
+    assert [one.model_dump() for one in found.handoff_reasons] == [{"reason": "angry", "turns": 2}]
+    assert (found.confidence.count, found.confidence.low, found.confidence.high) == (4, 1, 3)
+    assert found.confidence.mean == pytest.approx(0.675)
+    assert (found.fallback.count, found.fallback.classified, found.fallback.rate) == (1, 2, 0.5)
+    assert (found.errors.turns, found.errors.rate) == (1, 0.2)
+
+
+def test_confidence_falls_into_tenths_and_one_belongs_to_the_last(five: Given) -> None:
+    """0.05, 0.7, 0.95 and 1."""
+    found = interaction_statistics(five.store, five.scope, DAY, Filters())
+    counts = [one.turns for one in found.confidence_distribution]
+    assert counts == [1, 0, 0, 0, 0, 0, 0, 1, 0, 2]
+
+
+def test_breakdowns_sum_to_the_whole(five: Given) -> None:
+    """By model (asked for or answered) and by type of message, the largest first."""
+    found = interaction_statistics(five.store, five.scope, DAY, Filters())
+    models = {one.name: one for one in found.models}
+    assert {name: one.turns for name, one in models.items()} == {"small": 2, "large": 2, "": 1}
+    assert [one.name for one in found.models] == ["large", "small", ""]
+    assert models["small"].cost == Decimal("0.30")
+    assert (models["small"].tokens, models["small"].mean_response_time) == (330, 1.5)
+    assert (models["large"].tokens, models["large"].handoffs) == (1, 1)
+    assert (models[""].tokens, models[""].cost, models[""].errors) == (None, None, 1)
+    assert {one.name: one.share for one in found.message_types} == {
+        "text": 0.6, "voice": 0.2, "": 0.2,
+    }  # fmt: skip
+    assert sum(one.turns for one in found.message_types) == found.turns
+
+
+def test_statistics_without_turns_are_null_with_their_sample_size(given: Given) -> None:
+    """Nothing to divide by."""
+    found = interaction_statistics(given.store, given.scope, DAY, Filters())
+    assert (found.turns, found.handoff_rate, found.mean_cost) == (0, None, None)
+    assert (found.response_time.mean, found.response_time.count) == (None, 0)
+    assert (found.tokens.total, found.cost.amount, found.confidence.mean) == (None, None, None)
+    assert (found.models, found.handoff_reasons) == ([], [])
+
+
+def test_exact_sums_stay_exact_over_many_turns(given: Given) -> None:
+    """A thousand times 0.000000001 is a millionth, and 0.1 seventy times is 7."""
+    for index in range(1000):
+        given.turn("m", index / 10, cost="0.000000001")
+    given.save()
+    found = interaction_statistics(given.store, given.scope, DAY, Filters())
+    assert found.cost.amount == Decimal("0.000001")
+    given.rows.clear()
+    for index in range(70):
+        given.turn("n", index / 10, cost="0.1")
+    given.save()
+    found = interaction_statistics(given.store, given.scope, DAY, Filters(conversation_id="n"))
+    assert found.cost.amount == Decimal(7)

@@ -197,7 +197,7 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     items = [
         _intent(name, turns, events, dropped, named) for name in {*turns, *events, *dropped} if name
     ]
-    sums = {
+    sums: dict[str, Any] = {
         name: _added(turns, name)
         for name in ("confidence_n", "confidence_sum", "low_confidence", "classified", "fallbacks")
     }

@@ -150,8 +150,9 @@ class ConversationView:
         The opening is sent from within the first turn, and stands before it.
         """
         opening = [view for view in self.outside if view.event.name == _OPENING]
-        others = [view for view in self.outside if view.event.name != _OPENING]
-        return [*opening, *sorted([*others, *self.turns], key=lambda item: item.time)]
+        rest: list[TurnView | EventView] = [*self.turns]
+        rest += [view for view in self.outside if view.event.name != _OPENING]
+        return [*opening, *sorted(rest, key=lambda item: item.time)]
 
     @property
     def jumps(self) -> list[Jump]:

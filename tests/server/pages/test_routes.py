@@ -1,0 +1,180 @@
+"""The routes of the pages, as a program sees them: statuses, headers, redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from otel_chat.server.api.security import COOKIE
+from otel_chat.server.pages import assets, links
+from tests.server.given import Given
+from tests.server.pages.conftest import Site
+from tests.server.pages.test_browser import ago
+
+
+@pytest.fixture
+def client(site: Site, given: Given) -> Iterator[httpx.Client]:
+    """Signed in to the tenant of the test."""
+    with httpx.Client(base_url=site.address, cookies={COOKIE: given.tenant}) as opened:
+        yield opened
+
+
+def test_pages_bind_the_browser(client: httpx.Client, given: Given) -> None:
+    """Every page has a strict policy, and nothing in it that the policy would have to allow."""
+    given.turn("c", ago(60))
+    given.save()
+    for path in ("/", "/conversations", "/conversations/c", "/nowhere"):
+        answer = client.get(path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        text = answer.text
+        assert " style=" not in text
+        assert "<style" not in text
+        assert " onclick" not in text
+        for script in text.split("<script")[1:]:
+            assert script.lstrip().startswith("src=")
+            assert script.split(">", 1)[1].startswith("</script>")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/nowhere", 404, "There is nothing here"),
+        ("/conversations/nobody", 404, "There is no conversation of this id."),
+        (f"/traces/{'0' * 32}", 404, "There is no trace of this id."),
+        ("/traces/xyz", 422, "32 hexadecimal digits"),
+        ("/?window=1y", 422, "window"),
+        ("/?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422, "must lie before"),
+        ("/conversations?cursor=made-up", 422, "cursor"),
+    ],
+)
+def test_what_is_wrong_is_told_on_a_page(
+    client: httpx.Client, path: str, status: int, said: str
+) -> None:
+    """A wrong address or parameter answers with its status and a page that says what is wrong."""
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert said in answer.text
+
+
+def test_programs_get_json_for_what_is_not_there(client: httpx.Client) -> None:
+    """Under /api and /v1 a missing address answers in JSON, not as a page."""
+    for path in ("/api/v1/nothing", "/api/nothing", "/v1/nothing"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("application/json")
+
+
+def test_an_unforeseen_error_is_told_without_its_details(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the program answers 500 with a page; what it says goes to the log only."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("otel_chat.server.pages.router.figures.overview", fail)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.text
+    assert "secret detail" not in answer.text
+
+
+def test_empty_filters_leave_the_address(client: httpx.Client, site: Site) -> None:
+    """A form's empty fields are taken out of the address; the rest stays as it was."""
+    answer = client.get("/conversations?agent=&window=24h&channel=a%26b")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/conversations?window=24h&channel=a%26b"
+    elsewhere = client.get(f"{site.address}//example.org?agent=")
+    assert elsewhere.headers["location"] == "/example.org"
+
+
+def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
+    """Whoever has no token is asked for one, and is led to where they wanted to go."""
+    with httpx.Client(base_url=site.address) as client:
+        answer = client.get("/conversations?window=24h")
+        assert answer.status_code == 401
+        assert 'action="/sign-in"' in answer.text
+        assert 'value="/conversations?window=24h"' in answer.text
+        wrong = client.post("/sign-in", data={"token": "wrong", "next": "/"})
+        assert wrong.status_code == 401
+        assert "set-cookie" not in wrong.headers
+        right = client.post(
+            "/sign-in", data={"token": given.tenant, "next": "/conversations?window=24h"}
+        )
+        assert right.status_code == 303
+        assert right.headers["location"] == "/conversations?window=24h"
+        cookie = right.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert client.get("/conversations").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/",
+        "//example.org",
+        "/\\example.org",
+        "javascript:x",
+        "",
+        "/\t/example.org",
+    ],
+)
+def test_signing_in_leads_to_no_other_site(site: Site, given: Given, address: str) -> None:
+    """Whatever `next` says, the reader stays on this site."""
+    answer = httpx.post(f"{site.address}/sign-in", data={"token": given.tenant, "next": address})
+    assert answer.headers["location"] == "/"
+
+
+def test_another_tenants_conversation_is_not_there(
+    client: httpx.Client, site: Site, given: Given
+) -> None:
+    """A reader of one tenant gets 404 for the conversation and the trace of another."""
+    row = given.turn("private", ago(60))
+    given.save()
+    assert client.get("/conversations/private").status_code == 200
+    with httpx.Client(base_url=site.address, cookies={COOKIE: "tenant-other"}) as stranger:
+        assert stranger.get("/conversations/private").status_code == 404
+        assert stranger.get(f"/traces/{row['trace_id']}").status_code == 404
+        assert "private" not in stranger.get("/conversations").text
+
+
+def test_static_files_are_kept_for_good(site: Site) -> None:
+    """The present version may be kept for a year, another only until asked again."""
+    address = assets.address("js/app.js")
+    answer = httpx.get(f"{site.address}{address}")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.content == (assets.ROOT / "js" / "app.js").read_bytes()
+    plain = httpx.get(f"{site.address}{address}", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == answer.content
+    old = httpx.get(f"{site.address}/static/000000000000/js/app.js")
+    assert old.status_code == 200
+    assert old.headers["cache-control"] == "no-cache"
+    for path in ("js/nothing.js", "../router.py", "%2e%2e/router.py", ""):
+        assert httpx.get(f"{site.address}/static/x/{path}").status_code == 404
+
+
+@for_all(st.text(max_size=60), st.none() | st.text("0123456789abcdef", min_size=16, max_size=16))
+def test_a_link_to_a_conversation_keeps_its_id(name: str, turn: str | None) -> None:
+    """From the link alone the id can be read again, whatever characters it has."""
+    address = links.conversation(name.encode("utf-8", "replace").decode(), turn=turn)
+    expected = name.encode("utf-8", "replace").decode()
+    parts = urlsplit(address)
+    assert not parts.netloc
+    if parts.path == "/conversations":
+        assert expected in {"", ".", ".."}
+    else:
+        assert parts.path.count("/") == 2
+        assert unquote(parts.path.removeprefix("/conversations/")) == expected
+    assert parts.fragment == (f"turn-{turn}" if turn else "")

@@ -18,6 +18,7 @@ AttributeValue = str | bool
 Attributes = Mapping[str, AnyValue]
 
 SET_LIMIT: Final = 200
+SEED_LIMIT: Final = SET_LIMIT // 2
 VALUE_LENGTH: Final = 128
 WHOLE_SET: Final = "attribute_set"
 DEFAULT_CAP: Final = 20
@@ -255,7 +256,7 @@ class Instruments:
             if line.kind is not Kind.COUNTER or not all(values.get(k) for k in line.attributes):
                 continue
             combined = itertools.product(*(values[k] for k in line.attributes))
-            for chosen in itertools.islice(combined, SET_LIMIT - 1):
+            for chosen in itertools.islice(combined, SEED_LIMIT):
                 self.add(line.name, 0, dict(zip(line.attributes, chosen, strict=True)), context)
 
     def folded(self, name: str, attributes: Attributes) -> dict[str, AttributeValue]:

@@ -114,8 +114,9 @@ def _settle_usage(turn: Lifecycle) -> None:
         late.update(turn._usage.attributes(GEN_AI_KEYS))
     if turn._outer is None:
         late.update(turn._tokens.attributes(TURN_KEYS))
-        if parts[0].model is not None and turn._get(sc.REQUEST_MODEL) is None:
-            late[sc.REQUEST_MODEL] = parts[0].model
+        model = next((part.model for part in parts if part.model is not None), None)
+        if model is not None and turn._get(sc.REQUEST_MODEL) is None:
+            late[sc.REQUEST_MODEL] = model
     elif turn._usage:
         turn._outer.children.used(turn._span_context.span_id, turn._usage)
 

@@ -132,6 +132,11 @@ class _Target:
         """
         if installed and self.endpoint is None:
             return False
+        return self.sends(signal)
+
+    @staticmethod
+    def sends(signal: str) -> bool:
+        """Whether the environment leaves this signal on."""
         return os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp").strip().lower() != "none"
 
 
@@ -212,7 +217,7 @@ def _build(
 ) -> Runtime:
     clock, ids, id_generator = replaced
     if flag(os.environ.get("OTEL_SDK_DISABLED", "")):
-        return Runtime(
+        off = Runtime(
             settings,
             clock=clock,
             ids=ids,
@@ -220,6 +225,8 @@ def _build(
             meter_provider=metrics.NoOpMeterProvider(),
             logger_provider=NoOpLoggerProvider(),
         )
+        off.expects_events = False
+        return off
     flushers: list[Callable[[float], bool]] = []
     closers: list[Callable[[float], bool]] = []
     resource = Resource.create(known)
@@ -236,6 +243,7 @@ def _build(
         background=target.background,
     )
     process.observe(runtime.instruments)
+    runtime.expects_events = target.sends("LOGS")
     runtime.flushers = flushers
     runtime.closers = closers
     return runtime

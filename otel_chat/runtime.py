@@ -10,7 +10,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -112,6 +112,7 @@ class Runtime:
         self.clock: Clock = clock or SystemClock()
         self.ids: Ids = ids or RandomIds()
         self.random_ids = ids is None
+        self.expects_events = True
         provider = tracer_provider or trace.get_tracer_provider()
         self.tracer = provider.get_tracer("otel_chat", __version__)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
@@ -206,9 +207,11 @@ class Runtime:
         for (metric, attribute, value), amount in counts.items():
             self.instruments.add(metric, amount, {attribute: value}, NO_SPAN)
 
-    def seed(self, known: Mapping[str, Any]) -> None:
+    def seed(self, known: Mapping[str, Iterable[Any]]) -> None:
         """Queues the zeros that let the first count of a known series be seen."""
-        values = {**self.config.known_values, **known}
+        values = {key: list(given) for key, given in self.config.known_values.items()}
+        for key, given in known.items():
+            values.setdefault(key, []).extend(given)
         self.delivery.put((self.instruments.seed, values, NO_SPAN))
 
     # -- events --------------------------------------------------------------------------------
@@ -230,7 +233,9 @@ class Runtime:
             name, time_ns, attributes, context, uid=uid or self.ids.event_uid()
         ):
             self.dropped(sc.SIGNAL_EVENTS)
-            log_once("events", "no LoggerProvider takes events; they are dropped and counted", None)
+            if self.expects_events:
+                said = "no LoggerProvider takes events; they are dropped and counted"
+                log_once("events", said, None)
 
     # -- what is open --------------------------------------------------------------------------
 

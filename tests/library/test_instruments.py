@@ -1,0 +1,138 @@
+"""The table of instruments and the caps on their series."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_chat import Config, conversation, current_turn, feedback, turn
+from otel_chat import semconv as sc
+from otel_chat.instruments import BY_NAME, CAPS, CLOSED, DEFAULT_CAP, SET_LIMIT, TABLE, Kind
+from otel_chat.testing import Telemetry
+
+
+def test_the_table_names_each_metric_once() -> None:
+    """Every metric's name of the contract stands in the table, once."""
+    names = {v for k, v in vars(sc).items() if k.startswith("METRIC_")} - {sc.METRIC_PROCESS_UPTIME}
+    assert {line.name for line in TABLE} == names
+    assert len(BY_NAME) == len(TABLE)
+
+
+def test_bounds_ascend_and_read_as_written() -> None:
+    """Bounds ascend, and none shows a rounding error as a label (0.7, never 0.7000000000000001)."""
+    for line in TABLE:
+        bounds = line.bounds or ()
+        assert list(bounds) == sorted(set(bounds)), line.name
+        assert all(len(repr(bound)) <= 12 for bound in bounds), line.name
+        assert (line.kind is Kind.HISTOGRAM) is bool(bounds), line.name
+    assert 0.7 in (BY_NAME[sc.METRIC_TURN_CONFIDENCE].bounds or ())
+    assert 3.0 in (BY_NAME[sc.METRIC_TURN_DURATION].bounds or ())
+
+
+def test_no_metric_carries_what_is_unbounded() -> None:
+    """Neither conversation, user, text nor trace stands on a metric."""
+    forbidden = re.compile(r"conversation\.id|user|text|trace|message|metadata")
+    assert [a for line in TABLE for a in line.attributes if forbidden.search(a)] == []
+
+
+def worst_case() -> int:
+    """Attribute sets of a process at most: by the caps, and by the limit of each instrument."""
+    total = 0
+    for line in TABLE:
+        sets = 1
+        for attribute in line.attributes:
+            # every value kept, the folded one, and absent
+            values = (
+                len(CLOSED[attribute]) if attribute in CLOSED else CAPS.get(attribute, DEFAULT_CAP)
+            )
+            sets *= values + 2
+        total += min(sets, SET_LIMIT)
+    return total
+
+
+def test_hostile_input_makes_no_more_series_than_the_documented_worst_case() -> None:
+    """10,000 different intents, reasons, channels, agents and models stay within the caps."""
+    with Telemetry(Config(keep_rate=0, queue_size=1_000_000)) as telemetry:
+        for number in range(10_000):
+            with turn(
+                f"agent {number}", channel=f"channel {number}", model=f"model {number}"
+            ) as now:
+                now.intent(f"intent {number}", 0.5)
+                now.handoff(f"reason {number}", target=f"target {number}")
+                now.action(f"action {number}")
+                now.usage(input_tokens=1, output_tokens=1, cost=0.1)
+            if number % 1000 == 0:
+                telemetry.runtime.flush()
+        for line in TABLE:
+            points = telemetry.metric(line.name).points
+            assert len(points) <= SET_LIMIT, line.name
+            for attribute in line.attributes:
+                values = {p.attributes.get(attribute) for p in points} - {None, sc.OTHER}
+                cap = len(CLOSED.get(attribute, ())) or CAPS.get(attribute, DEFAULT_CAP)
+                assert len(values) <= cap, (line.name, attribute)
+        total = sum(len(metric.points) for metric in telemetry.metrics())
+        assert total <= worst_case()
+        duration = telemetry.metric(sc.METRIC_TURN_DURATION)
+        assert sum(point.count or 0 for point in duration.points) == 10_000
+        capped = telemetry.metric(sc.METRIC_CAPPED_ATTRIBUTES)
+        assert {p.attributes[sc.TELEMETRY_ATTRIBUTE] for p in capped.points} >= {
+            sc.AGENT_NAME,
+            sc.CHANNEL,
+            sc.INTENT_NAME,
+            sc.HANDOFF_REASON,
+        }
+
+
+@settings(max_examples=30, deadline=None)
+@given(names=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40))
+def test_folding_loses_no_count(names: list[str]) -> None:
+    """Whatever the names, every action is counted, under its own name or `_other`."""
+    with Telemetry() as telemetry:
+        with turn("a"):
+            for name in names:
+                current_turn().action(name)
+        assert telemetry.metric(sc.METRIC_ACTIONS).total == len(names)
+
+
+def test_known_series_start_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters of declared agents and known values exist before their first count."""
+    monkeypatch.setattr("otel_chat.runtime.declared", {})
+    config = Config(known_values={sc.AGENT_NAME: ["a"], sc.CHANNEL: ["web"], sc.ERROR_TYPE: ["E"]})
+    with Telemetry(config) as telemetry:
+        telemetry.runtime.flush()
+        raw = {
+            (metric.name, tuple(sorted((point.attributes or {}).items())), point.value)
+            for metric in telemetry._collect()
+            for point in metric.data.data_points
+            if hasattr(point, "value")
+        }
+    labels = ((sc.AGENT_NAME, "a"), (sc.CHANNEL, "web"))
+    assert (sc.METRIC_LOW_CONFIDENCE, tuple(sorted(labels)), 0) in raw
+    errors = tuple(sorted((*labels, (sc.ERROR_TYPE, "E"))))
+    assert (sc.METRIC_TURN_ERRORS, errors, 0) in raw
+    dropped = ((sc.TELEMETRY_SIGNAL, "events"),)
+    assert (sc.METRIC_TELEMETRY_DROPPED, dropped, 0) in raw
+
+
+def test_open_things_read_zero_after_the_stop() -> None:
+    """The last export shows no open turn and no open conversation."""
+    with Telemetry() as telemetry, conversation("c", agent="a"), turn("a"):
+        assert telemetry.metric(sc.METRIC_TURN_ACTIVE).total == 1
+        assert telemetry.metric(sc.METRIC_CONVERSATION_ACTIVE).total == 1
+        telemetry.runtime.flushers = []
+        telemetry.runtime.stop()
+        assert telemetry.metric(sc.METRIC_TURN_ACTIVE).total == 0
+        assert telemetry.metric(sc.METRIC_CONVERSATION_ACTIVE).total == 0
+
+
+def test_feedback_is_a_score_between_0_and_1() -> None:
+    """The histogram takes the score, whatever the scale was."""
+    with Telemetry() as telemetry:
+        feedback(4, conversation_id="c", agent="a")
+        feedback(0, scale=(0, 10), name="relevance", agent="a")
+        points = telemetry.metric(sc.METRIC_FEEDBACK_SCORE).points
+    scores = {p.attributes[sc.EVALUATION_NAME]: p.value for p in points}
+    assert scores == {"user_feedback": 0.75, "relevance": 0}

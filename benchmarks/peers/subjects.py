@@ -1,14 +1,15 @@
-"""The peers' decorators as subjects of the suite, each as its documentation sets it up.
+"""The peers' decorators, each set up as its documentation says.
 
-Exporters are in memory and nothing is sent. Content capture is off where there is a switch, for
+Exporters are the caller's and nothing is sent. Content capture is off where there is a switch, for
 what is compared is the lifecycle. Imports stand inside: each peer has an environment of its own.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -19,37 +20,33 @@ from otel_chat.testing.conformance import PROBE_SCOPE, Subject
 
 NOWHERE = "http://127.0.0.1:9"
 
+Decorate = Callable[[Any], Any]
+Made = tuple[Decorate, trace.TracerProvider]
 
-def _global_provider(processors: tuple[SpanProcessor, ...]) -> TracerProvider:
+
+def _provider(processors: Sequence[SpanProcessor]) -> TracerProvider:
     provider = TracerProvider()
     for processor in processors:
         provider.add_span_processor(processor)
-    trace.set_tracer_provider(provider)
     return provider
 
 
-def logfire(*processors: SpanProcessor) -> Subject:
+def _logfire(processors: Sequence[SpanProcessor]) -> Made:
     """`logfire.instrument`; generators with `allow_generator`, which it asks for."""
     import logfire as peer
 
-    exporter = InMemorySpanExporter()
     peer.configure(
         send_to_logfire=False,
         console=False,
         metrics=False,
         inspect_arguments=False,
-        additional_span_processors=[SimpleSpanProcessor(exporter), *processors],
+        additional_span_processors=list(processors),
     )
-    return Subject.reading(
-        exporter,
-        name="logfire",
-        decorate=peer.instrument("handler", extract_args=False, allow_generator=True),
-        tracer=trace.get_tracer(PROBE_SCOPE),
-        maker="subjects:logfire",
-    )
+    decorate = peer.instrument("handler", extract_args=False, allow_generator=True)
+    return decorate, trace.get_tracer_provider()
 
 
-def traceloop_sdk(*processors: SpanProcessor) -> Subject:
+def _traceloop_sdk(processors: Sequence[SpanProcessor]) -> Made:
     """`traceloop.sdk.decorators.workflow`."""
     os.environ["TRACELOOP_TRACE_CONTENT"] = "false"
     os.environ["TRACELOOP_METRICS_ENABLED"] = "false"
@@ -57,37 +54,26 @@ def traceloop_sdk(*processors: SpanProcessor) -> Subject:
     from traceloop.sdk import Traceloop
     from traceloop.sdk.decorators import workflow
 
-    exporter = InMemorySpanExporter()
     Traceloop.init(
-        "conformance",
-        telemetry_enabled=False,
-        instruments=set(),
-        processor=[SimpleSpanProcessor(exporter), *processors],
+        "handlers", telemetry_enabled=False, instruments=set(), processor=list(processors)
     )
-    return Subject.reading(
-        exporter,
-        name="traceloop-sdk",
-        decorate=workflow(name="handler"),
-        tracer=trace.get_tracer(PROBE_SCOPE),
-        maker="subjects:traceloop_sdk",
-    )
+    return workflow(name="handler"), trace.get_tracer_provider()
 
 
-def openlit(*processors: SpanProcessor) -> Subject:
+def _openlit(processors: Sequence[SpanProcessor]) -> Made:
     """`openlit.trace`, which works on the global provider."""
     import openlit as peer
 
-    provider = _global_provider(processors)
-    return Subject.on(provider, name="openlit", decorate=peer.trace, maker="subjects:openlit")
+    provider = _provider(processors)
+    trace.set_tracer_provider(provider)
+    return peer.trace, provider
 
 
-def langfuse(*processors: SpanProcessor) -> Subject:
-    """`langfuse.observe`."""
+def _langfuse(processors: Sequence[SpanProcessor]) -> Made:
+    """`langfuse.observe`; its own exporter discards."""
     from langfuse import Langfuse, observe
 
-    provider = TracerProvider()
-    for processor in processors:
-        provider.add_span_processor(processor)
+    provider = _provider(processors)
     Langfuse(
         public_key="pk-none",
         secret_key="sk-none",
@@ -95,48 +81,87 @@ def langfuse(*processors: SpanProcessor) -> Subject:
         tracer_provider=provider,
         span_exporter=InMemorySpanExporter(),
     )
-    return Subject.on(
-        provider,
-        name="langfuse",
-        decorate=observe(name="handler", capture_input=False, capture_output=False),
-        maker="subjects:langfuse",
-    )
+    return observe(name="handler", capture_input=False, capture_output=False), provider
 
 
-def openinference(*processors: SpanProcessor) -> Subject:
+def _openinference(processors: Sequence[SpanProcessor]) -> Made:
     """`OITracer.agent` of openinference-instrumentation."""
     from openinference.instrumentation import OITracer, TraceConfig
 
-    provider = TracerProvider()
-    for processor in processors:
-        provider.add_span_processor(processor)
-    tracer = OITracer(
-        provider.get_tracer("conformance"), TraceConfig(hide_inputs=True, hide_outputs=True)
-    )
-    return Subject.on(
-        provider, name="openinference", decorate=tracer.agent, maker="subjects:openinference"
-    )
+    provider = _provider(processors)
+    config = TraceConfig(hide_inputs=True, hide_outputs=True)
+    return OITracer(provider.get_tracer("handlers"), config).agent, provider
 
 
-def otel_chat(*processors: SpanProcessor) -> Subject:
+def _otel_chat(processors: Sequence[SpanProcessor]) -> Made:
     """`otel_chat.chat_handler` under the very same conditions."""
     from otel_chat import chat_handler
     from otel_chat.config import Config
     from otel_chat.runtime import Runtime, install
 
-    provider = _global_provider(processors)
-    runtime = Runtime(Config(), tracer_provider=provider)
-    install(runtime)
-    subject = Subject.on(
-        provider, name="otel-chat", decorate=chat_handler, maker="subjects:otel_chat"
-    )
+    provider = _provider(processors)
+    install(Runtime(Config(), tracer_provider=provider))
+    return chat_handler, provider
 
-    def delivered() -> Sequence[ReadableSpan]:
-        runtime.flush()
-        return subject.spans()
+
+SET_UP: dict[str, Callable[[Sequence[SpanProcessor]], Made]] = {
+    "logfire": _logfire,
+    "traceloop_sdk": _traceloop_sdk,
+    "openlit": _openlit,
+    "langfuse": _langfuse,
+    "openinference": _openinference,
+    "otel_chat": _otel_chat,
+}
+
+
+def subject(name: str, *processors: SpanProcessor) -> Subject:
+    """The subject of that name; its spans go to an exporter in memory and to `processors`."""
+    exporter = InMemorySpanExporter()
+    decorate, provider = SET_UP[name]([SimpleSpanProcessor(exporter), *processors])
+    made = Subject.reading(
+        exporter,
+        name=name.replace("_", "-"),
+        decorate=decorate,
+        tracer=provider.get_tracer(PROBE_SCOPE),
+        maker=f"subjects:{name}",
+    )
+    return _delivered(made) if name == "otel_chat" else made
+
+
+def _delivered(made: Subject) -> Subject:
+    """Our spans are ended by the delivery thread: what reads them waits for it."""
+    from otel_chat import flush
+
+    def spans() -> Sequence[ReadableSpan]:
+        flush()
+        return made.spans()
 
     def reset() -> None:
-        delivered()
-        subject.reset()
+        flush()
+        made.reset()
 
-    return replace(subject, spans=delivered, reset=reset)
+    return replace(made, spans=spans, reset=reset)
+
+
+def logfire(*processors: SpanProcessor) -> Subject:
+    return subject("logfire", *processors)
+
+
+def traceloop_sdk(*processors: SpanProcessor) -> Subject:
+    return subject("traceloop_sdk", *processors)
+
+
+def openlit(*processors: SpanProcessor) -> Subject:
+    return subject("openlit", *processors)
+
+
+def langfuse(*processors: SpanProcessor) -> Subject:
+    return subject("langfuse", *processors)
+
+
+def openinference(*processors: SpanProcessor) -> Subject:
+    return subject("openinference", *processors)
+
+
+def otel_chat(*processors: SpanProcessor) -> Subject:
+    return subject("otel_chat", *processors)

@@ -15,7 +15,7 @@ from otel_chat.testing.conformance import CASES, GROUPS, Level, run
 def main(name: str, distribution: str) -> None:
     logging.disable(logging.NOTSET)
     logging.getLogger().addHandler(logging.NullHandler())
-    subject = getattr(subjects, name)()
+    subject = subjects.subject(name)
     report = run(subject, [case for case in CASES if case.level is not Level.CHAT])
     groups = {
         group: [part.passed(Level.LIFECYCLE), part.tried]

@@ -260,6 +260,28 @@ def test_the_description_names_every_error_shape_and_every_route(client: TestCli
             assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}, place
 
 
+def test_the_main_answers_have_examples(client: TestClient) -> None:
+    """An example beside the schema, with every field of it (null ones fall away in OpenAPI)."""
+    document = client.get("/api/v1/openapi.json").json()
+    for path in (
+        "overview",
+        "conversations",
+        "conversations/{conversation_id}",
+        "traces/{trace_id}",
+        "interactions",
+        "interactions/{interaction_id}",
+        "business",
+    ):
+        answer = document["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]
+        content = answer["content"]["application/json"]
+        name = content["schema"]["$ref"].rsplit("/", 1)[1]
+        fields = document["components"]["schemas"][name]["properties"]
+        nullable = {
+            field for field, about in fields.items() if {"type": "null"} in about.get("anyOf", [])
+        }
+        assert set(fields) >= set(content["example"]) >= set(fields) - nullable, path
+
+
 def test_definitions_are_the_words_of_the_description(client: TestClient) -> None:
     """The same text in the definitions and in the API's own description."""
     items = client.get("/api/v1/definitions").json()["items"]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
     CursorParameter,
@@ -35,7 +36,11 @@ TraceId = Annotated[
 ]
 
 
-@router.get("/conversations", summary="Conversations, newest first", responses=RESPONSES)
+@router.get(
+    "/conversations",
+    summary="Conversations, newest first",
+    responses={**RESPONSES, **examples.CONVERSATIONS_ANSWER},
+)
 def conversations(
     store: StoreParameter,
     scope: Viewer,
@@ -67,7 +72,7 @@ def conversation_traces(
 @router.get(
     "/conversations/{conversation_id:path}",
     summary="One conversation with its turns and events",
-    responses=FOUND_RESPONSES,
+    responses={**FOUND_RESPONSES, **examples.CONVERSATION_ANSWER},
 )
 def conversation(
     store: StoreParameter,
@@ -80,7 +85,11 @@ def conversation(
     return conversation_queries.conversation(store, scope, window, conversation_id, tenant)
 
 
-@router.get("/traces/{trace_id}", summary="The spans of a trace", responses=FOUND_RESPONSES)
+@router.get(
+    "/traces/{trace_id}",
+    summary="The spans of a trace",
+    responses={**FOUND_RESPONSES, **examples.TRACE_ANSWER},
+)
 def trace(
     store: StoreParameter, scope: Viewer, window: NowParameter, trace_id: TraceId
 ) -> traces.Trace:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
     CursorParameter,
@@ -23,7 +24,9 @@ from otel_chat.server.queries.turns import Turn
 router = APIRouter(prefix="/interactions", tags=["interactions"])
 
 
-@router.get("", summary="Turns, newest first", responses=RESPONSES)
+@router.get(
+    "", summary="Turns, newest first", responses={**RESPONSES, **examples.INTERACTIONS_ANSWER}
+)
 def interactions(
     store: StoreParameter,
     scope: Viewer,
@@ -44,7 +47,11 @@ def statistics(
     return queries.interaction_statistics(store, scope, window, filters)
 
 
-@router.get("/{interaction_id}", summary="One turn", responses=FOUND_RESPONSES)
+@router.get(
+    "/{interaction_id}",
+    summary="One turn",
+    responses={**FOUND_RESPONSES, **examples.INTERACTION_ANSWER},
+)
 def interaction(
     store: StoreParameter,
     scope: Viewer,

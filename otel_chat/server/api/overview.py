@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     BucketParameter,
@@ -18,7 +19,11 @@ from otel_chat.server.queries import overview as queries
 router = APIRouter(tags=["overview"], responses=RESPONSES)
 
 
-@router.get("/overview", summary="Every headline figure, with its change")
+@router.get(
+    "/overview",
+    summary="Every headline figure, with its change",
+    responses=examples.OVERVIEW_ANSWER,
+)
 def overview(
     store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
 ) -> queries.Overview:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     FiltersParameter,
@@ -53,7 +54,12 @@ def sentiments(
     return subjects.sentiments(store, scope, window, filters)
 
 
-@router.get("/business", tags=["business"], summary="Containment, resolution, cost and savings")
+@router.get(
+    "/business",
+    tags=["business"],
+    summary="Containment, resolution, cost and savings",
+    responses=examples.BUSINESS_ANSWER,
+)
 def business(
     store: StoreParameter,
     scope: Viewer,

@@ -126,7 +126,7 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
             countIf({REPLIED}) AS replies,
             {distribution_sql("duration", "duration")},
             {distribution_sql("first_chunk", "time_to_first_chunk")},
-            {distribution_sql("confidence", "confidence")},
+            count(confidence) AS confidence_n, {mean("confidence")} AS confidence_mean,
             countIf({LOW}) AS low_confidence,
             countIf({CLASSIFIED}) AS classified,
             countIf(ifNull(fallback, false)) AS fallbacks,

@@ -332,8 +332,8 @@ def _bins(rows: list[dict[str, Any]]) -> list[Bin]:
 def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
     if not sums["priced_turns"]:
         return None
-    amount: Decimal = sums["sum_cost"]
-    return (amount / sums["priced_turns"]).quantize(Decimal("1e-9"))
+    amount, turns = Decimal(sums["sum_cost"]), int(sums["priced_turns"])
+    return (amount / turns).quantize(Decimal("1e-9"))
 
 
 @query()

@@ -107,6 +107,12 @@ def _change(value: float | None, previous: float | None) -> Change:
     return Change(value=value, previous=previous, difference=difference, relative=relative)
 
 
+def changes(current: Figures, previous: Figures) -> dict[str, Change]:
+    """The headline figures beside those of the window before."""
+    before = _headlines(previous)
+    return {name: _change(value, before[name]) for name, value in _headlines(current).items()}
+
+
 @query()
 def overview(store: Store, scope: Scope, window: Window, filters: Filters) -> Overview:
     """Every headline figure of the window, and its change against the window before.
@@ -120,13 +126,12 @@ def overview(store: Store, scope: Scope, window: Window, filters: Filters) -> Ov
     both = _parts(Query(store, scope), window.with_previous(), filters, by_period(window))
     empty = read_figures({}, {}, {})
     current, previous = Figures(**both.get(1, empty)), Figures(**both.get(0, empty))
-    before = _headlines(previous)
     return Overview(
         **both.get(1, empty),
         window=TimeSpan.of(window),
         previous_window=TimeSpan.of(window.previous()),
         previous=previous,
-        changes={name: _change(value, before[name]) for name, value in _headlines(current).items()},
+        changes=changes(current, previous),
     )
 
 

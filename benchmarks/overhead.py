@@ -23,7 +23,7 @@ from typing import Any, Self
 from conformance_peers import PEERS, ROOT, SUBJECTS, default_cache, environment
 
 WORKER = ROOT / "benchmarks" / "overhead_worker.py"
-OWN = ("bare", "raw_span", "naive", "otel_chat", "away")
+OWN = ("bare", "raw_span", "naive", "decorator", "otel_chat", "away")
 API = "import opentelemetry.trace, opentelemetry.metrics, opentelemetry._logs"
 IMPORT = "import time; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"
 
@@ -125,10 +125,12 @@ def results(chosen: argparse.Namespace) -> dict[str, Any]:
         "bare_us": us["bare"],
         "raw_span_us": us["raw_span"],
         "naive_us": us["naive"],
+        "decorator_us": us["decorator"],
         "otel_chat_us": us["otel_chat"],
         "latency_ratio": us["otel_chat"] / us["raw_span"],
         "raw_span_cpu_us": cpu["raw_span"],
         "naive_cpu_us": cpu["naive"],
+        "decorator_cpu_us": cpu["decorator"],
         "otel_chat_cpu_us": cpu["otel_chat"],
         "cpu_ratio": cpu["otel_chat"] / cpu["naive"],
         "collector_away_us": us["away"],

@@ -185,9 +185,21 @@ def everything(endpoint: str | None = None) -> Made:
     return handler, lambda: flush(30.0)
 
 
+def decorator() -> Made:
+    """Ours around a handler that reports nothing: what the peers are measured on."""
+    from otel_chat import chat_handler
+
+    _, flush = everything()
+    handler, _ = bare()
+    named = chat_handler(agent="support", conversation_id="session_id", channel="web")
+    decorated: Handler = named(handler)
+    return decorated, flush
+
+
 def away() -> Made:
-    """Ours with a collector that is not there."""
-    return everything("http://127.0.0.1:9")
+    """Ours with a collector that is not there. Its retries are not waited for."""
+    handler, _ = everything("http://127.0.0.1:9")
+    return handler, lambda: None
 
 
 def peer(name: str) -> Made:
@@ -263,6 +275,16 @@ def async_chunk_us(decorate: Callable[[Any], Any]) -> float:
     return timed(decorated) - timed(stream)
 
 
+def extract_us(_: Callable[[Any], Any]) -> float:
+    from otel_chat.extract import extract
+
+    def read() -> None:
+        for _ in range(CHUNKS):
+            extract(ANSWER)
+
+    return _per(CHUNKS, read)
+
+
 def concurrent_us(decorate: Callable[[Any], Any]) -> float:
     async def answer(session_id: str) -> str:
         for _ in range(3):
@@ -310,6 +332,7 @@ def ours_alone(rounds: int) -> dict[str, Any]:
         return median(values)
 
     return {
+        "extract_us": typical(extract_us),
         "chunk_us": typical(chunk_us),
         "async_chunk_us": typical(async_chunk_us),
         "concurrent_1000_us": typical(concurrent_us),
@@ -318,11 +341,16 @@ def ours_alone(rounds: int) -> dict[str, Any]:
 
 
 def main(name: str, *arguments: str) -> None:
-    contestants = {"bare": bare, "raw_span": raw_span, "naive": naive, "otel_chat": everything}
+    contestants = {
+        "bare": bare,
+        "raw_span": raw_span,
+        "naive": naive,
+        "decorator": decorator,
+        "otel_chat": everything,
+        "away": away,
+    }
     if name == "alone":
         print(json.dumps(ours_alone(int(arguments[0]))))
-    elif name == "away":
-        serve(away())
     elif name in contestants:
         serve(contestants[name]())
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,12 @@ def test_hostile_input_makes_no_more_series_than_the_documented_worst_case() -> 
             sc.INTENT_NAME,
             sc.HANDOFF_REASON,
         }
+
+
+def test_the_documented_worst_case_is_the_true_one() -> None:
+    """docs/metrics.md states the number that follows from the table and the caps."""
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert f"**Worst case: {worst_case()} attribute sets**" in page.read_text()
 
 
 @settings(max_examples=30, deadline=None)

@@ -201,7 +201,7 @@ def _quality_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
             sample=formats.plural(time.count, "turn"),
             meanings=[
                 *meanings("response_time", "time_to_first_chunk"),
-                ("Median, p95", "Half of the turns, and 95 % of them, were answered within."),
+                ("Median, p95", "Half of the turns, and 95 % of them, took no longer."),
             ],
             trend=trend(
                 o.changes["response_time_p95"], formats.duration, better="down", subject="p95 "

@@ -308,17 +308,18 @@ def add_span(
     return row
 
 
-def busy_week(given: Given, now: datetime, *, conversations: int = 160, seed: int = 7) -> None:
+def busy_week(
+    given: Given, now: datetime, *, conversations: int = 160, seed: int = 7, first: int = 1
+) -> None:
     """A week of conversations before `now`, more of them in the day than at night."""
     order = random.Random(seed)
-    # A counter that starts anywhere: trace ids of tenants must not meet.
     starts = []
     while len(starts) < conversations:
         before = timedelta(seconds=order.uniform(30, 7 * 86_400))
         moment = now - before
         if order.random() < (1.0 if 8 <= moment.hour < 19 else 0.25):
             starts.append(moment)
-    for number, start in enumerate(sorted(starts), start=1):
+    for number, start in enumerate(sorted(starts), start=first):
         kind, turns = order.choices(DIALOGUES, weights=(6, 2, 4, 1, 2))[0]
         conversation(given, f"{kind}-{number:04d}", start, turns, order)
     given.save()

@@ -111,6 +111,23 @@ def test_overview_shows_what_the_query_answers(given: Given, reader: Reader, sto
     assert counted == answer.turns
 
 
+def test_cards_compare_with_the_window_before(given: Given, reader: Reader) -> None:
+    """Beside a figure stands how it moved, and in its tip what it was in the window before."""
+    day = 24 * 3600
+    for number in range(3):
+        given.turn(f"now-{number}", ago(600 + number), 2.0)
+    for number in range(2):
+        given.turn(f"before-{number}", ago(day + 600 + number), 1.0)
+    given.save()
+    page = reader.read("/?window=24h")
+    turns = page.locator("section[aria-labelledby=card-turns] .trend")
+    expect(turns).to_have_text("up 50\u202f%")
+    expect(turns).to_have_attribute("title", "In the window before: 2")
+    slower = page.locator("section[aria-labelledby=card-response-time] .trend")
+    expect(slower).to_have_text("up p95 100\u202f%")
+    expect(slower).to_have_class("trend is-bad")
+
+
 def test_overview_without_data_says_how_to_send_some(reader: Reader) -> None:
     """Nothing stored: no zeros dressed as figures, but the lines of code that send a turn."""
     page = reader.read("/")

@@ -46,12 +46,12 @@ function dataset(column, count) {
   const ink = colour(column.colour);
   const base = { label: column.label, data: column.values, written: column.written };
   if (column.kind === "bar") {
-    return { ...base, type: "bar", backgroundColor: ink, borderRadius: 2, stack: "all", barPercentage: 0.9, categoryPercentage: 0.9 };
+    return { ...base, type: "bar", backgroundColor: ink, hoverBackgroundColor: ink, borderRadius: 2, stack: "all", barPercentage: 0.9, categoryPercentage: 0.9 };
   }
   // A point alone between two gaps would not be seen as a line.
   const lonely = column.values.map((v, i, all) => v !== null && (all[i - 1] ?? null) === null && (all[i + 1] ?? null) === null);
   return { ...base, type: "line", borderColor: ink, backgroundColor: ink, borderWidth: 2, cubicInterpolationMode: "monotone",
-    borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, spanGaps: false };
+    borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, pointHoverBackgroundColor: ink, pointHoverBorderColor: ink, spanGaps: false };
 }
 
 function options(unit) {

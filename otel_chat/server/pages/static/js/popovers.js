@@ -10,10 +10,12 @@ function place(popover) {
   const left = Math.min(Math.max(GAP, at.left - GAP), room - size.width - GAP);
   const below = at.bottom + GAP;
   const fits = below + size.height < innerHeight || at.top < size.height + GAP;
+  // Within the document and not the window, so that it scrolls with its button.
+  popover.style.position = "absolute";
   popover.style.margin = "0";
   popover.style.inset = "auto";
-  popover.style.left = `${left}px`;
-  popover.style.top = `${fits ? below : at.top - size.height - GAP}px`;
+  popover.style.left = `${left + scrollX}px`;
+  popover.style.top = `${(fits ? below : at.top - size.height - GAP) + scrollY}px`;
 }
 
 export function startPopovers() {
@@ -24,5 +26,4 @@ export function startPopovers() {
     },
     true,
   );
-  addEventListener("scroll", () => document.querySelector(".popover:popover-open")?.hidePopover(), { passive: true });
 }

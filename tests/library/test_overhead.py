@@ -15,7 +15,11 @@ def test_every_figure_of_the_page_is_told() -> None:
     """One JSON object with every key that docs/overhead.md names, each a positive number."""
     script = [sys.executable, str(ROOT / "benchmarks" / "overhead.py"), "--json", "--no-peers"]
     done = subprocess.run(
-        [*script, "--rounds", "1", "--calls", "5"], capture_output=True, text=True, timeout=120
+        [*script, "--rounds", "1", "--calls", "5"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -257,7 +257,7 @@ def _spending_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
             else ("of models" if cost.priced_turns else "no model with a price"),
             sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
             meanings=meanings("cost", "unpriced_turns"),
-            trend=trend(o.changes["cost"], formats.money, better="down"),
+            trend=trend(o.changes["cost"], formats.money, better="neither"),
             line=_line(points, lambda p: None if p.cost.amount is None else float(p.cost.amount)),
         ),
     ]

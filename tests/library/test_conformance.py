@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import Token
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_chat import chat_handler
+from otel_chat import chat_handler, turn
 from otel_chat.testing import Telemetry, conformance
 from otel_chat.testing.conformance import CASES, GROUPS, PROBE_SCOPE, Case, Level, Subject, run
 
@@ -155,6 +157,43 @@ def test_a_leaking_generator_is_found_out() -> None:
     assert (failure.check, failure.level) == ("no leak", Level.LIFECYCLE)
     elsewhere = find("generator: function, each chunk in another thread").run(subject).failures
     assert "nothing logged" in {f.check for f in elsewhere}
+
+
+@pytest.mark.parametrize(
+    ("case", "checks"),
+    [
+        ("plain: function, raise", {"turn", "turn status", "metrics"}),
+        ("generator: function, return", {"turn", "turn status", "first chunk", "metrics"}),
+        ("chat turns: remote parent not sampled", {"one turn"}),
+        ("chat turns: remote parent sampled", {"one turn"}),
+        ("chat turns: an agent that calls an agent", {"one turn", "metrics"}),
+        ("chat turns: two streams at once", {"one turn"}),
+    ],
+)
+def test_a_span_that_is_no_turn_fails_the_chat_checks(case: str, checks: set[str]) -> None:
+    """A decorator that makes a sound span, and no turn of it, is told so by the chat checks."""
+    with Telemetry() as telemetry:
+        provider = telemetry.tracer_provider
+        sound = Subject.on(provider, name="sound", decorate=Spoilt(provider, "none"))
+        failures = find(case).run(replace(sound, observer=telemetry)).failures
+    assert {f.check for f in failures if f.level is Level.CHAT} == checks
+
+
+def test_a_turn_that_is_told_twice_fails_the_chat_checks(subject: Subject) -> None:
+    """A nested turn that is recorded as one more, or a status of another's, does not pass."""
+
+    def doubled(function: Callable[..., Any]) -> Callable[..., Any]:
+        decorated = chat_handler(function)
+
+        def call(*args: Any) -> Any:
+            with suppress(ValueError), turn(agent="again"):
+                raise ValueError
+            return decorated(*args)
+
+        return call
+
+    failures = find("plain: function, return").run(replace(subject, decorate=doubled)).failures
+    assert {"one span", "turn status", "metrics"} <= {f.check for f in failures}
 
 
 def test_a_leaking_case_does_not_spoil_the_next() -> None:

@@ -120,7 +120,9 @@ class SupportBot:
     async def _reply(self, session: Session, text: str) -> AsyncGenerator[str, None]:
         """The handler: a turn begins with the user's message and ends with the last piece."""
         session.said.append(text)
+        session.failed = True
         written = compose(self._dialogue.decide(session, text))
+        session.failed = False
         asked = count_tokens(*session.said)
         otel_chat.current_turn().context_size(asked)
         session.said.append(written)
@@ -150,9 +152,11 @@ class SupportBot:
 
         Args:
             session: The conversation.
-            outcome: resolved, handed_off or abandoned.
+            outcome: resolved, handed_off or abandoned; abandoned after a failed reply is failed.
             reason: What closed it.
         """
         session.ended = True
+        if outcome == "abandoned" and session.failed:
+            outcome = "failed"
         with _conversation(session) as conversation:
             conversation.end(outcome, reason=reason)

@@ -74,6 +74,7 @@ class Session:
     unsure: int = 0
     handed_off: bool = False
     ended: bool = False
+    failed: bool = False
     said: deque[str] = field(default_factory=lambda: deque(maxlen=_MEMORY))
 
 

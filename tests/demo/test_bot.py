@@ -229,3 +229,15 @@ def test_the_bot_forgets_the_oldest_conversation_first(monkeypatch: pytest.Monke
     bot = SupportBot(pace=0)
     opened = [bot.open(channel="web", user_type="client")[0] for _ in range(3)]
     assert [bot.find(one.conversation_id) is not None for one in opened] == [False, True, True]
+
+
+async def test_leaving_after_a_failed_reply_is_a_failure(talk: Talk, telemetry: Telemetry) -> None:
+    """Whoever leaves after an error was failed; after an answer the conversation is abandoned."""
+    with pytest.raises(CarrierUnknownError):
+        await talk.say("where is my order 10302?")
+    talk.bot.end(talk.session, "abandoned", reason="closed")
+    other = Talk()
+    await other.say("how much is shipping")
+    other.bot.end(other.session, "abandoned", reason="closed")
+    ends = telemetry.events("otel_chat.conversation.end")
+    assert [end["otel_chat.outcome"] for end in ends] == ["failed", "abandoned"]

@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const analytics = document.body.dataset.analytics;
 let conversation = null;
+let spoken = false;
 
 async function post(path, body) {
   const answer = await fetch(path, {
@@ -35,6 +36,7 @@ async function open() {
   const answer = await post("/api/conversations", { channel: "web", user_type: "client" });
   const made = await answer.json();
   conversation = made.conversation_id;
+  spoken = false;
   $("analytics").href = `${analytics}/conversations/${encodeURIComponent(conversation)}`;
   $("analytics").textContent = "See it in analytics";
   $("state").textContent = "Customer help";
@@ -61,6 +63,7 @@ async function* events(answer) {
 
 async function say(text) {
   show("user", text);
+  spoken = true;
   $("send").disabled = true;
   const line = show("assistant", "");
   line.classList.add("writing");
@@ -112,4 +115,10 @@ $("solved").addEventListener("click", async () => {
 });
 
 $("again").addEventListener("click", open);
+
+window.addEventListener("pagehide", () => {
+  if (!conversation || !spoken || $("message").disabled) return;
+  const body = new Blob([JSON.stringify({ outcome: "abandoned" })], { type: "application/json" });
+  navigator.sendBeacon(`/api/conversations/${conversation}/end`, body);
+});
 open().catch((error) => show("system", `${error.message} Reload the page to try again.`));

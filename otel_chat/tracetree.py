@@ -67,7 +67,7 @@ def turn_tree(number: int, turn: Mapping[str, Any], spans: Sequence[Mapping[str,
     colour = _COLOURS.get(status, "white")
     tree = Tree(
         f"[bold]turn {number}[/] [{colour}]{status}[/] {_seconds(turn.get('duration'))}"
-        f" [dim]{escape(str(turn['start']))} trace {turn['trace_id']}[/]"
+        f" [dim]{_clock(str(turn['start']))} {turn['trace_id']}[/]"
     )
     for sender, key in (("user", "user_message"), ("bot", "reply")):
         if turn.get(key):
@@ -119,6 +119,11 @@ def _add_spans(tree: Tree, spans: Sequence[Mapping[str, Any]], root: str) -> Non
             mark = " [red]error[/]" if failed else ""
             label = f"{escape(str(span['name']))} {_seconds(span.get('duration'))}{mark}"
             waiting.append((branch.add(label), span_id))
+
+
+def _clock(moment: str) -> str:
+    """The time of day of an RFC 3339 time, to the second."""
+    return escape(moment[11:19])
 
 
 def _seconds(value: float | None) -> str:

@@ -225,12 +225,17 @@ class AnalyticsTracker:
 
     def _log(self, record: Mapping[str, Any], *, created: bool) -> bool:
         said = {
-            "session_id": self._key,
+            "session_id": "".join(c for c in self._key if c.isprintable()),
             "total_messages": record["total_messages"],
             "average_response_time_ms": round(record["average_response_time_ms"], 1),
-            "created": created,
         }
-        logger.info("Analytics saved for session %s", self._key, extra=said)
+        # `created` is the logging module's own name for the time, so the extra field is longer
+        logger.info(
+            "Analytics saved for session %s%s",
+            said["session_id"],
+            "".join(f"\n  {k}: {v}" for k, v in {**said, "created": created}.items()),
+            extra={**said, "record_created": created},
+        )
         return created
 
     # -- telemetry -----------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import inspect
-import weakref
 from collections.abc import Awaitable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -184,6 +183,8 @@ class EventTracker:
                 report_error(COMPONENT, error)
                 return False
         self._due = self.buffer_size
+        if not self.buffer:
+            self._at_exit.disarm()
         return True
 
     def _take_back(self, batch: Sequence[AnalyticsEvent]) -> None:
@@ -204,23 +205,28 @@ class EventTracker:
 
 
 class _ExitFlush:
-    """Writes at the end of the process what no flush has written."""
+    """Writes at the end of the process what no flush has written; keeps the tracker until then."""
 
     def __init__(self, tracker: EventTracker) -> None:
-        self._tracker = weakref.ref(tracker)
+        self._tracker = tracker
         self._armed = False
 
     def arm(self) -> None:
+        """There is something to write."""
         if not self._armed:
             self._armed = True
-            atexit.register(self)
+            atexit.register(self._flush)
 
-    def __call__(self) -> None:
-        tracker = self._tracker()
-        if tracker is None or not tracker.buffer:
-            return
+    def disarm(self) -> None:
+        """There is nothing to write any more."""
+        if self._armed:
+            self._armed = False
+            atexit.unregister(self._flush)
+
+    def _flush(self) -> None:
+        tracker = self._tracker
+        tracker._writing = None  # noqa: SLF001 - its event loop is over
         try:
-            tracker._writing = None  # noqa: SLF001 - its loop is over
             asyncio.run(tracker.flush())
         except Exception as error:  # noqa: BLE001 - the process ends either way
             report_error(COMPONENT, error)

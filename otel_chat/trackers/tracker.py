@@ -17,6 +17,7 @@ from otel_chat.trackers._mapping import Mapper
 from otel_chat.trackers.events import AnalyticsEvent
 
 COMPONENT: Final = "event_tracker"
+EXIT_SECONDS: Final = 5.0
 
 
 class EventStore(Protocol):
@@ -37,7 +38,7 @@ class EventTracker:
     """Takes typed events: each becomes telemetry at once and is kept for the store in a buffer.
 
     The buffer is flushed when it holds `buffer_size` events, every interval of `start_auto_flush`,
-    and at shutdown (`stop_auto_flush`, leaving `async with`, or the end of the process). A full
+    and at shutdown (`stop_auto_flush`, leaving `async with`, or the end of the process: 5 s at most). A full
     buffer loses nothing: `track` waits for the store, and what comes in the meantime is taken
     too. Where the store fails, the events stay in order and are tried again when as many more
     have come, or the interval is over; a store may so see a batch twice, and tells by `event_id`.
@@ -227,7 +228,7 @@ class _ExitFlush:
         tracker = self._tracker
         tracker._writing = None  # noqa: SLF001 - its event loop is over
         try:
-            asyncio.run(tracker.flush())
+            asyncio.run(asyncio.wait_for(tracker.flush(), EXIT_SECONDS))
         except Exception as error:  # noqa: BLE001 - the process ends either way
             report_error(COMPONENT, error)
         if left := len(tracker.buffer):

@@ -472,6 +472,8 @@ class TestFlushing:
         assert tracker.buffer == events[4:]
         assert tracker.dropped == 4
         assert telemetry.metric("otel_chat.telemetry.dropped").total == 4
+        tracker.event_store = Store()
+        assert await tracker.flush()
 
     async def test_a_cancelled_flush_loses_nothing(self, telemetry: Telemetry) -> None:
         """The batch on its way goes back to the front."""
@@ -491,6 +493,8 @@ class TestFlushing:
         with pytest.raises(asyncio.CancelledError):
             await flushing
         assert tracker.buffer == [first]
+        tracker.event_store = Store()
+        assert await tracker.flush()
 
     @given(
         st.lists(st.sampled_from(["track", "flush", "fail"]), max_size=40),

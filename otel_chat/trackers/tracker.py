@@ -38,11 +38,11 @@ class EventTracker:
     """Takes typed events: each becomes telemetry at once and is kept for the store in a buffer.
 
     The buffer is flushed when it holds `buffer_size` events, every interval of `start_auto_flush`,
-    and at shutdown (`stop_auto_flush`, leaving `async with`, or the end of the process: 5 s at most). A full
-    buffer loses nothing: `track` waits for the store, and what comes in the meantime is taken
-    too. Where the store fails, the events stay in order and are tried again when as many more
-    have come, or the interval is over; a store may so see a batch twice, and tells by `event_id`.
-    Only above `limit` kept events the oldest are dropped, and counted in
+    and at shutdown: by `stop_auto_flush`, on leaving `async with`, and at the end of the process,
+    for 5 seconds at most. A full buffer loses nothing: `track` waits for the store, and what comes
+    in the meantime is taken too. Where the store fails, the events stay in order and are tried
+    again when as many more have come, or the interval is over; a store may so see a batch twice,
+    and tells by `event_id`. Only above `limit` kept events the oldest are dropped, and counted in
     `otel_chat.telemetry.dropped`. Errors of store and processor are counted and logged once.
 
     Args:

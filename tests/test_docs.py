@@ -1,0 +1,99 @@
+"""Every snippet of docs/instrumenting.md is executed as it stands, but for addresses."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from otel_chat import semconv as sc
+from otel_chat.testing import Telemetry
+from tests.library.integrations.live import Sink, otlp_sink, serving
+
+PAGE = Path(__file__).parents[1] / "docs" / "instrumenting.md"
+ENDPOINT = "http://127.0.0.1:8400"
+
+
+def sections() -> dict[str, str]:
+    parts = re.split(r"^## (.+)$", PAGE.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def blocks(section: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+SERVED = [name for name, text in sections().items() if blocks(text, "sh")]
+PLAIN = [name for name, text in sections().items() if blocks(text, "python") and name not in SERVED]
+
+
+def ask(command: str, host: str) -> str:
+    """Does what the second command of a snippet says, and gives the answer."""
+    (address,) = [word for word in shlex.split(command) if "localhost:8000" in word]
+    address = address.replace("localhost:8000", host)
+    if address.startswith("ws:"):
+        with connect(address) as socket:
+            socket.send("Hello")
+            return str(socket.recv())
+    reply: str = httpx.get(f"http://{address}").json()["reply"]
+    return reply
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_ten_lines_lead_to_a_first_trace(name: str, tmp_path: Path) -> None:
+    """The snippet, on the server that it names, sends the turn of the request shown."""
+    section = sections()[name]
+    (code,), (commands,) = blocks(section, "python"), blocks(section, "sh")
+    server, client = commands.strip().splitlines()
+    with otlp_sink() as sink:
+        (tmp_path / "app.py").write_text(code.replace(ENDPOINT, sink.endpoint))
+        words = [word.replace("8000", "{port}") for word in shlex.split(server)]
+        environment = {"PYTHONPATH": str(tmp_path)}
+        with serving(sink, *words, log=tmp_path / "log", **environment) as host:
+            assert ask(client, host) == "You said: Hello"
+            (turn,) = sink.turns_when(1)
+    assert turn[sc.CONVERSATION_ID] == "s-1"
+    assert turn[sc.AGENT_NAME] == "support"
+    assert turn[sc.STATUS] == "ok"
+
+
+@pytest.mark.parametrize("name", [*SERVED, "A function"])
+def test_a_snippet_has_ten_lines(name: str) -> None:
+    """Empty ones do not count; a WebSocket's loop may take two more."""
+    (code,) = blocks(sections()[name], "python")
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert len(lines) <= 12 if "WebSocket" in code else len(lines) <= 10
+
+
+def test_a_function_sends_its_turn(tmp_path: Path) -> None:
+    """The first snippet is a whole program."""
+    (code,) = blocks(sections()["A function"], "python")
+    sink: Sink
+    with otlp_sink() as sink:
+        program = tmp_path / "app.py"
+        program.write_text(code.replace(ENDPOINT, sink.endpoint))
+        subprocess.run([sys.executable, program], check=True, timeout=60)
+        (turn,) = sink.turns_when(1)
+    assert turn[sc.CONVERSATION_ID] == "s-1"
+    assert turn[sc.INTENT_NAME] == "greeting"
+
+
+def test_the_trackers_snippets_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both make a turn; the store gets both events."""
+    for code in blocks(sections()["From a tracker of your own"], "python"):
+        with Telemetry() as telemetry:
+            exec(compile(code, str(PAGE), "exec"), {"__name__": "snippet"})
+            assert telemetry.only_turn().duration == pytest.approx(0.15, abs=0.01)
+    assert "2 stored" in capsys.readouterr().out
+
+
+def test_every_snippet_is_among_those_executed() -> None:
+    """A new section is either served, or has its own test here."""
+    assert set(PLAIN) == {"A function", "From a tracker of your own"}
+    assert len(SERVED) == 5

@@ -1,0 +1,52 @@
+"""What the server can be told: by arguments, or by the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from otel_chat.errors import ConfigurationError
+
+
+class ServerSettings(BaseSettings):
+    """The server's settings; each can be given as `OTEL_CHAT_SERVER_<NAME>`.
+
+    Args:
+        store: Where the data lies: `chdb:PATH`, or `clickhouse://user:password@host:port/database`.
+        host: The address to listen on.
+        port: The port to listen on, 0-65535; 0 takes any that is free.
+        idle_seconds: After so many seconds without anything new a conversation is settled.
+
+    Example:
+        >>> ServerSettings(port=9000).port
+        9000
+    """
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_CHAT_SERVER_", frozen=True)
+
+    store: str = "chdb:./chat-store"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8400
+    idle_seconds: Annotated[float, Field(gt=0)] = 1800
+
+
+def read_settings(**given: object) -> ServerSettings:
+    """The settings from what was given and the environment.
+
+    Raises:
+        ConfigurationError: If a value cannot be taken; names it and its environment variable.
+
+    Example:
+        >>> read_settings(port=70000)
+        Traceback (most recent call last):
+        otel_chat.errors.ConfigurationError: port (OTEL_CHAT_SERVER_PORT): Input should be less...
+    """
+    try:
+        return ServerSettings(**given)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        message = f"{name} (OTEL_CHAT_SERVER_{name.upper()}): {first['msg']}."
+        raise ConfigurationError(message) from error

@@ -1,0 +1,200 @@
+"""The connection to the ClickHouse dialect, embedded or served, one client a thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, cast
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import (
+    ClickHouseError,
+    InterfaceError,
+    OperationalError,
+)
+
+from otel_chat.errors import StoreError, StoreUnavailableError
+from otel_chat.server.schema import otlp_definition
+from otel_chat.server.store.lock import StoreLock
+from otel_chat.server.store.url import StoreUrl
+
+Parameters = Mapping[str, object] | None
+
+SETTINGS: Final = {
+    # Rows that share a key lie in one partition: partitions need not be merged with one another.
+    "do_not_merge_across_partitions_select_final": 1,
+    "use_skip_indexes_if_final": 1,
+    # An acknowledged row is in its table, on a cluster in that of its shard.
+    "async_insert": 0,
+    "distributed_foreground_insert": 1,
+    "materialized_views_ignore_errors": 0,
+    "format_schema_source": "string",
+    "format_schema": otlp_definition(),
+    # Without it 0, false and an absent value look alike.
+    "input_format_protobuf_oneof_presence": 1,
+}
+_AWAY: Final = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
+
+
+class _Client(Protocol):
+    """What is used of a client of clickhouse-connect."""
+
+    def query(self, query: str, *, parameters: Parameters) -> Any: ...
+    def command(self, cmd: str, *, parameters: Parameters) -> Any: ...
+    def raw_stream(self, query: str, *, parameters: Parameters, fmt: str) -> Any: ...
+    def raw_insert(
+        self, table: str, *, insert_block: bytes, fmt: str, settings: Mapping[str, object]
+    ) -> Any: ...
+    def insert(
+        self,
+        table: str,
+        data: Sequence[Sequence[object]],
+        *,
+        column_names: Sequence[str],
+    ) -> Any: ...
+    def close(self) -> None: ...
+
+
+def _reason(error: BaseException) -> str:
+    """What the engine said; its text may hold raw bytes of the data it refused."""
+    if isinstance(error, UnicodeDecodeError):
+        return bytes(error.object).decode(errors="replace")
+    return str(error)
+
+
+class Engine:
+    """Clients of one store, and the errors that they raise put into ours.
+
+    Args:
+        url: Where the store is.
+
+    Raises:
+        StoreLockedError: If another process holds the embedded store.
+        StoreUnavailableError: If the server does not answer.
+        StoreError: If the engine cannot open the folder.
+    """
+
+    def __init__(self, url: StoreUrl) -> None:
+        self.url = url
+        self._pid = os.getpid()
+        self._local = threading.local()
+        self._clients: list[_Client] = []
+        self._guard = threading.Lock()
+        self._closed = False
+        self._lock: StoreLock | None = None
+        if url.path is not None:
+            try:
+                url.path.mkdir(parents=True, exist_ok=True)
+                self._lock = StoreLock(url.path)
+            except OSError as error:
+                message = f"The store's folder {url.path} cannot be used: {error.strerror}."
+                raise StoreError(message) from error
+        try:
+            self._client()
+        except BaseException:
+            self.close()
+            raise
+
+    def _client(self) -> _Client:
+        if os.getpid() != self._pid:
+            message = "This store was opened before a fork: open it in the child instead."
+            raise StoreError(message)
+        if self._closed:
+            raise StoreUnavailableError("The store is closed.")
+        client: _Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._connect()
+            self._local.client = client
+            with self._guard:
+                self._clients.append(client)
+        return client
+
+    def _connect(self) -> _Client:
+        url = self.url
+        try:
+            if url.path is not None:
+                embedded = clickhouse_connect.get_client(
+                    interface="chdb", path=str(url.path.resolve()), settings=SETTINGS
+                )
+                return cast("_Client", embedded)
+            served = clickhouse_connect.get_client(
+                interface="https" if url.secure else "http",
+                host=url.host,
+                port=url.port,
+                username=url.username,
+                password=url.password,
+                database=url.database,
+                autogenerate_session_id=False,
+                settings=SETTINGS,
+            )
+            return cast("_Client", served)
+        except _AWAY as error:
+            raise StoreUnavailableError(f"{url} does not answer: {_reason(error)}") from error
+        except ClickHouseError as error:
+            raise StoreError(f"{url} cannot be opened: {_reason(error)}") from error
+
+    def query(self, sql: str, parameters: Parameters = None) -> list[dict[str, Any]]:
+        """The rows that a SELECT returns, as dictionaries."""
+        with _translated(self.url):
+            result = self._client().query(sql, parameters=parameters)
+            names = result.column_names
+            return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def stream(self, sql: str, parameters: Parameters = None, *, fmt: str) -> Iterator[bytes]:
+        """What a SELECT returns in one of the engine's formats, piece by piece."""
+        with _translated(self.url):
+            stream = self._client().raw_stream(sql, parameters=parameters, fmt=fmt)
+            while chunk := stream.read(1 << 18):
+                yield chunk
+
+    def command(self, sql: str, parameters: Parameters = None) -> object:
+        """What a statement that returns at most one value returns."""
+        with _translated(self.url):
+            return self._client().command(sql, parameters=parameters)
+
+    def insert_raw(
+        self, table: str, block: bytes, *, fmt: str, settings: Mapping[str, object]
+    ) -> None:
+        """Inserts a block in one of the engine's formats; returns when it is on disk."""
+        with _translated(self.url):
+            self._client().raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
+
+    def insert_rows(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Inserts rows that have the same keys; returns when they are on disk."""
+        if not rows:
+            return
+        names = list(rows[0])
+        with _translated(self.url):
+            self._client().insert(
+                table,
+                [[row[name] for name in names] for row in rows],
+                column_names=names,
+            )
+
+    def close(self) -> None:
+        """Closes every client and gives the embedded store free."""
+        with self._guard:
+            self._closed = True
+            clients, self._clients = self._clients, []
+        if os.getpid() == self._pid:
+            for client in clients:
+                client.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+class _translated:  # noqa: N801 - reads as a verb where it is used
+    """Puts what the engine raises into the product's errors."""
+
+    def __init__(self, url: StoreUrl) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _AWAY):
+            raise StoreUnavailableError(f"{self._url} does not answer: {_reason(error)}") from error
+        if isinstance(error, ClickHouseError | UnicodeDecodeError):
+            raise StoreError(_reason(error)) from error

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_chat._version import __version__
+from otel_chat.block import turn
 from otel_chat.config import Config
 from otel_chat.conversation import Conversation, conversation, feedback, message
 from otel_chat.decorators import chat_handler
@@ -25,7 +26,7 @@ from otel_chat.errors import ConfigurationError, OtelChatError
 from otel_chat.record import record_turn
 from otel_chat.runtime import Runtime, flush, shutdown
 from otel_chat.steps import model_call, tool, workflow
-from otel_chat.turn import Turn, current_turn, turn
+from otel_chat.turn import Turn, current_turn
 
 if TYPE_CHECKING:
     from otel_chat.providers import setup

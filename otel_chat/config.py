@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from otel_chat.errors import ConfigurationError
-from otel_chat.privacy import Redactor
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 
 
@@ -69,7 +68,7 @@ class Config:
     models: Sequence[str] = ()
     known_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     price_table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    redactor: Redactor | None = None
+    redactor: Callable[[str], str] | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():

@@ -10,12 +10,12 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import metrics, trace
-from opentelemetry._logs import LoggerProvider, get_logger_provider
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanContext, TracerProvider
@@ -28,6 +28,7 @@ from otel_chat.config import Config
 from otel_chat.delivery import Delivery
 from otel_chat.errors import TelemetryError
 from otel_chat.events import Emitter
+from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
 from otel_chat.table import ConversationTable
@@ -39,9 +40,6 @@ logger = logging.getLogger("otel_chat")
 
 NO_SPAN: Final = Context({"otel_chat.no_span": True})
 """A context without a span. Not empty: the SDK takes an empty one for "use the current one"."""
-
-Send = Callable[[float], bool]
-"""Sends or closes something within so many seconds, and says whether it could."""
 
 NAME_LIMIT: Final = 256
 KNOWN_NAMES: Final = 4096
@@ -135,11 +133,18 @@ class Runtime:
         self._counts_lock = threading.Lock()
         self._dropped = 0
         self._names: dict[str, str] = {}
-        self._redactor = self.config.redactor or privacy.Redactor(
+        built_in = privacy.Redactor(
             max_length=self.config.content_limit, on_error=partial(report_error, "redactor")
         )
+        given = self.config.redactor
+        own = given if isinstance(given, privacy.Redactor) else built_in
+        # Names are cleaned in the caller's thread, where a function of the owner's may not run
+        self._clean_name = own
+        self._redactor = own
+        if given is not None and given is not own:
+            self._redactor = _safe(given, self.config.content_limit)
         self._stopped = False
-        self.flushers: list[Send] = [_flush_globals]
+        self.flushers: list[Send] = [flush_globals]
         self.closers: list[Send] = []
         self._keep_key = hashlib.sha256(self.config.keep_key.encode()).digest()
         self._keep_below = int(self.config.keep_rate * 2**64)
@@ -170,7 +175,7 @@ class Runtime:
         text = value if isinstance(value, str) else _text(value)
         known = self._names.get(text)
         if known is None:
-            known = self._redactor(text[: NAME_LIMIT * 2])[:NAME_LIMIT]
+            known = self._clean_name(text[: NAME_LIMIT * 2])[:NAME_LIMIT]
             if len(self._names) < KNOWN_NAMES:
                 self._names[text] = known
         return known
@@ -264,7 +269,7 @@ class Runtime:
         """
         deadline = time.monotonic() + timeout
         done = self.delivery.flush(timeout)
-        return _bounded(self.flushers, deadline) and done
+        return bounded(self.flushers, deadline, _flush_failed) and done
 
     def stop(self, timeout: float = 5.0) -> bool:
         """Flushes, takes no more, and shuts down the providers that `setup` made.
@@ -274,8 +279,8 @@ class Runtime:
         deadline = time.monotonic() + timeout
         self._stopped = True
         done = self.delivery.close(timeout)
-        done = _bounded(self.flushers, deadline) and done
-        return _bounded(self.closers, deadline) and done
+        done = bounded(self.flushers, deadline, _flush_failed) and done
+        return bounded(self.closers, deadline, _flush_failed) and done
 
     def _after_fork(self) -> None:
         self._counts_lock = threading.Lock()
@@ -386,37 +391,14 @@ def shutdown(timeout: float = 5.0) -> bool:
     return current().stop(timeout)
 
 
-def _bounded(sends: Sequence[Send], deadline: float) -> bool:
-    """Runs all in a thread of its own, so that one that hangs holds nobody."""
-    results: list[bool] = []
-
-    def run() -> None:
-        for send in sends:
-            try:
-                results.append(send(max(deadline - time.monotonic(), 0.1)))
-            except Exception as error:  # noqa: BLE001 - an exporter may raise anything
-                results.append(False)
-                log_once("export", f"flush failed with {type(error).__name__}", error)
-
-    thread = threading.Thread(target=run, name="otel-chat-flush", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is going down and makes no threads
-        run()
-        return all(results)
-    thread.join(max(deadline - time.monotonic(), 0.0))
-    return len(results) == len(sends) and all(results)
+def _flush_failed(error: Exception) -> None:
+    log_once("export", f"flush failed with {type(error).__name__}", error)
 
 
-def _flush_globals(timeout: float) -> bool:
-    """Has the global providers flush, where they can."""
-    providers = (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider())
-    done = True
-    for provider in providers:
-        force = getattr(provider, "force_flush", None)
-        if force is not None:
-            done = force(int(timeout * 1000)) is not False and done
-    return done
+def _safe(redactor: Callable[[str], str], limit: int) -> privacy.Redactor:
+    """The owner's function as the last step of the rules; where it raises the text is withheld."""
+    failed = partial(report_error, "redactor")
+    return privacy.Redactor(function=redactor, max_length=limit, on_error=failed)
 
 
 def _text(value: object) -> str:

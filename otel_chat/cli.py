@@ -236,10 +236,16 @@ def migrate(
 ) -> None:
     """Bring a store's tables up to date (`serve` does so by itself)."""
     with errors_said():
-        from otel_chat.server.store import open_store
+        from otel_chat.server import migrate as migrations
 
-        with open_store(store) as opened:
-            typer.echo(str(opened.migrate()))
+        if show:
+            typer.echo(migrations.show(store))
+        elif check:
+            missing = migrations.check(store)
+            typer.echo("\n".join(missing) or "up to date")
+            raise typer.Exit(1 if missing else 0)
+        else:
+            typer.echo("\n".join(migrations.apply(store)))
 
 
 @app.command()

@@ -14,7 +14,6 @@ from otel_chat.errors import IngestError, OtelChatError, StoreError, StoreUnavai
 
 if TYPE_CHECKING:
     from otel_chat.server.ingest.check import Batch
-
     from otel_chat.server.store import Store
 
 GROUP_BYTES: Final = 8 * 1024**2

@@ -1,5 +1,5 @@
 CREATE TABLE IF NOT EXISTS traces_in{{ on_cluster }} (
-  tenant String,
+  sender_tenant String,
   resource_spans Array(Tuple(
     resource Tuple(attributes {{ attributes() }}),
     scope_spans Array(Tuple(
@@ -17,21 +17,21 @@ CREATE TABLE IF NOT EXISTS spans_in{{ on_cluster }} (
   span_id FixedString(8),
   parent_span_id String,
   name String,
-  kind Int32,
-  start UInt64,
-  end UInt64,
-  status_code Int32,
+  kind_number Int32,
+  start_ns UInt64,
+  end_ns UInt64,
+  status_number Int32,
   status_message String,
-  attributes Map(String, String),
+  given Map(String, String),
   own Bool,
   foreign Bool
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS traces_in_to_spans_in{{ on_cluster }} TO spans_in AS
-WITH {{ text_map('span.attributes') }} AS attributes,
+WITH {{ text_map('span.attributes') }} AS given,
   {{ text_map('part.resource.attributes') }} AS resource
 SELECT
-  coalesce(nullIf(tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
+  coalesce(nullIf(sender_tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
     nullIf({{ text(n.TENANT, 'resource') }}, ''), 'default') AS tenant,
   resource,
   scoped.scope.name AS scope_name,
@@ -39,12 +39,12 @@ SELECT
   toFixedString(span.span_id, 8) AS span_id,
   span.parent_span_id AS parent_span_id,
   span.name AS name,
-  span.kind AS kind,
-  span.start_time_unix_nano AS start,
-  span.end_time_unix_nano AS end,
-  span.status.code AS status_code,
+  span.kind AS kind_number,
+  span.start_time_unix_nano AS start_ns,
+  span.end_time_unix_nano AS end_ns,
+  span.status.code AS status_number,
   span.status.message AS status_message,
-  attributes,
+  given,
   {{ text(n.TURN_ROOT) }} = 'true' AS own,
   NOT own AND parent_span_id = '' AND {{ text(n.CONVERSATION_ID) }} != ''
     AND {{ text(n.OPERATION_NAME) }} IN ('{{ n.OPERATION_INVOKE_AGENT }}', '{{ n.OPERATION_CHAT }}')
@@ -57,8 +57,8 @@ ARRAY JOIN scoped.spans AS span;
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_in_to_turns{{ on_cluster }} TO turns AS
 SELECT
   tenant,
-  {{ moment('start') }} AS start,
-  {{ moment('end') }} AS end,
+  {{ moment('start_ns') }} AS start,
+  {{ moment('end_ns') }} AS end,
   {{ text(n.CONVERSATION_ID) }} AS conversation_id,
   trace_id,
   span_id,
@@ -101,7 +101,7 @@ SELECT
   {{ text(n.HANDOFF_TARGET) }} AS handoff_target,
   {{ number(n.TIME_TO_FIRST_CHUNK) }} AS time_to_first_chunk,
   multiIf({{ text(n.STATUS) }} IN ('{{ n.STATUS_OK }}', '{{ n.STATUS_ERROR }}', '{{ n.STATUS_CANCELLED }}'),
-    {{ text(n.STATUS) }}, status_code = 2, '{{ n.STATUS_ERROR }}', '{{ n.STATUS_OK }}') AS status,
+    {{ text(n.STATUS) }}, status_number = 2, '{{ n.STATUS_ERROR }}', '{{ n.STATUS_OK }}') AS status,
   {{ text(n.ERROR_TYPE) }} AS error_type,
   {{ text(n.USER_HASH) }} AS user_hash,
   {{ text(n.HTTP_ROUTE) }} AS route,
@@ -113,20 +113,20 @@ SELECT
   {{ text(n.INPUT_MESSAGES) }} AS input_messages,
   {{ text(n.OUTPUT_MESSAGES) }} AS output_messages,
   {{ without(turn_columns) }} AS attributes
-FROM (SELECT *, start AS start_ns, end AS end_ns FROM spans_in WHERE own OR foreign);
+FROM spans_in WHERE own OR foreign;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS spans_in_to_spans{{ on_cluster }} TO spans AS
 SELECT
   tenant,
-  {{ moment('start') }} AS start,
-  {{ moment('end') }} AS end,
+  {{ moment('start_ns') }} AS start,
+  {{ moment('end_ns') }} AS end,
   {{ text(n.CONVERSATION_ID) }} AS conversation_id,
   trace_id,
   span_id,
   parent_span_id,
   name,
-  ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'][kind + 1] AS kind,
-  ['unset', 'ok', 'error'][status_code + 1] AS status_code,
+  ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'][kind_number + 1] AS kind,
+  ['unset', 'ok', 'error'][status_number + 1] AS status_code,
   status_message,
   {{ text('service.name', 'resource') }} AS service_name,
   {{ text('service.instance.id', 'resource') }} AS instance_id,
@@ -140,11 +140,11 @@ SELECT
   {{ count(n.GEN_AI_INPUT_TOKENS) }} AS input_tokens,
   {{ count(n.GEN_AI_OUTPUT_TOKENS) }} AS output_tokens,
   {{ text(n.ERROR_TYPE) }} AS error_type,
-  attributes
+  given AS attributes
 FROM spans_in WHERE NOT own AND NOT foreign;
 
 CREATE TABLE IF NOT EXISTS logs_in{{ on_cluster }} (
-  tenant String,
+  sender_tenant String,
   resource_logs Array(Tuple(
     resource Tuple(attributes {{ attributes() }}),
     scope_logs Array(Tuple(
@@ -157,27 +157,27 @@ CREATE TABLE IF NOT EXISTS logs_in{{ on_cluster }} (
 CREATE TABLE IF NOT EXISTS events_in{{ on_cluster }} (
   tenant String,
   resource Map(String, String),
-  time UInt64,
+  time_ns UInt64,
   name String,
   trace_id String,
   span_id String,
   body String,
-  attributes Map(String, String)
+  given Map(String, String)
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs_in_to_events_in{{ on_cluster }} TO events_in AS
-WITH {{ text_map('record.attributes') }} AS attributes,
+WITH {{ text_map('record.attributes') }} AS given,
   {{ text_map('part.resource.attributes') }} AS resource
 SELECT
-  coalesce(nullIf(tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
+  coalesce(nullIf(sender_tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
     nullIf({{ text(n.TENANT, 'resource') }}, ''), 'default') AS tenant,
   resource,
-  if(record.time_unix_nano = 0, record.observed_time_unix_nano, record.time_unix_nano) AS time,
+  if(record.time_unix_nano = 0, record.observed_time_unix_nano, record.time_unix_nano) AS time_ns,
   if(record.event_name != '', record.event_name, {{ text('event.name') }}) AS name,
   record.trace_id AS trace_id,
   record.span_id AS span_id,
   {{ scalar_text('record.body') }} AS body,
-  attributes
+  given
 FROM logs_in
 ARRAY JOIN resource_logs AS part
 ARRAY JOIN part.scope_logs AS scoped
@@ -187,10 +187,10 @@ WHERE name != '';
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_in_to_events{{ on_cluster }} TO events AS
 SELECT
   tenant,
-  {{ moment('time') }} AS time,
+  {{ moment('time_ns') }} AS time,
   name,
-  if({{ text(n.EVENT_UID) }} != '', {{ text(n.EVENT_UID) }}, lower(hex(sipHash128Keyed((0, 0),
-    tenant, time_ns, name, trace_id, span_id, body, mapKeys(attributes), mapValues(attributes)))))
+  if({{ text(n.EVENT_UID) }} != '', {{ text(n.EVENT_UID) }}, lower(hex(sipHash128Keyed((toUInt64(0), toUInt64(0)),
+    tenant, time_ns, name, trace_id, span_id, body, mapKeys(given), mapValues(given)))))
     AS uid,
   {{ text(n.CONVERSATION_ID) }} AS conversation_id,
   trace_id,
@@ -239,4 +239,4 @@ SELECT
   coalesce(nullIf({{ text(n.ERROR_TYPE) }}, ''), {{ text(n.EXCEPTION_TYPE) }}) AS error_type,
   {{ text(n.PAGE) }} AS page,
   {{ without(event_columns) }} AS attributes
-FROM (SELECT *, time AS time_ns FROM events_in);
+FROM events_in;

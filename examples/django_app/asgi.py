@@ -23,14 +23,13 @@ otel_chat.setup(
 http = get_asgi_application()
 
 from django_app.consumers import ChatConsumer  # noqa: E402 - models need a Django that is set up
+
 from otel_chat.integrations.channels import ChatMiddleware  # noqa: E402
 
 sockets = URLRouter([path("ws/<str:session_id>", ChatConsumer.as_asgi())])
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": ChatMiddleware(
-            sockets, conversation_id="path:session_id", channel="web", agent="shop"
-        ),
-    }
+application = ChatMiddleware(
+    ProtocolTypeRouter({"http": http, "websocket": sockets}),
+    conversation_id="path:session_id",
+    channel="web",
+    agent="shop",
 )

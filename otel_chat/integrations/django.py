@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings
+from django import conf
 from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 from django.http.request import RawPostDataException
@@ -38,7 +38,7 @@ class ChatMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         try:
-            self.rules = Rules(**getattr(settings, "OTEL_CHAT", {}))
+            self.rules = Rules(**getattr(conf.settings, "OTEL_CHAT", {}))
         except (ConfigurationError, TypeError) as error:
             raise ImproperlyConfigured(f"OTEL_CHAT: {error}") from error
         if iscoroutinefunction(get_response):

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from opentelemetry import context as context_api
 
-from otel_chat.middleware.exchange import Exchange
+from otel_chat.middleware.exchange import COMPONENT, Exchange
 from otel_chat.middleware.request import BODY_LIMIT, Request, Rules, Sources
 from otel_chat.middleware.websocket import Connection, Frame, SocketRules, is_control
+from otel_chat.runtime import flush, report_error
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -91,7 +92,7 @@ class ChatMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request or a connection; what is neither, as lifespan, passes untouched."""
+        """Serves a request or a connection, and flushes at the end of the lifespan."""
         if scope["type"] == "http":
             await _Http(self.rules, scope, receive, send).run(self.app)
         elif scope["type"] == "websocket":
@@ -99,6 +100,8 @@ class ChatMiddleware:
             await Connection(self.rules, self.sockets, request, _route, receive, send).run(
                 self.app, scope
             )
+        elif scope["type"] == "lifespan":
+            await _Lifespan(receive, send).run(self.app, scope)
         else:
             await self.app(scope, receive, send)
 
@@ -131,6 +134,48 @@ def _route(request: Request) -> None:
     if params is None:
         params = scope.get("url_route", {}).get("kwargs", {})
     request.path_params = params
+
+
+class _Lifespan:
+    """The life of the application: telemetry is flushed before the server ends the process.
+
+    It has to be here, for a server may end by the signal that it got, and then nothing that is
+    registered for the exit runs. An application that does not know the protocol (it raises without
+    asking for a message) is spoken for, so that its telemetry is flushed too.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._asked = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Runs the application's own lifespan, or a plain one."""
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception:
+            if self._asked:
+                raise
+            await self._plain()
+
+    async def receive(self) -> Message:
+        """The server's next message."""
+        self._asked = True
+        return await self._receive()
+
+    async def send(self, message: Message) -> None:
+        """Passes a message on; the last one after a flush."""
+        if message["type"].startswith("lifespan.shutdown."):
+            try:
+                await asyncio.to_thread(flush)
+            except Exception as error:  # noqa: BLE001 - the server ends either way
+                report_error(COMPONENT, error)
+        await self._send(message)
+
+    async def _plain(self) -> None:
+        while (message := await self._receive())["type"] != "lifespan.shutdown":
+            await self._send({"type": f"{message['type']}.complete"})
+        await self.send({"type": "lifespan.shutdown.complete"})
 
 
 class _Http:

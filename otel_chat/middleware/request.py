@@ -175,7 +175,7 @@ Reader: TypeAlias = Callable[[Request], str | None]
 def _several(given: Sources) -> Iterable[Source]:
     if given is None:
         return ()
-    return tuple(given) if isinstance(given, list | tuple) else (given,)  # type: ignore[arg-type]
+    return tuple(given) if isinstance(given, list | tuple) else (given,)  # type: ignore[return-value]
 
 
 def _reader(

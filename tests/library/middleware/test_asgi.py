@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -277,7 +278,7 @@ async def test_requests_at_once_keep_their_facts_apart(telemetry: Telemetry) -> 
     assert {t["conversation_id"] for t in telemetry.turns} == {f"s-{n}" for n in range(100)}
 
 
-async def test_lifespan_and_unknown_protocols_pass_untouched(telemetry: Telemetry) -> None:
+async def test_unknown_protocols_pass_untouched(telemetry: Telemetry) -> None:
     """The very receive and send of the server reach the application."""
     got: list[object] = []
 
@@ -285,11 +286,66 @@ async def test_lifespan_and_unknown_protocols_pass_untouched(telemetry: Telemetr
         got.extend([scope, receive, send])
 
     client = Client()
-    asked = {"type": "lifespan"}
+    asked = {"type": "webtransport"}
     receive, send = client.receive, client.send
     await ChatMiddleware(inner)(asked, receive, send)
     assert got == [asked, receive, send]
-    assert asked == {"type": "lifespan"}
+    assert asked == {"type": "webtransport"}
+
+
+LIFE: list[Message] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+
+async def test_telemetry_is_flushed_before_the_lifespan_is_over(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application starts and stops as it does; the server hears of the end after the flush."""
+    steps: list[str] = []
+    monkeypatch.setattr("otel_chat.middleware.asgi.flush", lambda: steps.append("flush"))
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        steps.append("start")
+        yield
+        steps.append("stop")
+
+    async def send(message: Message) -> None:
+        steps.append(str(message["type"]))
+
+    wrapped = ChatMiddleware(Starlette(lifespan=life))
+    await wrapped({"type": "lifespan", "state": {}}, Client(*LIFE).receive, send)
+    done = ["lifespan.startup.complete", "stop", "flush", "lifespan.shutdown.complete"]
+    assert steps == ["start", *done]
+
+
+async def test_an_application_without_a_lifespan_is_flushed_too(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It raises on the unknown scope, as Django does; the server hears a plain lifespan."""
+    flushed: list[bool] = []
+    monkeypatch.setattr("otel_chat.middleware.asgi.flush", lambda: flushed.append(True))
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("no lifespan here")
+
+    client = Client(*LIFE)
+    await ChatMiddleware(inner)({"type": "lifespan"}, client.receive, client.send)
+    sent = [m["type"] for m in client.sent]
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert flushed == [True]
+
+
+async def test_a_start_that_fails_still_fails(telemetry: Telemetry) -> None:
+    """An application that knows the protocol and cannot start says so itself."""
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise RuntimeError("no database")
+
+    client = Client(*LIFE)
+    with pytest.raises(RuntimeError, match="no database"):
+        await ChatMiddleware(inner)({"type": "lifespan"}, client.receive, client.send)
+    assert client.sent == []
 
 
 async def test_what_the_handler_says_comes_before_what_the_request_says(

@@ -329,7 +329,7 @@ async def test_the_id_may_come_with_the_first_frame(telemetry: Telemetry) -> Non
 
 
 async def test_without_an_id_there_are_turns_and_no_conversation(telemetry: Telemetry) -> None:
-    """Nothing is invented."""
+    """No id is made up, so there is neither start nor end."""
     await run(wrap(echo), text("Hello"), left(), query=b"")
     assert_turn(telemetry.only_turn(), conversation_id=None)
     assert telemetry.events(sc.EVENT_CONVERSATION_START) == []

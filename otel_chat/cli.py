@@ -20,7 +20,7 @@ from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError, OtelChatError
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
-DEFAULT_STORE: Final = "chdb:./.otel-chat/store"
+DEFAULT_STORE: Final = "chdb:./chat-store"
 _EXTRAS: Final = {
     "chdb": "embedded",
     "clickhouse_connect": "server",
@@ -154,11 +154,13 @@ def serve(
     """Run the analytics server: OTLP/HTTP in, API and pages out."""
     with errors_said():
         from otel_chat.server.app import serve as run_server
-        from otel_chat.server.settings import ServerSettings
+        from otel_chat.server.settings import read_settings
 
         if while_stdin:
             _stop_with_stdin()
-        run_server(ServerSettings(store=store, host=host, port=port))
+        settings = read_settings(store=store, host=host, port=port)
+        typer.echo(f"Serving http://{host}:{port} from {store}. Ctrl-C stops it.", err=True)
+        run_server(settings)
 
 
 def _stop_with_stdin() -> None:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from otel_chat.localserver import free_port
+from tests.commands import answer, run, serving
+from tests.waiting import until
+
+
+def token(store: str, scope: str, cwd: Path) -> str:
+    options = ("token", "create", "ci", "--scope", scope, "--tenant", "default", "--store", store)
+    return str(answer(*options, cwd=cwd)["token"])
+
+
+def test_a_store_is_checked_shown_and_brought_up_to_date(tmp_path: Path) -> None:
+    """`--check` fails on a new store, `migrate` mends it, and `--show` prints what it runs."""
+    options = ("migrate", "--store", f"chdb:{tmp_path / 'store'}")
+    shown = run(*options, "--show", cwd=tmp_path)
+    assert "CREATE TABLE" in shown.stdout
+    assert not (tmp_path / "store").exists()
+    missing = run(*options, "--check", cwd=tmp_path)
+    assert (missing.returncode, "pending: 1" in missing.stdout) == (1, True), missing
+    assert run(*options, cwd=tmp_path).returncode == 0
+    checked = run(*options, "--check", cwd=tmp_path)
+    assert (checked.returncode, checked.stdout) == (0, "up to date\n")
+
+
+def test_tokens_are_made_listed_and_revoked_on_a_store(tmp_path: Path) -> None:
+    """The text is printed alone on stdout, once; a revoked token stays in the list as such."""
+    store = f"chdb:{tmp_path / 'store'}"
+    made = run(
+        "token", "create", "grafana", "--scope", "analytics:view", "--tenant", "acme",
+        "--expires-in-days", "30", "--store", store, cwd=tmp_path,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    text = made.stdout.strip()
+    [listed] = json.loads(run("token", "list", "--store", store, "--json", cwd=tmp_path).stdout)
+    assert (listed["name"], listed["scopes"], listed["tenants"]) == (
+        "grafana",
+        ["analytics:view"],
+        ["acme"],
+    )
+    assert listed["id"] in text
+    assert text not in json.dumps(listed)
+    revoked = run("token", "revoke", listed["id"], "--store", store, cwd=tmp_path)
+    assert revoked.stdout == f"{listed['id']} (grafana) is revoked.\n"
+    assert "revoked" in run("token", "list", "--store", store, cwd=tmp_path).stdout
+
+
+def test_wrong_tokens_are_refused_with_a_reason(tmp_path: Path) -> None:
+    """An unknown scope and an unknown id are named."""
+    store = f"chdb:{tmp_path / 'store'}"
+    unknown = run(
+        "token", "create", "x", "--scope", "everything", "--tenant", "a", "--store", store,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (unknown.returncode, "everything" in unknown.stderr) == (1, True)
+    missing = run("token", "revoke", "0123", "--store", store, cwd=tmp_path)
+    assert (missing.returncode, missing.stderr) == (1, "Error: There is no token of this id.\n")
+
+
+def test_a_store_with_tokens_asks_for_them(tmp_path: Path) -> None:
+    """Once a token exists a server on 127.0.0.1 wants one; `--token` is how commands show it."""
+    store = tmp_path / "store"
+    admin = token(f"chdb:{store}", "admin", tmp_path)
+    with serving(store, free_port()) as (url, _):
+        refused = run("token", "list", "--server", url, cwd=tmp_path)
+        assert refused.returncode == 1
+        allowed = run("token", "list", "--server", url, "--token", admin, cwd=tmp_path)
+        assert "ci" in allowed.stdout, allowed.stderr
+
+
+def test_a_store_in_use_is_refused_with_its_holder(tmp_path: Path) -> None:
+    """While a server holds an embedded store, a second command on it says who does."""
+    store = tmp_path / "store"
+    with serving(store, free_port()) as (_, server):
+        second = run("token", "list", "--store", f"chdb:{store}", cwd=tmp_path)
+        assert second.returncode == 1
+        assert str(server.pid) in second.stderr
+
+
+def test_a_server_stops_cleanly_on_sigterm(tmp_path: Path) -> None:
+    """SIGTERM ends `serve`, and the store can be opened again at once."""
+    store = tmp_path / "store"
+    with serving(store, free_port()) as (_, server):
+        server.send_signal(signal.SIGTERM)
+        until(lambda: server.poll() is not None, timeout=30)
+    assert run("migrate", "--check", "--store", f"chdb:{store}", cwd=tmp_path).returncode == 0

@@ -200,11 +200,10 @@ class Committer:
             if signal == "metrics":
                 self._store.insert_rows("metrics", [row for entry in group for row in entry.rows])
             else:
-                self._store.insert_raw(
+                self._store.insert_otlp(
                     f"{signal}_in",
                     b"".join(_varint(len(e.body)) + e.body for e in group),
-                    fmt="Protobuf",
-                    settings={"format_schema_message_name": _MESSAGES[signal]},
+                    message=_MESSAGES[signal],
                 )
         except BaseException:
             self._count(failed=1)

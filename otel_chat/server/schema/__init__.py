@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 _TABLES: Final = ("turns", "spans", "events", "metrics", "tokens", "migrations")
@@ -19,7 +19,6 @@ def table_names() -> tuple[str, ...]:
     return _TABLES
 
 
-@cache
-def otlp_definition() -> str:
-    """What the engine is told of the wire format of OTLP, in the language of protobuf."""
-    return files(__package__).joinpath("otlp.proto").read_text(encoding="utf-8")
+def otlp_definition() -> Path:
+    """The file that tells the engine of the wire format of OTLP, in the language of protobuf."""
+    return Path(str(files(__package__).joinpath("otlp.proto")))

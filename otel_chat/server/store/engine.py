@@ -29,8 +29,6 @@ SETTINGS: Final = {
     "async_insert": 0,
     "distributed_foreground_insert": 1,
     "materialized_views_ignore_errors": 0,
-    "format_schema_source": "string",
-    "format_schema": otlp_definition(),
     # Without it 0, false and an absent value look alike.
     "input_format_protobuf_oneof_presence": 1,
 }
@@ -153,12 +151,26 @@ class Engine:
         with _translated(self.url):
             return self._client().command(sql, parameters=parameters)
 
-    def insert_raw(
-        self, table: str, block: bytes, *, fmt: str, settings: Mapping[str, object]
-    ) -> None:
-        """Inserts a block in one of the engine's formats; returns when it is on disk."""
+    def insert_otlp(self, table: str, block: bytes, *, message: str) -> None:
+        """Inserts protobuf messages, each behind its length; returns when they are on disk.
+
+        Args:
+            table: The table that takes them.
+            block: The messages.
+            message: Their name in `schema/otlp.proto`.
+        """
+        definition = otlp_definition()
+        if self.url.path is not None:
+            # Given as text, the embedded engine would write a copy into the working directory.
+            settings = {"format_schema": f"{definition.resolve()}:{message}"}
+        else:
+            settings = {
+                "format_schema_source": "string",
+                "format_schema": definition.read_text(encoding="utf-8"),
+                "format_schema_message_name": message,
+            }
         with _translated(self.url):
-            self._client().raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
+            self._client().raw_insert(table, insert_block=block, fmt="Protobuf", settings=settings)
 
     def insert_rows(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Inserts rows that have the same keys; returns when they are on disk."""

@@ -1,14 +1,14 @@
 """Every error that otel-chat raises on purpose.
 
-    OtelChatError
-    ├── ConfigurationError     a setting, option or argument is wrong; names it and the fix
-    ├── TelemetryError         telemetry failed; raised under test only, else counted and logged once
-    ├── IngestError            a telemetry request cannot be taken; carries the HTTP status
-    ├── QueryError             a question to the analytics server is malformed; names the field
-    ├── AccessError            no token, no such scope, or another tenant's data
-    └── StoreError             the analytics store failed
-        ├── StoreLockedError       another process holds the embedded store
-        └── StoreUnavailableError  the store is away for now; try again later
+OtelChatError
+├── ConfigurationError     a setting, option or argument is wrong; names it and the fix
+├── TelemetryError         telemetry failed; raised under test only, else counted and logged once
+├── IngestError            a telemetry request cannot be taken; carries the HTTP status
+├── QueryError             a question to the analytics server is malformed; names the field
+├── AccessError            no token, no such scope, or another tenant's data
+└── StoreError             the analytics store failed
+    ├── StoreLockedError       another process holds the embedded store
+    └── StoreUnavailableError  the store is away for now; try again later
 """
 
 from __future__ import annotations

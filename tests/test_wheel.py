@@ -43,7 +43,9 @@ def test_the_core_runs_in_an_empty_environment(wheel: Path, tmp_path: Path) -> N
     """With nothing but opentelemetry-api a decorated handler works, and no SDK is asked for."""
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "OTEL_CHAT_RAISE"}}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "OTEL_CHAT_RAISE"}
+    }
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", wheel], check=True, env=environment)
     listed = subprocess.run(

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given as generated
+from hypothesis import strategies as st
+
+from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
+from otel_chat.server.schema.migrations import render
+from otel_chat.server.store import Store, open_store, parse_store_url
+
+OPEN = """
+import sys
+from otel_chat.server.store import open_store
+store = open_store(sys.argv[1])
+store.migrate()
+{then}
+store.close()
+"""
+
+
+def run(url: str, then: str = "", **more: object) -> subprocess.CompletedProcess[str]:
+    """Opens a store in a process of its own: an engine holds one path at a time."""
+    return subprocess.run(
+        [sys.executable, "-c", OPEN.format(then=then), url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **more,  # type: ignore[call-overload]
+    )
+
+
+def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "otel_chat.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"chdb:{tmp_path / 'store'}"
+
+
+def test_a_second_process_is_refused_with_the_name_of_the_first(url: str) -> None:
+    """While one process holds the store another is told its number and command."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OPEN.format(then="print('open', flush=True); input()"), url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout
+        assert first.stdin
+        assert first.stdout.readline() == "open\n"
+        second = run(url)
+        first.stdin.write("\n")
+    assert second.returncode == 1
+    assert f"StoreLockedError: The store {url.removeprefix('chdb:')} is in use by" in second.stderr
+    assert f"process {first.pid}" in second.stderr
+    assert "--server URL" in second.stderr
+
+
+def test_the_lock_ends_with_the_process_that_held_it(url: str) -> None:
+    """After a kill -9 the next process opens the store without any help."""
+    killed = run(url, then="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert killed.returncode == -9
+    assert run(url).returncode == 0
+
+
+def test_nothing_is_written_beside_the_store(url: str, tmp_path: Path) -> None:
+    """Opening, migrating and inserting leave the working directory as it was."""
+    work = tmp_path / "work"
+    work.mkdir()
+    insert = "store.insert_otlp('traces_in', b'\\x00', message='Traces')"
+    ran = run(url, then=insert, cwd=work)
+    assert ran.returncode == 0, ran.stderr
+    assert list(work.iterdir()) == []
+
+
+def test_a_store_opened_before_a_fork_says_so_in_the_child(store: Store) -> None:
+    """A forked child gets a clear error instead of an engine that hangs."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            store.query("SELECT 1")
+        except StoreError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert b"opened before a fork" in os.read(read, 1000)
+    os.close(read)
+    os.close(write)
+
+
+def test_migrating_twice_changes_nothing(store: Store) -> None:
+    """A store that is up to date stays as it is, and says that it is."""
+    tables = "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()"
+    before = store.query(f"{tables} ORDER BY name")
+    store.migrate()
+    assert store.query(f"{tables} ORDER BY name") == before
+    assert store.migrations().state().current
+
+
+def test_migrate_says_what_is_pending_and_then_applies_it(url: str) -> None:
+    """`--check` ends with 1 and names what is missing; after `migrate` it ends with 0."""
+    before = cli("migrate", "--check", "--store", url)
+    applied = cli("migrate", "--store", url)
+    after = cli("migrate", "--check", "--store", url)
+    assert (before.returncode, before.stdout) == (1, "pending: 1 tables\npending: 2 ingest\n")
+    assert (applied.returncode, applied.stdout) == (0, "applied 1 tables\napplied 2 ingest\n")
+    assert (after.returncode, after.stdout) == (0, "up to date\n")
+
+
+def test_migrate_notices_a_table_that_was_dropped_and_a_changed_migration(url: str) -> None:
+    """A missing table and another checksum are both named."""
+    drop = "store.command('DROP TABLE spans')"
+    change = "store.command(\"INSERT INTO migrations SELECT 2, 'ingest', 'other', now()\")"
+    assert run(url, then=f"{drop}; {change}").returncode == 0
+    checked = cli("migrate", "--check", "--store", url)
+    assert checked.returncode == 1
+    assert "changed after it was applied: 2 ingest" in checked.stdout
+    assert "missing: table spans" in checked.stdout
+    served = cli("migrate", "--store", url)
+    assert served.returncode != 0
+    assert "changed after it was applied" in served.stderr
+
+
+def test_migrate_shows_the_statements_without_opening_anything(url: str) -> None:
+    """`--show` prints the DDL, for a cluster too, and makes no store."""
+    shown = cli("migrate", "--show", "--store", url)
+    clustered = cli("migrate", "--show", "--store", "clickhouse://nowhere/chat?cluster=main")
+    assert "CREATE TABLE IF NOT EXISTS turns (" in shown.stdout
+    assert "ENGINE = ReplicatedReplacingMergeTree" in clustered.stdout
+    assert not Path(url.removeprefix("chdb:")).exists()
+
+
+@pytest.mark.parametrize("cluster", ["", "main"])
+def test_every_statement_is_read_by_the_engine(store: Store, cluster: str) -> None:
+    """The DDL for one server and for a cluster parses; so does each statement alone."""
+    statements = [text for step in render(cluster) for text in step.statements]
+    assert len(statements) >= 13
+    for statement in statements:
+        assert store.query(f"EXPLAIN AST {statement}")
+
+
+def test_on_a_cluster_rows_that_share_a_key_meet_on_one_shard() -> None:
+    """Every distributed table is sharded by columns of its own sorting key."""
+    tables = [text for step in render("main") for text in step.statements]
+    distributed = [text for text in tables if "ENGINE = Distributed" in text]
+    assert len(distributed) == 5
+    assert all("sipHash64(" in text for text in distributed)
+    assert all(" ON CLUSTER 'main'" in text.split("\n", 1)[0] for text in tables)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "chdb:", "sqlite:///x", "clickhouse://", "clickhouse://h:port/x", "clickhouse://h/x?a=b"],
+)
+def test_an_address_of_another_form_is_refused_with_the_right_form(address: str) -> None:
+    """What cannot be read is answered with the forms that can."""
+    with pytest.raises(ConfigurationError, match="chdb:PATH or clickhouse://"):
+        parse_store_url(address)
+
+
+@generated(st.text(min_size=6, alphabet=st.characters(categories=["L", "N"])))
+def test_a_password_is_never_shown(password: str) -> None:
+    """Neither the text nor the `repr` of an address holds its password."""
+    address = parse_store_url(f"clickhouse://me:{password}@db.example:8123/chat")
+    assert address.password == password
+    shown = f"{address} {address!r}".replace("db.example", "").replace("password", "")
+    assert password not in shown or password in "clickhouse chat default StoreUrl path None"
+
+
+def test_a_server_that_is_away_is_said_to_be_away() -> None:
+    """Nobody listens on port 9 of this machine: the error names the address, not the password."""
+    with pytest.raises(StoreUnavailableError, match=r"clickhouse://me@127\.0\.0\.1:9/chat") as said:
+        open_store("clickhouse://me:secret@127.0.0.1:9/chat")
+    assert "secret" not in str(said.value)
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    """A file where the store's folder should be gives an error with its path."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file"), closing(open_store(f"chdb:{tmp_path}/file")):
+        pass

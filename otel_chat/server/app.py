@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 import uvicorn
 from fastapi import APIRouter, FastAPI
-from otel_chat.server.store import Store, open_store
 from prometheus_client import CollectorRegistry, Info
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,8 +19,12 @@ from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, Access
 from otel_chat.server.api import conversations, health, interactions, overview, themes, tokens
 from otel_chat.server.api.errors import add_error_handlers
+from otel_chat.server.ingest import router as ingest
+from otel_chat.server.ingest.commit import Committer
+from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
 from otel_chat.server.pages.router import make_router
+from otel_chat.server.store import Store, open_store
 from otel_chat.server.tokens import TokenStore
 
 if TYPE_CHECKING:
@@ -49,10 +52,15 @@ def is_loopback(host: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # A query holds a thread and an engine's client; more of them at once would only queue below.
     anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
-    yield
+    committer: Committer = app.state.committer
+    committer.start()
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(committer.stop)
 
 
 def create_app(store: Store, settings: ServerSettings) -> FastAPI:
@@ -80,11 +88,14 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.settings = settings
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))
     app.state.registry = _registry()
+    app.state.committer = Committer(store)
+    app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.include_router(health.router)
+    app.include_router(ingest.router)
     app.include_router(_api())
     app.include_router(make_router())  # last: it answers for every path that nobody took
     return app

@@ -192,7 +192,7 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _reason(answer: httpx.Response) -> str:
-    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+    from google.rpc.status_pb2 import Status
 
     if answer.headers.get("content-type", "").startswith("application/x-protobuf"):
         return str(Status.FromString(answer.content).message)

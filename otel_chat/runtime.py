@@ -276,6 +276,8 @@ class Runtime:
 
         What is open reads 0 in the last export: its series would stay at what they were.
         """
+        if self._stopped:
+            return True
         deadline = time.monotonic() + timeout
         self._stopped = True
         done = self.delivery.close(timeout)

@@ -70,6 +70,19 @@ answer("c-1", "hi")
     assert {headers["authorization"] for _, headers, _ in sink.requests} == {"Bearer t"}
 
 
+def test_a_process_that_shuts_down_by_itself_says_nothing_more_at_its_end(sink: OtlpSink) -> None:
+    """After `shutdown()` the end of the process sends nothing twice and logs nothing."""
+    run(
+        f"""{TURN}
+otel_chat.setup(service_name="bot", endpoint={sink.url!r})
+answer("c-1", "hi")
+assert otel_chat.shutdown()
+assert otel_chat.shutdown()
+"""
+    )
+    assert [span.name for span in sink.spans()] == ["invoke_agent support"]
+
+
 def test_the_environment_is_honoured(sink: OtlpSink) -> None:
     """Endpoint, name and resource come from OTEL_* where no argument says otherwise."""
     run(

@@ -88,6 +88,12 @@ def _change_address(book: OrderBook, order: Order, address: str) -> dict[str, st
     return {}
 
 
+def _refuse_return(order: Order) -> str | None:
+    if order.status.startswith("return"):
+        return "return_already"
+    return None if order.status == "delivered" else "return_not_delivered"
+
+
 def _reason(text: str) -> str | None:
     return text.strip().rstrip(".!") or None
 
@@ -103,7 +109,7 @@ PLANS: Final[Mapping[str, _Plan]] = {
         confirm="return_confirm",
         done="return_done",
         detail_name="reason",
-        refuse=lambda order: None if order.status == "delivered" else "return_not_delivered",
+        refuse=_refuse_return,
         accept=_reason,
         unclear="return_reason",
         act=_register_return,

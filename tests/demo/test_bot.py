@@ -90,6 +90,7 @@ async def test_an_address_is_changed_after_a_yes(talk: Talk) -> None:
     ("said", "answer"),
     [
         (["I want to return something", "10446"], "has not been delivered"),
+        (["I want to return something", "10333"], "registered already"),
         (["change my address please", "10379"], "already left"),
         (["I want to return something", "10417", "too small", "no"], "changed nothing"),
         (["I want to return something", "no"], "changed nothing"),

@@ -56,9 +56,7 @@ def test_ctrl_c_stops_the_demo_cleanly(tmp_path: Path) -> None:
     count = len(content.samples())
     with running("demo", *chosen, cwd=tmp_path) as demo, AnalyticsClient(url, timeout=5) as client:
         until(client.ready, timeout=60)
-        until(
-            lambda: client.overview(agent=AGENT)["conversations"] == count, timeout=60, every=0.2
-        )
+        until(lambda: client.overview(agent=AGENT)["conversations"] == count, timeout=60, every=0.2)
         until(lambda: "Chat with the bot" in (demo.stdout.readline() if demo.stdout else ""))
         demo.send_signal(signal.SIGINT)
         _, errors = demo.communicate(timeout=60)

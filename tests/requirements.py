@@ -1,4 +1,4 @@
-"""What a machine may lack: a skip on a developer's, a failure where `OTEL_CHAT_REQUIRE` names it."""
+"""What a machine may lack: skipped at a desk, a failure where `OTEL_CHAT_REQUIRE` names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the virtual environment from the lock file and says clearly what is wrong where something is."""
+"""Makes the virtual environment from the lock file; says what is wrong where something is."""
 
 from __future__ import annotations
 

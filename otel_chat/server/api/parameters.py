@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
-from otel_chat.server.store import Store
 from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
@@ -21,7 +20,7 @@ from otel_chat.server.api.security import Needs
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, Window, WindowName
-
+from otel_chat.server.store import Store
 
 OUT_OF_RANGE: Final = f"A time lies between {EARLIEST:%Y} and {LATEST:%Y}."
 

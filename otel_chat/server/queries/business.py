@@ -11,8 +11,8 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import HANDOFF_EVENTS, KEY
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
 from otel_chat.server.queries.figures import (
-    UNPRICED,
     TOKENS,
+    UNPRICED,
     conversation_figures,
     distribution_sql,
     members,

@@ -13,9 +13,8 @@ from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
-    from otel_chat.server.store import Store
-
     from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
 
 MOST: Final = 100
 _COLUMNS: Final = {

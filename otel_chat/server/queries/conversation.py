@@ -20,9 +20,8 @@ from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_s
 from otel_chat.server.queries.window import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
-    from otel_chat.server.store import Store
-
     from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
 
 
 class Event(Answer):

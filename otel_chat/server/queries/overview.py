@@ -22,10 +22,9 @@ from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
-    from otel_chat.server.store import Store
-
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
 
 
 class Change(Answer):

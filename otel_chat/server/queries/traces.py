@@ -18,9 +18,8 @@ from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
-    from otel_chat.server.store import Store
-
     from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
 
 TRACE_DIGITS: Final = 32
 

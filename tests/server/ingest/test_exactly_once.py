@@ -1,0 +1,129 @@
+"""The same telemetry in other bodies, orders and numbers: every table and answer stays the same."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import given as generated
+from hypothesis import strategies as st
+
+from tests.server.ingest.sending import PROTOBUF, Telemetry, conversations
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+    from otel_chat.server.store import Store
+
+DAY = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
+KEYS = {
+    "turns": "conversation_id, trace_id, span_id",
+    "spans": "trace_id, span_id",
+    "events": "conversation_id, name, uid",
+}
+
+
+def send(client: TestClient, requests: list[tuple[str, bytes]]) -> None:
+    for path, body in requests:
+        answer = client.post(f"/v1/{path}", content=body, headers=PROTOBUF)
+        assert answer.status_code == 200, answer.text
+
+
+def tables(store: Store, tenant: str) -> dict[str, list[dict[str, Any]]]:
+    """What counts of a tenant, but for its name and ids that are made of it."""
+    rows = {
+        name: store.query(
+            f"SELECT * EXCEPT tenant FROM {name} FINAL WHERE tenant = {{tenant:String}}"
+            f" ORDER BY {key}",
+            {"tenant": tenant},
+        )
+        for name, key in KEYS.items()
+    }
+    for event in rows["events"]:
+        if len(event["uid"]) == 32:
+            event["uid"] = "made of all fields, the tenant among them"
+    rows["events"].sort(key=repr)
+    return rows
+
+
+def reader(client: TestClient, tenant: str) -> dict[str, str]:
+    made = client.app.state.access.tokens.create(
+        "reader", scopes=["analytics:view", "conversations:read"], tenants=[tenant]
+    )
+    return {"authorization": f"Bearer {made.token}"}
+
+
+def answers(client: TestClient, tenant: str) -> dict[str, str]:
+    """What every address of the API that reads answers, the tenant's name taken out."""
+    described = client.app.openapi()["paths"]
+    headers = reader(client, tenant)
+    ids = {"conversation_id": "conversation-1"}
+    listed = client.get("/api/v1/interactions", params=DAY, headers=headers).json()["items"][0]
+    ids |= {"trace_id": listed["trace_id"], "interaction_id": listed.get("interaction_id", "")}
+    found = {}
+    for path, methods in described.items():
+        if not path.startswith("/api/v1") or "get" not in methods or "tokens" in path:
+            continue
+        answer = client.get(path.format_map(ids), params=DAY, headers=headers)
+        if answer.status_code == 403:
+            continue  # another scope's
+        assert answer.status_code == 200, (path, answer.text)
+        if not answer.headers["content-type"].startswith("application/json"):
+            continue
+        body = answer.json()
+        if isinstance(body, dict):
+            body.pop("next_cursor", None)
+            body.pop("timestamp", None)
+        found[path] = repr(body).replace(tenant, "TENANT")
+    assert len(found) >= 8
+    return found
+
+
+def test_a_second_delivery_changes_no_table_and_no_answer(client: TestClient, store: Store) -> None:
+    """Sent whole, again whole, and again in shuffled pieces: everything stays as it was."""
+    sent = conversations()
+    send(client, sent.requests())
+    once, said = tables(store, sent.tenant), answers(client, sent.tenant)
+    store.command("TRUNCATE TABLE tokens")
+    send(client, sent.requests())
+    send(client, sent.requests(random.Random(1)))
+    assert tables(store, sent.tenant) == once
+    assert answers(client, sent.tenant) == said
+    assert len(once["turns"]) == sum(1 + c % 4 for c in range(6))
+    assert len(once["spans"]) == len(once["turns"])
+    assert len(once["events"]) == len(sent.events)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@generated(seed=st.integers(0, 2**32))
+def test_any_grouping_and_order_comes_to_the_same(
+    client: TestClient, store: Store, seed: int
+) -> None:
+    """However the telemetry is cut, shuffled and doubled, the tables hold what one body gives."""
+    store.command("TRUNCATE TABLE tokens")
+    whole, pieces = conversations(), conversations()
+    send(client, whole.requests())
+    send(client, pieces.requests(random.Random(seed)))
+    assert tables(store, pieces.tenant) == tables(store, whole.tenant)
+    assert answers(client, pieces.tenant) == answers(client, whole.tenant)
+
+
+def test_concurrent_requests_are_joined_and_each_counts_once(
+    client: TestClient, store: Store
+) -> None:
+    """Forty requests at once, each sent twice, take fewer inserts than requests."""
+    sent = Telemetry(conversations(0).tenant)
+    for number in range(40):
+        sent.turn(f"c-{number % 5}", number)
+    bodies = [sent.traces(sent.spans[i : i + 2]).SerializeToString() for i in range(0, 80, 2)]
+    before = client.app.state.committer.stats.inserts
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda body: send(client, [("traces", body)]), [*bodies, *bodies]))
+    assert client.app.state.committer.stats.inserts - before < 80
+    found = tables(store, sent.tenant)
+    assert len(found["turns"]) == 40
+    assert len(found["spans"]) == 40

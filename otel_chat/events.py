@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from opentelemetry._logs import LoggerProvider, SeverityNumber, get_logger, get_logger_provider
+from opentelemetry._logs import (
+    LoggerProvider,
+    LogRecord,
+    SeverityNumber,
+    get_logger,
+    get_logger_provider,
+)
 from opentelemetry.context import Context
 from opentelemetry.util.types import AnyValue
 
@@ -28,6 +34,11 @@ class Emitter:
         self._logger = get_logger(
             "otel_chat", __version__, logger_provider=provider or get_logger_provider()
         )
+        self._taken: dict[str, bool] = {}
+
+    def new_round(self) -> None:
+        """Asks again who takes events, with the next one of each name."""
+        self._taken.clear()
 
     def emit(
         self,
@@ -47,16 +58,21 @@ class Emitter:
             context: Holds the span it belongs to.
             uid: Its `log.record.uid`.
         """
-        if not self._logger.enabled(event_name=name):
+        taken = self._taken.get(name)
+        if taken is None:
+            taken = self._taken[name] = self._logger.enabled(event_name=name)
+        if not taken:
             return False
-        severity = SeverityNumber.ERROR if name == EVENT_EXCEPTION else SeverityNumber.INFO
+        failed = name == EVENT_EXCEPTION
         self._logger.emit(
-            timestamp=time_ns,
-            observed_timestamp=time_ns,
-            context=context,
-            severity_number=severity,
-            severity_text=severity.name,
-            attributes={**attributes, EVENT_UID: uid},
-            event_name=name,
+            LogRecord(
+                timestamp=time_ns,
+                observed_timestamp=time_ns,
+                context=context,
+                severity_number=SeverityNumber.ERROR if failed else SeverityNumber.INFO,
+                severity_text="ERROR" if failed else "INFO",
+                attributes={**attributes, EVENT_UID: uid},
+                event_name=name,
+            )
         )
         return True

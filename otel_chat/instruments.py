@@ -182,6 +182,28 @@ class Folding:
         return sc.OTHER
 
 
+class Series:
+    """One attribute set of one instrument, with what was counted of it in this round."""
+
+    __slots__ = ("amount", "attributes", "exemplar")
+
+    def __init__(self, attributes: dict[str, AttributeValue]) -> None:
+        self.attributes = attributes
+        self.amount = 0
+        self.exemplar: Context | None = None
+
+
+class Sets:
+    """The attribute sets of one instrument, by the values of its attributes."""
+
+    __slots__ = ("by_values", "keys", "rest")
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.by_values: dict[tuple[AttributeValue | None, ...], Series] = {}
+        self.rest = Series(dict.fromkeys(keys, sc.OTHER))
+
+
 class Instruments:
     """The instruments of one meter, made when first used; called from one thread at a time.
 
@@ -194,17 +216,59 @@ class Instruments:
         self.folding = Folding()
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
-        self._sets: dict[str, dict[tuple[AttributeValue | None, ...], dict[str, AttributeValue]]]
-        self._sets = {}
+        self._sets = {line.name: Sets(line.attributes) for line in TABLE}
+        self._tallied: list[tuple[str, Series]] = []
 
     def add(self, name: str, amount: float, attributes: Attributes, context: Context) -> None:
         """Adds to a counter of the table."""
+        self._counter(name).add(amount, self._series(name, attributes).attributes, context)
+
+    def tally(self, name: str, attributes: Attributes, exemplar: Context | None) -> None:
+        """Counts one with a counter of the table; `settle` adds all of a round at once.
+
+        Args:
+            name: The counter's.
+            attributes: What is known.
+            exemplar: Holds the span that may be an exemplar; the last one given is.
+        """
+        series = self._series(name, attributes)
+        if not series.amount:
+            self._tallied.append((name, series))
+        series.amount += 1
+        if exemplar is not None:
+            series.exemplar = exemplar
+
+    def settle(self, context: Context) -> None:
+        """Adds what was tallied.
+
+        Args:
+            context: A context without a span.
+        """
+        tallied, self._tallied = self._tallied, []
+        for name, series in tallied:
+            amount, exemplar = series.amount, series.exemplar
+            series.amount, series.exemplar = 0, None
+            add = self._counter(name).add
+            if exemplar is not None:
+                # An exemplar's value is that of one turn, not of the round
+                add(1, series.attributes, exemplar)
+                amount -= 1
+            if amount:
+                add(amount, series.attributes, context)
+
+    def forget(self) -> None:
+        """Drops what was tallied, in the child of a fork: it is the parent's to add."""
+        for _, series in self._tallied:
+            series.amount, series.exemplar = 0, None
+        self._tallied = []
+
+    def _counter(self, name: str) -> Counter:
         counter = self._counters.get(name)
         if counter is None:
             line = BY_NAME[name]
             counter = self._meter.create_counter(name, line.unit, line.description)
             self._counters[name] = counter
-        counter.add(amount, self.folded(name, attributes), context)
+        return counter
 
     def record(self, name: str, value: float, attributes: Attributes, context: Context) -> None:
         """Records into a histogram of the table."""
@@ -218,7 +282,7 @@ class Instruments:
                 explicit_bucket_boundaries_advisory=line.bounds,
             )
             self._histograms[name] = histogram
-        histogram.record(value, self.folded(name, attributes), context)
+        histogram.record(value, self._series(name, attributes).attributes, context)
 
     def observe(self, name: str, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Makes an observable instrument.
@@ -233,7 +297,7 @@ class Instruments:
             sums: dict[tuple[tuple[str, AttributeValue], ...], float] = {}
             for values, amount in read().items():
                 given = {k: v or None for k, v in zip(line.attributes, values, strict=True)}
-                key = tuple(self.folded(name, given).items())
+                key = tuple(self._series(name, given).attributes.items())
                 sums[key] = sums.get(key, 0) + amount
             return [Observation(amount, dict(key)) for key, amount in sums.items()]
 
@@ -259,23 +323,27 @@ class Instruments:
             for chosen in itertools.islice(combined, SEED_LIMIT):
                 self.add(line.name, 0, dict(zip(line.attributes, chosen, strict=True)), context)
 
-    def folded(self, name: str, attributes: Attributes) -> dict[str, AttributeValue]:
-        """The attributes of a series, capped; an absent or empty one is left out."""
-        keys = BY_NAME[name].attributes
-        sets = self._sets.setdefault(name, {})
-        given = tuple(v if isinstance(v := attributes.get(k), str | bool) else None for k in keys)
-        found = sets.get(given)
-        if found is not None:
-            return found
+    def _series(self, name: str, attributes: Attributes) -> Series:
+        """The series, its attributes capped; an absent or empty one is left out."""
+        sets = self._sets[name]
+        given = tuple(map(attributes.get, sets.keys))
+        try:
+            found = sets.by_values.get(given)  # type: ignore[arg-type] # of any type: then none
+        except TypeError:
+            found = None
+        return self._folded(sets, given) if found is None else found
+
+    def _folded(self, sets: Sets, given: tuple[AnyValue, ...]) -> Series:
         fold = self.folding.fold
         chosen = tuple(
-            None if v is None or v == "" else fold(k, v) for k, v in zip(keys, given, strict=True)
+            fold(k, v) if isinstance(v, str | bool) and v != "" else None
+            for k, v in zip(sets.keys, given, strict=True)
         )
-        found = sets.get(chosen)
+        found = sets.by_values.get(chosen)
         if found is None:
-            if len(sets) >= SET_LIMIT - 1:
+            if len(sets.by_values) >= SET_LIMIT - 1:
                 self.folding.whole_set()
-                return dict.fromkeys(keys, sc.OTHER)
-            found = {k: v for k, v in zip(keys, chosen, strict=True) if v is not None}
-            sets[chosen] = found
+                return sets.rest
+            found = Series({k: v for k, v in zip(sets.keys, chosen, strict=True) if v is not None})
+            sets.by_values[chosen] = found
         return found

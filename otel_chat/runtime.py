@@ -116,6 +116,7 @@ class Runtime:
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
         self.instruments = Instruments(meter)
         self.emitter = Emitter(logger_provider)
+        self._around: tuple[SpanContext, Context] = (trace.INVALID_SPAN_CONTEXT, NO_SPAN)
         self.prices = Prices(self.config.price_table)
         self.conversations = ConversationTable(
             limit=self.config.conversation_limit, idle=self.config.conversation_idle_seconds
@@ -202,6 +203,8 @@ class Runtime:
         self.count(sc.METRIC_TELEMETRY_DROPPED, sc.TELEMETRY_SIGNAL, signal, amount)
 
     def _count_round(self) -> None:
+        self.emitter.new_round()
+        self.instruments.settle(NO_SPAN)
         lost, self._dropped = self.delivery.dropped - self._dropped, self.delivery.dropped
         if lost:
             self.dropped(sc.SIGNAL_RECORDS, lost)
@@ -221,6 +224,20 @@ class Runtime:
 
     # -- events --------------------------------------------------------------------------------
 
+    def context_of(self, span: SpanContext) -> Context:
+        """A context that holds this span. What a turn tells comes in a row: the last one is kept.
+
+        Args:
+            span: The ids of a span, which may be over.
+        """
+        known, context = self._around
+        if known is not span:
+            context = NO_SPAN
+            if span.is_valid:
+                context = trace.set_span_in_context(trace.NonRecordingSpan(span), NO_SPAN)
+            self._around = (span, context)
+        return context
+
     def emit(
         self,
         name: str,
@@ -231,9 +248,7 @@ class Runtime:
         uid: str | None,
     ) -> None:
         """Emits an event; called by the delivery thread. Without an uid it gets a random one."""
-        context = NO_SPAN
-        if span is not None and span.is_valid:
-            context = trace.set_span_in_context(trace.NonRecordingSpan(span), NO_SPAN)
+        context = NO_SPAN if span is None else self.context_of(span)
         if not self.emitter.emit(
             name, time_ns, attributes, context, uid=uid or self.ids.event_uid()
         ):
@@ -288,6 +303,7 @@ class Runtime:
         self._counts_lock = threading.Lock()
         self._counts = {}
         self.delivery.dropped = self._dropped = 0
+        self.instruments.forget()
         self.active = set()
         self._active_seen = {}
         self.conversations.clear()

@@ -17,8 +17,17 @@ from starlette.middleware.gzip import GZipMiddleware
 from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, Access
-from otel_chat.server.api import conversations, health, interactions, overview, themes, tokens
+from otel_chat.server.api import (
+    conversations,
+    exports,
+    health,
+    interactions,
+    overview,
+    themes,
+    tokens,
+)
 from otel_chat.server.api.errors import add_error_handlers
+from otel_chat.server.api.flow import Lanes
 from otel_chat.server.ingest import router as ingest
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
@@ -87,6 +96,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.store = store
     app.state.settings = settings
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))
+    app.state.exports = Lanes()
     app.state.registry = _registry()
     app.state.committer = Committer(store)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
@@ -103,7 +113,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
 
 def _api() -> APIRouter:
     router = APIRouter(prefix=API)
-    for part in (overview, conversations, interactions, themes, tokens):
+    for part in (overview, conversations, interactions, themes, exports, tokens):
         router.include_router(part.router)
     return router
 

@@ -13,6 +13,7 @@ from otel_chat.server.access import (
     ADMIN,
     ANALYTICS_VIEW,
     CONVERSATIONS_READ,
+    EXPORT_CREATE,
     METRICS_READ,
     Scope,
 )
@@ -109,5 +110,6 @@ TenantParameter = Annotated[
 
 Viewer = Annotated[Scope, Depends(Needs(ANALYTICS_VIEW))]
 Reader = Annotated[Scope, Depends(Needs(CONVERSATIONS_READ))]
+Exporter = Annotated[Scope, Depends(Needs(EXPORT_CREATE))]
 Admin = Annotated[Scope, Depends(Needs(ADMIN, cookie=False))]
 Scraper = Annotated[Scope, Depends(Needs(METRICS_READ, cookie=False))]

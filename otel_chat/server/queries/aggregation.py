@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
+from otel_chat.server.queries.sql import mean
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ EVENT_COLUMNS: Final = {
     "system_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'system')",
     "human_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'human')",
     "end_reason": (f"argMaxIf(reason, (time, uid), name = '{semconv.EVENT_CONVERSATION_END}')"),
+    "satisfaction": mean("score", f"name = '{semconv.EVENT_EVALUATION}'"),
+    "rating": mean("value", f"name = '{semconv.EVENT_EVALUATION}'"),
 }
 """What may be asked of a conversation's events beside what its outcome needs."""
 

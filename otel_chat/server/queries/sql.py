@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from otel_chat.server.store import Store
+    from collections.abc import Iterable, Iterator, Sequence
 
     from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
 
 Table = Literal["turns", "spans", "events", "metrics"]
 SCALE: Final = 1_000_000_000
@@ -77,6 +76,10 @@ class Query:
         """The only row of `sql`, or an empty one."""
         rows = self.run(sql)
         return rows[0] if rows else {}
+
+    def stream(self, sql: str, fmt: str) -> Iterator[bytes]:
+        """What `sql` returns in one of the engine's formats, piece by piece."""
+        return self._store.stream(sql, self.parameters, fmt=fmt)
 
     def _tenants(self) -> list[str]:
         if self._scope.tenants is None:

@@ -1,0 +1,168 @@
+"""`/api/v1/exports`: everything of a kind, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.flow import Flow, FlowResponse, Lanes, zipped
+from otel_chat.server.api.parameters import (
+    Exporter,
+    FiltersParameter,
+    StoreParameter,
+    WindowParameter,
+)
+from otel_chat.server.queries import exports as queries
+from otel_chat.server.queries.rows import Format
+
+MEDIA: Final[dict[Format, str]] = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+ZIP: Final = "application/zip"
+_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The rows. The answer is whole only if its last, empty chunk arrives.",
+        "content": {name.split(";")[0]: {} for name in MEDIA.values()},
+    }
+}
+_ARCHIVE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A file of each kind, in a zip archive.", "content": {ZIP: {}}}
+}
+
+FormatParameter = Annotated[
+    Format,
+    Query(
+        description="csv, safe to open in a spreadsheet: what it would take for a formula has an"
+        " apostrophe before it; jsonl and parquet hold the texts as they are."
+    ),
+]
+SenderParameter = Annotated[queries.Sender | None, Query(description="The messages of one sender.")]
+NameParameter = Annotated[
+    str | None,
+    Query(max_length=200, description="The events of one name.", examples=["otel_chat.topic"]),
+]
+ResolvedParameter = Annotated[
+    bool | None,
+    Query(description="Settled conversations that ended resolved, or those that did not."),
+]
+
+router = APIRouter(
+    prefix="/exports", tags=["exports"], responses=RESPONSES, default_response_class=Response
+)
+
+
+async def _answer(
+    request: Request, start: Callable[[], Iterator[bytes]], name: str, media: str
+) -> Response:
+    lanes: Lanes = request.app.state.exports
+    flow = Flow(lanes, start)
+    await flow.begin()
+    headers = {"Content-Disposition": f'attachment; filename="otel-chat-{name}"'}
+    if media in {MEDIA["parquet"], ZIP}:
+        headers["Content-Encoding"] = "identity"  # it is compressed already
+    return FlowResponse(flow, media_type=media, headers=headers)
+
+
+@router.get("/sessions", summary="Conversations", responses=_ANSWER)
+async def sessions(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    format: FormatParameter = "csv",  # noqa: A002 - the parameter's public name
+) -> Response:
+    """The conversations that started in the window, by their start."""
+    start = partial(queries.export_sessions, store, scope, window, filters, format)
+    return await _answer(request, start, f"sessions.{format}", MEDIA[format])
+
+
+@router.get("/messages", summary="Messages of all senders", responses=_ANSWER)
+async def messages(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    sender: SenderParameter = None,
+    format: FormatParameter = "csv",  # noqa: A002
+) -> Response:
+    """The messages in the window, by time; their content with conversations:read only."""
+    start = partial(queries.export_messages, store, scope, window, filters, format, sender=sender)
+    return await _answer(request, start, f"messages.{format}", MEDIA[format])
+
+
+@router.get("/analytics", summary="Figures of each conversation", responses=_ANSWER)
+async def analytics(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    resolved: ResolvedParameter = None,
+    format: FormatParameter = "csv",  # noqa: A002
+) -> Response:
+    """The figures of each conversation that started in the window, by its start."""
+    start = partial(
+        queries.export_analytics, store, scope, window, filters, format, resolved=resolved
+    )
+    return await _answer(request, start, f"analytics.{format}", MEDIA[format])
+
+
+@router.get("/interactions", summary="Turns", responses=_ANSWER)
+async def interactions(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    format: FormatParameter = "csv",  # noqa: A002
+) -> Response:
+    """The turns that started in the window, by their start; texts with conversations:read only."""
+    start = partial(queries.export_interactions, store, scope, window, filters, format)
+    return await _answer(request, start, f"interactions.{format}", MEDIA[format])
+
+
+@router.get("/events", summary="Events", responses=_ANSWER)
+async def events(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    name: NameParameter = None,
+    format: FormatParameter = "csv",  # noqa: A002
+) -> Response:
+    """The events in the window, by time; texts with conversations:read only."""
+    start = partial(queries.export_events, store, scope, window, filters, format, name=name)
+    return await _answer(request, start, f"events.{format}", MEDIA[format])
+
+
+@router.get("/all", summary="All of these, in a zip archive", responses=_ARCHIVE)
+async def everything(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    format: FormatParameter = "csv",  # noqa: A002
+) -> Response:
+    """A file of each kind, one after the other."""
+    kinds = {
+        "sessions": queries.export_sessions,
+        "messages": queries.export_messages,
+        "analytics": queries.export_analytics,
+        "interactions": queries.export_interactions,
+        "events": queries.export_events,
+    }
+    files = {
+        f"{kind}.{format}": partial(export, store, scope, window, filters, format)
+        for kind, export in kinds.items()
+    }
+    return await _answer(request, partial(zipped, files), "all.zip", ZIP)

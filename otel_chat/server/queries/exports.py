@@ -1,0 +1,343 @@
+"""Exports: every row of a kind in a window, as it flows out of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from otel_chat import semconv
+from otel_chat.server.access import EXPORT_CREATE
+from otel_chat.server.queries.aggregation import KEY, MODEL, REPLIED, Selection, conversation_rows
+from otel_chat.server.queries.figures import members, turn_conditions, turns_source
+from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.rows import Column, Format, plain, stream, texts
+from otel_chat.server.queries.sql import SCALE, Query
+from otel_chat.server.queries.window import MARGIN, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+Sender = Literal["user", "assistant", "system", "human"]
+
+_OF_TURNS: Final = (
+    "agent", "agent_version", "variant", "channel", "platform", "location", "user_type",
+    "user_hash", "replies", "intents", "models", "input_tokens", "output_tokens", "cost",
+    "duration_sum", "errors", "fallbacks",
+)  # fmt: skip
+_SENDERS: Final = tuple(f"{sender}_messages" for sender in semconv.SENDERS)
+_OF_EVENTS: Final = (*_SENDERS, "end_reason", "satisfaction", "rating")
+
+_COUNTS: Final = (
+    Column("messages", " + ".join(("turns", "replies", *_SENDERS))),
+    Column("user_messages", "turns + user_messages"),
+    Column("assistant_messages", "replies + assistant_messages"),
+    *plain("system_messages", "human_messages"),
+    Column("mean_response_time", f"duration_sum / turns / {SCALE}"),
+)
+_DURATION: Final = "(toUnixTimestamp64Nano(last_at) - toUnixTimestamp64Nano(started_at))"
+_RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool)))"
+_ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
+_TOPICS: Final = Column("topics", kind="list")
+
+SESSIONS: Final = (
+    *texts("conversation_id", "tenant", "user_hash", "user_type", "agent", "agent_version"),
+    *texts("variant", "channel", "platform", "location"),
+    Column("state", "if(settled, 'settled', 'open')"),
+    *plain("started_at", "last_at"),
+    Column("closed_at", "if(settled, last_at, CAST(NULL AS Nullable(DateTime64(9, 'UTC'))))"),
+    Column("duration", f"{_DURATION} / {SCALE}"),
+    *plain("turns"),
+    *_COUNTS,
+    *plain("satisfaction", "rating", "outcome"),
+    Column("confirmed", kind="flag"),
+    Column("resolved", _RESOLVED, kind="flag"),
+    Column("handoff", "handed_off", kind="flag"),
+    *texts("end_reason"),
+    _TOPICS,
+    Column("intents", kind="list"),
+    Column("models", kind="list"),
+    *plain("input_tokens", "output_tokens", "cost", "errors", "fallbacks"),
+    _ENGAGEMENT,
+)
+ANALYTICS: Final = (
+    *texts("conversation_id", "tenant", "user_hash", "user_type"),
+    *plain("started_at"),
+    *_COUNTS,
+    Column("resolved", _RESOLVED, kind="flag"),
+    Column("confirmed", kind="flag"),
+    *plain("outcome"),
+    Column("handoff", "handed_off", kind="flag"),
+    _TOPICS,
+    Column("actions", "action_names", kind="list"),
+    _ENGAGEMENT,
+    Column("duration", f"{_DURATION} / {SCALE}"),
+)
+MESSAGES: Final = (
+    *texts("message_id", "conversation_id", "tenant", "user_hash", "sender"),
+    Column("content", kind="said"),
+    *plain("created_at", "processing_time", "cached"),
+    Column("metadata", kind="said"),
+)
+_IDS: Final = (Column("trace_id", "lower(hex(trace_id))"), Column("span_id", "lower(hex(span_id))"))
+
+
+def _last_of(role: str, stored: str) -> str:
+    """SQL for the last message of a role, or of all roles, out of a JSON list of messages."""
+    found = f"JSONExtractArrayRaw({stored})"
+    return f"arrayLast(m -> JSONExtractString(m, 'role') = '{role}', {found})"
+
+
+def _text(message: str) -> str:
+    """SQL for what a message says: the texts of its parts, or its content."""
+    parts = (
+        f"arrayFilter(p -> JSONExtractString(p, 'type') IN ('', 'text')"
+        f" AND JSONType(p, 'content') = 'String', JSONExtractArrayRaw({message}, 'parts'))"
+    )
+    joined = f"arrayStringConcat(arrayMap(p -> JSONExtractString(p, 'content'), {parts}), '\\n')"
+    content = f"JSONExtractString({message}, 'content')"
+    plainly = f"if(JSONType({message}, 'content') = 'String', {content}, '')"
+    return f"if(JSONType({message}, 'parts') = 'Array', {joined}, {plainly})"
+
+
+USER_TEXT: Final = _text(_last_of("user", "input_messages"))
+REPLY_TEXT: Final = (
+    "arrayStringConcat(arrayFilter(x -> x != '',"
+    f" arrayMap(m -> {_text('m')}, JSONExtractArrayRaw(output_messages))), '\\n')"
+)
+
+INTERACTIONS: Final = (
+    Column("interaction_id", "concat(lower(hex(trace_id)), '-', lower(hex(span_id)))"),
+    *texts("conversation_id", "tenant", "user_hash", "user_type", "agent", "agent_version"),
+    *texts("variant", "channel", "platform", "location"),
+    Column("started_at", "start"),
+    *plain("duration", "time_to_first_chunk"),
+    *texts("status", "error_type", "message_type"),
+    Column("user_message", USER_TEXT, kind="said"),
+    Column("reply", REPLY_TEXT, kind="said"),
+    *texts("intent"),
+    *plain("confidence", "fallback"),
+    *texts("sentiment"),
+    Column("model", MODEL, kind="text"),
+    *texts("provider"),
+    *plain("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens"),
+    *plain("cost"),
+    *texts("cost_source"),
+    *plain("context_size", "cached", "handoff"),
+    *texts("handoff_reason", "handoff_target"),
+    Column("metadata", kind="said"),
+    *plain("foreign"),
+    *_IDS,
+)
+_READ: Final = (
+    "trace_id", "span_id", "conversation_id", "tenant", "user_hash", "user_type", "agent",
+    "agent_version", "variant", "channel", "platform", "location", "start", "duration",
+    "time_to_first_chunk", "status", "error_type", "message_type", "input_messages",
+    "output_messages", "intent", "confidence", "fallback", "sentiment", "request_model",
+    "response_model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
+    "reasoning_tokens", "cost", "cost_source", "context_size", "cached", "handoff",
+    "handoff_reason", "handoff_target", "metadata", "foreign",
+)  # fmt: skip
+
+_EVENT_TEXTS: Final = (
+    "uid", "name", "conversation_id", "tenant", "agent", "agent_version", "variant", "channel",
+    "platform", "location", "user_type", "user_hash", "intent", "source", "entity_type", "topic",
+    "action", "workflow", "step", "api_name", "status", "reason", "target", "lead_kind",
+    "outcome", "sender", "evaluation", "label", "event_name", "error_type",
+)  # fmt: skip
+_EVENT_NUMBERS: Final = (
+    "time", "confidence", "fallback", "success", "duration", "wait", "score", "value",
+    "scale_min", "scale_max",
+)  # fmt: skip
+_EVENT_SAID: Final = ("entity_value", "text", "comment", "data")
+EVENTS: Final = (
+    *texts(*_EVENT_TEXTS),
+    *plain(*_EVENT_NUMBERS),
+    *_IDS,
+    *(Column(name, kind="said") for name in _EVENT_SAID),
+    Column("attributes", "if(empty(attributes), '', toJSONString(attributes))", kind="said"),
+)
+
+
+def _conversations(statement: Query, window: Window, filters: Filters) -> str:
+    rows = conversation_rows(statement, Selection(window, filters), _OF_TURNS, _OF_EVENTS)
+    topic = f"name = '{semconv.EVENT_TOPIC}' AND topic != ''"
+    action = f"name = '{semconv.EVENT_ACTION}' AND action != ''"
+    named = statement.table(
+        "events",
+        ("tenant", "conversation_id", "name", "topic", "action"),
+        [
+            statement.between("time", window.start - MARGIN, window.end + MARGIN),
+            f"({topic}) OR ({action})",
+            "conversation_id != ''",
+        ],
+    )
+    return f"""(
+        SELECT c.*, n.topics AS topics, n.action_names AS action_names
+        FROM {rows} AS c
+        LEFT JOIN (
+            SELECT {KEY}, arraySort(groupUniqArrayIf(toString(topic), {topic})) AS topics,
+                arraySort(groupUniqArrayIf(toString(action), {action})) AS action_names
+            FROM {named}
+            GROUP BY {KEY}
+        ) AS n USING ({KEY})
+    )"""  # noqa: S608
+
+
+_BY_START: Final = f"started_at, {KEY}"
+
+
+@query(EXPORT_CREATE)
+def export_sessions(
+    store: Store, scope: Scope, window: Window, filters: Filters, form: Format = "jsonl"
+) -> Iterator[bytes]:
+    """The conversations that started in the window, by their start.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        form: How they are written.
+    """
+    statement = Query(store, scope)
+    source = _conversations(statement, window, filters)
+    return stream(statement, scope, f"{source} AS c", SESSIONS, _BY_START, form)
+
+
+@query(EXPORT_CREATE)
+def export_analytics(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    form: Format = "jsonl",
+    *,
+    resolved: bool | None = None,
+) -> Iterator[bytes]:
+    """The figures of each conversation that started in the window, by its start.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        form: How they are written.
+        resolved: Only settled conversations that ended resolved, or only those that did not.
+    """
+    statement = Query(store, scope)
+    source = f"{_conversations(statement, window, filters)} AS c"
+    if resolved is not None:
+        source += f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
+    return stream(statement, scope, source, ANALYTICS, _BY_START, form)
+
+
+@query(EXPORT_CREATE)
+def export_messages(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    form: Format = "jsonl",
+    *,
+    sender: Sender | None = None,
+) -> Iterator[bytes]:
+    """The messages of all senders, by time.
+
+    A turn is the user's message, and the reply where there was one; it counts by its start.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; the content only with conversations:read.
+        window: The turns and messages to take.
+        filters: What they are limited to.
+        form: How they are written.
+        sender: The messages of one sender.
+    """
+    statement = Query(store, scope)
+    read = (
+        "tenant", "conversation_id", "trace_id", "span_id", "user_hash", "start", "end",
+        "duration", "cached", "status", "time_to_first_chunk", "metadata", "input_messages",
+        "output_messages",
+    )  # fmt: skip
+    turns = turns_source(statement, window, filters, read)
+    conditions = [
+        statement.between("time", window.start, window.end),
+        f"name = '{semconv.EVENT_MESSAGE}'",
+    ]
+    if not filters.empty:
+        conditions.append(members(statement, window, filters))
+    columns = ("tenant", "conversation_id", "uid", "user_hash", "sender", "text", "time", "data")
+    events = statement.table("events", columns, conditions)
+    one = "" if sender is None else f" WHERE sender = {statement.bind(sender, 'String')}"
+    source = f"""(
+        SELECT * FROM (
+            SELECT concat(lower(hex(trace_id)), '-', lower(hex(span_id)), '-', side) AS message_id,
+                tenant, conversation_id, user_hash, side AS sender,
+                if(side = 'user', {USER_TEXT}, {REPLY_TEXT}) AS content,
+                if(side = 'user', start, end) AS created_at,
+                if(side = 'user', NULL, duration) AS processing_time,
+                if(side = 'user', NULL, cached) AS cached,
+                if(side = 'user', metadata, '') AS metadata
+            FROM {turns} AS t
+            ARRAY JOIN if({REPLIED}, ['user', 'assistant'], ['user']) AS side
+            UNION ALL
+            SELECT uid AS message_id, tenant, conversation_id, user_hash,
+                toString(sender) AS sender, text AS content, time AS created_at,
+                CAST(NULL AS Nullable(Float64)) AS processing_time,
+                CAST(NULL AS Nullable(Bool)) AS cached, data AS metadata
+            FROM {events} AS e
+        ) AS u{one}
+    ) AS m"""  # noqa: S608
+    return stream(statement, scope, source, MESSAGES, "created_at, tenant, message_id", form)
+
+
+@query(EXPORT_CREATE)
+def export_interactions(
+    store: Store, scope: Scope, window: Window, filters: Filters, form: Format = "jsonl"
+) -> Iterator[bytes]:
+    """The turns that started in the window, by their start.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; texts only with conversations:read.
+        window: The turns to take.
+        filters: What they are limited to; `handoff` is the turn's own.
+        form: How they are written.
+    """
+    statement = Query(store, scope)
+    source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
+    order = "start, tenant, trace_id, span_id"
+    return stream(statement, scope, f"{source} AS t", INTERACTIONS, order, form)
+
+
+@query(EXPORT_CREATE)
+def export_events(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    form: Format = "jsonl",
+    *,
+    name: str | None = None,
+) -> Iterator[bytes]:
+    """The events in the window, by time.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; texts only with conversations:read.
+        window: The events to take.
+        filters: What their conversations are limited to.
+        form: How they are written.
+        name: The events of one name.
+    """
+    statement = Query(store, scope)
+    conditions = [statement.between("time", window.start, window.end)]
+    if name is not None:
+        conditions.append(f"name = {statement.bind(name, 'String')}")
+    if not filters.empty:
+        conditions.append(members(statement, window, filters))
+    columns = (*_EVENT_TEXTS, *_EVENT_NUMBERS, *_EVENT_SAID, "trace_id", "span_id", "attributes")
+    source = statement.table("events", columns, conditions)
+    return stream(statement, scope, f"{source} AS e", EVENTS, "time, tenant, uid, name", form)

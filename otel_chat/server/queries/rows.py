@@ -1,0 +1,115 @@
+"""Rows for exports: columns put into one of three formats, and streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from otel_chat.server.queries.content import readable
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.sql import Query
+
+Format = Literal["csv", "jsonl", "parquet"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+_ENGINE: Final[dict[Format, str]] = {"csv": "CSV", "jsonl": "JSONEachRow", "parquet": "Parquet"}
+
+# What a spreadsheet takes for a formula: these at the start, behind white space, or full-width.
+FORMULA: Final = r"^\\s*[=+@\\-\\x{FF1D}\\x{FF0B}\\x{FF20}\\x{FF0D}]|^[\\t\\r\\n]"
+_SPILL: Final = 256 * 1024 * 1024
+_SETTINGS: Final = ", ".join(
+    (
+        "date_time_output_format = 'iso'",
+        "format_csv_null_representation = ''",
+        "output_format_json_quote_64bit_integers = 0",
+        "output_format_json_quote_decimals = 1",
+        "output_format_json_escape_forward_slashes = 0",
+        # What has to be sorted or grouped goes to disk before it fills the memory.
+        f"max_bytes_before_external_sort = {_SPILL}",
+        f"max_bytes_before_external_group_by = {_SPILL}",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of an export.
+
+    Args:
+        name: What it is called.
+        sql: What it holds; its name without.
+        kind: `text` was written by somebody, `list` is an array of such, `said` is a text that
+            only readers of conversations get (empty for others), `flag` is true or false,
+            `plain` is none of these.
+    """
+
+    name: str
+    sql: str = ""
+    kind: Literal["text", "list", "said", "flag", "plain"] = "plain"
+
+    def selected(self, form: Format, *, reads: bool) -> str:
+        """SQL for the column.
+
+        Example:
+            >>> Column("turns").selected("csv", reads=False)
+            'turns AS `out_turns`'
+            >>> Column("text", kind="said").selected("jsonl", reads=False)
+            'CAST(NULL AS Nullable(String)) AS `out_text`'
+        """
+        value = self.sql or self.name
+        if self.kind == "said":
+            value = f"nullIf({value}, '')" if reads else "CAST(NULL AS Nullable(String))"
+        elif self.kind == "text":
+            value = f"toString({value})"
+        elif self.kind == "flag":
+            value = f"CAST({value} AS Nullable(Bool))"
+        elif self.kind == "list" and form == "csv":
+            value = f"toJSONString({value})"
+        if form == "csv" and self.kind in {"text", "said"}:
+            value = f"if(match({value}, '{FORMULA}'), concat('''', {value}), {value})"
+        # Another name than any column's: an alias would stand for the column in its neighbours.
+        return f"{value} AS `out_{self.name}`"
+
+
+def texts(*names: str) -> tuple[Column, ...]:
+    """Columns of text, each of its own name."""
+    return tuple(Column(name, kind="text") for name in names)
+
+
+def plain(*names: str) -> tuple[Column, ...]:
+    """Columns of numbers, times and so on, each of its own name."""
+    return tuple(Column(name) for name in names)
+
+
+def stream(
+    query: Query, scope: Scope, source: str, columns: Sequence[Column], order: str, form: Format
+) -> Iterator[bytes]:
+    """The rows of a source in one of the formats, piece by piece.
+
+    Args:
+        query: The SELECT under construction, whose values `source` binds.
+        scope: What the caller may see.
+        source: Where the rows come from: what follows FROM.
+        columns: What to take of them.
+        order: What they are sorted by.
+        form: How they are written.
+    """
+    reads = readable(scope)
+    selected = ", ".join(column.selected(form, reads=reads) for column in columns)
+    named = ", ".join(f"`out_{column.name}` AS `{column.name}`" for column in columns)
+    sql = (
+        f"SELECT {named} FROM (SELECT {selected}, ({order}) AS order_by FROM {source}) AS r"  # noqa: S608
+        f" ORDER BY order_by SETTINGS {_SETTINGS}"
+    )
+    pieces = query.stream(sql, _ENGINE[form])
+    return _with_names(columns, pieces) if form == "csv" else pieces
+
+
+def _with_names(columns: Sequence[Column], pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The engine streams CSV only without the line of names."""
+    first = next(pieces, b"")  # so that an error comes before anything else does
+    yield ",".join(f'"{column.name}"' for column in columns).encode() + b"\n"
+    yield first
+    yield from pieces

@@ -1,0 +1,36 @@
+"""A store served over real HTTP, for what only a real connection shows."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from otel_chat.server.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FROM_TO = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
+
+
+@contextlib.contextmanager
+def served(store: Any) -> Iterator[str]:
+    """The address of a server over `store`, for as long as the block runs."""
+    settings = SimpleNamespace(host="127.0.0.1", port=0, idle_seconds=1800)
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(store, settings), log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        bound.close()
+        logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)

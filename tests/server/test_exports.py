@@ -1,0 +1,321 @@
+"""Exports: their columns, formats, filters, texts, and what happens when one breaks off."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from hypothesis import given as examples
+from hypothesis import settings, strategies
+
+from otel_chat.errors import StoreUnavailableError
+from otel_chat.server.access import OPEN, Scope
+from otel_chat.server.queries import content, exports
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.rows import FORMULA
+from otel_chat.server.queries.sql import Query
+from tests.server.given import DAY, Given, at
+from tests.server.served import FROM_TO, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_chat.server.store import Store
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "sessions": exports.export_sessions,
+    "messages": exports.export_messages,
+    "analytics": exports.export_analytics,
+    "interactions": exports.export_interactions,
+    "events": exports.export_events,
+}
+HELLO = '[{"role": "user", "parts": [{"type": "text", "content": "Hello"}]}]'
+WELCOME = '[{"role": "assistant", "parts": [{"type": "text", "content": "Welcome"}]}]'
+
+
+def export(given: Given, kind: str, form: str = "jsonl", **more: Any) -> bytes:
+    """An export as a whole."""
+    filters = more.pop("filters", Filters())
+    window = more.pop("window", DAY)
+    return b"".join(
+        KINDS[kind](given.store, more.pop("scope", given.scope), window, filters, form, **more)
+    )
+
+
+def lines(given: Given, kind: str, **more: Any) -> list[dict[str, Any]]:
+    """An export as JSON lines, read."""
+    return [json.loads(line) for line in export(given, kind, **more).splitlines()]
+
+
+def table(given: Given, kind: str, **more: Any) -> list[dict[str, str]]:
+    """An export as CSV, read."""
+    return list(csv.DictReader(io.StringIO(export(given, kind, "csv", **more).decode())))
+
+
+@pytest.fixture
+def talked(given: Given) -> Given:
+    """A rated conversation of two turns, an event each; then one that failed; one still open."""
+    given.turn("a", 0, 2, user_hash="u1", user_type="client", intent="greet", cost="0.25",
+               response_model="m", input_tokens=10, output_tokens=5, cached=True,
+               input_messages=HELLO, output_messages=WELCOME, metadata='{"k": 1}')  # fmt: skip
+    given.turn("a", 10, 4, user_hash="u1", user_type="client", handoff=True, handoff_reason="r")
+    given.event("message", "a", 20, sender="human", text="I am here", user_hash="u1")
+    given.event("topic", "a", 1, topic="orders")
+    given.event("topic", "a", 2, topic="billing")
+    given.event("topic", "a", 3, topic="orders")
+    given.event("action", "a", 21, action="link_click")
+    given.feedback(4, "a", 30)
+    given.turn("b", 100, status="error", error_type="Timeout", user_type="provider")
+    given.turn("open", 5000, user_type="client")
+    given.save()
+    return given
+
+
+NOW = replace(DAY, now=at(5400))
+
+
+def test_sessions_have_the_figures_of_whole_conversations(talked: Given) -> None:
+    """2 turns, 2 replies and a human's message are 5 messages; 2 s and 4 s make 3 s.
+
+    Rating 4 of 1 to 5 is 0.75; two turns and an action make 40 x 0.2 + 20 / 3, and a handoff 20.
+    """
+    first, failed, still = lines(talked, "sessions", window=NOW)
+    assert first == {
+        "conversation_id": "a", "tenant": talked.tenant, "user_hash": "u1",
+        "user_type": "client", "agent": "", "agent_version": "", "variant": "", "channel": "",
+        "platform": "", "location": "", "state": "settled",
+        "started_at": "2026-11-10T12:00:00.000000000Z",
+        "last_at": "2026-11-10T12:00:21.000000000Z",
+        "closed_at": "2026-11-10T12:00:21.000000000Z",
+        "duration": 21, "turns": 2, "messages": 5, "user_messages": 2, "assistant_messages": 2,
+        "system_messages": 0, "human_messages": 1, "mean_response_time": 3,
+        "satisfaction": 0.75, "rating": 4, "outcome": "handed_off", "confirmed": False,
+        "resolved": False, "handoff": True, "end_reason": "", "topics": ["billing", "orders"],
+        "intents": ["greet"], "models": ["m"], "input_tokens": 10, "output_tokens": 5,
+        "cost": "0.25", "errors": 0, "fallbacks": 0,
+        "engagement_score": pytest.approx(8 + 20 / 3 + 20),
+    }  # fmt: skip
+    assert (failed["outcome"], failed["resolved"], failed["topics"]) == ("failed", False, [])
+    assert (failed["assistant_messages"], failed["satisfaction"]) == (0, None)
+    assert (still["state"], still["closed_at"], still["resolved"]) == ("open", None, None)
+
+
+def test_messages_are_of_all_senders_by_time(talked: Given) -> None:
+    """The user's at a turn's start, the reply at its end; a failed turn has no reply."""
+    found = lines(talked, "messages", filters=Filters(conversation_id="a"))
+    assert [(m["sender"], m["content"], m["created_at"][11:19]) for m in found] == [
+        ("user", "Hello", "12:00:00"),
+        ("assistant", "Welcome", "12:00:02"),
+        ("user", None, "12:00:10"),
+        ("assistant", None, "12:00:14"),
+        ("human", "I am here", "12:00:20"),
+    ]
+    assert [m["processing_time"] for m in found] == [None, 2, None, 4, None]
+    assert [m["cached"] for m in found] == [None, True, None, None, None]
+    assert [m["metadata"] for m in found] == ['{"k": 1}', None, None, None, None]
+    assert len({m["message_id"] for m in found}) == 5
+    assert [m["sender"] for m in lines(talked, "messages", filters=Filters(outcome="failed"))] == [
+        "user"
+    ]
+    [human] = lines(talked, "messages", sender="human")
+    assert human["content"] == "I am here"
+
+
+def test_analytics_can_be_limited_to_the_resolved(given: Given) -> None:
+    """Resolved, not resolved, and neither while a conversation is open."""
+    given.turn("good")
+    given.event("action", "good", 1, action="view_service")
+    given.turn("bad", fallback=True)
+    given.turn("open", 5000)
+    given.save()
+    asked = {
+        resolved: lines(given, "analytics", window=NOW, resolved=resolved)
+        for resolved in (True, False, None)
+    }
+    assert [row["conversation_id"] for row in asked[True]] == ["good"]
+    assert [row["conversation_id"] for row in asked[False]] == ["bad"]
+    assert len(asked[None]) == 3
+    assert (asked[True][0]["actions"], asked[True][0]["handoff"]) == (["view_service"], False)
+
+
+def test_interactions_are_turns_with_their_texts(talked: Given) -> None:
+    """One row for each turn; `handoff` filters by the turn's own."""
+    found = lines(talked, "interactions")
+    assert [row["conversation_id"] for row in found] == ["a", "a", "b", "open"]
+    assert (found[0]["user_message"], found[0]["reply"]) == ("Hello", "Welcome")
+    assert (found[0]["cost"], found[0]["model"], found[0]["foreign"]) == ("0.25", "m", False)
+    assert found[0]["interaction_id"] == f"{found[0]['trace_id']}-{found[0]['span_id']}"
+    assert found[2]["error_type"] == "Timeout"
+    [handed] = lines(talked, "interactions", filters=Filters(handoff=True))
+    assert (handed["duration"], handed["handoff_reason"]) == (4, "r")
+
+
+def test_events_can_be_limited_to_a_name(talked: Given) -> None:
+    """In order of time."""
+    assert len(lines(talked, "events")) == 6
+    found = lines(talked, "events", name="otel_chat.topic")
+    assert [row["topic"] for row in found] == ["orders", "billing", "orders"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_formats_hold_the_same(talked: Given, kind: str) -> None:
+    """CSV and Parquet have the columns and the rows of JSON Lines; Parquet with its types."""
+    expected = lines(talked, kind)
+    written = table(talked, kind)
+    assert [list(row) for row in written] == [list(row) for row in expected]
+    for row, other in zip(expected, written, strict=True):
+        for name, value in row.items():
+            text = json.dumps(value) if isinstance(value, bool) else value
+            text = json.dumps(value, separators=(",", ":")) if isinstance(value, list) else text
+            assert other[name] == ("" if text is None else str(text)), name
+    parquet = export(talked, kind, "parquet")
+    assert parquet[:4] == parquet[-4:] == b"PAR1"
+
+
+def test_parquet_is_read_back_by_the_engine(talked: Given, tmp_path: Any) -> None:
+    """Lists are lists, numbers numbers, missing ones null."""
+    file = tmp_path / "sessions.parquet"
+    file.write_bytes(export(talked, "sessions", "parquet"))
+    rows = talked.store.query(
+        f"SELECT conversation_id, topics, satisfaction, cost, resolved FROM file('{file}')"
+        " ORDER BY started_at"
+    )
+    assert [row["topics"] for row in rows] == [["billing", "orders"], [], []]
+    assert [row["satisfaction"] for row in rows] == [0.75, None, None]
+    assert (str(rows[0]["cost"]), rows[0]["resolved"]) == ("0.250000000", False)
+
+
+@pytest.mark.parametrize("kind", ["messages", "interactions", "events"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_without_the_right_to_read_text_it_is_left_out(given: Given, kind: str, form: str) -> None:
+    """The columns stay, empty; with conversations:read they are filled."""
+    given.turn(input_messages=HELLO.replace("Hello", "tellnobody"), metadata="tellnobody")
+    given.event("message", text="tellnobody", data="tellnobody", attributes={"x": "tellnobody"})
+    given.event("entity", entity_value="tellnobody", comment="tellnobody")
+    given.save()
+    blind = Scope(given.scope.tenants, frozenset({"export:create"}))
+    kept = export(given, kind, form, scope=blind)
+    assert b"tellnobody" not in kept
+    assert b"tellnobody" in export(given, kind, form)
+    if form == "csv":
+        assert kept.splitlines()[0] == export(given, kind, form).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1+1", "-x\ny"]
+)
+def test_csv_holds_no_formula(given: Given, text: str) -> None:
+    """An apostrophe stands before it, wherever a caller's text may stand; JSON Lines is exact."""
+    given.turn(text, user_hash=text, user_type=text, intent=text, metadata=text)
+    given.event("message", text, text=text, sender=text)
+    given.event("topic", text, topic=text, reason=text, attributes={text: text})
+    given.save()
+    for kind in KINDS:
+        for row in table(given, kind):
+            cells = [value for value in row.values() if value.endswith(text)]
+            assert cells
+            assert set(cells) == {f"'{text}"}
+            assert not [v for v in row.values() if v and v[0] in "=+-@\t\r\n\uff1d"]
+    [session] = lines(given, "sessions")
+    assert session["conversation_id"] == text
+
+
+@settings(max_examples=40, deadline=None)
+@examples(
+    strategies.lists(
+        strategies.fixed_dictionaries(
+            {"role": strategies.sampled_from(["user", "assistant"])},
+            optional={
+                "content": strategies.text(max_size=5) | strategies.integers(0, 9),
+                "parts": strategies.none()
+                | strategies.lists(
+                    strategies.fixed_dictionaries(
+                        {"content": strategies.text(max_size=5) | strategies.integers(0, 9)},
+                        optional={"type": strategies.sampled_from(["text", "tool_call"])},
+                    ),
+                    max_size=3,
+                ),
+            },
+        ),
+        max_size=3,
+    )
+)
+def test_texts_are_those_of_the_transcript(store: Store, messages: list[Any]) -> None:
+    """The engine reads out of stored messages what the transcript does."""
+    stored = json.dumps(messages)
+    statement = Query(store, OPEN)
+    bound = statement.bind(stored, "String")
+    user = exports.USER_TEXT.replace("input_messages", bound)
+    reply = exports.REPLY_TEXT.replace("output_messages", bound)
+    row = statement.one(f"SELECT {user} AS user, {reply} AS reply")
+    assert row["user"] == (content.user_message(OPEN, stored) or "")
+    assert row["reply"] == (content.reply(OPEN, stored) or "")
+
+
+@pytest.mark.parametrize("path", [*KINDS, "all"])
+def test_exports_are_downloads(talked: Given, path: str) -> None:
+    """With a file name; `all` is an archive of the five, which agree with the single ones."""
+    with served(talked.store) as server, httpx.Client(base_url=server) as client:
+        asked = {**FROM_TO, "format": "jsonl", "user_type": "client"}
+        answer = client.get(f"/api/v1/exports/{path}", params=asked)
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].startswith("attachment; filename=")
+        assert "content-length" not in answer.headers
+        if path == "all":
+            archive = zipfile.ZipFile(io.BytesIO(answer.content))
+            assert archive.testzip() is None
+            for kind in KINDS:
+                single = client.get(f"/api/v1/exports/{kind}", params=asked).content
+                assert archive.read(f"{kind}.jsonl") == single
+
+
+class Breaking:
+    """A store whose streams break off."""
+
+    def __init__(self, store: Store, pieces: int) -> None:
+        self._store = store
+        self._pieces = pieces
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        """So many pieces, and then an error."""
+        for number in range(self._pieces):
+            yield f'{{"row": {number}}}\n'.encode()
+        raise StoreUnavailableError("The store went away.")
+
+
+@pytest.mark.parametrize("path", ["messages", "all"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_cut_export_is_noticed(store: Store, path: str, encoding: str) -> None:
+    """The connection breaks before the last chunk, compressed or not: an error, not an end."""
+    with served(Breaking(store, 3)) as server:
+        headers = {"accept-encoding": encoding}
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(
+                f"{server}/api/v1/exports/{path}",
+                params={**FROM_TO, "format": "jsonl"},
+                headers=headers,
+            )
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_that_cannot_begin_says_so(store: Store, form: str) -> None:
+    """503 with the one error shape; and it holds no place: the next ones get theirs."""
+    with served(Breaking(store, 0)) as server:
+        for _ in range(5):
+            answer = httpx.get(f"{server}/api/v1/exports/sessions", params={"format": form})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+            assert "went away" in answer.json()["error"]["message"]
+
+
+def test_the_guard_is_written_for_the_engine() -> None:
+    """Backslashes are doubled for a string of the engine."""
+    assert "\\\\s" in FORMULA

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from otel_chat._version import __version__
 from otel_chat.block import turn
+from otel_chat.classifiers import intent_classifier
 from otel_chat.config import Config
 from otel_chat.conversation import Conversation, conversation, feedback, message
 from otel_chat.decorators import chat_handler
 from otel_chat.errors import ConfigurationError, OtelChatError
+from otel_chat.handoffs import handoff, handoff_ended
 from otel_chat.record import record_turn
 from otel_chat.runtime import Runtime, flush, shutdown
 from otel_chat.steps import model_call, tool, workflow
@@ -44,6 +46,9 @@ __all__ = [
     "current_turn",
     "feedback",
     "flush",
+    "handoff",
+    "handoff_ended",
+    "intent_classifier",
     "message",
     "model_call",
     "record_turn",

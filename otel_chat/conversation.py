@@ -105,7 +105,7 @@ class Conversation:
         self._turns_before = seen.turns
         self._owned = new if self._start is None else self._start
         if self._owned:
-            _emit(runtime, sc.EVENT_CONVERSATION_START, attributes, {})
+            emit_event(runtime, sc.EVENT_CONVERSATION_START, attributes, {})
 
     def end(self, outcome: str | None = None, reason: str | None = None) -> None:
         """Closes the conversation; only the first call counts.
@@ -125,7 +125,7 @@ class Conversation:
             if reason is not None:
                 given[sc.REASON] = runtime.name(reason)
             self._ended = True
-            _emit(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
+            emit_event(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
             series = {**self.attributes, **given}
             add, record = runtime.instruments.add, runtime.instruments.record
             put = runtime.delivery.put
@@ -210,7 +210,7 @@ def message(
     Example:
         >>> message("An agent will be with you", sender="system", conversation_id="c-1")
     """
-    _message(_around(conversation_id, agent), text, sender, time)
+    _message(known_here(conversation_id, agent), text, sender, time)
 
 
 def feedback(  # noqa: PLR0913 - what there is to say of feedback
@@ -241,7 +241,7 @@ def feedback(  # noqa: PLR0913 - what there is to say of feedback
     Example:
         >>> feedback(4, conversation_id="c-1")
     """
-    attributes = _around(conversation_id, agent)
+    attributes = known_here(conversation_id, agent)
     try:
         span = _span(trace_id, span_id)
     except ValueError as error:
@@ -250,7 +250,7 @@ def feedback(  # noqa: PLR0913 - what there is to say of feedback
     _feedback(attributes, value, scale, name, comment, time=time, span=span)
 
 
-def _around(conversation_id: object, agent: str | None) -> dict[str, AnyValue]:
+def known_here(conversation_id: object, agent: str | None) -> dict[str, AnyValue]:
     """What is known here of turn and conversation, and what the caller says."""
     attributes: dict[str, AnyValue] = {}
     surrounding = otel_context.get_current().get(CONVERSATION_KEY)
@@ -279,7 +279,7 @@ def _message(
         given: dict[str, AnyValue] = {sc.MESSAGE_SENDER: one_of(sender, "sender", sc.SENDERS)}
         if text is not None and runtime.config.capture_content:
             given[sc.MESSAGE_TEXT] = str(text)
-        _emit(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
+        emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("message", error)
 
@@ -308,7 +308,7 @@ def _feedback(
         }
         if comment is not None and runtime.config.capture_content:
             given[sc.EVALUATION_EXPLANATION] = str(comment)
-        _emit(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
+        emit_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
         series = {**attributes, **given}
         record = runtime.instruments.record
         runtime.delivery.put((record, sc.METRIC_FEEDBACK_SCORE, score, series, NO_SPAN))
@@ -323,7 +323,7 @@ def _scale(scale: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def _emit(
+def emit_event(
     runtime: Runtime,
     name: str,
     base: Mapping[str, AnyValue],

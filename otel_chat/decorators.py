@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, overload
 
@@ -13,17 +12,10 @@ from otel_chat import semconv as sc
 from otel_chat.arguments import Getter, argument_getter
 from otel_chat.errors import ConfigurationError
 from otel_chat.fields import check_names, span_attributes
+from otel_chat.results import SILENT
 from otel_chat.runtime import Runtime, current, declare, report_error
-from otel_chat.streaming import (
-    AsyncStream,
-    Guard,
-    SyncStream,
-    async_generator,
-    awaited,
-    generator,
-    take_up,
-)
 from otel_chat.turn import NO_TURN, Turn, launch
+from otel_chat.wrapping import wrapper_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,6 +106,9 @@ class _Spec:
         return functools.partial(self._note_reply, turn)
 
     def _note_reply(self, turn: Turn, result: object) -> None:
+        if type(result) not in SILENT and turn.is_live:
+            turn._owns_reply = self.reply is not None
+            turn.result(result)
         if not turn.captures_content or result is None:
             return
         try:
@@ -191,61 +186,6 @@ def chat_handler(
             reply=reply,
             fields=fields,
         )
-        wrapper = _wrapper(spec, target)
-        try:
-            functools.update_wrapper(wrapper, target)
-        except AttributeError:
-            wrapper.__wrapped__ = target  # type: ignore[attr-defined]
-        return cast("F", wrapper)
+        return cast("F", wrapper_of(target, spec.open, spec.closer))
 
     return decorate if function is None else decorate(function)
-
-
-def _wrapper(spec: _Spec, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The wrapper for the handler's shape, chosen once; each drives the same turn."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        turn = spec.open(args, kwargs)
-        token = turn.attach()
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as error:
-            turn.detach(token)
-            turn.finish(error)
-            raise
-        turn.detach(token)
-        return take_up(turn, result, spec.closer(turn))
-
-    async def acall(*args: Any, **kwargs: Any) -> Any:
-        turn = spec.open(args, kwargs)
-        guard = Guard(turn, None, spec.closer(turn))
-        return await awaited(guard, function(*args, **kwargs))
-
-    def stream(args: Any, kwargs: Any) -> SyncStream:
-        turn = spec.open(args, kwargs)
-        return SyncStream(turn, function(*args, **kwargs), spec.closer(turn))
-
-    def astream(args: Any, kwargs: Any) -> AsyncStream:
-        turn = spec.open(args, kwargs)
-        return AsyncStream(turn, function(*args, **kwargs), spec.closer(turn))
-
-    match _shape(function):
-        case "coroutine":
-            return acall
-        case "generator":
-            return generator(stream)
-        case "async generator":
-            return async_generator(astream)
-        case _:
-            return call
-
-
-def _shape(function: Callable[..., Any]) -> str:
-    for candidate in (function, getattr(type(function), "__call__", None)):  # noqa: B004
-        if inspect.isasyncgenfunction(candidate):
-            return "async generator"
-        if inspect.iscoroutinefunction(candidate):
-            return "coroutine"
-        if inspect.isgeneratorfunction(candidate):
-            return "generator"
-    return "plain"

@@ -14,6 +14,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier
+from otel_chat.extract import Extracted, StreamState
 from otel_chat.fields import EVENT_KEYS
 from otel_chat.outcome import complete, note_error
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
@@ -44,11 +45,11 @@ class Lifecycle:
 
     __slots__ = (
         "__weakref__", "_agent", "_chunks", "_confidence", "_context", "_cost", "_counted",
-        "_duration", "_early", "_end_ns", "_held", "_input", "_intents", "_keep", "_late", "_links",
-        "_live",
-        "_metadata", "_outer", "_output", "_parts", "_provisional", "_runtime", "_seen", "_span",
-        "_span_context", "_start_mono", "_start_ns", "_status", "_surroundings", "_tokens",
-        "_usage", "children", "series",
+        "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents", "_keep", "_late",
+        "_left", "_links", "_live", "_metadata", "_outer", "_output", "_owns_reply", "_parts",
+        "_provisional", "_result", "_runtime", "_seen", "_span", "_span_context", "_start_mono",
+        "_start_ns", "_status", "_stream", "_surroundings", "_tokens", "_usage", "children",
+        "series",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,10 @@ class Lifecycle:
         self._input: str | None = None
         self._output: str | None = None
         self._chunks: list[str] | None = None
+        self._result: object = None
+        self._stream: StreamState | None = None
+        self._found: Extracted | None = None
+        self._owns_reply = False
         self._metadata: dict[str, object] | None = None
         self._keep = False
         self._seen: Seen | None = None
@@ -88,6 +93,7 @@ class Lifecycle:
         self._duration = 0.0
         self._end_ns = 0
         self._context: Context | None = None
+        self._left: Context | None = None
         self.series = ("", "")
         if runtime is not None and conversation_id is not None:
             found = identifier(conversation_id)
@@ -127,6 +133,9 @@ class Lifecycle:
     def is_live(self) -> bool:
         """Whether the turn has started and is not over."""
         return self._live
+
+    follows: Final = True
+    """A stream that the handler returns is part of the turn."""
 
     @property
     def is_provisional(self) -> bool:
@@ -262,13 +271,28 @@ class Lifecycle:
 
     def attach(self) -> Token[Context]:
         """Makes the turn the current one, for a step of the handler's."""
-        context = self._context
+        context, self._left = self._left or self._context, None
         return otel_context.attach(otel_context.get_current() if context is None else context)
 
     def detach(self, token: Token[Context]) -> None:
-        """Ends a step. Elsewhere than where it was attached there is nothing to take back."""
-        if self._context is None or otel_context.get_current() is self._context:
+        """Ends a step. Elsewhere than where it was attached there is nothing to take back.
+
+        What the handler attached inside and holds across a `yield` is there again in its next
+        step, and never the consumer's.
+        """
+        here = otel_context.get_current()
+        if self._context is None or here is self._context:
             otel_context.detach(token)
+        elif self._holds(here.get(TURN_KEY)):
+            self._left = here
+            otel_context.detach(token)
+
+    def _holds(self, inner: object) -> bool:
+        while isinstance(inner, Lifecycle):
+            if inner is self:
+                return True
+            inner = inner._outer
+        return False
 
     # -- finish --------------------------------------------------------------------------------
 
@@ -335,11 +359,16 @@ class Lifecycle:
         job = (self._deliver, name, attributes, data, self.now_ns(), uid)
         runtime.delivery.put(job)
 
+    def emit_late(self, name: str, attributes: Mapping[str, AnyValue], data: object = None) -> None:
+        """Emits an event of a turn that is over, at the time it ended; in the delivery thread."""
+        self._deliver(name, attributes, data, self._end_ns, None)
+
     def _deliver(
         self, name: str, given: Mapping[str, AnyValue], data: object, time_ns: int, uid: str | None
     ) -> None:
+        early, late = self._early.get, self._late.get
         attributes: dict[str, AnyValue] = {
-            k: self._get(k) for k in EVENT_KEYS if self._get(k) is not None
+            k: v for k in EVENT_KEYS if (v := late(k, early(k))) is not None
         }
         attributes.update(given)
         if data is not None:

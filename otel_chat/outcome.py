@@ -11,6 +11,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.measure import record_turn_metrics
+from otel_chat.results import settle_confidence, take, usage_of
 from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, priced, total
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
 def _settle(turn: Lifecycle, *, whole: bool) -> None:
     late = turn._late
     late[sc.STATUS] = turn._status
+    if turn._result is not None or turn._stream is not None:
+        take(turn, whole=whole)
     if turn._intents:
         _settle_intents(turn)
+    settle_confidence(turn)
     _settle_usage(turn)
     if turn._outer is None:
         late[sc.KEEP] = turn._keep = _is_kept(turn)
@@ -102,7 +106,10 @@ def _settle_intents(turn: Lifecycle) -> None:
 def _settle_usage(turn: Lifecycle) -> None:
     late = turn._late
     inside = turn.children.outermost()
-    parts = [turn._usage] if turn._usage else inside
+    own = turn._usage
+    if not own and not inside and turn._found is not None:
+        own = usage_of(turn._found)
+    parts = [own] if own else inside
     if not parts:
         return
     for part in parts:
@@ -110,15 +117,15 @@ def _settle_usage(turn: Lifecycle) -> None:
         part.provider = part.provider or provider_of(turn)
     turn._parts = parts
     turn._tokens = parts[0] if len(parts) == 1 else total(parts)
-    if turn._usage and not inside:
-        late.update(turn._usage.attributes(GEN_AI_KEYS))
+    if own and not inside:
+        late.update(own.attributes(GEN_AI_KEYS))
     if turn._outer is None:
         late.update(turn._tokens.attributes(TURN_KEYS))
         model = next((part.model for part in parts if part.model is not None), None)
         if model is not None and turn._get(sc.REQUEST_MODEL) is None:
             late[sc.REQUEST_MODEL] = model
-    elif turn._usage:
-        turn._outer.children.used(turn._span_context.span_id, turn._usage)
+    elif own:
+        turn._outer.children.used(turn._span_context.span_id, own)
 
 
 def model_of(turn: Lifecycle) -> str | None:

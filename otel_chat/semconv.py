@@ -21,6 +21,7 @@ REQUEST_MODEL: Final = "gen_ai.request.model"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
 RESPONSE_ID: Final = "gen_ai.response.id"
 FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TOOL_CALLS: Final = "otel_chat.tool_calls"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 USAGE_INPUT_TOKENS: Final = "otel_chat.usage.input_tokens"
 USAGE_OUTPUT_TOKENS: Final = "otel_chat.usage.output_tokens"
@@ -129,6 +130,8 @@ OPERATION_CHAT: Final = "chat"
 OPERATION_EXECUTE_TOOL: Final = "execute_tool"
 OPERATION_INVOKE_WORKFLOW: Final = "invoke_workflow"
 OPERATION_RETRIEVAL: Final = "retrieval"
+OPERATION_CLASSIFY: Final = "classify_intent"  # ours: the conventions name none
+OPERATION_HANDOFF: Final = "handoff"
 
 # Closed sets of values
 STATUS_OK: Final = "ok"

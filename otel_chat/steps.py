@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from contextvars import Token
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -16,9 +15,13 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.errors import ConfigurationError
+from otel_chat.extract import StreamState, stream_state
+from otel_chat.results import SILENT, described, read, usage_of
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
 from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
+from otel_chat.wrapping import wrapper_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,12 +29,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Step:
     """A child span as a block or around a function; subclasses say which.
 
-    Used as a decorator it makes a fresh step for every call, so calls may overlap.
+    Used as a decorator it makes a fresh step for every call, so calls may overlap. Functions may
+    have any shape; a generator's step lasts until its last chunk was consumed.
     """
 
     kind: ClassVar[SpanKind] = SpanKind.INTERNAL
     operation: ClassVar[str] = ""
     metric: ClassVar[str | None] = None
+    follows: bool = False
 
     def __init__(self, name: str, attributes: dict[str, AnyValue]) -> None:
         self._name = name
@@ -39,39 +44,40 @@ class Step:
         self._late: dict[str, AnyValue] = {}
         self._span: Span = trace.INVALID_SPAN
         self._context: Context | None = None
-        self._token: Token[Context] | None = None
+        self._before: Context | None = None
         self._runtime: Runtime | None = None
         self._turn = NO_TURN
-        self._start_ns = self._start_mono = 0
-
-    def _fresh(self) -> Self:
-        fresh = type(self).__new__(type(self))
-        Step.__init__(fresh, self._name, self._given)
-        return fresh
+        self._start_ns = self._start_mono = self._elapsed = 0
 
     def __call__(self, function: F) -> F:
-        """Makes every call of a function a step."""
-        if inspect.iscoroutinefunction(function):
+        """Makes every call of a function a step.
 
-            @functools.wraps(function)
-            async def acall(*args: Any, **kwargs: Any) -> Any:
-                with self._fresh():
-                    return await function(*args, **kwargs)
+        Raises:
+            ConfigurationError: it cannot be called.
+        """
+        if isinstance(function, classmethod | staticmethod):
+            return cast("F", type(function)(self(function.__func__)))
+        if not callable(function):
+            raise ConfigurationError(f"{type(self).__name__}: {function!r} cannot be called.")
+        return cast("F", wrapper_of(function, self._open, _closer))
 
-            return cast("F", acall)
+    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        fresh = type(self).__new__(type(self))
+        fresh.__dict__.update(self.__dict__)
+        fresh._late = {}
+        fresh._guarded(fresh.on_call, args, kwargs)
+        fresh._guarded(fresh._start)
+        return fresh
 
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
-                return function(*args, **kwargs)
-
-        return cast("F", call)
-
-    def __enter__(self) -> Self:
+    def _guarded(self, method: Callable[..., object], *args: object) -> None:
         try:
-            self._start(current())
+            method(*args)
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error(self.operation, error)
+
+    def __enter__(self) -> Self:
+        self._guarded(self._start)
+        self.attach()
         return self
 
     def __exit__(
@@ -80,13 +86,8 @@ class Step:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._token is not None and otel_context.get_current() is self._context:
-            otel_context.detach(self._token)
-        self._token = None
-        try:
-            self._end(error)
-        except Exception as problem:  # noqa: BLE001 - never in the caller's way
-            report_error(self.operation, problem)
+        self.detach()
+        self.finish(error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -99,8 +100,27 @@ class Step:
     ) -> None:
         self.__exit__(kind, error, traceback)
 
-    def _start(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    @property
+    def is_live(self) -> bool:
+        """Whether it has started and is not over."""
+        return self._runtime is not None
+
+    def attach(self) -> Token[Context]:
+        """Makes the step the current one."""
+        self._before = here = otel_context.get_current()
+        return otel_context.attach(here if self._context is None else self._context)
+
+    def detach(self, token: Token[Context] | None = None) -> None:  # noqa: ARG002 - as a turn's
+        """Makes what was before the current one, unless this is elsewhere.
+
+        Not by the token: a block around a `yield` may be left in another context than its own.
+        """
+        if self._before is not None and otel_context.get_current() is self._context:
+            otel_context.attach(self._before)
+        self._before = None
+
+    def _start(self) -> None:
+        runtime = current()
         self._start_ns = runtime.clock.time_ns()
         self._start_mono = runtime.clock.monotonic_ns()
         here = otel_context.get_current()
@@ -123,35 +143,79 @@ class Step:
             above = trace.get_current_span(here).get_span_context().span_id
             turn.children.started(self._span.get_span_context().span_id, above)
         self._context = trace.set_span_in_context(self._span, here)
-        self._token = otel_context.attach(self._context)
+        self._runtime = runtime
         self.on_start()
 
-    def _end(self, error: BaseException | None) -> None:
-        runtime = self._runtime
+    def finish(self, error: BaseException | None = None, /, *, later: bool = False) -> None:
+        """Ends the step; only the first call counts.
+
+        Args:
+            error: What ended it, if anything did.
+            later: Takes no lock, as a finaliser must not.
+        """
+        runtime, self._runtime = self._runtime, None
         if runtime is None:
             return
-        self._runtime = None
-        elapsed = runtime.clock.monotonic_ns() - self._start_mono
+        self._elapsed = runtime.clock.monotonic_ns() - self._start_mono
         if isinstance(error, Exception):
             self._late[sc.ERROR_TYPE] = type(error).__qualname__
-            self._span.set_status(StatusCode.ERROR)
-        self._span.set_attributes(self._late)
-        self._span.end(self._start_ns + elapsed)
-        if self.metric is not None:
-            series = {**self._given, **self._late, sc.OPERATION_NAME: self.operation}
-            record = runtime.instruments.record
-            runtime.delivery.put((record, self.metric, elapsed / 1e9, series, NO_SPAN))
-        self.on_end(error)
+        job = (self._complete, runtime, error is None, True)
+        if not ((later or self.waits) and runtime.delivery.put(job, always=later)):
+            self._guarded(self._complete, runtime, error is None, False)
+
+    def _complete(self, runtime: Runtime, well: bool, behind: bool) -> None:  # noqa: FBT001 - a job
+        """Ends the span; `behind` the caller's back, in the delivery thread, or before its eyes."""
+        try:
+            self.on_end(runtime, well=well, behind=behind)
+        finally:
+            if sc.ERROR_TYPE in self._late:
+                self._span.set_status(StatusCode.ERROR)
+            self._span.set_attributes(self._late)
+            self._span.end(self._start_ns + self._elapsed)
+        self.on_ended()
+        if self.metric is None:
+            return
+        series = {**self._given, **self._late, sc.OPERATION_NAME: self.operation}
+        seconds, record = self._elapsed / 1e9, runtime.instruments.record
+        if behind:
+            record(self.metric, seconds, series, NO_SPAN)
+        else:
+            runtime.delivery.put((record, self.metric, seconds, series, NO_SPAN))
+
+    @property
+    def waits(self) -> bool:
+        """Whether its end is worked out in the delivery thread."""
+        return False
+
+    def chunk(self, piece: object, /) -> None:
+        """Notes a piece of a stream."""
+
+    def on_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """What is taken from the arguments of a decorated function."""
+
+    def on_result(self, value: object, /) -> None:
+        """What is taken from what a decorated function returned."""
 
     def on_start(self) -> None:
         """What else happens at the start."""
 
-    def on_end(self, error: BaseException | None) -> None:
-        """What else happens at the end."""
+    def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:
+        """What else happens at the end, before the span's."""
+
+    def on_ended(self) -> None:
+        """What else happens after the span's end."""
+
+
+def _closer(step: Step) -> Callable[[object], object]:
+    return partial(step._guarded, step.on_result)
 
 
 class model_call(Step):  # noqa: N801 - used as a decorator and as a block
     """A call of a language model: span `chat {model}`, duration, usage.
+
+    From what the decorated function returns, or the chunks of the stream that it gives, model,
+    provider, usage, finish reason, tool calls and confidence are read by shape (OpenAI, Anthropic,
+    Google, Bedrock, LiteLLM, LangChain, Pydantic AI). What is reported with `usage()` wins.
 
     Args:
         model: The model asked.
@@ -160,14 +224,25 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
     Example:
         >>> with model_call("gpt-4o-mini", provider="openai") as call:
         ...     call.usage(input_tokens=12, output_tokens=3)
+        >>> @model_call("gpt-4o-mini")
+        ... def ask(text: str) -> dict:
+        ...     return {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18",
+        ...             "choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+        >>> ask("Hello")["usage"]["prompt_tokens"]
+        12
     """
 
     kind = SpanKind.CLIENT
     operation = sc.OPERATION_CHAT
     metric = sc.METRIC_CLIENT_OPERATION_DURATION
+    follows = True
 
     def __init__(self, model: str, provider: str | None = None) -> None:
         super().__init__(model, {sc.REQUEST_MODEL: model, sc.PROVIDER_NAME: provider})
+        self._usage = Usage()
+        self._result: object = None
+        self._stream: StreamState | None = None
+        self._streams = False
 
     def usage(
         self,
@@ -186,17 +261,71 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
             "reasoning_tokens": reasoning_tokens,
         }
         try:
-            usage = Usage.of(given)
-            self._late.update(usage.attributes(GEN_AI_KEYS))
+            self._usage = Usage.of(given)
             if response_model is not None:
                 self._late[sc.RESPONSE_MODEL] = current().name(response_model)
-            usage.model = response_model or self._name
-            provider = self._given.get(sc.PROVIDER_NAME)
-            usage.provider = provider if isinstance(provider, str) else None
-            if usage:
-                self._turn.children.used(self._span.get_span_context().span_id, usage)
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error("model_call", error)
+
+    def result(self, value: object) -> None:
+        """Gives the answer as the provider's client returned it, for a call as a block.
+
+        Args:
+            value: Is read after the call, in the delivery thread.
+
+        Example:
+            >>> with model_call("claude-sonnet-4-5") as call:
+            ...     call.result({"type": "message", "role": "assistant", "content": [],
+            ...                  "usage": {"input_tokens": 12, "output_tokens": 3}})
+        """
+        if type(value) not in SILENT:
+            self._result = value
+
+    on_result = result
+
+    def chunk(self, piece: object, /) -> None:
+        """Reads a chunk of a streamed answer; the first one tells the shape."""
+        if not self._streams:
+            self._streams = True
+            self._stream = stream_state(piece)
+        if self._stream is not None:
+            self._stream.record_chunk(piece)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is an answer to read."""
+        return self._result is not None or self._stream is not None
+
+    def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
+        """Takes what the answer says and nobody reported."""
+        found = read(self._stream, self._result if behind else None)
+        self._result = self._stream = None
+        if found is not None:
+            for key, value in described(runtime, found).items():
+                if self._given.get(key) is None:
+                    self._late.setdefault(key, value)
+            if not self._usage:
+                self._usage = usage_of(found)
+            if found.confidence is not None:
+                self._late[sc.CONFIDENCE] = self._turn.children.confidence = found.confidence
+        self._late.update(self._usage.attributes(GEN_AI_KEYS))
+        if self._usage.cache_write_tokens is not None:
+            self._late[sc.GEN_AI_CACHE_WRITE_TOKENS] = self._usage.cache_write_tokens
+
+    def on_ended(self) -> None:
+        """Notes the usage for the turn, after a span processor noted the part it can see."""
+        usage = self._usage
+        if not usage or self._turn is NO_TURN:
+            return
+        usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or self._name
+        usage.provider = _text(self._given.get(sc.PROVIDER_NAME)) or _text(
+            self._late.get(sc.PROVIDER_NAME)
+        )
+        self._turn.children.used(self._span.get_span_context().span_id, usage)
+
+
+def _text(value: AnyValue) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 class tool(Step):  # noqa: N801 - used as a decorator and as a block
@@ -242,10 +371,9 @@ class workflow(Step):  # noqa: N801 - used as a decorator and as a block
 
     def on_start(self) -> None:
         """Reports the start."""
-        current_turn().workflow(self._name, "started")
+        self._turn.workflow(self._name, "started")
 
-    def on_end(self, error: BaseException | None) -> None:
+    def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
         """Reports how it ended; cancelled is failed."""
-        step = self._late.get(sc.WORKFLOW_STEP)
-        status = "completed" if error is None else "failed"
-        current_turn().workflow(self._name, status, step if isinstance(step, str) else None)
+        status = "completed" if well else "failed"
+        self._turn.workflow(self._name, status, _text(self._late.get(sc.WORKFLOW_STEP)))

@@ -5,21 +5,47 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextvars import Token
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+from opentelemetry.context import Context
 
 from otel_chat.runtime import report_error
-from otel_chat.turn import Turn
 
 Finish = Callable[[object], object]
 BODY_NAMES = ("body_iterator", "streaming_content")
 """Where responses keep their stream: Starlette and what builds on it, Django."""
 
 
+class Run(Protocol):
+    """What a function's call drives: a turn or a step inside one."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is not over."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether a stream that the function returns is part of it."""
+
+    def attach(self) -> Token[Context]:
+        """Makes it current."""
+
+    def detach(self, token: Token[Context], /) -> None:
+        """Makes what was before it current."""
+
+    def finish(self, error: BaseException | None = None, /, *, later: bool = False) -> None:
+        """Ends it; only the first call counts."""
+
+    def chunk(self, piece: object, /) -> None:
+        """Notes a piece of a stream."""
+
+
 class Guard:
     """The turn of a stream: each step runs attached, the end is noted once."""
 
-    def __init__(self, turn: Turn, inner: Any, on_result: Finish) -> None:
+    def __init__(self, turn: Run, inner: Any, on_result: Finish) -> None:
         self._turn = turn
         self._inner = inner
         self._on_result = on_result
@@ -113,7 +139,7 @@ class SyncStream(Guard):
             turn.finish(error)
             raise
         turn.detach(token)
-        if turn._live:
+        if turn.is_live:
             turn.chunk(chunk)
         return chunk
 
@@ -182,7 +208,7 @@ class AsyncStream(Guard):
             turn.finish(error)
             raise
         turn.detach(token)
-        if turn._live:
+        if turn.is_live:
             turn.chunk(chunk)
         return chunk
 
@@ -236,7 +262,7 @@ async def awaited(guard: Guard, awaitable: Awaitable[Any]) -> Any:
     return take_up(turn, result, guard._on_result)
 
 
-def take_up(turn: Turn, result: Any, on_result: Finish) -> Any:
+def take_up(turn: Run, result: Any, on_result: Finish) -> Any:
     """What the handler returned, for its caller: a stream is wrapped, else the turn ends here.
 
     Args:
@@ -244,7 +270,7 @@ def take_up(turn: Turn, result: Any, on_result: Finish) -> Any:
         result: The handler's result.
         on_result: Told of a result that is whole.
     """
-    wrap = _PLAIN.get(type(result), _wrap)
+    wrap = _PLAIN.get(type(result), _wrap) if turn.follows else None
     if wrap is not None:
         try:
             wrapped = wrap(turn, result, on_result)
@@ -265,7 +291,7 @@ _PLAIN: dict[type, None] = dict.fromkeys(
 """The types of nearly every result: no stream, found out without looking."""
 
 
-def _wrap(turn: Turn, result: Any, on_result: Finish) -> Any:
+def _wrap(turn: Run, result: Any, on_result: Finish) -> Any:
     kind = type(result)
     if inspect.isgenerator(result):
         stream = SyncStream(turn, result, on_result)
@@ -287,7 +313,7 @@ def _wrap(turn: Turn, result: Any, on_result: Finish) -> Any:
     return None if isinstance(result, io.IOBase) else _wrap_iterator(turn, result, on_result)
 
 
-def _wrap_body(turn: Turn, body: Any, on_result: Finish) -> Any:
+def _wrap_body(turn: Run, body: Any, on_result: Finish) -> Any:
     """A response's body: an iterator, or something that makes one."""
     if hasattr(type(body), "__aiter__"):
         return AsyncStream(turn, aiter(body), on_result)
@@ -296,7 +322,7 @@ def _wrap_body(turn: Turn, body: Any, on_result: Finish) -> Any:
     return None
 
 
-def _wrap_iterator(turn: Turn, result: Any, on_result: Finish) -> Iterator[Any] | Any:
+def _wrap_iterator(turn: Run, result: Any, on_result: Finish) -> Iterator[Any] | Any:
     kind = type(result)
     if hasattr(kind, "__anext__") and isinstance(result, AsyncIterator):
         return AsyncStream(turn, result, on_result)
@@ -305,7 +331,7 @@ def _wrap_iterator(turn: Turn, result: Any, on_result: Finish) -> Iterator[Any] 
     return None
 
 
-def _wrap_awaitable(turn: Turn, result: Any, on_result: Finish) -> Any:
+def _wrap_awaitable(turn: Run, result: Any, on_result: Finish) -> Any:
     watch = getattr(result, "add_done_callback", None)
     if watch is None:
         return awaited(Guard(turn, None, on_result), result)

@@ -12,8 +12,10 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import count, number, one_of
+from otel_chat.extract import stream_state
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
+from otel_chat.results import SILENT, TEXT
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -275,11 +277,24 @@ class Turn(Lifecycle):
             self._output = _content(text)
 
     @_guarded
+    def result(self, value: object) -> None:
+        """Gives the model's or classifier's answer as its client returned it.
+
+        Model, provider, usage, finish reason, confidence and intent are read from it by its shape
+        after the turn, in the delivery thread; what is reported otherwise wins.
+        """
+        if type(value) not in SILENT:
+            self._result = value
+
+    @_guarded
     def chunk(self, piece: object) -> None:
         """Notes a piece of a streamed reply; the first one's time is recorded."""
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
             self.first_chunk()
             self._chunks = [] if self.captures_content else None
+            self._stream = None if type(piece) in TEXT else stream_state(piece)
+        if self._stream is not None:
+            self._stream.record_chunk(piece)
         if self._chunks is not None and isinstance(piece, str | bytes):
             self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
 

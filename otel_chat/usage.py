@@ -36,6 +36,7 @@ class Usage:
         cache_write_tokens: Input tokens written to the cache; they only matter for the price.
         model: The model that answered.
         provider: Who runs it.
+        cost: US dollars, where the provider says it.
     """
 
     input_tokens: int | None = None
@@ -45,6 +46,7 @@ class Usage:
     cache_write_tokens: int | None = None
     model: str | None = None
     provider: str | None = None
+    cost: float | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, int | None]) -> Usage:
@@ -86,11 +88,13 @@ class Usage:
 class Children:
     """The spans inside a turn: who is whose parent, and which carry usage."""
 
-    __slots__ = ("_parents", "_usages")
+    __slots__ = ("_parents", "_usages", "confidence")
 
     def __init__(self) -> None:
         self._parents: dict[int, int | None] = {}
         self._usages: dict[int, Usage] = {}
+        self.confidence: float | None = None
+        """Of the last model call that knew it."""
 
     def started(self, span_id: int, parent_id: int | None) -> None:
         """A span started inside the turn."""
@@ -104,6 +108,8 @@ class Children:
         """Takes the spans of a nested turn over."""
         self._parents.update(other._parents)
         self._usages.update(other._usages)
+        if other.confidence is not None:
+            self.confidence = other.confidence
 
     def outermost(self) -> list[Usage]:
         """Usage of every span that carries some and lies in no other that does.
@@ -147,6 +153,10 @@ def priced(parts: Iterable[Usage], prices: Prices, time_ns: int) -> tuple[float 
     """
     amount, sources = 0.0, set()
     for part in parts:
+        if part.cost is not None:
+            amount += part.cost
+            sources.add("provider")
+            continue
         unit = prices.at(part.model, part.provider, time_ns) if part.model else None
         if unit is None:
             return None, "unpriced"

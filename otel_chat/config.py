@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.errors import ConfigurationError
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
+
+if TYPE_CHECKING:
+    from otel_chat.hooks import Advice, Situation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,10 @@ class Config:
             before the bundled prices.
         redactor: Redacts every text before it leaves the process; the rules of
             `otel_chat.privacy` where none is given.
+        topic_detector: Tells the topics of a user's message, redacted, after the reply.
+        sentiment_analyser: Tells its sentiment: positive, neutral, negative, or None.
+        escalation_advisor: Tells whether a human should take over; the advice is recorded only.
+        hook_seconds: How long each of the three may take for a turn, 0.01 to 10 seconds.
 
     Raises:
         ConfigurationError: a value is out of range; names the field.
@@ -69,6 +76,10 @@ class Config:
     known_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     price_table: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     redactor: Callable[[str], str] | None = None
+    topic_detector: Callable[[str], str | Iterable[str] | None] | None = None
+    sentiment_analyser: Callable[[str], str | None] | None = None
+    escalation_advisor: Callable[[Situation], Advice | str | None] | None = None
+    hook_seconds: float = 0.5
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
@@ -77,6 +88,10 @@ class Config:
                 raise ConfigurationError(f"{name} must be a number, not {value!r}.")
             if not low <= value <= high:
                 raise ConfigurationError(f"{name} must lie between {low} and {high}, not {value}.")
+        for name in ("redactor", "topic_detector", "sentiment_analyser", "escalation_advisor"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise ConfigurationError(f"{name} must be a function, not {value!r}.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Config:
@@ -147,6 +162,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "drain_seconds": (0.01, 10),
     "conversation_idle_seconds": (1, 7 * 86_400),
     "conversation_limit": (1, 10_000_000),
+    "hook_seconds": (0.01, 10),
 }
 
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
@@ -165,5 +181,6 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "OTEL_CHAT_DRAIN_SECONDS": ("drain_seconds", float),
     "OTEL_CHAT_CONVERSATION_IDLE_SECONDS": ("conversation_idle_seconds", float),
     "OTEL_CHAT_CONVERSATION_LIMIT": ("conversation_limit", int),
+    "OTEL_CHAT_HOOK_SECONDS": ("hook_seconds", float),
 }
 """Environment variable to field and reader; where two set one field, the first wins."""

@@ -89,7 +89,7 @@ class _Spec:
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN
-        if self.message is not None and turn.captures_content:
+        if self.message is not None and turn.takes_message:
             self._note_message(turn, args, kwargs)
         return turn
 

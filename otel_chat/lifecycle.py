@@ -147,6 +147,12 @@ class Lifecycle:
         """Whether text is kept."""
         return self._live and self._runtime.config.capture_content
 
+    @property
+    def takes_message(self) -> bool:
+        """Whether the user's message is looked at: it is kept, or hooks are run on it."""
+        runtime = self._runtime
+        return self._live and (runtime.config.capture_content or bool(runtime.hooks))
+
     def _get(self, key: str) -> AnyValue:
         found = self._late.get(key)
         return found if found is not None else self._early.get(key)

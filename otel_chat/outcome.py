@@ -10,6 +10,7 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.afterwards import run_hooks
 from otel_chat.measure import record_turn_metrics
 from otel_chat.results import settle_confidence, take, usage_of
 from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, priced, total
@@ -65,6 +66,8 @@ def _settle(turn: Lifecycle, *, whole: bool) -> None:
     settle_confidence(turn)
     _settle_usage(turn)
     if turn._outer is None:
+        if whole and turn._runtime.hooks:
+            run_hooks(turn)
         late[sc.KEEP] = turn._keep = _is_kept(turn)
         _settle_cost(turn, whole=whole)
     else:

@@ -6,7 +6,7 @@ import atexit
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
@@ -30,6 +30,7 @@ from otel_chat import process
 from otel_chat import semconv as sc
 from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
+from otel_chat.hooks import Advice, Situation
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
 from otel_chat.runtime import Clock, Ids, Runtime, install, installed, report_error
 from otel_chat.usage import Usage
@@ -153,6 +154,9 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     headers: Mapping[str, str] | None = None,
     capture_content: bool | None = None,
     config: Config | None = None,
+    topic_detector: Callable[[str], str | Iterable[str] | None] | None = None,
+    sentiment_analyser: Callable[[str], str | None] | None = None,
+    escalation_advisor: Callable[[Situation], Advice | str | None] | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
     id_generator: IdGenerator | None = None,
@@ -173,6 +177,9 @@ def setup(  # noqa: PLR0913 - one call sets everything up
         headers: Sent with every export, e.g. `{"authorization": "Bearer ..."}`.
         capture_content: Keep redacted texts; off unless asked for here or in the environment.
         config: All other settings; those of the environment where none are given.
+        topic_detector: Runs on each redacted user message after the reply, see `otel_chat.hooks`.
+        sentiment_analyser: The same, for its sentiment.
+        escalation_advisor: Advises a handoff, which is recorded and never performed.
         clock: Where times come from.
         ids: Where the uids of events come from.
         id_generator: Makes trace and span ids, where no provider is installed.
@@ -190,7 +197,12 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     if export not in ("background", "manual"):
         raise ConfigurationError(f"export must be 'background' or 'manual', not {export!r}.")
     settings = config or Config.from_env()
-    settings = settings.replace(capture_content=capture_content)
+    settings = settings.replace(
+        capture_content=capture_content,
+        topic_detector=topic_detector,
+        sentiment_analyser=sentiment_analyser,
+        escalation_advisor=escalation_advisor,
+    )
     with _lock:
         if _configured is not None:
             return _configured

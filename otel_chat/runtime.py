@@ -32,6 +32,7 @@ from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
 from otel_chat.table import ConversationTable
+from otel_chat.workers import hook_workers
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
@@ -118,6 +119,7 @@ class Runtime:
         self.emitter = Emitter(logger_provider)
         self._around: tuple[SpanContext, Context] = (trace.INVALID_SPAN_CONTEXT, NO_SPAN)
         self.prices = Prices(self.config.price_table)
+        self.hooks = hook_workers(self.config)
         self.conversations = ConversationTable(
             limit=self.config.conversation_limit, idle=self.config.conversation_idle_seconds
         )

@@ -123,6 +123,7 @@ EVENT_LEAD: Final = "otel_chat.lead"
 EVENT_EVALUATION: Final = "gen_ai.evaluation.result"
 EVENT_EXCEPTION: Final = "exception"
 EVENT_CUSTOM: Final = "otel_chat.custom"
+HANDOFF_ADVISED: Final = "handoff_advised"  # the name of a custom event
 
 # Operations (`gen_ai.operation.name`)
 OPERATION_INVOKE_AGENT: Final = "invoke_agent"

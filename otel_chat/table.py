@@ -11,13 +11,23 @@ from opentelemetry.trace import SpanContext
 class Seen:
     """What the process remembers of a conversation."""
 
-    __slots__ = ("ended", "last_ns", "previous", "series", "turns")
+    __slots__ = (
+        "ended",
+        "fallbacks",
+        "handed_off",
+        "last_ns",
+        "negatives",
+        "previous",
+        "series",
+        "turns",
+    )
 
     def __init__(self, now_ns: int) -> None:
         self.last_ns = now_ns
         self.previous: SpanContext | None = None
         self.series = ("", "")
-        self.turns = 0
+        self.turns = self.fallbacks = self.negatives = 0
+        self.handed_off = False
         self.ended = False
 
 
@@ -54,6 +64,9 @@ class ConversationTable:
                 seen = Seen(now_ns)
                 if len(self._seen) >= self._limit:
                     del self._seen[next(iter(self._seen))]
+            if new:
+                seen.fallbacks = seen.negatives = 0
+                seen.handed_off = False
             seen.last_ns = now_ns
             seen.ended = False
             self._seen[conversation_id] = seen

@@ -266,8 +266,8 @@ class Turn(Lifecycle):
 
     @_guarded
     def message(self, text: str) -> None:
-        """Gives the user's message; kept only with content capture on."""
-        if self.captures_content:
+        """Gives the user's message; kept only with content capture on, else for hooks alone."""
+        if self.takes_message:
             self._input = _content(text)
 
     @_guarded

@@ -245,7 +245,7 @@ class Connection:
         self._before = context_api.get_current()
         turn.attach()
         self._step_context = context_api.get_current()
-        text = self._text(frame) if turn.captures_content else None
+        text = self._text(frame) if turn.takes_message else None
         if text is not None:
             turn.message(text)
 

@@ -9,6 +9,8 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from otel_chat import Config, chat_handler, current_turn, model_call, tool, turn, workflow
 from otel_chat import semconv as sc
 from otel_chat.testing import SteppedClock, Telemetry, assert_turn
+from tests.library.extract.wire import serving
 
 PRICES = {"gpt-4o-2024-08-06": {"input": 1.0, "output": 10.0}}
 PRICED = Config(keep_rate=0, price_table=PRICES)
@@ -383,3 +386,72 @@ def test_a_tools_iterator_stays_what_it_is(telemetry: Telemetry) -> None:
     with turn("a"):
         assert tool("t")(lambda: numbers)() is numbers
     assert len(telemetry.only_turn().inside) == 1
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as base:
+        yield base
+
+
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
+
+
+def test_a_real_clients_answers_and_streams_are_read(telemetry: Telemetry, url: str) -> None:
+    """OpenAI's own objects, whole and streamed, of a handler and of a model call."""
+    with openai.OpenAI(api_key="k", base_url=url) as client:
+        create = client.chat.completions.create
+
+        @chat_handler(agent="whole")
+        def whole() -> Any:
+            return create(model="gpt-4o", messages=MESSAGES)
+
+        @chat_handler(agent="stream")
+        def streamed() -> Any:
+            return create(model="gpt-4o", messages=MESSAGES, stream=True)
+
+        @chat_handler(agent="text")
+        def text() -> Iterator[str]:
+            ask = model_call("gpt-4o")(create)
+            for chunk in ask(model="gpt-4o", messages=MESSAGES, stream=True):
+                yield chunk.choices[0].delta.content or "" if chunk.choices else ""
+
+        whole()
+        with streamed() as stream:
+            assert len(list(stream)) > 2
+        assert "".join(text()) == "Hello there"
+    assert [found["agent"] for found in telemetry.turns] == ["whole", "stream", "text"]
+    for found in telemetry.turns:
+        assert_turn(
+            found,
+            status="ok",
+            input_tokens=120,
+            output_tokens=40,
+            cache_read_tokens=100,
+            reasoning_tokens=16,
+            confidence=pytest.approx(math.exp(-0.3)),
+        )
+    attributes = dict(telemetry.turns[2].inside[0].attributes or {})
+    assert attributes[sc.FINISH_REASONS] == ("tool_calls",)
+    assert attributes[sc.TOOL_CALLS] == ("book_table",)
+
+
+async def test_a_real_async_clients_stream_is_read(telemetry: Telemetry, url: str) -> None:
+    """Anthropic's stream, awaited and iterated."""
+    async with anthropic.AsyncAnthropic(api_key="k", base_url=url) as client:
+
+        @chat_handler(agent="a")
+        async def answer() -> Any:
+            return await client.messages.create(
+                model="claude", max_tokens=9, messages=MESSAGES, stream=True
+            )
+
+        async for _ in await answer():
+            pass
+    assert_turn(
+        telemetry.only_turn(),
+        provider="anthropic",
+        response_model="claude-sonnet-4-5-20250929",
+        input_tokens=150,
+        cache_read_tokens=100,
+    )

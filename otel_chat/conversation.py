@@ -16,6 +16,7 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier, number, one_of
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
+from otel_chat.measure import exemplar_context
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
 from otel_chat.turn import CONVERSATION_KEY, Turn, current_turn
 
@@ -310,8 +311,9 @@ def _feedback(
             given[sc.EVALUATION_EXPLANATION] = str(comment)
         emit_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
         series = {**attributes, **given}
+        context = exemplar_context(runtime, span, attributes.get(sc.CONVERSATION_ID))
         record = runtime.instruments.record
-        runtime.delivery.put((record, sc.METRIC_FEEDBACK_SCORE, score, series, NO_SPAN))
+        runtime.delivery.put((record, sc.METRIC_FEEDBACK_SCORE, score, series, context))
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("feedback", error)
 

@@ -5,13 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.runtime import NO_SPAN
+from otel_chat.runtime import NO_SPAN, Runtime
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
+
+
+def exemplar_context(
+    runtime: Runtime, span: SpanContext | None, conversation_id: object = None
+) -> Context:
+    """The context to record something in that is known before its turn is over, or after it.
+
+    It holds the span where the trace is among the share that is always kept; whether the turn is
+    kept for what it was is not known here.
+
+    Args:
+        runtime: Whose rate it is.
+        span: The ids of the span it belongs to, if any.
+        conversation_id: The conversation's; the trace stands for it where nobody gave one.
+    """
+    if span is None or not span.is_valid:
+        return NO_SPAN
+    known = conversation_id if isinstance(conversation_id, str) else f"{span.trace_id:032x}"
+    return runtime.context_of(span) if runtime.keeps(known) else NO_SPAN
+
+
+def step_context(runtime: Runtime, span: SpanContext, turn: Lifecycle) -> Context:
+    """The context to record a step of a turn in; see `exemplar_context`."""
+    if not turn.span_context.is_valid:
+        return NO_SPAN
+    while turn._outer is not None:
+        turn = turn._outer
+    return exemplar_context(runtime, span, turn.conversation_id)
 
 
 def record_turn_metrics(turn: Lifecycle) -> None:

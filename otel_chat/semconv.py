@@ -180,7 +180,6 @@ LOW_CONFIDENCE_THRESHOLD: Final = 0.7
 METRIC_PROCESS_MEMORY: Final = "process.memory.usage"
 METRIC_PROCESS_CPU_TIME: Final = "process.cpu.time"
 METRIC_PROCESS_THREADS: Final = "process.thread.count"
-METRIC_PROCESS_UPTIME: Final = "process.uptime"
 CPU_MODE: Final = "cpu.mode"
 SIGNAL_SPANS: Final = "spans"
 SIGNAL_EVENTS: Final = "events"

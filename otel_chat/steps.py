@@ -17,8 +17,9 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat.errors import ConfigurationError
 from otel_chat.extract import StreamState, stream_state
+from otel_chat.measure import step_context
 from otel_chat.results import SILENT, described, read, usage_of
-from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
+from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
 from otel_chat.wrapping import wrapper_of
@@ -177,10 +178,11 @@ class Step:
             return
         series = {**self._given, **self._late, sc.OPERATION_NAME: self.operation}
         seconds, record = self._elapsed / 1e9, runtime.instruments.record
+        context = step_context(runtime, self._span.get_span_context(), self._turn)
         if behind:
-            record(self.metric, seconds, series, NO_SPAN)
+            record(self.metric, seconds, series, context)
         else:
-            runtime.delivery.put((record, self.metric, seconds, series, NO_SPAN))
+            runtime.delivery.put((record, self.metric, seconds, series, context))
 
     @property
     def waits(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_chat import Config, conversation, current_turn, feedback, turn
+from otel_chat import Config, conversation, current_turn, feedback, model_call, tool, turn
 from otel_chat import semconv as sc
 from otel_chat.instruments import BY_NAME, CAPS, CLOSED, DEFAULT_CAP, SET_LIMIT, TABLE, Kind
 from otel_chat.testing import Telemetry
@@ -17,7 +17,7 @@ from otel_chat.testing import Telemetry
 
 def test_the_table_names_each_metric_once() -> None:
     """Every metric's name of the contract stands in the table, once."""
-    names = {v for k, v in vars(sc).items() if k.startswith("METRIC_")} - {sc.METRIC_PROCESS_UPTIME}
+    names = {v for k, v in vars(sc).items() if k.startswith("METRIC_")}
     assert {line.name for line in TABLE} == names
     assert len(BY_NAME) == len(TABLE)
 
@@ -102,6 +102,51 @@ def test_folding_loses_no_count(names: list[str]) -> None:
             for name in names:
                 current_turn().action(name)
         assert telemetry.metric(sc.METRIC_ACTIONS).total == len(names)
+
+
+def test_a_round_counts_every_turn_with_the_exemplar_of_one() -> None:
+    """Turns of one round are all counted; the counter's exemplar is the trace of one of them."""
+    with Telemetry(Config(keep_rate=1)) as telemetry:
+        turns = []
+        for _ in range(5):
+            with turn("a", conversation_id="c") as now:
+                now.intent("parcel", 0.9)
+            turns.append(now.trace_id)
+        (point,) = telemetry.metric(sc.METRIC_INTENTS).points
+    assert point.value == 5
+    assert {f"{trace:032x}" for trace in point.exemplars} <= set(turns)
+    assert point.exemplars
+
+
+def test_the_child_of_a_fork_does_not_count_what_its_parent_counts() -> None:
+    """What was counted but not added yet at a fork is the parent's."""
+    with Telemetry() as telemetry:
+        instruments = telemetry.runtime.instruments
+        instruments.tally(sc.METRIC_ACTIONS, {sc.AGENT_NAME: "a"}, None)
+        instruments.forget()
+        instruments.tally(sc.METRIC_ACTIONS, {sc.AGENT_NAME: "a"}, None)
+        assert telemetry.metric(sc.METRIC_ACTIONS).total == 1
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "name",
+    [
+        sc.METRIC_CLIENT_OPERATION_DURATION,
+        sc.METRIC_EXECUTE_TOOL_DURATION,
+        sc.METRIC_FEEDBACK_SCORE,
+    ],
+)
+def test_steps_and_feedback_leave_an_exemplar_where_the_conversation_is_kept(
+    name: str, rate: float
+) -> None:
+    """A kept conversation's model calls, tools and feedback open its trace; others leave none."""
+    with Telemetry(Config(keep_rate=rate)) as telemetry:
+        with turn("a", conversation_id="c") as now, model_call("m"), tool("t"):
+            pass
+        feedback(1, agent="a", trace_id=now.trace_id, span_id=now.span_id, conversation_id="c")
+        (point,) = telemetry.metric(name).points
+    assert [f"{t:032x}" for t in point.exemplars] == [now.trace_id] * int(rate)
 
 
 def test_known_series_start_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:

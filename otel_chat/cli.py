@@ -1,4 +1,4 @@
-"""The command line: `otel-chat demo | serve | replay | migrate | trace | token`.
+"""The command line: `otel-chat demo | serve | replay | migrate | trace | export | report | token`.
 
 Imports of what is heavy stand inside the commands, so that `--help` is quick and a part that is
 not installed is missed only where it is needed.
@@ -17,21 +17,11 @@ from typing import Annotated, Any, Final, Protocol
 import typer
 
 from otel_chat._version import __version__
-from otel_chat.errors import ConfigurationError, OtelChatError
+from otel_chat.clioutputs import export, report
+from otel_chat.cliparts import DEFAULT_SERVER, ServerOption, TokenOption, errors_said
+from otel_chat.errors import ConfigurationError
 
-DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
 DEFAULT_STORE: Final = "chdb:./chat-store"
-_EXTRAS: Final = {
-    "chdb": "embedded",
-    "clickhouse_connect": "server",
-    "fastapi": "server",
-    "httpx": "cli",
-    "opentelemetry.sdk": "sdk",
-    "sklearn": "demo",
-    "tokenizers": "demo",
-    "uvicorn": "server",
-}
-
 app = typer.Typer(
     name="otel-chat",
     help="OpenTelemetry observability for chat handlers, and the analytics of conversations.",
@@ -41,12 +31,9 @@ app = typer.Typer(
 )
 tokens = typer.Typer(help="Tokens for the API and for ingest.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
+app.command()(export)
+app.command()(report)
 
-ServerOption = Annotated[str, typer.Option("--server", help="Address of a running server.")]
-TokenOption = Annotated[
-    str | None,
-    typer.Option("--token", envvar="OTEL_CHAT_TOKEN", help="Token, where the server asks for one."),
-]
 TokenStoreOption = Annotated[
     str | None, typer.Option("--store", help="A store that no server holds now.")
 ]
@@ -72,26 +59,6 @@ class TokenKeeper(Protocol):
 def main() -> None:
     """Runs the command line; the console script's entry."""
     app()
-
-
-@contextmanager
-def errors_said() -> Iterator[None]:
-    """Turns errors that are made on purpose into a line on stderr and exit code 1."""
-    try:
-        yield
-    except OtelChatError as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from error
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", _EXTRAS.get((error.name or "").split(".")[0]))
-        if extra is None:
-            raise
-        typer.secho(
-            f"Error: {error.name} is not installed. Run: pip install 'otel-chat[{extra}]'",
-            fg=typer.colors.RED,
-            err=True,
-        )
-        raise typer.Exit(1) from error
 
 
 def _print_version(asked: bool) -> None:

@@ -23,6 +23,7 @@ from otel_chat.server.api import (
     health,
     interactions,
     overview,
+    report,
     themes,
     tokens,
 )
@@ -113,7 +114,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
 
 def _api() -> APIRouter:
     router = APIRouter(prefix=API)
-    for part in (overview, conversations, interactions, themes, exports, tokens):
+    for part in (overview, conversations, interactions, themes, exports, report, tokens):
         router.include_router(part.router)
     return router
 

@@ -247,7 +247,9 @@ def test_without_a_token_every_route_answers_401(app: FastAPI) -> None:
     for method, path, _ in guarded(app):
         answer = ask(app, method, path, IDS)
         assert answer.status_code == 401, path
-        if not page(path):
+        if path.startswith("/v1/"):
+            assert b"A token is needed" in answer.content  # in OTLP's own shape of an error
+        elif not page(path):
             assert answer.json()["error"]["code"] == "unauthenticated"
             assert answer.headers["www-authenticate"] == "Bearer"
 

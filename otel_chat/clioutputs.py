@@ -1,0 +1,111 @@
+"""The commands that fetch files from a server: `otel-chat export | report`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from otel_chat.cliparts import DEFAULT_SERVER, ServerOption, TokenOption, errors_said
+from otel_chat.errors import ConfigurationError
+
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="One of the API's filters, as agent=support. Repeat it."),
+]
+Kind = Literal["sessions", "messages", "analytics", "interactions", "events", "all"]
+RowFormat = Literal["csv", "jsonl", "parquet"]
+ReportFormat = Literal["text", "json", "markdown", "html"]
+_DATES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+_PATIENCE: Final = 600.0
+
+
+def export(  # noqa: PLR0913, PLR0917 - one for each option
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            metavar="TYPE",
+            help="sessions, messages, analytics, interactions, events, or all of them as a zip.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    form: Annotated[
+        RowFormat, typer.Option("--format", "-f", help="csv, jsonl or parquet.")
+    ] = "csv",
+    window: Annotated[str | None, typer.Option(help="24h, 7d, 30d or 90d. Default: 7d.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=_DATES, help="First moment, UTC.")
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=_DATES, help="First moment after, UTC.")
+    ] = None,
+    limited: FilterOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+    token: TokenOption = None,
+) -> None:
+    """Export rows to a file, which stands under its name only when it is whole.
+
+    The token needs the scope export:create, and conversations:read for what was said.
+    """
+    with errors_said():
+        from otel_chat.client import AnalyticsClient
+
+        asked = _filters(limited) | {"format": form}
+        asked |= {"window": window} if window else {}
+        asked |= {"start": _utc(start)} if start else {}
+        asked |= {"end": _utc(end)} if end else {}
+        with AnalyticsClient(server, token=token, timeout=_PATIENCE) as client:
+            size = client.download(f"/api/v1/exports/{kind}", output, **asked)
+    typer.echo(f"{output}: {size:,} bytes", err=True)
+
+
+def report(
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days up to now.")] = 7,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", "-f", help="text, json, markdown or html.")
+    ] = "text",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; else it is printed.")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option(help="Time zone of the peak hours, as Europe/Berlin.")
+    ] = "UTC",
+    limited: FilterOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+    token: TokenOption = None,
+) -> None:
+    """Report on the last days, beside the same number of days before. See docs/reports.md."""
+    with errors_said():
+        from otel_chat.client import AnalyticsClient
+
+        now = datetime.now(UTC)
+        asked = _filters(limited) | {
+            "start": _utc(now - timedelta(days=days)),
+            "end": _utc(now),
+            "format": form,
+            "timezone": timezone,
+        }
+        with AnalyticsClient(server, token=token, timeout=_PATIENCE) as client:
+            if output is None:
+                typer.echo(client.text("/api/v1/report", **asked), nl=False)
+            else:
+                client.download("/api/v1/report", output, **asked)
+
+
+def _utc(moment: datetime) -> str:
+    """A moment as the API takes it; without an offset it is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat()
+
+
+def _filters(limited: list[str] | None) -> dict[str, str]:
+    """Filters as `name=value`."""
+    found: dict[str, str] = {}
+    for one in limited or ():
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"A filter is name=value, as agent=support, not {one!r}.")
+        found[name] = value
+    return found

@@ -1,0 +1,297 @@
+"""The report: what a week was like, beside the week before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field
+
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.figures import conversation_figures, turns_source
+from otel_chat.server.queries.overview import Change, Overview, Point, overview, series
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.subjects import Topic, topics
+from otel_chat.server.queries.window import Bucket, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.headlines import Figures
+    from otel_chat.server.store import Store
+
+LISTED: Final = 10
+PEAKS: Final = 3
+SHORT: Final = timedelta(days=3)
+UTC_NAME: Final = "UTC"
+Unit = Literal["count", "number", "s", "ratio", "score", "USD"]
+
+
+class Line(Change):
+    """A figure, and how it moved."""
+
+    name: str = Field(description="The figure's name, unique in its section.")
+    label: str = Field(description="What to call it for people.")
+    unit: Unit
+
+
+class Section(Answer):
+    """Figures that belong together."""
+
+    name: Literal["sessions", "messages", "performance", "satisfaction", "usage"]
+    label: str
+    lines: list[Line]
+
+
+class Ranked(Answer):
+    """Something that conversations have in common, and how often."""
+
+    name: str
+    conversations: int
+    share: float | None
+    previous: int = Field(description="Conversations in the period before.")
+
+
+class Peak(Answer):
+    """A busy hour of the day."""
+
+    hour: int = Field(ge=0, le=23)
+    turns: int
+    share: float | None = Field(description="Of all turns.")
+
+
+class Hours(Answer):
+    """When the turns started."""
+
+    timezone: str
+    weekdays: list[list[int]] = figure(
+        "turns_by_hour",
+        "{turn}",
+        "Turns by weekday, Monday first, and by hour, 0 to 23, of their start in the time zone.",
+    )
+    hours: list[int] = Field(description="Turns by hour of the day, over all weekdays.")
+    peaks: list[Peak] = Field(description=f"The {PEAKS} busiest hours of the day.")
+
+
+class Report(Answer):
+    """What a span of time was like, beside the one of the same length before."""
+
+    window: TimeSpan
+    previous_window: TimeSpan
+    sections: list[Section]
+    top_topics: list[Ranked] = Field(description="By conversations; share of those with a topic.")
+    common_issues: list[Ranked] = Field(
+        description="Topics of settled conversations that did not end resolved; share of the"
+        " conversations with the topic."
+    )
+    user_types: list[Ranked] = Field(description="By conversations; share of all of them.")
+    hours: Hours
+    over_time: list[Point] = Field(description="The figures by day; by hour up to three days.")
+
+
+def _line(name: str, label: str, unit: Unit, value: float | None, previous: float | None) -> Line:
+    difference = None if value is None or previous is None else value - previous
+    return Line(
+        name=name,
+        label=label,
+        unit=unit,
+        value=value,
+        previous=previous,
+        difference=difference,
+        relative=difference / previous if difference is not None and previous else None,
+    )
+
+
+_Named = list[tuple[str, str, Unit, float | None]]
+
+
+def _sessions(found: Figures) -> _Named:
+    return [
+        ("total", "Conversations", "count", found.conversations),
+        ("active", "Open", "count", found.active_conversations),
+        ("closed", "Settled", "count", found.conversations - found.active_conversations),
+        ("turns", "Turns per conversation", "number", found.engagement.turns),
+        ("duration", "Mean duration", "s", found.engagement.duration),
+    ]
+
+
+def _messages(found: Figures) -> _Named:
+    sent = found.messages_by_sender
+    return [
+        ("total", "Messages", "count", found.messages),
+        ("user", "From users", "count", sent.user),
+        ("assistant", "From the assistant", "count", sent.assistant),
+        ("system", "From the system", "count", sent.system),
+        ("human", "From human agents", "count", sent.human),
+        ("per_conversation", "Messages per conversation", "number", found.engagement.messages),
+    ]
+
+
+def _performance(found: Figures) -> _Named:
+    return [
+        ("response_time", "Mean response time", "s", found.response_time.mean),
+        ("response_time_p95", "Response time, 95 %", "s", found.response_time.p95),
+        ("resolution_low", "Resolution, confirmed", "ratio", found.resolution.low),
+        ("resolution_high", "Resolution, with assumed", "ratio", found.resolution.high),
+        ("containment", "Containment", "ratio", found.containment.rate),
+        ("handoff", "Handed off to a human", "ratio", found.handoffs.rate),
+        ("fallback", "Fallbacks", "ratio", found.fallback.rate),
+        ("errors", "Failed turns", "ratio", found.errors.rate),
+        ("engagement", "Engagement score", "number", found.engagement.score),
+    ]
+
+
+def _satisfaction(found: Figures) -> _Named:
+    return [
+        ("rating", "Mean rating, as given", "score", found.satisfaction.original_mean),
+        ("mean", "Mean rating, of 1", "score", found.satisfaction.mean),
+        ("top_share", "In the top two boxes", "ratio", found.satisfaction.top_share),
+        ("count", "Ratings", "count", found.satisfaction.count),
+    ]
+
+
+def _usage(found: Figures) -> _Named:
+    cost = found.cost.amount
+    return [
+        ("tokens", "Tokens", "count", found.tokens.total),
+        ("cost", "Cost of models", "USD", None if cost is None else float(cost)),
+        ("unpriced", "Turns without a known price", "count", found.cost.unpriced_turns),
+    ]
+
+
+def _sections(found: Overview) -> list[Section]:
+    parts: list[Section] = []
+    for name, label, read in (
+        ("sessions", "Conversations", _sessions),
+        ("messages", "Messages", _messages),
+        ("performance", "Performance", _performance),
+        ("satisfaction", "User satisfaction", _satisfaction),
+        ("usage", "Tokens and cost", _usage),
+    ):
+        pairs = zip(read(found), read(found.previous), strict=True)
+        lines = [
+            _line(key, text, unit, value, before[-1]) for (key, text, unit, value), before in pairs
+        ]
+        parts.append(Section.model_validate({"name": name, "label": label, "lines": lines}))
+    return parts
+
+
+def _top(now: list[Topic], before: list[Topic]) -> list[Ranked]:
+    earlier = {topic.name: topic.conversations for topic in before}
+    return [
+        Ranked(
+            name=topic.name,
+            conversations=topic.conversations,
+            share=topic.share,
+            previous=earlier.get(topic.name, 0),
+        )
+        for topic in now[:LISTED]
+    ]
+
+
+def _issues(now: list[Topic], before: list[Topic]) -> list[Ranked]:
+    earlier = {topic.name: topic.unresolved for topic in before}
+    worst = sorted(now, key=lambda topic: (-topic.unresolved, topic.name))
+    return [
+        Ranked(
+            name=topic.name,
+            conversations=topic.unresolved,
+            share=ratio(topic.unresolved, topic.conversations),
+            previous=earlier.get(topic.name, 0),
+        )
+        for topic in worst[:LISTED]
+        if topic.unresolved
+    ]
+
+
+def _by_user_type(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    rows = conversation_figures(
+        statement, window, filters, lambda _query, _column: "user_type", ("user_type",)
+    )
+    return {str(name): row["conversations"] for name, row in rows.items()}
+
+
+def _user_types(now: dict[str, int], before: dict[str, int]) -> list[Ranked]:
+    every = sum(now.values())
+    return [
+        Ranked(
+            name=name, conversations=count, share=ratio(count, every), previous=before.get(name, 0)
+        )
+        for name, count in sorted(now.items(), key=lambda one: (-one[1], one[0]))[:LISTED]
+    ]
+
+
+def _hours(statement: Query, window: Window, filters: Filters, timezone: str) -> Hours:
+    source = turns_source(statement, window, filters, ("start",))
+    zone = statement.bind(timezone, "String")
+    rows = statement.run(f"""
+        SELECT toDayOfWeek(start, 0, {zone}) AS weekday, toHour(start, {zone}) AS hour,
+            count() AS turns
+        FROM {source} AS t
+        GROUP BY weekday, hour
+    """)  # noqa: S608
+    weekdays = [[0] * 24 for _ in range(7)]
+    for row in rows:
+        weekdays[row["weekday"] - 1][row["hour"]] = row["turns"]
+    hours = [sum(day[hour] for day in weekdays) for hour in range(24)]
+    busiest = sorted(range(24), key=lambda hour: (-hours[hour], hour))[:PEAKS]
+    return Hours(
+        timezone=timezone,
+        weekdays=weekdays,
+        hours=hours,
+        peaks=[
+            Peak(hour=hour, turns=hours[hour], share=ratio(hours[hour], sum(hours)))
+            for hour in busiest
+            if hours[hour]
+        ],
+    )
+
+
+def _check_zone(timezone: str) -> None:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = "A time zone is named as in Europe/Berlin or UTC."
+        raise QueryError(message, field="timezone") from error
+
+
+@query()
+def report(
+    store: Store, scope: Scope, window: Window, filters: Filters, timezone: str = UTC_NAME
+) -> Report:
+    """What the window was like, beside the one before.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The time that the report covers.
+        filters: What it is limited to.
+        timezone: The time zone of the hours of the day, as Europe/Berlin.
+
+    Raises:
+        QueryError: If there is no such time zone.
+    """
+    _check_zone(timezone)
+    statement = Query(store, scope)
+    earlier = window.previous()
+    found = overview(store, scope, window, filters)
+    now = topics(store, scope, window, filters).items
+    before = topics(store, scope, earlier, filters).items
+    width: Bucket = (
+        "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
+    )
+    return Report(
+        window=TimeSpan.of(window),
+        previous_window=TimeSpan.of(earlier),
+        sections=_sections(found),
+        top_topics=_top(now, before),
+        common_issues=_issues(now, before),
+        user_types=_user_types(
+            _by_user_type(statement, window, filters), _by_user_type(statement, earlier, filters)
+        ),
+        hours=_hours(statement, window, filters, timezone),
+        over_time=series(store, scope, window, filters, width).points,
+    )

@@ -13,7 +13,8 @@ import pytest
 from websockets.sync.client import connect
 
 from otel_chat import semconv as sc
-from otel_chat.testing import Telemetry
+from otel_chat.testing import Telemetry, assert_turn
+from otel_chat.testing.views import CollectedTurn
 from tests.library.integrations.live import Sink, otlp_sink, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "instrumenting.md"
@@ -93,7 +94,65 @@ def test_the_trackers_snippets_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 stored" in capsys.readouterr().out
 
 
+def run_here(name: str, telemetry: Telemetry) -> CollectedTurn:
+    """Executes a section's snippet; the turn that it makes."""
+    (code,) = blocks(sections()[name], "python")
+    exec(compile(code, str(PAGE), "exec"), {"__name__": "snippet"})
+    return telemetry.only_turn()
+
+
+def test_what_a_model_returns_is_read() -> None:
+    """The usage of the last chunk is the call's and the turn's."""
+    with Telemetry() as telemetry:
+        found = run_here("What a model returns", telemetry)
+        assert_turn(found, input_tokens=12, output_tokens=3, inside=["chat gpt-4o-mini"])
+
+
+def test_what_a_classifier_returns_is_the_intent() -> None:
+    """The surest of the candidates."""
+    with Telemetry() as telemetry:
+        found = run_here("What a classifier returns", telemetry)
+        assert_turn(found, intent="order_status", confidence=0.93)
+
+
+def test_handing_over_is_requested_accepted_and_ended() -> None:
+    """The end is reported outside the turn, of the same conversation."""
+    with Telemetry() as telemetry:
+        found = run_here("Handing over to a human", telemetry)
+        assert_turn(
+            found,
+            handoff_reason="user_request",
+            handoff_target="billing",
+            events=[sc.EVENT_HANDOFF_REQUESTED, sc.EVENT_HANDOFF_ACCEPTED],
+        )
+        (ended,) = telemetry.events(sc.EVENT_HANDOFF_ENDED)
+        assert ended.attributes[sc.CONVERSATION_ID] == "s-1"
+
+
+def test_hooks_speak_after_the_reply(tmp_path: Path) -> None:
+    """`setup()` takes them; what they say is sent, the message is not."""
+    (code,) = blocks(sections()["After the reply"], "python")
+    with otlp_sink() as sink:
+        program = tmp_path / "app.py"
+        program.write_text(code.replace(ENDPOINT, sink.endpoint))
+        subprocess.run([sys.executable, program], check=True, timeout=60)
+        (turn,) = sink.turns_when(1)
+        assert sink.event_when(sc.EVENT_TOPIC)[sc.TOPIC_NAME] == "delivery"
+        advice = sink.event_when(sc.EVENT_CUSTOM)
+    assert turn[sc.SENTIMENT] == "negative"
+    assert advice[sc.EVENT_CUSTOM_NAME] == sc.HANDOFF_ADVISED
+    assert advice[sc.HANDOFF_REASON] == "user_request"
+    assert "awful" not in str(sink)
+
+
 def test_every_snippet_is_among_those_executed() -> None:
     """A new section is either served, or has its own test here."""
-    assert set(PLAIN) == {"A function", "From a tracker of your own"}
+    assert set(PLAIN) == {
+        "A function",
+        "What a model returns",
+        "What a classifier returns",
+        "Handing over to a human",
+        "After the reply",
+        "From a tracker of your own",
+    }
     assert len(SERVED) == 5

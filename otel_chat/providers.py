@@ -32,7 +32,8 @@ from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
 from otel_chat.hooks import Advice, Situation
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.runtime import Clock, Ids, Runtime, install, installed, report_error
+from otel_chat.runtime import Runtime, install, installed, report_error
+from otel_chat.sources import Clock, Ids
 from otel_chat.usage import Usage
 
 METRIC_INTERVAL_SECONDS: Final = 15

@@ -6,13 +6,12 @@ import hashlib
 import json
 import logging
 import os
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -31,6 +30,7 @@ from otel_chat.events import Emitter
 from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
+from otel_chat.sources import Clock, Ids, RandomIds, SystemClock
 from otel_chat.table import ConversationTable
 from otel_chat.workers import hook_workers
 
@@ -44,38 +44,6 @@ NO_SPAN: Final = Context({"otel_chat.no_span": True})
 
 NAME_LIMIT: Final = 256
 KNOWN_NAMES: Final = 4096
-
-
-class Clock(Protocol):
-    """Where times come from."""
-
-    def time_ns(self) -> int:
-        """Nanoseconds since 1970."""
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds that never go back."""
-
-
-class Ids(Protocol):
-    """Where the ids of events come from."""
-
-    def event_uid(self) -> str:
-        """A new `log.record.uid`; called in the thread that reports the event."""
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    time_ns = staticmethod(time.time_ns)
-    monotonic_ns = staticmethod(time.monotonic_ns)
-
-
-class RandomIds:
-    """Random ids; the generator reseeds itself after a fork."""
-
-    def event_uid(self) -> str:
-        """128 random bits as hexadecimal digits."""
-        return f"{random.getrandbits(128):032x}"
 
 
 class Runtime:

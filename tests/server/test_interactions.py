@@ -80,7 +80,7 @@ def test_a_turn_is_looked_up_by_its_id(five: Given) -> None:
 
 
 def test_an_id_that_is_none_is_told_from_one_that_is_not_there(five: Given) -> None:
-    """422 and 404."""
+    """An id of another form is answered with 422, an unknown one with 404."""
     with pytest.raises(QueryError):
         interaction(five.store, five.scope, DAY, "abc")
     with pytest.raises(AccessError) as raised:

@@ -23,7 +23,16 @@ from typing import Any, Self
 from conformance_peers import PEERS, ROOT, SUBJECTS, default_cache, environment
 
 WORKER = ROOT / "benchmarks" / "overhead_worker.py"
-OWN = ("bare", "raw_span", "naive", "decorator", "otel_chat", "away")
+OWN = (
+    "bare",
+    "raw_span",
+    "naive",
+    "naive_events",
+    "decorator",
+    "records",
+    "otel_chat",
+    "away",
+)
 API = "import opentelemetry.trace, opentelemetry.metrics, opentelemetry._logs"
 IMPORT = "import time; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"
 
@@ -125,14 +134,20 @@ def results(chosen: argparse.Namespace) -> dict[str, Any]:
         "bare_us": us["bare"],
         "raw_span_us": us["raw_span"],
         "naive_us": us["naive"],
+        "naive_events_us": us["naive_events"],
         "decorator_us": us["decorator"],
+        "records_us": us["records"],
         "otel_chat_us": us["otel_chat"],
         "latency_ratio": us["otel_chat"] / us["raw_span"],
         "raw_span_cpu_us": cpu["raw_span"],
         "naive_cpu_us": cpu["naive"],
+        "naive_events_cpu_us": cpu["naive_events"],
         "decorator_cpu_us": cpu["decorator"],
+        "records_cpu_us": cpu["records"],
         "otel_chat_cpu_us": cpu["otel_chat"],
         "cpu_ratio": cpu["otel_chat"] / cpu["naive"],
+        "records_cpu_ratio": cpu["records"] / cpu["naive"],
+        "events_cpu_ratio": cpu["otel_chat"] / cpu["naive_events"],
         "collector_away_us": us["away"],
         **ours_alone(chosen.rounds),
         "peers": {name: us[name] for name in us if name not in OWN},

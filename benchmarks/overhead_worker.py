@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 import tracemalloc
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -61,13 +63,20 @@ def span_provider() -> TracerProvider:
     return provider
 
 
-def install_metrics_and_logs() -> tuple[Any, Any]:
-    from opentelemetry._logs import set_logger_provider
+def install_metrics() -> Any:
     from opentelemetry.metrics import set_meter_provider
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    meters = MeterProvider([InMemoryMetricReader()])
+    set_meter_provider(meters)
+    return meters
+
+
+def install_logs() -> Any:
+    from opentelemetry._logs import set_logger_provider
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 
     class Forgetting(InMemoryLogRecordExporter):
         def export(self, batch: Any) -> Any:
@@ -75,14 +84,12 @@ def install_metrics_and_logs() -> tuple[Any, Any]:
             self.clear()
             return answer
 
-    meters = MeterProvider([InMemoryMetricReader()])
-    set_meter_provider(meters)
     logs = LoggerProvider()
     logs.add_log_record_processor(
         BatchLogRecordProcessor(Forgetting(), max_queue_size=20_000)  # type: ignore[no-untyped-call]
     )
     set_logger_provider(logs)
-    return meters, logs
+    return logs
 
 
 def bare() -> Made:
@@ -117,10 +124,11 @@ def span_attributes(session_id: str) -> dict[str, Any]:
     }
 
 
-def naive() -> Made:
-    """The raw span and six records, as one writes them by hand."""
-    provider = span_provider()
-    meters, _ = install_metrics_and_logs()
+def naive(*, events: bool = False) -> Made:
+    """The raw span and six records, as one writes them by hand; with `events` two events too."""
+    provider, meters = span_provider(), install_metrics()
+    logs = install_logs() if events else None
+    emit = logs.get_logger("app").emit if logs else None
     tracer, meter = provider.get_tracer("app"), meters.get_meter("app")
     duration = meter.create_histogram("turn.duration", "s")
     tokens = meter.create_histogram("turn.tokens", "{token}")
@@ -140,24 +148,38 @@ def naive() -> Made:
             confidence.record(0.93, common)
             intents.add(1, {**common, "intent": "parcel"})
             duration.record(time.perf_counter() - begin, {**common, "status": "ok"})
+            if emit:
+                event = {**common, "session": session_id, "log.record.uid": uuid.uuid4().hex}
+                intent = {**event, "intent": "parcel", "confidence": 0.93, "fallback": False}
+                now = time.time_ns()
+                emit(timestamp=now, event_name="intent", attributes=intent)
+                emit(timestamp=now, event_name="topic", attributes={**event, "topic": "delivery"})
             return reply
 
-    return handler, provider.force_flush
+    return handler, lambda: provider.force_flush() and (logs is None or logs.force_flush())
 
 
-def everything(endpoint: str | None = None) -> Made:
-    """Ours: turn span, extraction, intent, usage, cost, confidence, events, records, exemplars."""
+def naive_events() -> Made:
+    """By hand what ours tells, but for extraction: span, six records, two events."""
+    return naive(events=True)
+
+
+def ours(endpoint: str | None = None, *, events: bool = True) -> Callable[[], object]:
+    """Sets ours up and gives what flushes it."""
     import otel_chat
-    from otel_chat.extract import extract
 
-    flush = otel_chat.flush
+    def flush() -> bool:
+        done = runtime.flush(30.0)
+        return done and all(provider.force_flush() for provider in providers)
+
+    providers: list[Any] = []
     if endpoint is None:
-        provider = span_provider()
-        _, logs = install_metrics_and_logs()
-
-        def flush(timeout: float = 30.0) -> bool:
-            runtime.flush(timeout)
-            return bool(provider.force_flush() and logs.force_flush())
+        providers = [span_provider()]
+        install_metrics()
+        if events:
+            providers.append(install_logs())
+        else:
+            os.environ["OTEL_LOGS_EXPORTER"] = "none"
 
     config = otel_chat.Config(
         keep_rate=1.0,
@@ -165,6 +187,14 @@ def everything(endpoint: str | None = None) -> Made:
         price_table={MODEL: {"input": 0.15, "output": 0.6, "cache_read": 0.075}},
     )
     runtime = otel_chat.setup(service_name="overhead", endpoint=endpoint, config=config)
+    return flush
+
+
+def everything(endpoint: str | None = None) -> Made:
+    """Ours: turn span, extraction, intent, usage, cost, confidence, events, records, exemplars."""
+    import otel_chat
+
+    flush = ours(endpoint)
 
     @otel_chat.chat_handler(
         agent="support", conversation_id="session_id", message="text", channel="web", model=MODEL
@@ -173,23 +203,36 @@ def everything(endpoint: str | None = None) -> Made:
         turn = otel_chat.current_turn()
         turn.intent("parcel", 0.93)
         turn.topic("delivery")
-        found = extract(ANSWER)
-        assert found
-        turn.usage(
-            input_tokens=found.input_tokens,
-            output_tokens=found.output_tokens,
-            cache_read_tokens=found.cache_read_tokens,
-        )
-        return found.text
+        turn.result(ANSWER)
+        return ANSWER.choices[0].message.content
 
-    return handler, lambda: flush(30.0)
+    return handler, flush
+
+
+def records() -> Made:
+    """Ours with what `naive` tells: the same span and records, neither events nor extraction."""
+    import otel_chat
+
+    flush = ours(events=False)
+
+    @otel_chat.chat_handler(
+        agent="support", conversation_id="session_id", message="text", channel="web", model=MODEL
+    )
+    def handler(session_id: str, text: str) -> object:
+        turn = otel_chat.current_turn()
+        turn.intent("parcel", 0.93)
+        usage = ANSWER.usage
+        turn.usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+        return ANSWER.choices[0].message.content
+
+    return handler, flush
 
 
 def decorator() -> Made:
     """Ours around a handler that reports nothing: what the peers are measured on."""
     from otel_chat import chat_handler
 
-    _, flush = everything()
+    flush = ours()
     handler, _ = bare()
     named = chat_handler(agent="support", conversation_id="session_id", channel="web")
     decorated: Handler = named(handler)
@@ -345,6 +388,8 @@ def main(name: str, *arguments: str) -> None:
         "bare": bare,
         "raw_span": raw_span,
         "naive": naive,
+        "naive_events": naive_events,
+        "records": records,
         "decorator": decorator,
         "otel_chat": everything,
         "away": away,

@@ -156,6 +156,12 @@ def test_the_page_stands_by_itself(two_days: Given) -> None:
     ]
     assert bars == [24, 24, 24]
     assert "@media print" in page
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert [caption.replace("\u202f", " ") for caption in captions] == [
+        "Conversations over time: at most 2",
+        "Response time over time, 95 %: at most 2.9 s",
+        "Turns by hour of the day: at most 2",
+    ]
     assert "+50" in page
 
 

@@ -132,10 +132,9 @@ def timed(port: int, requests: list[bytes], senders: int) -> tuple[float, list[i
 def server(store: Path) -> Iterator[int]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
+    serve = [sys.executable, "-m", "otel_chat.cli", "serve", "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "otel_chat.cli", "serve", "--store", f"chdb:{store}"]
-        + ["--port", str(port)],
-        stdout=subprocess.DEVNULL,
+        [*serve, "--store", f"chdb:{store}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

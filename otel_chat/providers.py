@@ -192,29 +192,41 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     Raises:
         ConfigurationError: an argument or variable is wrong; names it.
     """
-    global _configured  # noqa: PLW0603 - set up once a process
-    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
-        raise ConfigurationError(f"endpoint must begin with http:// or https://, not {endpoint!r}.")
-    if export not in ("background", "manual"):
-        raise ConfigurationError(f"export must be 'background' or 'manual', not {export!r}.")
-    settings = config or Config.from_env()
-    settings = settings.replace(
+    _check(endpoint, export)
+    settings = (config or Config.from_env()).replace(
         capture_content=capture_content,
         topic_detector=topic_detector,
         sentiment_analyser=sentiment_analyser,
         escalation_advisor=escalation_advisor,
     )
+    target = _Target(endpoint, None if headers is None else dict(headers), export != "manual")
+    resource = {
+        "service.name": service_name,
+        "service.version": service_version,
+        "deployment.environment.name": environment,
+    }
+    return _set_up(settings, target, resource, (clock, ids, id_generator))
+
+
+def _check(endpoint: str | None, export: str) -> None:
+    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+        raise ConfigurationError(f"endpoint must begin with http:// or https://, not {endpoint!r}.")
+    if export not in ("background", "manual"):
+        raise ConfigurationError(f"export must be 'background' or 'manual', not {export!r}.")
+
+
+def _set_up(
+    settings: Config,
+    target: _Target,
+    resource: Mapping[str, str | None],
+    replaced: tuple[Clock | None, Ids | None, IdGenerator | None],
+) -> Runtime:
+    global _configured  # noqa: PLW0603 - set up once a process
     with _lock:
         if _configured is not None:
             return _configured
-        target = _Target(endpoint, None if headers is None else dict(headers), export != "manual")
-        resource = {
-            "service.name": service_name,
-            "service.version": service_version,
-            "deployment.environment.name": environment,
-        }
         known = {key: value for key, value in resource.items() if value is not None}
-        runtime = _build(settings, target, known, (clock, ids, id_generator))
+        runtime = _build(settings, target, known, replaced)
         install(runtime)
         runtime.delivery.drain_at_exit()
         atexit.register(runtime.stop, EXIT_SECONDS)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,16 +104,7 @@ class Runtime:
         self._counts_lock = threading.Lock()
         self._dropped = 0
         self._names: dict[str, str] = {}
-        built_in = privacy.Redactor(
-            max_length=self.config.content_limit, on_error=partial(report_error, "redactor")
-        )
-        given = self.config.redactor
-        own = given if isinstance(given, privacy.Redactor) else built_in
-        # Names are cleaned in the caller's thread, where a function of the owner's may not run
-        self._clean_name = own
-        self._redactor = own
-        if given is not None and given is not own:
-            self._redactor = _safe(given, self.config.content_limit)
+        self._clean_name, self._redactor = _redactors(self.config)
         self._stopped = False
         self.flushers: list[Send] = [flush_globals]
         self.closers: list[Send] = []
@@ -383,10 +374,20 @@ def _flush_failed(error: Exception) -> None:
     log_once("export", f"flush failed with {type(error).__name__}", error)
 
 
-def _safe(redactor: Callable[[str], str], limit: int) -> privacy.Redactor:
-    """The owner's function as the last step of the rules; where it raises the text is withheld."""
-    failed = partial(report_error, "redactor")
-    return privacy.Redactor(function=redactor, max_length=limit, on_error=failed)
+def _redactors(config: Config) -> tuple[privacy.Redactor, privacy.Redactor]:
+    """What cleans names, and what redacts texts.
+
+    Names are cleaned in the caller's thread, where a function of the owner's may not run. For
+    texts it is the last step of the rules; where it raises the text is withheld.
+    """
+    limit, failed = config.content_limit, partial(report_error, "redactor")
+    given = config.redactor
+    if isinstance(given, privacy.Redactor):
+        return given, given
+    built_in = privacy.Redactor(max_length=limit, on_error=failed)
+    if given is None:
+        return built_in, built_in
+    return built_in, privacy.Redactor(function=given, max_length=limit, on_error=failed)
 
 
 def _text(value: object) -> str:

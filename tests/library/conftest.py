@@ -11,6 +11,12 @@ from otel_chat.providers import UsageRollup
 from otel_chat.testing import SteppedClock, Telemetry
 
 
+@pytest.fixture(autouse=True)
+def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents that other tests' handlers declare would fill this one's cap of names."""
+    monkeypatch.setattr("otel_chat.runtime.declared", {})
+
+
 @pytest.fixture(name="telemetry")
 def collected(request: pytest.FixtureRequest) -> Iterator[Telemetry]:
     """Telemetry of one test; a parameter (`indirect=True`) is its configuration."""

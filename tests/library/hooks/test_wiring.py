@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from otel_chat import Config, ConfigurationError, chat_handler, conversation, cu
 from otel_chat import semconv as sc
 from otel_chat.hooks import Advice, EscalationAdvisor, SentimentAnalyser, Situation, TopicDetector
 from otel_chat.testing import Telemetry, assert_turn
+from otel_chat.workers import Worker
 from tests.waiting import until
 
 HOOKS = ("topic_detector", "sentiment_analyser", "escalation_advisor")
@@ -262,3 +264,17 @@ def test_a_hook_is_a_function(hook: str) -> None:
     """Anything else is refused by name."""
     with pytest.raises(ConfigurationError, match=hook):
         Config(**{hook: "vader"})  # type: ignore[arg-type]
+
+
+def test_a_worker_works_in_the_child_of_a_fork() -> None:
+    """Its thread does not survive the fork; the child starts one of its own."""
+    worker = Worker(str.upper, "upper")
+    assert worker.call("parent", seconds=10) == "PARENT"
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if worker.call("child", seconds=10) == "CHILD" else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

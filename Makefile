@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup demo test lint format lock wheel clean
+.PHONY: help setup demo test coverage lint format lock wheel clean
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
 	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
+	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
 	@echo "make format, make lock, make wheel, make clean"
 
@@ -24,6 +25,11 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: setup
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 lint: setup
 	@$(BIN)/ruff format --check .

@@ -79,11 +79,12 @@ def parse(body: bytes, kind: str, message: M) -> M:
     return message
 
 
-def _wire(body: bytes, kind: str, message: Message, tenant: str | None) -> bytes:
-    if kind == JSON or len(UnknownFieldSet(message)):
+def _wire(message: Message, tenant: str | None) -> bytes:
+    if len(UnknownFieldSet(message)):
         # What OTLP does not know could pose as the tenant that is appended below.
         message.DiscardUnknownFields()
-        body = message.SerializeToString()
+    # Written anew: a field that stands twice is read in another way by the engine than it was here.
+    body = message.SerializeToString()
     if tenant is None:
         return body
     encoded = tenant.encode()
@@ -179,7 +180,7 @@ def check_traces(body: bytes, kind: str, grant: IngestGrant) -> Batch:
                     raise IngestError(f"resource_spans[{i}].scope_spans[{j}].spans[{k}].{fault}.")
             count += len(scoped.spans)
     _check_tenants(grant, _spans(request))
-    return Batch("traces", _wire(body, kind, request, grant.fixed), count)
+    return Batch("traces", _wire(request, grant.fixed), count)
 
 
 def _is_event(record: LogRecord) -> bool:
@@ -212,4 +213,4 @@ def check_logs(body: bytes, kind: str, grant: IngestGrant) -> Batch:
             plain += 1
     _check_tenants(grant, _records(request))
     told = "Only records with an event name are kept." if plain else ""
-    return Batch("logs", _wire(body, kind, request, grant.fixed), events, plain, told)
+    return Batch("logs", _wire(request, grant.fixed), events, plain, told)

@@ -31,6 +31,8 @@ SETTINGS: Final = {
     "async_insert": 0,
     "distributed_foreground_insert": 1,
     "materialized_views_ignore_errors": 0,
+    # A body may hold any month that the ingest takes, 2000 to 2100.
+    "max_partitions_per_insert_block": 1300,
     # Without it 0, false and an absent value look alike.
     "input_format_protobuf_oneof_presence": 1,
 }

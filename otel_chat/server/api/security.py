@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -38,7 +39,7 @@ class Needs:
         self.permission = permission
         self._cookie = cookie
 
-    def __call__(self, request: Request, credentials: Credentials) -> Scope:
+    async def __call__(self, request: Request, credentials: Credentials) -> Scope:
         """The scope of the request, if it holds the permission.
 
         Raises:
@@ -47,7 +48,12 @@ class Needs:
         token = credentials.credentials if credentials else None
         if token is None and self._cookie:
             token = request.cookies.get(COOKIE)
-        scope = access_of(request).authenticate(token, host=request.url.hostname)
+        access, host = access_of(request), request.url.hostname
+        if access.tokens.at_hand:
+            scope = access.authenticate(token, host=host)
+        else:
+            # Not among the threads of the queries: slow ones would hold up every caller.
+            scope = await asyncio.to_thread(access.authenticate, token, host=host)
         scope.require(self.permission)
         return scope
 
@@ -55,7 +61,7 @@ class Needs:
 needs_ingest: Final = Needs(INGEST_WRITE, cookie=False)
 
 
-def ingest_grant(scope: Annotated[Scope, Depends(needs_ingest)]) -> IngestGrant:
+async def ingest_grant(scope: Annotated[Scope, Depends(needs_ingest)]) -> IngestGrant:
     """The tenants that the sender of telemetry may write to."""
     return IngestGrant(scope.tenants)
 

@@ -14,6 +14,8 @@ PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 SENT_BYTES: Final = 16 * 1024**2
 UNPACKED_BYTES: Final = 64 * 1024**2
+# Senders pack into one; each further one costs a copy of all that follows it.
+GZIP_MEMBERS: Final = 64
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -33,11 +35,12 @@ def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
     """Unpacks gzip, no further than the limit.
 
     Args:
-        packed: One or several gzip members.
+        packed: One or several gzip members, at most `GZIP_MEMBERS`.
         limit: The most bytes that may come out.
 
     Raises:
-        IngestError: With status 400 if it is no whole gzip, 413 if more would come out.
+        IngestError: With status 400 if it is no whole gzip or has too many members, 413 if more
+            would come out.
 
     Example:
         >>> import gzip
@@ -45,8 +48,13 @@ def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
         b'hello'
     """
     out = bytearray()
+    members = 0
     try:
         while packed:
+            members += 1
+            if members > GZIP_MEMBERS:
+                message = f"content-encoding: the gzip data has more than {GZIP_MEMBERS} members."
+                raise IngestError(message)
             inflate = zlib.decompressobj(_GZIP)
             out += inflate.decompress(packed, limit + 1 - len(out))
             if len(out) > limit:
@@ -59,11 +67,11 @@ def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
     return bytes(out)
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a request, unpacked.
+async def read_body(request: Request) -> tuple[bytes, bool]:
+    """The body of a request as it was sent, and whether it is packed.
 
     Raises:
-        IngestError: With status 400, 413 or 415, saying what is wrong.
+        IngestError: With status 413 or 415, saying what is wrong.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
@@ -76,4 +84,4 @@ async def read_body(request: Request) -> bytes:
             raise IngestError(f"The body has more than {SENT_BYTES} bytes.", status=413)
         parts.append(part)
     body = b"".join(parts)
-    return unpack(body) if encoding == "gzip" else body
+    return body, encoding == "gzip" and bool(body)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_chat.server.access import IngestGrant
@@ -34,6 +35,7 @@ TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _KINDS: Final = 5
 _CODES: Final = 2
+_SEVERITIES: Final = 24
 # Field 100, length-delimited: `sender_tenant` of the messages in schema/otlp.proto.
 _TENANT_TAG: Final = b"\xa2\x06"
 _TENANT_BYTES: Final = 127
@@ -94,37 +96,44 @@ def _wire(message: Message, tenant: str | None) -> bytes:
 
 
 def _named_tenant(attributes: Iterable[KeyValue]) -> str | None:
-    for attribute in attributes:
-        if attribute.key == semconv.TENANT:
-            return attribute.value.string_value or None
-    return None
+    """The tenant that attributes name.
+
+    Raises:
+        AccessError: With status 403, if it is no text, or there are several: which of them counts
+            must not be a matter of who reads them.
+    """
+    named = [one.value for one in attributes if one.key == semconv.TENANT]
+    if not named:
+        return None
+    if len(named) > 1 or named[0].WhichOneof("value") not in ("string_value", None):
+        raise AccessError("The tenant is one attribute, and a text.", status=403)
+    return named[0].string_value or None
 
 
-def _check_tenants(grant: IngestGrant, items: Iterable[tuple[str, Any, str | None]]) -> None:
+def _check_tenants(grant: IngestGrant, items: Iterable[tuple[str, Any, Resource]]) -> None:
     """Refuses telemetry that names no tenant, or one outside the grant, where it must choose."""
     if grant.tenants is None or grant.fixed is not None:
         return
-    for path, item, of_resource in items:
+    for path, item, resource in items:
         try:
+            of_resource = _named_tenant(resource.attributes)
             grant.tenant_for(_named_tenant(item.attributes) or of_resource)
         except AccessError as error:
             raise IngestError(f"{path}: {semconv.TENANT}: {error}", status=403) from error
 
 
-def _spans(request: ExportTraceServiceRequest) -> Iterator[tuple[str, Span, str | None]]:
+def _spans(request: ExportTraceServiceRequest) -> Iterator[tuple[str, Span, Resource]]:
     for i, part in enumerate(request.resource_spans):
-        tenant = _named_tenant(part.resource.attributes)
         for j, scoped in enumerate(part.scope_spans):
             for k, span in enumerate(scoped.spans):
-                yield f"resource_spans[{i}].scope_spans[{j}].spans[{k}]", span, tenant
+                yield f"resource_spans[{i}].scope_spans[{j}].spans[{k}]", span, part.resource
 
 
-def _records(request: ExportLogsServiceRequest) -> Iterator[tuple[str, LogRecord, str | None]]:
+def _records(request: ExportLogsServiceRequest) -> Iterator[tuple[str, LogRecord, Resource]]:
     for i, part in enumerate(request.resource_logs):
-        tenant = _named_tenant(part.resource.attributes)
         for j, scoped in enumerate(part.scope_logs):
             for k, record in enumerate(scoped.log_records):
-                yield f"resource_logs[{i}].scope_logs[{j}].log_records[{k}]", record, tenant
+                yield f"resource_logs[{i}].scope_logs[{j}].log_records[{k}]", record, part.resource
 
 
 def _span_fault(span: Span) -> str | None:  # noqa: PLR0911 - one return a field
@@ -156,6 +165,8 @@ def _record_fault(record: LogRecord) -> str | None:
         return f"trace_id: {TRACE_ID_BYTES} bytes or none are needed"
     if len(record.span_id) not in (0, SPAN_ID_BYTES):
         return f"span_id: {SPAN_ID_BYTES} bytes or none are needed"
+    if not 0 <= record.severity_number <= _SEVERITIES:
+        return f"severity_number: a number from 0 to {_SEVERITIES} is needed"
     return None
 
 

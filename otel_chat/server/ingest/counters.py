@@ -35,7 +35,7 @@ class _CommitCollector:
 
 
 class IngestCounters:
-    """Requests by signal and status.
+    """Requests by signal and status, and what of them is not kept.
 
     Args:
         registry: Where they are shown.
@@ -49,11 +49,21 @@ class IngestCounters:
             ("signal", "status"),
             registry=registry,
         )
+        self._rejected = Counter(
+            "otel_chat_server_ingest_rejected_items",
+            "Log records and data points in accepted requests that are of no kind that is kept.",
+            ("signal",),
+            registry=registry,
+        )
         registry.register(_CommitCollector(committer))
 
     def accepted(self, signal: str) -> None:
         """A request was answered with 200."""
         self._requests.labels(signal, "200").inc()
+
+    def rejected(self, signal: str, items: int) -> None:
+        """Items of an accepted request are not kept."""
+        self._rejected.labels(signal).inc(items)
 
     def refused(self, signal: str, status: int) -> None:
         """A request was refused."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from otel_chat import semconv
 from otel_chat.errors import AccessError, IngestError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from otel_chat.server.access import IngestGrant
 
 KEPT: Final = ("process.", "otel_chat.telemetry.")
+NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 TOLD: Final = "Only process.* and otel_chat.telemetry.* are kept; send the others to Prometheus."
 
 
@@ -65,11 +67,15 @@ def _moment(nanoseconds: int) -> datetime:
 
 
 def _values(kind: str, name: str, point: Any) -> Iterator[tuple[str, float]]:
+    if point.flags & NO_VALUE:
+        return
     if kind in ("gauge", "sum"):
-        yield name, float(getattr(point, point.WhichOneof("value") or "as_double"))
-    else:
+        if which := point.WhichOneof("value"):
+            yield name, float(getattr(point, which))
+        return
+    if kind == "summary" or point.HasField("sum"):
         yield f"{name}.sum", float(point.sum)
-        yield f"{name}.count", float(point.count)
+    yield f"{name}.count", float(point.count)
 
 
 def _points(metric: Metric) -> tuple[str, list[Any]]:
@@ -101,8 +107,9 @@ def read_metrics(body: bytes, kind: str, grant: IngestGrant) -> Metrics:
                     continue
                 path = f"resource_metrics[{i}].scope_metrics[{j}].metrics[{k}]"
                 common = _common(metric, shape, resource, grant, path)
-                for number, point in enumerate(points):
-                    found.rows += _rows(metric.name, shape, point, common, f"{path}[{number}]")
+                for n, point in enumerate(points):
+                    where = f"{path}.{shape}.data_points[{n}]"
+                    found.rows += _rows(metric.name, shape, point, common, where)
                 found.items += len(points)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,7 @@ from otel_chat.errors import IngestError
 
 _IDS: Final = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 _DEPTH: Final = 60
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 M = TypeVar("M", bound=Message)
 
@@ -56,7 +58,11 @@ def parse_json(body: bytes, message: M) -> M:
     if not body:
         return message
     try:
-        document = json.loads(body)
+        text = body.decode()
+        document = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half of a pair is valid in JSON's grammar but in no text; protobuf fails badly on it.
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise IngestError(f"The body is no JSON: {error}.") from error
     if not isinstance(document, dict):
@@ -67,6 +73,6 @@ def parse_json(body: bytes, message: M) -> M:
                 found[name] = _as_base64(found[name], f"{path}.{name}")
     try:
         ParseDict(document, message, ignore_unknown_fields=True, max_recursion_depth=_DEPTH)
-    except (ParseError, ValueError, TypeError, RecursionError) as error:
+    except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise IngestError(f"The body does not fit OTLP: {error}.") from error
     return message

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from google.protobuf.json_format import MessageToJson
@@ -16,20 +17,29 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from starlette.requests import ClientDisconnect
 
-from otel_chat.errors import AccessError, IngestError, StoreUnavailableError
+from otel_chat.errors import AccessError, IngestError, StoreError
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.api.security import Grant
-from otel_chat.server.ingest.bodies import JSON, PROTOBUF, content_type, read_body
-from otel_chat.server.ingest.check import Batch, check_logs, check_traces
+from otel_chat.server.ingest.bodies import JSON, PROTOBUF, content_type, read_body, unpack
+from otel_chat.server.ingest.check import check_logs, check_traces
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.ingest.metrics import read_metrics
 
+_log = logging.getLogger("otel_chat.server")
+
 # From here on a body is checked in a thread, so that it holds up nobody else.
 _LARGE_BYTES: Final = 64 * 1024
-_CODES: Final = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 503: 14}  # of google.rpc.Code
+_LARGE_PACKED_BYTES: Final = 8 * 1024
+_CODES: Final = {  # of google.rpc.Code
+    400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 499: 1, 500: 13, 503: 14,
+}  # fmt: skip
+_TOLD_CHARACTERS: Final = 1000  # an error may quote all that was sent
+_LEFT: Final = 499
 
+T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -42,12 +52,25 @@ def _write(message: Message, kind: str, status: int = 200, **headers: str) -> Re
 
 
 def _refusal(request: Request, error: Exception) -> tuple[Response, int]:
-    status = getattr(error, "status", 503)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    told = Status(code=_CODES.get(status, 2), message=str(error))
     headers = {}
-    if isinstance(error, StoreUnavailableError):
-        headers["Retry-After"] = str(error.retry_after)
+    text = str(error)
+    match error:
+        case IngestError() | AccessError():
+            status = error.status
+        case StoreError():
+            # Other than 503, a sender would not try again but drop what it has.
+            status = 503
+            headers["Retry-After"] = str(getattr(error, "retry_after", 5))
+        case ClientDisconnect():
+            status, text = _LEFT, "The sender left."
+        case _:
+            _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+            status, text = 500, "Something went wrong in the server; its log says what."
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    told = Status(
+        code=_CODES.get(status, 2),
+        message=text[:_TOLD_CHARACTERS].encode(errors="replace").decode(),
+    )
     if status == 401:  # noqa: PLR2004 - HTTP's own number
         headers["WWW-Authenticate"] = "Bearer"
     return _write(told, JSON if kind == JSON else PROTOBUF, status, **headers), status
@@ -65,7 +88,7 @@ class OtlpRoute(APIRoute):
             counters: IngestCounters = request.app.state.ingest_counters
             try:
                 response = await handle(request)
-            except (IngestError, AccessError, StoreUnavailableError) as error:
+            except Exception as error:  # noqa: BLE001 - the sender must get an answer of OTLP's
                 response, status = _refusal(request, error)
                 counters.refused(signal, status)
             else:
@@ -83,38 +106,45 @@ def _committer(request: Request) -> Committer:
     return committer
 
 
-async def _off_the_loop(function: Callable[..., Any], body: bytes, *more: object) -> Any:
-    if len(body) < _LARGE_BYTES:
-        return function(body, *more)
-    return await anyio.to_thread.run_sync(function, body, *more)
-
-
-async def _commit(
-    request: Request,
-    grant: IngestGrant,
-    check: Callable[[bytes, str, IngestGrant], Batch],
-) -> tuple[Batch, str]:
+async def _read(
+    request: Request, check: Callable[[bytes, str, IngestGrant], T], grant: IngestGrant
+) -> tuple[T, str]:
+    """The body of a request, checked, and its content type."""
     kind = content_type(request)
-    body = await read_body(request)
-    batch: Batch = await _off_the_loop(check, body, kind, grant)
-    if batch.items:
-        await _committer(request).commit(batch)
-    return batch, kind
+    body, packed = await read_body(request)
+
+    def checked() -> T:
+        return check(unpack(body) if packed else body, kind, grant)
+
+    if len(body) < (_LARGE_PACKED_BYTES if packed else _LARGE_BYTES):
+        return checked(), kind
+    # Not among the threads of the queries: a slow one must not hold up telemetry.
+    return await asyncio.to_thread(checked), kind
+
+
+def _count_rejected(request: Request, signal: str, items: int) -> None:
+    counters: IngestCounters = request.app.state.ingest_counters
+    counters.rejected(signal, items)
 
 
 @router.post("/traces")
 async def traces(request: Request, grant: Grant) -> Response:
     """Take spans; 200 means that they are on disk."""
-    _, kind = await _commit(request, grant, check_traces)
+    batch, kind = await _read(request, check_traces, grant)
+    if batch.items:
+        await _committer(request).commit(batch)
     return _write(ExportTraceServiceResponse(), kind)
 
 
 @router.post("/logs")
 async def logs(request: Request, grant: Grant) -> Response:
     """Take log records, of which events are kept; 200 means that they are on disk."""
-    batch, kind = await _commit(request, grant, check_logs)
+    batch, kind = await _read(request, check_logs, grant)
+    if batch.items:
+        await _committer(request).commit(batch)
     answer = ExportLogsServiceResponse()
     if batch.rejected:
+        _count_rejected(request, "logs", batch.rejected)
         answer.partial_success.rejected_log_records = batch.rejected
         answer.partial_success.error_message = batch.message
     return _write(answer, kind)
@@ -123,11 +153,11 @@ async def logs(request: Request, grant: Grant) -> Response:
 @router.post("/metrics")
 async def metrics(request: Request, grant: Grant) -> Response:
     """Take metrics, of which the application's own state is kept; 200 means on disk."""
-    kind = content_type(request)
-    found = await _off_the_loop(read_metrics, await read_body(request), kind, grant)
+    found, kind = await _read(request, read_metrics, grant)
     await _committer(request).commit_metrics(found.rows)
     answer = ExportMetricsServiceResponse()
     if found.rejected:
+        _count_rejected(request, "metrics", found.rejected)
         answer.partial_success.rejected_data_points = found.rejected
         answer.partial_success.error_message = found.message
     return _write(answer, kind)

@@ -181,11 +181,6 @@ class TokenStore:
         self._write(_Record(revoked, record.digest, record.version + 1))
         return revoked
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether the next question is answered from memory, without asking the store."""
-        return self._monotonic() < self._stale_at
-
     def exist(self) -> bool:
         """Whether any token was ever made; then nothing is open without one."""
         return bool(self._load())

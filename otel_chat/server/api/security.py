@@ -48,12 +48,10 @@ class Needs:
         token = credentials.credentials if credentials else None
         if token is None and self._cookie:
             token = request.cookies.get(COOKIE)
-        access, host = access_of(request), request.url.hostname
-        if access.tokens.at_hand:
-            scope = access.authenticate(token, host=host)
-        else:
-            # Not among the threads of the queries: slow ones would hold up every caller.
-            scope = await asyncio.to_thread(access.authenticate, token, host=host)
+        # Not among the threads of the queries: slow ones would hold up every caller.
+        scope = await asyncio.to_thread(
+            access_of(request).authenticate, token, host=request.url.hostname
+        )
         scope.require(self.permission)
         return scope
 

@@ -7,11 +7,15 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.json_format import MessageToDict
 from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.server.ingest.sending import PROTOBUF, Telemetry, conversations
+from tests.server.ingest.test_requests import JSON, hexadecimal
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -36,6 +40,12 @@ def send(client: TestClient, requests: list[tuple[str, bytes]]) -> None:
     for path, body in requests:
         answer = client.post(f"/v1/{path}", content=body, headers=headers)
         assert answer.status_code == 200, answer.text
+
+
+def as_json(path: str, body: bytes) -> bytes:
+    """The same request in OTLP's JSON."""
+    kind = ExportTraceServiceRequest if path == "traces" else ExportLogsServiceRequest
+    return json.dumps(hexadecimal(MessageToDict(kind.FromString(body)))).encode()
 
 
 def tables(store: Store, tenant: str) -> dict[str, list[dict[str, Any]]]:
@@ -107,6 +117,33 @@ def test_any_grouping_and_order_comes_to_the_same(
     whole, pieces = conversations(), conversations()
     send(client, whole.requests())
     send(client, pieces.requests(random.Random(seed)))
+    assert tables(store, pieces.tenant) == tables(store, whole.tenant)
+    assert answers(client, pieces.tenant) == answers(client, whole.tenant)
+
+
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@generated(seed=st.integers(0, 2**32))
+def test_json_and_protobuf_at_once_come_to_the_same(
+    client: TestClient, store: Store, seed: int
+) -> None:
+    """Cut, doubled, sent by eight at once, each body in one of the two forms: as one body gives."""
+    whole, pieces = conversations(), conversations()
+    send(client, whole.requests())
+    rng = random.Random(seed)
+    made = [
+        (path, as_json(path, body), JSON) if rng.random() < 0.5 else (path, body, PROTOBUF)
+        for path, body in [*pieces.requests(rng), *pieces.requests(rng)]
+    ]
+    allowed = token(client, "ingest:write")
+
+    def post(path: str, body: bytes, headers: dict[str, str]) -> int:
+        sent = client.post(f"/v1/{path}", content=body, headers={**headers, **allowed})
+        return sent.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda request: post(*request), made)) == {200}
     assert tables(store, pieces.tenant) == tables(store, whole.tenant)
     assert answers(client, pieces.tenant) == answers(client, whole.tenant)
 

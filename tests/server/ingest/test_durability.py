@@ -1,0 +1,130 @@
+"""A server that is killed: what it acknowledged is in its tables afterwards, once and whole."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+from otel_chat import semconv as sc
+from otel_chat.client import AnalyticsClient
+from otel_chat.localserver import free_port
+from otel_chat.server.store import open_store
+from tests.commands import serving
+from tests.server.ingest.sending import PROTOBUF, Telemetry, digest
+from tests.waiting import until
+
+DAY = {"start": "2026-11-10T00:00:00Z", "end": "2026-11-11T00:00:00Z"}
+CONVERSATIONS = 300
+TURNS = 3
+TABLES = {"traces": ("turns", "spans"), "logs": ("events",)}
+PARTS = [(path, number) for number in range(CONVERSATIONS) for path in TABLES]
+
+
+def body(path: str, number: int) -> bytes:
+    """The spans or the events of a conversation, the same ones every time."""
+    sent = Telemetry("default")
+    for turn in range(TURNS):
+        sent.turn(f"c-{number}", turn)
+        topic = {sc.TOPIC_NAME: "prices"}
+        sent.event(sc.EVENT_TOPIC, f"c-{number}", turn, uid=False, **topic)
+    made = sent.traces(sent.spans) if path == "traces" else sent.logs(sent.events)
+    return made.SerializeToString()
+
+
+def traces(number: int) -> list[str]:
+    """The ids of a conversation's traces: each has a turn, a span inside it, and an event."""
+    return [digest(f"c-{number}", turn, size=16).hex() for turn in range(TURNS)]
+
+
+class Ledger:
+    """Sends bodies from four threads and keeps which were acknowledged.
+
+    Args:
+        server: Address of the server.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._gone = Event()
+        self.acknowledged: set[tuple[str, int]] = set()
+
+    def send(self, parts: Iterable[tuple[str, int]]) -> None:
+        """Returns when all is acknowledged, or the server is gone."""
+        with (
+            httpx.Client(base_url=self._server, timeout=30, trust_env=False) as http,
+            ThreadPoolExecutor(4) as pool,
+        ):
+            for done in [pool.submit(self._post, http, *part) for part in parts]:
+                done.result()
+
+    def _post(self, http: httpx.Client, path: str, number: int) -> None:
+        if self._gone.is_set():
+            return
+        try:
+            answer = http.post(f"/v1/{path}", content=body(path, number), headers=PROTOBUF)
+        except httpx.TransportError:
+            self._gone.set()
+            return
+        assert answer.status_code == 200, answer.content
+        self.acknowledged.add((path, number))
+
+
+def _contents(store: Path) -> dict[str, Counter[str]]:
+    with closing(open_store(f"chdb:{store}")) as opened:
+        return {
+            table: Counter(
+                str(row["id"])
+                for row in opened.query(f"SELECT lower(hex(trace_id)) AS id FROM {table} FINAL")
+            )
+            for tables in TABLES.values()
+            for table in tables
+        }
+
+
+def contents(store: Path) -> dict[str, Counter[str]]:
+    """How often each trace stands in each table, read by a process of its own.
+
+    One process cannot open two embedded stores, and other tests hold one in this process.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        return other.submit(_contents, store).result(60)
+
+
+@pytest.mark.parametrize("enough", [1, 60])
+def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path, enough: int) -> None:
+    """The tables hold every acknowledged body after SIGKILL; sent again, all is there once.
+
+    That goes too for a body of which the kill left a part, and what a part of a retry repeats.
+    """
+    port, store = free_port(), tmp_path / "store"
+    parts = random.Random(enough).sample(PARTS, len(PARTS))
+    with serving(store, port) as (url, server), ThreadPoolExecutor(1) as background:
+        ledger = Ledger(url)
+        sending = background.submit(ledger.send, parts)
+        until(lambda: len(ledger.acknowledged) >= enough, timeout=60)
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        sending.result(60)
+    assert enough <= len(ledger.acknowledged) < len(parts)
+    found = contents(store)
+    for path, number in ledger.acknowledged:
+        for table in TABLES[path]:
+            assert [found[table][trace] for trace in traces(number)] == [1] * TURNS, table
+    with serving(store, port) as (url, _), AnalyticsClient(url) as client:
+        again = Ledger(url)
+        again.send(parts)
+        overview = client.overview(**DAY)
+    assert again.acknowledged == set(parts)
+    once = Counter(trace for number in range(CONVERSATIONS) for trace in traces(number))
+    assert contents(store) == {"turns": once, "spans": once, "events": once}
+    assert (overview["turns"], overview["conversations"]) == (once.total(), CONVERSATIONS)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
-from otel_chat.server.queries.sql import mean
+from otel_chat.server.queries.sql import mean, total
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ TURN_COLUMNS: Final = {
     "input_tokens": ("sum(input_tokens)", ("input_tokens",)),
     "output_tokens": ("sum(output_tokens)", ("output_tokens",)),
     "cost": ("sum(cost)", ("cost",)),
-    "duration_sum": (f"sum(toInt64(round(duration * {1_000_000_000})))", ("duration",)),
+    "duration_sum": (total("duration"), ("duration",)),
     "foreign": ("countIf(foreign) = count()", ("foreign",)),
     "errors": ("countIf(status = 'error')", ("status",)),
     "fallbacks": ("countIf(ifNull(fallback, false))", ("fallback",)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, example, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -17,6 +17,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from otel_chat import semconv as sc
 from tests.server.ingest.sending import NOON_NS, SECOND, Telemetry, conversations, put
+from tests.server.ingest.test_exactly_once import answers, send
 from tests.server.ingest.test_requests import post, rows, sender
 
 if TYPE_CHECKING:
@@ -187,3 +188,28 @@ def test_attributes_of_any_type_never_lose_an_event(
     assert event["confidence"] is None or 0 <= event["confidence"] <= 1
     assert event["score"] is None or 0 <= event["score"] <= 1
     assert event["duration"] is None or abs(event["duration"]) < float("inf")
+
+
+TURN_TYPED = [
+    sc.TIME_TO_FIRST_CHUNK, sc.CONFIDENCE, sc.FALLBACK, sc.COST_AMOUNT, sc.USAGE_INPUT_TOKENS,
+    sc.USAGE_OUTPUT_TOKENS, sc.CONTEXT_SIZE, sc.TURN_INDEX, sc.HTTP_STATUS_CODE, sc.INTENT_NAME,
+    sc.REQUEST_MODEL, sc.STATUS,
+]  # fmt: skip
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@generated(values=st.dictionaries(st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8))
+@example(values={sc.TIME_TO_FIRST_CHUNK: float("nan")})
+@example(values={sc.TIME_TO_FIRST_CHUNK: float("inf")})
+@example(values=dict.fromkeys(TURN_TYPED, 1e300))
+def test_attributes_of_any_type_leave_every_answer_readable(
+    client: TestClient, store: Store, values: dict[str, object]
+) -> None:
+    """Whatever a turn says of itself, it is stored, and every address still answers."""
+    sent = Telemetry(conversations(0).tenant)
+    sent.turn("conversation-1", 0, **values)
+    send(client, sent.requests())
+    assert len(rows(store, sent.tenant)) == 1
+    answers(client, sent.tenant)

@@ -22,6 +22,7 @@ from otel_chat.server.api import (
     exports,
     health,
     interactions,
+    journeys,
     overview,
     report,
     themes,
@@ -114,7 +115,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
 
 def _api() -> APIRouter:
     router = APIRouter(prefix=API)
-    for part in (overview, conversations, interactions, themes, exports, report, tokens):
+    for part in (overview, conversations, interactions, journeys, themes, exports, report, tokens):
         router.include_router(part.router)
     return router
 

@@ -71,7 +71,9 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     given.event("message", "shared", 4, sender="human", text=f"text-{marker}")
     given.event("handoff.accepted", "shared", 5, wait=30.0)
     given.event("action", "shared", 6, action=f"action-{marker}")
-    given.event("workflow.started", "shared", 7, workflow=f"flow-{marker}")
+    flow = {"workflow": f"flow-{marker}", "step": f"step-{marker}"}
+    given.event("workflow.started", "shared", 7, **flow)
+    given.event("workflow.started", f"only-{marker}", 99, **flow)
     given.event("lead", "shared", 8, lead_kind=f"lead-{marker}")
     given.event("api_call", "shared", 9, api_name=f"api-{marker}", duration=0.5)
     given.feedback(5, "shared", 10)

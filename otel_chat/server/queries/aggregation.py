@@ -92,6 +92,10 @@ TURN_COLUMNS: Final = {
     "user_hash": (f"argMin(user_hash, {ORDER})", ("user_hash",)),
     "last_intent": (f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
     "intents": ("arraySort(groupUniqArrayIf(intent, intent != ''))", ("intent",)),
+    "path": (
+        "arrayMap(x -> x.2, arraySort(groupArrayIf((start, toString(intent)), intent != '')))",
+        ("intent",),
+    ),
     "models": (
         f"arraySort(groupUniqArrayIf({MODEL}, {MODEL} != ''))",
         ("request_model", "response_model"),

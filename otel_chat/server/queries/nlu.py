@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import CLASSIFIED, LOW, members, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio, total
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -65,6 +65,16 @@ class Intent(Answer):
         "intent_drop_off",
         "{conversation}",
         "Settled conversations that ended abandoned or failed with this as their last intent.",
+    )
+    switched: int = figure(
+        "intent_switched",
+        "{turn}",
+        "Turns of this intent after which the conversation's next turn with an intent had another.",
+    )
+    switched_rate: float | None = figure(
+        "intent_switched_ratio",
+        "1",
+        "Turns of this intent after which the intent was switched ÷ turns of this intent.",
     )
 
 
@@ -156,11 +166,52 @@ def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dic
     return {row["last_intent"]: row["dropped"] for row in rows}
 
 
+def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """Turns by intent after which the conversation's next turn with an intent had another."""
+    taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
+    if filters.whole_conversations:
+        taken.append(members(statement, window, filters))
+    source = statement.table(
+        "turns",
+        (
+            "tenant",
+            "conversation_id",
+            "start",
+            "intent",
+            f"ifNull({' AND '.join(f'({one})' for one in taken)}, false) AS taken",
+        ),
+        [
+            statement.between("start", window.start, window.end + MARGIN),
+            "intent != '' AND conversation_id != ''",
+        ],
+    )
+    rows = statement.run(f"""
+        SELECT turn.2 AS name, count() AS switched
+        FROM (
+            SELECT arraySort(groupArray((start, toString(intent), taken))) AS turns,
+                arrayPopBack(turns) AS earlier, arrayPopFront(turns) AS later
+            FROM {source} AS t
+            GROUP BY {KEY}
+        )
+        ARRAY JOIN earlier AS turn, later AS following
+        WHERE turn.3 AND turn.2 != following.2
+        GROUP BY name
+    """)  # noqa: S608
+    return {row["name"]: row["switched"] for row in rows}
+
+
 def _added(rows: Rows, name: str) -> int:
     return sum(row[name] for row in rows.values())
 
 
-def _intent(name: str, turns: Rows, events: Rows, dropped: dict[str, int], named: int) -> Intent:
+def _intent(
+    name: str,
+    turns: Rows,
+    events: Rows,
+    dropped: dict[str, int],
+    switched: dict[str, int],
+    named: int,
+) -> Intent:
     row, seen = turns.get(name, {}), events.get(name, {})
     count, success = row.get("turns", 0), row.get("success", 0)
     return Intent(
@@ -176,6 +227,8 @@ def _intent(name: str, turns: Rows, events: Rows, dropped: dict[str, int], named
         classifications=seen.get("classifications", 0),
         annotations=seen.get("annotations", 0),
         dropped=dropped.get(name, 0),
+        switched=switched.get(name, 0),
+        switched_rate=ratio(switched.get(name, 0), count),
     )
 
 
@@ -193,9 +246,12 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
     dropped = dropped_by_intent(statement, window, filters)
+    switched = _switched(statement, window, filters)
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
-        _intent(name, turns, events, dropped, named) for name in {*turns, *events, *dropped} if name
+        _intent(name, turns, events, dropped, switched, named)
+        for name in {*turns, *events, *dropped}
+        if name
     ]
     sums: dict[str, Any] = {
         name: _added(turns, name)

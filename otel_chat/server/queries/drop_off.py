@@ -1,0 +1,185 @@
+"""Where conversations ended that came to nothing: by intent and by step of a workflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.workflows import standing
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+MOST: Final = 200
+IntentSource = Literal["turn", "annotation"]
+
+
+class DropOffPoint(Answer):
+    """Where conversations were given up."""
+
+    dropped: int = figure(
+        "drop_offs",
+        "{conversation}",
+        "Settled conversations that ended abandoned or failed here: with this as their last"
+        " intent, or as the last step of a workflow that was left open or had failed.",
+    )
+    share: float | None = figure(
+        "drop_off_share", "1", "Dropped here ÷ all settled conversations that were dropped."
+    )
+    reached: int = figure(
+        "drop_off_reached",
+        "{conversation}",
+        "Settled conversations that came by here: with a turn of this intent, or an event of this"
+        " workflow that named this step.",
+    )
+    rate: float | None = figure(
+        "drop_off_ratio", "1", "Dropped here ÷ settled conversations that came by here."
+    )
+
+    @classmethod
+    def read(cls, row: dict[str, Any], every: int, **names: str | None) -> Self:
+        """The point of a row, out of so many conversations that were dropped."""
+        return cls(
+            **names,
+            dropped=row["dropped"],
+            share=ratio(row["dropped"], every),
+            reached=row["reached"],
+            rate=ratio(row["dropped"], row["reached"]),
+        )
+
+
+class IntentDropOff(DropOffPoint):
+    """Conversations that were given up with this as their last intent."""
+
+    intent: str | None = Field(description="Null: conversations in which no turn had an intent.")
+
+
+class StepDropOff(DropOffPoint):
+    """Conversations that were given up at this step of a workflow."""
+
+    workflow: str
+    step: str | None = Field(description="Null: the workflow had named none in its last run.")
+
+
+class DropOff(Answer):
+    """Where the conversations that started in the window were given up, the worst first."""
+
+    window: TimeSpan
+    settled: int = Field(description="Settled conversations.")
+    dropped: int = figure(
+        "dropped_conversations",
+        "{conversation}",
+        "Settled conversations that ended abandoned or failed.",
+    )
+    rate: float | None = figure(
+        "dropped_ratio", "1", "Settled conversations that ended abandoned or failed ÷ settled."
+    )
+    intents: list[IntentDropOff] = Field(
+        description=f"By last intent; the parts sum to all that were dropped. At most {MOST}."
+    )
+    steps: list[StepDropOff] = Field(
+        description="By the workflow step at which they stood: of the workflow that moved last"
+        " among those left open or failed. Conversations without such a workflow are in none."
+        f" At most {MOST}."
+    )
+    others: int = Field(description="Intents and steps that are not listed.")
+
+
+def _intents(statement: Query, selection: Selection, source: IntentSource) -> str:
+    """SQL for all conversations with their last intent and all of their intents."""
+    if source == "turn":
+        return conversation_rows(statement, selection, ("last_intent", "intents"))
+    window = selection.window
+    annotated = statement.table(
+        "events",
+        ("tenant", "conversation_id", "time", "intent AS named"),
+        [
+            statement.between("time", window.start - MARGIN, selection.end + MARGIN),
+            f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''",
+            *selection.rows(statement),
+        ],
+    )
+    return f"""(
+        SELECT {KEY}, outcome, settled, last_intent, intents
+        FROM {conversation_rows(statement, selection)} AS c
+        LEFT JOIN (
+            SELECT {KEY}, argMax(named, (time, toString(named))) AS last_intent,
+                groupUniqArray(named) AS intents
+            FROM {annotated}
+            GROUP BY {KEY}
+        ) AS a USING ({KEY})
+    )"""  # noqa: S608
+
+
+def _rows(statement: Query, selection: Selection, source: IntentSource) -> list[dict[str, Any]]:
+    """Rows of three kinds: all conversations, those by intent, those by workflow and step."""
+    return statement.run(f"""
+        SELECT place.1 AS kind, place.2 AS name, place.3 AS step,
+            count() AS reached, countIf(bad AND place.4) AS dropped
+        FROM (
+            SELECT outcome IN ('abandoned', 'failed') AS bad,
+                arrayConcat(
+                    [('all', '', '', true)],
+                    arrayMap(
+                        x -> ('intent', x, '', x = toString(last_intent)),
+                        if(empty(intents), [''], arrayMap(x -> toString(x), intents))
+                    ),
+                    arrayMap(x -> ('step', x.1, x.2, x = stood), passed)
+                ) AS came_by
+            FROM {_intents(statement, selection, source)} AS c
+            LEFT JOIN {standing(statement, selection)} AS p USING ({KEY})
+            WHERE settled
+        )
+        ARRAY JOIN came_by AS place
+        GROUP BY kind, name, step
+        ORDER BY dropped DESC, reached DESC, name, step
+    """)  # noqa: S608
+
+
+@query()
+def drop_off(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    source: IntentSource = "turn",
+) -> DropOff:
+    """Where the conversations that started in the window were given up.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        source: Whose intents: those of turns, or those that annotations of the data name; of
+            several that were annotated at once the last by name is the last.
+    """
+    rows = _rows(Query(store, scope), Selection(window, filters), source)
+    whole = next((row for row in rows if row["kind"] == "all"), {})
+    settled, dropped = whole.get("reached", 0), whole.get("dropped", 0)
+    of_intents = [row for row in rows if row["kind"] == "intent"]
+    of_steps = [row for row in rows if row["kind"] == "step" and (row["step"] or row["dropped"])]
+    return DropOff(
+        window=TimeSpan.of(window),
+        settled=settled,
+        dropped=dropped,
+        rate=ratio(dropped, settled),
+        intents=[
+            IntentDropOff.read(row, dropped, intent=row["name"] or None)
+            for row in of_intents[:MOST]
+        ],
+        steps=[
+            StepDropOff.read(row, dropped, workflow=row["name"], step=row["step"] or None)
+            for row in of_steps[:MOST]
+        ],
+        others=len(of_intents[MOST:]) + len(of_steps[MOST:]),
+    )

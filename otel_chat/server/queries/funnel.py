@@ -1,0 +1,440 @@
+"""Funnels that the caller defines: how many conversations get how far, and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.aggregation import (
+    EXPLICIT,
+    HANDOFF_EVENTS,
+    KEY,
+    NEGATIVE,
+    POSITIVE,
+    USER_FEEDBACK,
+    Selection,
+    conversation_rows,
+    turns_by_conversation,
+)
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import SCALE, Query, Table, nanos, ratio
+from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+FEWEST: Final = 2
+MOST: Final = 10
+LONGEST_NAME: Final = 256
+LONGEST_SHOWN: Final = 60
+LONGEST_WITHIN: Final = 30 * 86_400.0
+DEFAULT_STEPS: Final = ("turn", "intent", "action", "outcome:resolved")
+
+_FEEDBACK: Final = {"positive": POSITIVE, "negative": NEGATIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a step of a funnel may ask for.
+
+    Args:
+        turns: The condition on a turn, or empty.
+        events: The condition on an event, or empty.
+        named_turns: The column of a turn that holds the name, or empty.
+        named_events: The columns of an event of which one holds the name.
+        names: The names that there are; any without.
+        needed: Whether a name must be given.
+    """
+
+    turns: str = ""
+    events: str = ""
+    named_turns: str = ""
+    named_events: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    needed: bool = False
+
+    @property
+    def takes_name(self) -> bool:
+        """Whether a name may be given."""
+        return bool(self.named_turns or self.named_events or self.names)
+
+
+def _is(*names: str) -> str:
+    return f"name IN ({', '.join(repr(name) for name in names)})"
+
+
+_WORKFLOW: Final = (
+    semconv.EVENT_WORKFLOW_STARTED,
+    semconv.EVENT_WORKFLOW_COMPLETED,
+    semconv.EVENT_WORKFLOW_FAILED,
+)
+KINDS: Final[dict[str, Kind]] = {
+    "turn": Kind(turns="true"),
+    "intent": Kind(turns="intent != ''", named_turns="intent"),
+    "fallback": Kind(turns="ifNull(fallback, false)"),
+    "error": Kind(turns="status = 'error'", named_turns="error_type"),
+    "sentiment": Kind(turns="sentiment != ''", named_turns="sentiment"),
+    "handoff": Kind(
+        turns="handoff",
+        events=_is(*HANDOFF_EVENTS),
+        named_turns="handoff_reason",
+        named_events=("reason",),
+    ),
+    "topic": Kind(events=_is(semconv.EVENT_TOPIC), named_events=("topic",)),
+    "entity": Kind(events=_is(semconv.EVENT_ENTITY), named_events=("entity_type",)),
+    "action": Kind(events=_is(semconv.EVENT_ACTION), named_events=("action",)),
+    "lead": Kind(events=_is(semconv.EVENT_LEAD), named_events=("lead_kind",)),
+    "api_call": Kind(events=_is(semconv.EVENT_API_CALL), named_events=("api_name",)),
+    "message": Kind(
+        events=_is(semconv.EVENT_MESSAGE), named_events=("sender",), names=semconv.SENDERS
+    ),
+    "workflow": Kind(events=_is(_WORKFLOW[0]), named_events=("workflow",)),
+    "workflow_completed": Kind(events=_is(_WORKFLOW[1]), named_events=("workflow",)),
+    "workflow_failed": Kind(events=_is(_WORKFLOW[2]), named_events=("workflow",)),
+    "workflow_step": Kind(
+        events=f"{_is(*_WORKFLOW)} AND step != ''",
+        named_events=("concat(workflow, '/', step)", "step"),
+        needed=True,
+    ),
+    "event": Kind(events="true", named_events=("name", "event_name"), needed=True),
+    "feedback": Kind(
+        events=f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'",
+        names=tuple(_FEEDBACK),
+    ),
+    "outcome": Kind(names=EXPLICIT, needed=True),
+}
+"""What there is to ask for, by the word before the colon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a funnel.
+
+    Args:
+        kind: One of `KINDS`.
+        name: Which of them; any without.
+    """
+
+    kind: str
+    name: str | None = None
+
+    @classmethod
+    def read(cls, text: str, number: int) -> Step:
+        """The step that a text names.
+
+        Args:
+            text: The kind, or kind and name with a colon between.
+            number: Which step of the funnel it is, from 1.
+
+        Raises:
+            QueryError: If there is no such step.
+
+        Example:
+            >>> Step.read("workflow:checkout", 1)
+            Step(kind='workflow', name='checkout')
+        """
+        kind, colon, name = text.partition(":")
+        known = KINDS.get(kind)
+        fault = ""
+        if known is None:
+            fault = f"its kind is none of {', '.join(KINDS)}"
+        elif colon and not known.takes_name:
+            fault = f"{kind} takes no name"
+        elif (colon or known.needed) and not name:
+            fault = f"say which after the colon, as in {kind}:{(known.names or ('name',))[0]}"
+        elif len(name) > LONGEST_NAME:
+            fault = f"its name is longer than {LONGEST_NAME}"
+        elif name and known.names and name not in known.names:
+            fault = f"after {kind}: comes one of {', '.join(known.names)}"
+        if fault:
+            shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+            raise QueryError(f"Step {number} ({shown!r}): {fault}.", field="step")
+        return cls(kind, name or None)
+
+    def __str__(self) -> str:
+        return self.kind if self.name is None else f"{self.kind}:{self.name}"
+
+    def of_turn(self, query: Query) -> str:
+        """The condition on a turn to be this step."""
+        kind = KINDS[self.kind]
+        if self.name is None or not kind.turns:
+            return kind.turns
+        return f"{kind.turns} AND {kind.named_turns} = {query.bind(self.name, 'String')}"
+
+    def of_event(self, query: Query) -> str:
+        """The condition on an event to be this step."""
+        kind = KINDS[self.kind]
+        if self.name is None or not kind.events:
+            return kind.events
+        if self.kind == "feedback":
+            return f"{kind.events} AND {_FEEDBACK[self.name]}"
+        name = query.bind(self.name, "String")
+        named = " OR ".join(f"{column} = {name}" for column in kind.named_events)
+        return f"{kind.events} AND ({named})"
+
+
+class FunnelStep(Answer):
+    """How many conversations came to a step of the funnel."""
+
+    step: str
+    conversations: int = figure(
+        "funnel_conversations",
+        "{conversation}",
+        "Conversations that came to this step, having come to all before it in their order.",
+    )
+    share_of_first: float | None = figure(
+        "funnel_share_of_first", "1", "Conversations at this step ÷ at the first step."
+    )
+    share_of_previous: float | None = figure(
+        "funnel_share_of_previous",
+        "1",
+        "Conversations at this step ÷ at the step before; null for the first.",
+    )
+    lost: int | None = figure(
+        "funnel_lost",
+        "{conversation}",
+        "Conversations that came to the step before and not to this one; null for the first.",
+    )
+    median_time: float | None = figure(
+        "funnel_time",
+        "s",
+        "Median time from the step before to this one, over the conversations that came to it.",
+    )
+
+
+class Funnel(Answer):
+    """How far the conversations that started in the window got, step by step.
+
+    A later step counts if it happens after the earlier one or in the very same moment, such as
+    the intent of a turn and the handoff of that turn. Two steps of one kind take two turns or
+    events.
+    """
+
+    window: TimeSpan
+    within: float | None = Field(
+        description="Seconds from the first step within which the others count; null: any."
+    )
+    conversations: int = Field(description="All conversations of the window.")
+    steps: list[FunnelStep]
+    median_time: float | None = figure(
+        "funnel_total_time",
+        "s",
+        "Median time from the first step to the last, over the conversations that came to it.",
+    )
+
+
+def read_steps(texts: Sequence[str]) -> list[Step]:
+    """The steps of a funnel.
+
+    Args:
+        texts: Each as kind, or kind and name with a colon between.
+
+    Raises:
+        QueryError: If they are too few or too many, there is no such step, or an outcome is not
+            the last.
+    """
+    if not FEWEST <= len(texts) <= MOST:
+        raise QueryError(f"A funnel has {FEWEST} to {MOST} steps.", field="step")
+    steps = [Step.read(text, number) for number, text in enumerate(texts, 1)]
+    for number, step in enumerate(steps[:-1], 1):
+        if step.kind == "outcome":
+            message = f"Step {number} ({str(step)!r}): an outcome is known at the end; ask last."
+            raise QueryError(message, field="step")
+    return steps
+
+
+Conditions = dict[str, list[tuple[int, str]]]
+"""By kind of step, the numbers of the steps from 0, each with the condition on a row to be it."""
+
+
+def _part(query: Query, selection: Selection, table: Table, conditions: Conditions) -> str:
+    """SQL for the moments at which rows of a table were steps.
+
+    A row is of several kinds, as a turn with an intent and a handoff is: a moment for each, with
+    the numbers of the steps as bits.
+    """
+    column, margin = ("start", MARGIN) if table == "turns" else ("time", FEEDBACK_MARGIN)
+    marks = [
+        " + ".join(f"if({condition}, {1 << index}, 0)" for index, condition in same)
+        for same in conditions.values()
+    ]
+    either = " OR ".join(f"({condition})" for same in conditions.values() for _, condition in same)
+    source = query.table(
+        table,
+        (
+            "tenant",
+            "conversation_id",
+            f"{nanos(column)} AS ns",
+            f"[{', '.join(f'toUInt16({mark})' for mark in marks)}] AS marks",
+        ),
+        [
+            query.between(column, selection.window.start - MARGIN, selection.end + margin),
+            *selection.rows(query),
+            either,
+        ],
+    )
+    return f"SELECT {KEY}, ns, mark FROM {source} ARRAY JOIN marks AS mark WHERE mark > 0"  # noqa: S608
+
+
+def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
+    """A subquery with the moments of each conversation that were steps, in order.
+
+    Of the same moment, what is an earlier step comes first.
+    """
+    of_turns: Conditions = {}
+    of_events: Conditions = {}
+    for index, step in enumerate(steps):
+        for conditions, one in (
+            (of_turns, step.of_turn(query)),
+            (of_events, step.of_event(query)),
+        ):
+            if one:
+                conditions.setdefault(step.kind, []).append((index, one))
+    tables: tuple[tuple[Table, Conditions], ...] = (("turns", of_turns), ("events", of_events))
+    parts = [
+        _part(query, selection, table, conditions) for table, conditions in tables if conditions
+    ]
+    return f"""(
+        SELECT {KEY}, arraySort(groupArray((ns, mark))) AS seen
+        FROM ({" UNION ALL ".join(parts)})
+        GROUP BY {KEY}
+    )"""  # noqa: S608
+
+
+def _conversations(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
+    """A subquery with all conversations, and the moment at which each came to its outcome."""
+    last = steps[-1]
+    if last.kind == "outcome" or selection.filters.whole_conversations:
+        rows = conversation_rows(query, selection)
+        mark = 1 << len(steps) - 1
+        ended = (
+            f"if(outcome = {query.bind(last.name, 'String')}, [({nanos('last_at')}, {mark})], [])"
+            if last.kind == "outcome"
+            else "[]"
+        )
+    else:
+        rows, ended = turns_by_conversation(query, selection), "[]"
+    kind = "Array(Tuple(Int64, UInt16))"
+    return f"(SELECT {KEY}, CAST({ended}, '{kind}') AS ended FROM {rows})"  # noqa: S608
+
+
+def _run_sql(steps: int, within: str | None) -> str:
+    """SQL for the moments of the run of a conversation that got farthest.
+
+    Each moment of the first step begins a run, which takes the first that it can get of each
+    following step. Of runs that got equally far the earliest counts. Without a limit of time no
+    run gets farther than the first.
+    """
+    begins = "at_0" if within else "arraySlice(at_0, 1, 1)"
+    parts = [
+        "arrayMap(x -> x.1, moments) AS times",
+        "arrayMap(x -> x.2, moments) AS marks",
+        *(
+            f"arrayFilter((i, mark) -> bitTest(mark, {index}), arrayEnumerate(marks), marks)"
+            f" AS at_{index}"
+            for index in range(steps)
+        ),
+        f"{begins} AS run_0",
+    ]
+    for index in range(1, steps):
+        following = (
+            f"arrayMap(i -> if(i = 0, 0, arrayFirst(x -> x > i, at_{index})), run_{index - 1})"
+        )
+        if within:
+            following = (
+                f"arrayMap((i, first) -> if(i > 0 AND times[i] - times[first] <= {within}, i, 0),"
+                f" {following}, run_0)"
+            )
+        parts.append(f"{following} AS run_{index}")
+    runs = ", ".join(f"run_{index}" for index in range(steps))
+    names = ", ".join(f"r{index}" for index in range(steps))
+    far = " + ".join(f"(r{index} > 0)" for index in range(steps))
+    parts.append(f"arrayMap(({names}) -> {far}, {runs}) AS lengths")
+    parts.append("indexOf(lengths, arrayMax(lengths)) AS best")
+    reached = ", ".join(f"run_{index}[best]" for index in range(steps))
+    parts.append(f"arrayMap(i -> times[i], arrayFilter(i -> i > 0, [{reached}])) AS run")
+    return ", ".join(parts)
+
+
+def _row(
+    statement: Query, selection: Selection, steps: Sequence[Step], within: float | None
+) -> dict[str, Any]:
+    limit = None if within is None else statement.bind(round(within * SCALE), "Int64")
+    numbers = range(1, len(steps) + 1)
+    reached = ", ".join(f"countIf(far >= {number}) AS reached_{number}" for number in numbers)
+    times = ", ".join(
+        f"quantilesExactInclusiveIf(0.5)(run[{number}] - run[{number - 1}], far >= {number})[1]"
+        f" / {SCALE} AS time_{number}"
+        for number in numbers[1:]
+    )
+    return statement.one(f"""
+        SELECT count() AS conversations, {reached}, {times},
+            quantilesExactInclusiveIf(0.5)(run[{len(steps)}] - run[1], far = {len(steps)})[1]
+                / {SCALE} AS time_all
+        FROM (
+            SELECT {_run_sql(len(steps), limit)}, length(run) AS far
+            FROM (
+                SELECT arrayConcat(
+                        seen,
+                        arrayMap(x -> (greatest(x.1, seen[-1].1), x.2), ended)
+                    ) AS moments
+                FROM {_conversations(statement, selection, steps)} AS c
+                LEFT JOIN {_moments(statement, selection, steps)} AS m USING ({KEY})
+            )
+        )
+    """)  # noqa: S608
+
+
+@query()
+def funnel(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    steps: Sequence[str] = DEFAULT_STEPS,
+    within: float | None = None,
+) -> Funnel:
+    """How far the conversations that started in the window got, step by step.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        steps: 2 to 10 steps, each a kind, or a kind and a name with a colon between.
+        within: Seconds from the first step within which the others count, up to 30 days.
+
+    Raises:
+        QueryError: If a step or the limit of time is wrong.
+    """
+    asked = read_steps(steps)
+    if within is not None and not 0 < within <= LONGEST_WITHIN:
+        message = f"Give more than 0 and at most {LONGEST_WITHIN:.0f} seconds."
+        raise QueryError(message, field="within")
+    row = _row(Query(store, scope), Selection(window, filters), asked, within)
+    reached = [row.get(f"reached_{number}", 0) for number in range(1, len(asked) + 1)]
+    return Funnel(
+        window=TimeSpan.of(window),
+        within=within,
+        conversations=row.get("conversations", 0),
+        steps=[
+            FunnelStep(
+                step=str(step),
+                conversations=count,
+                share_of_first=ratio(count, reached[0]),
+                share_of_previous=ratio(count, reached[index - 1]) if index else None,
+                lost=reached[index - 1] - count if index else None,
+                median_time=row.get(f"time_{index + 1}") if index and count else None,
+            )
+            for index, (step, count) in enumerate(zip(asked, reached, strict=True))
+        ],
+        median_time=row.get("time_all") if reached[-1] else None,
+    )

@@ -20,6 +20,7 @@ from otel_chat.server.queries import funnel as funnel_queries
 from otel_chat.server.queries import journeys as queries
 from otel_chat.server.queries import repeat_contact as repeat_contact_queries
 from otel_chat.server.queries import workflows as workflow_queries
+from otel_chat.server.queries.funnel_steps import KINDS
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 
 router = APIRouter(tags=["journeys"], responses=RESPONSES)
@@ -82,7 +83,7 @@ def funnel(
         list[str],
         Query(
             description="The steps in order, 2 to 10: a kind, or a kind and a name with a colon"
-            f" between. Kinds: {', '.join(funnel_queries.KINDS)}. The name of a workflow_step is"
+            f" between. Kinds: {', '.join(KINDS)}. The name of a workflow_step is"
             " a step, or workflow/step; of an event the name it was recorded under; an outcome"
             " comes last.",
             examples=[["intent:greet", "workflow:checkout", "action:purchase", "handoff"]],

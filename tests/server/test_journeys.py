@@ -1,0 +1,429 @@
+"""Paths, drop-off, incomplete conversations and repeat contact, worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.drop_off import DropOff, IntentSource, drop_off
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.journeys import Paths, incomplete, paths
+from otel_chat.server.queries.nlu import intents
+from otel_chat.server.queries.repeat_contact import RepeatContact, repeat_contact
+from tests.server.given import DAY, Given, at
+
+HOUR = 3600
+
+
+def ways(given: Given, limit: int = 50, filters: Filters | None = None) -> Paths:
+    given.save()
+    return paths(given.store, given.scope, DAY, filters or Filters(), limit)
+
+
+def lost(given: Given, source: IntentSource = "turn", filters: Filters | None = None) -> DropOff:
+    given.save()
+    return drop_off(given.store, given.scope, DAY, filters or Filters(), source)
+
+
+def back(given: Given, hours: float = 24, filters: Filters | None = None) -> RepeatContact:
+    given.save()
+    return repeat_contact(given.store, given.scope, DAY, filters or Filters(), hours)
+
+
+def talk(given: Given, conversation: str, *named: str, **columns: object) -> None:
+    """A conversation whose turns, ten seconds apart, have these intents."""
+    for number, intent in enumerate(named):
+        given.turn(conversation, 10 * number, intent=intent, **columns)
+
+
+# Paths
+
+
+def test_transitions_with_their_shares(given: Given) -> None:
+    """Greet, buy, pay; greet, buy, buy; greet.
+
+    From greet 2 of 3 go to buy, 1 ends. From buy 1 of 3 goes to pay, 1 stays, 1 ends.
+    """
+    talk(given, "a", "greet", "buy", "pay")
+    talk(given, "b", "greet", "buy", "buy")
+    talk(given, "c", "greet")
+    found = ways(given)
+    assert [(one.origin, one.target, one.count, one.share) for one in found.transitions] == [
+        (None, "greet", 3, 1.0),
+        ("greet", "buy", 2, 2 / 3),
+        ("buy", None, 1, 1 / 3),
+        ("buy", "buy", 1, 1 / 3),
+        ("buy", "pay", 1, 1 / 3),
+        ("greet", None, 1, 1 / 3),
+        ("pay", None, 1, 1.0),
+    ]
+    assert (found.conversations, found.settled, found.transitions_not_listed) == (3, 3, 0)
+
+
+def test_a_transition_counts_its_conversations_once_with_their_outcomes(given: Given) -> None:
+    """Buy to pay twice in one conversation, which failed, and once in another."""
+    talk(given, "a", "buy", "pay", "buy", "pay")
+    given.turn("a", 90, status="error")
+    talk(given, "b", "buy", "pay")
+    (found,) = [
+        one for one in ways(given).transitions if (one.origin, one.target) == ("buy", "pay")
+    ]
+    assert (found.count, found.conversations, found.share) == (3, 2, 1.0)
+    assert (found.outcomes.failed, found.outcomes.resolved) == (1, 1)
+
+
+def test_turns_without_an_intent_are_passed_over(given: Given) -> None:
+    """Buy, a fallback, pay: from buy to pay. A conversation without any intent is in no path."""
+    talk(given, "a", "buy", "", "pay")
+    given.turn("b", 0)
+    found = ways(given)
+    assert [(one.origin, one.target) for one in found.transitions] == [
+        (None, "buy"),
+        ("buy", "pay"),
+        ("pay", None),
+    ]
+    assert found.conversations == 1
+    assert [one.intents for one in found.paths] == [["buy", "pay"]]
+
+
+def test_paths_join_repeats_and_tell_the_outcomes(given: Given) -> None:
+    """Two took greet, buy (one asked thrice and was handed over), one only greet."""
+    talk(given, "a", "greet", "buy", "buy", "buy", handoff=True)
+    talk(given, "b", "greet", "buy")
+    talk(given, "c", "greet")
+    found = ways(given).paths
+    assert [(one.intents, one.longer, one.conversations, one.share) for one in found] == [
+        (["greet", "buy"], False, 2, 2 / 3),
+        (["greet"], False, 1, 1 / 3),
+    ]
+    outcomes = found[0].outcomes.model_dump()
+    assert outcomes == {"resolved": 1, "handed_off": 1, "abandoned": 0, "failed": 0, "open": 0}
+
+
+def test_long_paths_are_cut_and_say_so(given: Given) -> None:
+    """Twelve intents and eleven share their first ten; exactly ten are not longer."""
+    names = [f"i{number:02}" for number in range(12)]
+    talk(given, "a", *names)
+    talk(given, "b", *names[:11])
+    talk(given, "c", *names[:10])
+    found = ways(given).paths
+    assert [(one.intents, one.longer, one.conversations) for one in found] == [
+        (names[:10], True, 2),
+        (names[:10], False, 1),
+    ]
+
+
+def test_an_open_conversation_has_no_end_yet(given: Given) -> None:
+    """At 12:10 a conversation of 12:00 goes on: its start is known, neither end nor whole path."""
+    talk(given, "a", "greet", "buy")
+    given.save()
+    found = paths(given.store, given.scope, replace(DAY, now=at(600)), Filters())
+    assert [(one.origin, one.target) for one in found.transitions] == [
+        (None, "greet"),
+        ("greet", "buy"),
+    ]
+    assert [one.outcomes.open for one in found.transitions] == [1, 1]
+    assert (found.paths, found.conversations, found.settled) == ([], 1, 0)
+
+
+def test_a_limit_tells_how_many_are_left_out_and_keeps_the_shares(given: Given) -> None:
+    """Of five transitions two are listed, of two paths both; shares are of all departures."""
+    talk(given, "a", "greet", "buy")
+    talk(given, "b", "greet")
+    found = ways(given, limit=2)
+    assert [(one.target, one.count, one.share) for one in found.transitions] == [
+        ("greet", 2, 1.0),
+        (None, 1, 1.0),
+    ]
+    assert (found.transitions_not_listed, found.paths_not_listed) == (2, 0)
+    assert ways(given, limit=1).paths_not_listed == 1
+
+
+def test_paths_are_those_of_the_conversations_that_filters_let_through(given: Given) -> None:
+    """Agent shop has one conversation, of which a turn belongs to another agent: it is whole."""
+    given.turn("a", 0, intent="buy", agent="shop")
+    given.turn("a", 10, intent="pay", agent="till")
+    given.turn("b", 0, intent="help", agent="help")
+    assert [one.intents for one in ways(given, filters=Filters(agent="shop")).paths] == [
+        ["buy", "pay"]
+    ]
+
+
+@pytest.mark.parametrize("limit", [0, 201])
+def test_a_limit_out_of_range_is_refused(given: Given, limit: int) -> None:
+    """The field is named."""
+    with pytest.raises(QueryError) as raised:
+        ways(given, limit)
+    assert raised.value.field == "limit"
+
+
+# Switched
+
+
+def test_switched_counts_turns_that_another_intent_followed(given: Given) -> None:
+    """Buy, buy, (none), pay, buy: of three buys one is followed by another intent, pay by buy.
+
+    The last turn is followed by nothing; in another conversation buy stays buy.
+    """
+    talk(given, "a", "buy", "buy", "", "pay", "buy")
+    talk(given, "b", "buy", "buy")
+    given.save()
+    found = intents(given.store, given.scope, DAY, Filters()).items
+    assert [(one.name, one.turns, one.switched, one.switched_rate) for one in found] == [
+        ("buy", 5, 1, 0.2),
+        ("pay", 1, 1, 1.0),
+    ]
+
+
+def test_switched_takes_the_turns_that_match_and_what_follows_them(given: Given) -> None:
+    """Only the shop's buy is asked about; pay, which follows it, is another agent's."""
+    given.turn("a", 0, intent="buy", agent="shop")
+    given.turn("a", 10, intent="pay", agent="till")
+    given.turn("a", 20, intent="buy", agent="till")
+    given.save()
+    (found,) = intents(given.store, given.scope, DAY, Filters(agent="shop")).items
+    assert (found.name, found.turns, found.switched) == ("buy", 1, 1)
+
+
+# Drop-off
+
+
+def test_drop_off_by_last_intent(given: Given) -> None:
+    """Six settled. Abandoned or failed: a and b on pay, c on buy, d without any intent.
+
+    Pay was reached by a, b and e: 2 of 3. Buy by a and c: 1 of 2. Shares are of 4.
+    """
+    talk(given, "a", "buy", "pay")
+    given.turn("a", 90, fallback=True)
+    talk(given, "b", "pay", status="error")
+    talk(given, "c", "buy", fallback=True)
+    given.turn("d", 0, status="error")
+    talk(given, "e", "pay")
+    talk(given, "f", "ask", handoff=True)
+    found = lost(given)
+    assert (found.settled, found.dropped, found.rate) == (6, 4, 4 / 6)
+    assert [
+        (one.intent, one.dropped, one.share, one.reached, one.rate) for one in found.intents
+    ] == [
+        ("pay", 2, 0.5, 3, 2 / 3),
+        ("buy", 1, 0.25, 2, 0.5),
+        (None, 1, 0.25, 1, 1.0),
+        ("ask", 0, 0.0, 1, 0.0),
+    ]
+    assert (found.steps, found.others) == ([], 0)
+
+
+def test_drop_off_by_workflow_step(given: Given) -> None:
+    """Left open at address (a), failed at payment (b); c was completed, d left but handed over.
+
+    Address was reached by a, b and c, payment by b and c, order by all four: 0 of 4 dropped there.
+    """
+    for name in "abcd":
+        given.turn(name, 0)
+        given.event("workflow.started", name, 1, workflow="shop", step="order")
+    given.event("workflow.started", "a", 3, workflow="post", step="address")
+    for name in "bc":
+        given.event("workflow.completed", name, 3, workflow="post", step="address")
+        given.event("workflow.completed", name, 4, workflow="shop", step="payment")
+    given.event("workflow.completed", "a", 4, workflow="shop", step="order")
+    given.event("workflow.started", "b", 5, workflow="shop", step="payment")
+    given.event("workflow.failed", "b", 6, workflow="shop", step="payment")
+    given.turn("b", 7, status="error")
+    given.event("handoff.requested", "d", 8)
+    found = lost(given)
+    assert (found.settled, found.dropped) == (4, 2)
+    assert [
+        (one.workflow, one.step, one.dropped, one.share, one.reached, one.rate)
+        for one in found.steps
+    ] == [
+        ("post", "address", 1, 0.5, 3, 1 / 3),
+        ("shop", "payment", 1, 0.5, 2, 0.5),
+        ("shop", "order", 0, 0.0, 4, 0.0),
+    ]
+
+
+def test_a_workflow_left_without_a_step_is_dropped_at_no_step(given: Given) -> None:
+    """Two started it and named no step; one of them went on to complete it."""
+    for name in "ab":
+        given.turn(name, 0)
+        given.event("workflow.started", name, 1, workflow="shop")
+    given.event("workflow.completed", "b", 2, workflow="shop")
+    (found,) = lost(given).steps
+    assert (found.workflow, found.step, found.dropped, found.reached) == ("shop", None, 1, 2)
+
+
+def test_a_second_run_forgets_the_step_of_the_first(given: Given) -> None:
+    """Failed at payment, started again and left there: not dropped at payment."""
+    given.turn("a", 0)
+    given.event("workflow.started", "a", 1, workflow="shop", step="order")
+    given.event("workflow.failed", "a", 2, workflow="shop", step="payment")
+    given.event("workflow.started", "a", 3, workflow="shop", step="order")
+    found = {one.step: (one.dropped, one.reached) for one in lost(given).steps}
+    assert found == {"order": (1, 1), "payment": (0, 1)}
+
+
+def test_of_two_workflows_the_one_that_moved_last_counts(given: Given) -> None:
+    """Both are left open; a conversation is dropped at one step only."""
+    given.turn("a", 0)
+    given.event("workflow.started", "a", 1, workflow="one", step="x")
+    given.event("workflow.started", "a", 2, workflow="two", step="y")
+    assert [(one.workflow, one.dropped) for one in lost(given).steps] == [("two", 1), ("one", 0)]
+
+
+def test_open_conversations_are_no_drop_off(given: Given) -> None:
+    """Five minutes after a fallback the user may still write."""
+    talk(given, "a", "buy", fallback=True)
+    given.save()
+    found = drop_off(given.store, given.scope, replace(DAY, now=at(300)), Filters())
+    assert (found.settled, found.dropped, found.rate, found.intents) == (0, 0, None, [])
+
+
+def test_drop_off_by_annotated_intents(given: Given) -> None:
+    """Annotations say FindBus, then BuyTicket and FindHotel at once: the last by name counts.
+
+    What the classifier named is another matter.
+    """
+    given.turn("a", 0, intent="guess")
+    given.turn("a", 10, fallback=True)
+    given.turn("b", 0, intent="guess")
+    for seconds, name in ((0, "FindBus"), (10, "FindHotel"), (10, "BuyTicket")):
+        given.event("intent", "a", seconds, intent=name, source="annotation")
+    given.event("intent", "a", 11, intent="guess", source="classifier")
+    given.event("intent", "b", 0, intent="FindBus", source="annotation")
+    found = lost(given, "annotation")
+    assert [(one.intent, one.dropped, one.reached) for one in found.intents] == [
+        ("FindHotel", 1, 1),
+        ("FindBus", 0, 2),
+        ("BuyTicket", 0, 1),
+    ]
+    assert [(one.intent, one.dropped, one.reached) for one in lost(given).intents] == [
+        ("guess", 1, 2)
+    ]
+
+
+# Incomplete
+
+
+def test_incomplete_conversations_are_settled_unended_and_unresolved(given: Given) -> None:
+    """Abandoned, failed and handed off without an end; not the ended nor the resolved."""
+    talk(given, "abandoned", "buy", "pay")
+    given.turn("abandoned", 60, fallback=True)
+    given.event("workflow.started", "abandoned", 70, workflow="shop", step="order")
+    given.turn("failed", 100, status="error", agent="shop", channel="web")
+    given.turn("handed", 200, handoff=True)
+    given.turn("resolved", 300)
+    given.turn("ended", 400, fallback=True)
+    given.event("conversation.end", "ended", 401, outcome="abandoned")
+    given.save()
+    found = incomplete(given.store, given.scope, DAY, Filters())
+    assert (found.total, found.next_cursor) == (3, None)
+    assert [
+        (one.conversation_id, one.outcome, one.last_intent, one.workflow, one.step, one.turns)
+        for one in found.items
+    ] == [
+        ("handed", "handed_off", "", None, None, 1),
+        ("failed", "failed", "", None, None, 1),
+        ("abandoned", "abandoned", "pay", "shop", "order", 3),
+    ]
+    assert [one.last_at for one in found.items] == [at(201), at(101), at(70)]
+    assert (found.items[1].agent, found.items[1].channel) == ("shop", "web")
+
+
+def test_incomplete_conversations_come_in_pages(given: Given) -> None:
+    """Five, two to a page, two of them of the same moment: each once, the total on every page."""
+    for name, seconds in (("a", 0), ("b", 0), ("c", 5), ("d", 7), ("e", 9)):
+        given.turn(name, seconds, fallback=True)
+    given.save()
+    pages, cursor = [], None
+    while not pages or cursor:
+        page = incomplete(given.store, given.scope, DAY, Filters(), 2, cursor)
+        pages.append([one.conversation_id for one in page.items])
+        assert page.total == 5
+        cursor = page.next_cursor
+    assert pages == [["e", "d"], ["c", "a"], ["b"]]
+
+
+# Repeat contact
+
+
+def test_who_comes_back_within_a_day(given: Given) -> None:
+    """User u comes back after 2 h, and never after that; v after 30 h; w not at all.
+
+    Observed are u's two, v's and w's: 1 of 4. v's second conversation lies outside the window.
+    """
+    given.turn("u1", 0, user_hash="u")
+    given.turn("u2", 2 * HOUR, user_hash="u")
+    given.turn("v1", 0, user_hash="v")
+    given.turn("v2", 30 * HOUR, user_hash="v")
+    given.turn("w", 0, user_hash="w", handoff=True)
+    given.turn("nobody", 0)
+    given.save()
+    later = replace(DAY, now=at(72 * HOUR))
+    found = repeat_contact(given.store, given.scope, later, Filters())
+    assert (found.settled, found.with_user, found.pending) == (5, 4, 0)
+    assert found.all.model_dump() == {"rate": 0.25, "returned": 1, "observed": 4}
+    assert found.contained.model_dump() == {"rate": 1 / 3, "returned": 1, "observed": 3}
+    assert found.lasting_containment == 2 / 4
+    longer = repeat_contact(given.store, given.scope, later, Filters(), 40)
+    assert (longer.all.returned, longer.contained.returned) == (2, 2)
+
+
+def test_conversations_whose_time_is_not_over_are_pending(given: Given) -> None:
+    """Asked 36 h after noon: that of noon is observed, that of 13 h later is not, though settled.
+
+    The day's window ends 12 h after noon: the later one is taken by a longer window.
+    """
+    given.turn("early", 0, user_hash="u")
+    given.turn("late", 13 * HOUR, user_hash="u")
+    given.save()
+    window = replace(DAY, end=at(24 * HOUR), now=at(36 * HOUR))
+    found = repeat_contact(given.store, given.scope, window, Filters())
+    assert (found.with_user, found.pending) == (2, 1)
+    assert found.all.model_dump() == {"rate": 1.0, "returned": 1, "observed": 1}
+
+
+def test_the_hours_begin_with_the_last_activity(given: Given) -> None:
+    """A conversation of 3 h; coming back 1 h after its end is 4 h after its start."""
+    given.turn("a", 0, user_hash="u")
+    given.turn("a", 3 * HOUR, 0, user_hash="u")
+    given.turn("b", 4 * HOUR, user_hash="u")
+    assert back(given, 1).all.returned == 1
+    assert back(given, 0.9).all.returned == 0
+
+
+def test_whoever_comes_back_through_another_channel_comes_back(given: Given) -> None:
+    """Asked about the web only: the return on the telephone counts."""
+    given.turn("a", 0, user_hash="u", channel="web")
+    given.turn("b", HOUR, user_hash="u", channel="voice")
+    found = back(given, 10, Filters(channel="web"))
+    assert (found.with_user, found.all.returned) == (1, 1)
+
+
+def test_without_hashed_users_repeat_contact_is_null(given: Given) -> None:
+    """Null with its sample size."""
+    given.turn("a", 0)
+    found = back(given)
+    assert (found.settled, found.with_user) == (1, 0)
+    assert found.all.model_dump() == {"rate": None, "returned": 0, "observed": 0}
+    assert found.lasting_containment is None
+
+
+@pytest.mark.parametrize("hours", [0, -1, 721, float("nan")])
+def test_hours_out_of_range_are_refused(given: Given, hours: float) -> None:
+    """The field is named."""
+    with pytest.raises(QueryError) as raised:
+        back(given, hours)
+    assert raised.value.field == "hours"
+
+
+def test_without_data_there_are_empty_lists_and_nulls(given: Given) -> None:
+    """Nowhere an error, nowhere a rate of 0."""
+    found = ways(given)
+    assert (found.transitions, found.paths, found.conversations) == ([], [], 0)
+    dropped = lost(given)
+    assert (dropped.intents, dropped.steps, dropped.rate) == ([], [], None)
+    page = incomplete(given.store, given.scope, DAY, Filters())
+    assert (page.items, page.total, page.next_cursor) == ([], 0, None)
+    assert back(given).all.rate is None

@@ -17,6 +17,7 @@ CONVERSATIONS_READ: Final = "conversations:read"
 EXPORT_CREATE: Final = "export:create"
 ADMIN: Final = "admin"
 INGEST_WRITE: Final = "ingest:write"
+FEEDBACK_WRITE: Final = "feedback:write"
 METRICS_READ: Final = "metrics:read"
 PERMISSIONS: Final = (
     ANALYTICS_VIEW,
@@ -24,6 +25,7 @@ PERMISSIONS: Final = (
     EXPORT_CREATE,
     ADMIN,
     INGEST_WRITE,
+    FEEDBACK_WRITE,
     METRICS_READ,
 )
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry, Info
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from otel_chat._version import __version__
@@ -19,6 +20,7 @@ from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, Access
 from otel_chat.server.api import (
     conversations,
+    events,
     exports,
     health,
     interactions,
@@ -103,6 +105,13 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.committer = Committer(store)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
@@ -113,9 +122,22 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     return app
 
 
+_PARTS: Final = (
+    overview,
+    conversations,
+    interactions,
+    journeys,
+    themes,
+    exports,
+    report,
+    events,
+    tokens,
+)
+
+
 def _api() -> APIRouter:
     router = APIRouter(prefix=API)
-    for part in (overview, conversations, interactions, journeys, themes, exports, report, tokens):
+    for part in _PARTS:
         router.include_router(part.router)
     return router
 

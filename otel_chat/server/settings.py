@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from otel_chat.errors import ConfigurationError
+
+_ORIGIN: Final = r"^https?://[^/\s*]+$"
 
 
 class ServerSettings(BaseSettings):
@@ -17,6 +19,8 @@ class ServerSettings(BaseSettings):
         store: Where the data lies: `chdb:PATH`, or `clickhouse://user:password@host:port/database`.
         host: The address to listen on.
         port: The port to listen on, 0-65535; 0 takes any that is free.
+        cors_origins: The origins of web pages that may send feedback from the browser, as
+            `https://shop.example`, given as JSON in the environment; none without.
         idle_seconds: After so many seconds without anything new a conversation is settled.
 
     Example:
@@ -29,6 +33,7 @@ class ServerSettings(BaseSettings):
     store: str = "chdb:./chat-store"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
+    cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
 
 

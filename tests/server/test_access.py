@@ -7,7 +7,6 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from otel_chat.server.api.security import COOKIE, Needs
 from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import QUERIES
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def test_tables_are_read_in_one_place_only() -> None:
 @pytest.fixture
 def app(store: Store) -> Iterator[FastAPI]:
     store.command("TRUNCATE TABLE tokens")
-    yield create_app(store, SimpleNamespace(host="127.0.0.1", port=8400, idle_seconds=1800))
+    yield create_app(store, ServerSettings())
     store.command("TRUNCATE TABLE tokens")
 
 
@@ -345,7 +345,7 @@ def test_a_cookie_signs_in_to_read_but_changes_nothing(app: FastAPI) -> None:
     client = TestClient(app, base_url="http://127.0.0.1:8400", cookies={COOKIE: token})
     assert client.get("/api/v1/overview").status_code == 200
     for method, path, permission in guarded(app):
-        if permission in {"admin", "ingest:write", "metrics:read"}:
+        if permission in {"admin", "ingest:write", "feedback:write", "metrics:read"}:
             place = path.replace("{token_id}", IDS["token_id"])
             assert client.request(method, place).status_code == 401, path
 

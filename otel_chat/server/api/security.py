@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from otel_chat.server.access import INGEST_WRITE, Access, IngestGrant, Scope
+from otel_chat.server.access import FEEDBACK_WRITE, INGEST_WRITE, Access, IngestGrant, Scope
 
 COOKIE: Final = "otel_chat_token"
 
@@ -64,4 +64,13 @@ async def ingest_grant(scope: Annotated[Scope, Depends(needs_ingest)]) -> Ingest
     return IngestGrant(scope.tenants)
 
 
+needs_feedback: Final = Needs(FEEDBACK_WRITE, cookie=False)
+
+
+async def feedback_grant(scope: Annotated[Scope, Depends(needs_feedback)]) -> IngestGrant:
+    """The tenants that the sender of feedback may write to."""
+    return IngestGrant(scope.tenants)
+
+
 Grant = Annotated[IngestGrant, Depends(ingest_grant)]
+FeedbackGrant = Annotated[IngestGrant, Depends(feedback_grant)]

@@ -23,6 +23,7 @@ Permission = Literal[
     "export:create",
     "admin",
     "ingest:write",
+    "feedback:write",
     "metrics:read",
 ]
 

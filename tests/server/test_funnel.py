@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from otel_chat.errors import QueryError
 from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.funnel import Funnel, funnel
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def test_a_funnel_by_its_address(store: Store, given: Given) -> None:
     """Steps are given one by one; errors have the one shape and name the field."""
     shop(given, "a", 0, bought=True)
     given.save()
-    app = create_app(store, SimpleNamespace(host="127.0.0.1", port=8400, idle_seconds=1800))
+    app = create_app(store, ServerSettings())
     client = TestClient(app, base_url="http://127.0.0.1:8400")
     day = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
     path = "/api/v1/journeys/funnel"

@@ -1,0 +1,202 @@
+"""Real conversations with annotations, replayed: the figures beside a plain count of the file.
+
+The cut copy is made by a fixed rule: of every other conversation (by checksum of its id) the user
+leaves after a user message that the checksum picks, and the application says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from otel_chat import semconv as sc
+from otel_chat.demo.classifier import intent_classifier
+from otel_chat.localserver import free_port
+from otel_chat.replay.schedule import Schedule
+from otel_chat.replay.transcripts import parse
+from tests.commands import answer, serving
+from tests.server.ingest.sending import PROTOBUF, Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "sgd-test.jsonl.gz"
+WINDOW = {"from": "2026-11-09T00:00:00Z", "to": "2026-11-17T00:00:00Z"}
+SECOND = 1_000_000_000
+Talk = dict[str, Any]
+
+pytestmark = [
+    pytest.mark.skipif(
+        not SHARED.exists(), reason="the data set does not lie beside this checkout"
+    ),
+    pytest.mark.timeout(400),
+]
+
+
+def read() -> list[Talk]:
+    with gzip.open(SHARED, "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def cut(talk: Talk) -> tuple[Talk, bool]:
+    """A conversation under another id, and whether the user left it."""
+    check = zlib.crc32(talk["conversation_id"].encode())
+    lines = talk["turns"]
+    left = check % 2 == 0
+    if left:
+        said = [at for at, line in enumerate(lines) if line["speaker"] == "user"]
+        lines = lines[: said[check // 2 % len(said)] + 1]
+    return talk | {"conversation_id": f"cut-{talk['conversation_id']}", "turns": lines}, left
+
+
+def end_of(talk: Talk) -> LogRecord:
+    """The application's word that the user left, a second after the last message."""
+    transcript = parse(json.dumps(talk), 1)
+    telemetry = Telemetry("default")
+    record = telemetry.event(
+        sc.EVENT_CONVERSATION_END, talk["conversation_id"], 0, **{sc.OUTCOME: "abandoned"}
+    )
+    record.time_unix_nano = Schedule().times(transcript)[-1] + SECOND
+    return record
+
+
+def user_lines(talk: Talk) -> list[Talk]:
+    return [line for line in talk["turns"] if line["speaker"] == "user"]
+
+
+@dataclass
+class Replayed:
+    """A server that has the file (agent whole) and the cut copy (agent cut), and both as read."""
+
+    url: str
+    whole: list[Talk]
+    cut: list[Talk]
+    left: list[Talk]
+
+    def ask(self, path: str, agent: str, **parameters: Any) -> Any:
+        """What the API answers about one of the two."""
+        asked = WINDOW | {"agent": agent} | parameters
+        found = httpx.get(f"{self.url}/api/v1/{path}", params=asked, timeout=60)
+        assert found.status_code == 200, found.text
+        return found.json()
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
+    """Both files through `otel-chat replay`, into a server of their own."""
+    folder = tmp_path_factory.mktemp("sgd")
+    whole = read()
+    copies = [cut(talk) for talk in whole]
+    left = [talk for talk, gone in copies if gone]
+    copy = folder / "cut.jsonl"
+    copy.write_text("".join(f"{json.dumps(talk)}\n" for talk, _ in copies))
+    with ExitStack() as stack:
+        url, _ = stack.enter_context(serving(folder / "store", free_port()))
+        for file, agent in ((SHARED, "whole"), (copy, "cut")):
+            done = answer("replay", str(file), "--server", url, "--agent", agent, cwd=folder)
+            assert (done["lost"], done["duplicates"]) == (0, 0)
+        body = Telemetry("default").logs([end_of(talk) for talk in left]).SerializeToString()
+        sent = httpx.post(f"{url}/v1/logs", content=body, headers=PROTOBUF, timeout=60)
+        assert sent.status_code == 200
+        yield Replayed(url, whole, [talk for talk, _ in copies], left)
+
+
+def test_annotated_intents_are_distributed_as_in_the_file(replayed: Replayed) -> None:
+    """Each intent as often as the file's user messages have it, and no other."""
+    counted = Counter(
+        intent
+        for talk in replayed.whole
+        for line in user_lines(talk)
+        for intent in line.get("intents", ())
+    )
+    found = replayed.ask("intents", "whole")
+    shown = {one["name"]: one["annotations"] for one in found["items"] if one["annotations"]}
+    assert shown == counted
+    assert found["annotations"] == counted.total() == 24_817
+    assert found["turns"] == sum(len(user_lines(talk)) for talk in replayed.whole) == 24_863
+
+
+def test_services_are_distributed_as_in_the_file(replayed: Replayed) -> None:
+    """The topics of conversations are the services of the file: how many, and what share."""
+    counted = Counter(service for talk in replayed.whole for service in set(talk["services"]))
+    found = replayed.ask("topics", "whole")
+    assert {one["name"]: one["conversations"] for one in found["items"]} == counted
+    every = sum(bool(talk["services"]) for talk in replayed.whole)
+    assert found["conversations"] == every
+    for one in found["items"]:
+        assert one["share"] == counted[one["name"]] / every
+        assert one["unresolved"] == 0
+
+
+def test_drop_off_by_annotated_intents_agrees_with_a_count_of_the_cut_file(
+    replayed: Replayed,
+) -> None:
+    """Where users left, and how many came by, counted in the cut copy line by line."""
+    dropped: Counter[str | None] = Counter(map(last_annotated, replayed.left))
+    reached: Counter[str | None] = Counter()
+    for talk in replayed.cut:
+        named = {intent for line in user_lines(talk) for intent in line.get("intents", ())}
+        reached.update(named or {None})
+    found = replayed.ask("journeys/drop-off", "cut", source="annotation")
+    assert (found["settled"], found["dropped"]) == (len(replayed.cut), len(replayed.left))
+    assert found["rate"] == len(replayed.left) / len(replayed.cut)
+    assert {one["intent"]: one["reached"] for one in found["intents"]} == reached
+    assert {one["intent"]: one["dropped"] for one in found["intents"] if one["dropped"]} == dropped
+    for one in found["intents"]:
+        assert one["share"] == one["dropped"] / len(replayed.left)
+        assert one["rate"] == one["dropped"] / one["reached"]
+    assert len(dropped) > 20
+
+
+def last_annotated(talk: Talk) -> str | None:
+    """The last annotated intent; of two in one message the last by name."""
+    named = [line["intents"] for line in user_lines(talk) if line.get("intents")]
+    return max(named[-1]) if named else None
+
+
+def test_drop_off_by_classified_intents_agrees_with_the_classifier(replayed: Replayed) -> None:
+    """What the classifier makes of the last message before the user left."""
+    classifier = intent_classifier()
+    dropped = Counter(
+        classifier.classify(user_lines(talk)[-1]["text"]).intent for talk in replayed.left
+    )
+    assert None not in dropped
+    for found in (
+        replayed.ask("journeys/drop-off", "cut")["intents"],
+        [one | {"intent": one["name"]} for one in replayed.ask("intents", "cut")["items"]],
+    ):
+        assert {one["intent"]: one["dropped"] for one in found if one["dropped"]} == dropped
+
+
+def test_nobody_dropped_off_in_the_whole_file(replayed: Replayed) -> None:
+    """Its conversations come to their end: nothing says that they did not."""
+    found = replayed.ask("journeys/drop-off", "whole")
+    assert (found["settled"], found["dropped"], found["rate"]) == (2921, 0, 0.0)
+
+
+def test_a_funnel_of_service_calls_agrees_with_a_count(replayed: Replayed) -> None:
+    """About events, looked for some, then bought tickets: in the order of the file."""
+    calls = [
+        [call for line in talk["turns"] for call in line.get("service_calls", ())]
+        for talk in replayed.whole
+        if "Events_3" in talk["services"]
+    ]
+    looked = [made[made.index("FindEvents") :] for made in calls if "FindEvents" in made]
+    bought = [made for made in looked if "BuyEventTickets" in made]
+    steps = ["topic:Events_3", "action:FindEvents", "action:BuyEventTickets"]
+    found = replayed.ask("journeys/funnel", "whole", step=steps)
+    counted = [len(calls), len(looked), len(bought)]
+    assert [one["conversations"] for one in found["steps"]] == counted
+    assert all(more > fewer > 0 for more, fewer in pairwise(counted))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from otel_chat.server.api import journey_examples as examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     CursorParameter,
@@ -26,7 +27,9 @@ from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 router = APIRouter(tags=["journeys"], responses=RESPONSES)
 
 
-@router.get("/journeys/paths", summary="Ways from intent to intent")
+@router.get(
+    "/journeys/paths", summary="Ways from intent to intent", responses=examples.PATHS_ANSWER
+)
 def paths(
     store: StoreParameter,
     scope: Viewer,
@@ -45,7 +48,11 @@ def paths(
     return queries.paths(store, scope, window, filters, limit)
 
 
-@router.get("/journeys/drop-off", summary="Where conversations were given up")
+@router.get(
+    "/journeys/drop-off",
+    summary="Where conversations were given up",
+    responses=examples.DROP_OFF_ANSWER,
+)
 def drop_off(
     store: StoreParameter,
     scope: Viewer,
@@ -60,7 +67,11 @@ def drop_off(
     return drop_off_queries.drop_off(store, scope, window, filters, source)
 
 
-@router.get("/journeys/incomplete", summary="Conversations without an end, newest first")
+@router.get(
+    "/journeys/incomplete",
+    summary="Conversations without an end, newest first",
+    responses=examples.INCOMPLETE_ANSWER,
+)
 def incomplete(
     store: StoreParameter,
     scope: Viewer,
@@ -73,7 +84,7 @@ def incomplete(
     return queries.incomplete(store, scope, window, filters, limit, cursor)
 
 
-@router.get("/journeys/funnel", summary="A funnel of your own")
+@router.get("/journeys/funnel", summary="A funnel of your own", responses=examples.FUNNEL_ANSWER)
 def funnel(
     store: StoreParameter,
     scope: Viewer,
@@ -102,7 +113,11 @@ def funnel(
     return funnel_queries.funnel(store, scope, window, filters, step, within)
 
 
-@router.get("/workflows", summary="Workflows with completion and drop-off")
+@router.get(
+    "/workflows",
+    summary="Workflows with completion and drop-off",
+    responses=examples.WORKFLOWS_ANSWER,
+)
 def workflows(
     store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
 ) -> workflow_queries.Workflows:
@@ -110,7 +125,9 @@ def workflows(
     return workflow_queries.workflows(store, scope, window, filters)
 
 
-@router.get("/repeat-contact", summary="Users who came back")
+@router.get(
+    "/repeat-contact", summary="Users who came back", responses=examples.REPEAT_CONTACT_ANSWER
+)
 def repeat_contact(
     store: StoreParameter,
     scope: Viewer,

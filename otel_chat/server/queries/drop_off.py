@@ -57,17 +57,21 @@ class DropOffPoint(Answer):
         )
 
 
-class IntentDropOff(DropOffPoint):
-    """Conversations that were given up with this as their last intent."""
-
+class _OfIntent(Answer):
     intent: str | None = Field(description="Null: conversations in which no turn had an intent.")
 
 
-class StepDropOff(DropOffPoint):
-    """Conversations that were given up at this step of a workflow."""
-
+class _OfStep(Answer):
     workflow: str
     step: str | None = Field(description="Null: the workflow had named none in its last run.")
+
+
+class IntentDropOff(DropOffPoint, _OfIntent):
+    """Conversations that were given up with this as their last intent."""
+
+
+class StepDropOff(DropOffPoint, _OfStep):
+    """Conversations that were given up at this step of a workflow."""
 
 
 class DropOff(Answer):

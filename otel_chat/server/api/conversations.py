@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
@@ -22,6 +22,7 @@ from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries import conversations as queries
 from otel_chat.server.queries import traces
 from otel_chat.server.queries.paging import PAGE
+from otel_chat.server.queries.search import LONGEST
 
 router = APIRouter(tags=["conversations"])
 
@@ -32,6 +33,18 @@ TraceId = Annotated[
         pattern="^[0-9a-fA-F]{32}$",
         description="32 hexadecimal digits.",
         examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    ),
+]
+SearchParameter = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=LONGEST,
+        description=(
+            "A text that a user, the bot or a human said, in whatever case, as it stands. Needs"
+            " conversations:read, and content that is stored."
+        ),
+        examples=["refund"],
     ),
 ]
 
@@ -48,9 +61,13 @@ def conversations(
     filters: FiltersParameter,
     limit: LimitParameter = PAGE,
     cursor: CursorParameter = None,
+    search: SearchParameter = None,
 ) -> queries.Conversations:
-    """The conversations that started in the window, page by page."""
-    return queries.conversations(store, scope, window, filters, limit, cursor)
+    """The conversations that started in the window, page by page.
+
+    With a text to search for, those in which it was said; that needs conversations:read too.
+    """
+    return queries.conversations(store, scope, window, filters, limit, cursor, search)
 
 
 @router.get(

@@ -20,6 +20,7 @@ from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.headlines import MessagesBySender
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.search import Match, Search
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.window import MARGIN, Window
 
@@ -97,6 +98,9 @@ class ConversationSummary(Answer):
     foreign: bool = Field(
         description="Whether all turns come from other instrumentations than this project's."
     )
+    match: Match | None = Field(
+        None, description="Where the text that was searched for stands; null without a search."
+    )
 
 
 class Conversations(Answer):
@@ -153,11 +157,9 @@ def summaries_sql(statement: Query, selection: Selection) -> str:
     )
 
 
-def _after(statement: Query, cursor: Cursor | None) -> str:
-    if cursor is None:
-        return ""
+def _after(statement: Query, cursor: Cursor) -> str:
     return (
-        " WHERE (-started_ns, tenant, conversation_id) >"
+        "(-started_ns, tenant, conversation_id) >"
         f" (-{statement.bind(cursor.at, 'Int64')}, {statement.bind(cursor.tenant, 'String')},"
         f" {statement.bind(cursor.key, 'String')})"
     )
@@ -168,7 +170,12 @@ Found = tuple[int, str, str]
 
 
 def _newest(
-    statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
+    statement: Query,
+    window: Window,
+    filters: Filters,
+    search: Search | None,
+    after: Cursor | None,
+    limit: int,
 ) -> list[Found]:
     """The next conversations, newest first.
 
@@ -176,12 +183,16 @@ def _newest(
     What comes up in a step may have begun before it, long ago; then it waits for its turn.
     """
     end = window.end if after is None else min(window.end, moment(after.at + 1000))
-    span = timedelta(days=1)
+    keys = None if search is None else search.few(statement, window)
+    span = timedelta(days=1) if keys is None else window.length
+    selection = Selection(
+        window, filters, None if filters.empty and search is None else window.end, keys
+    )
     found: list[Found] = []
     while len(found) < limit and end > window.start:
         part = replace(window, start=max(window.start, end - span), end=end)
         wanted = limit - len(found)
-        candidates = _candidates(statement, window, part, filters, after, wanted)
+        candidates = _candidates(statement, replace(selection, window=part), search, after, wanted)
         earlier = _begun_before(statement, window, part, candidates)
         found += [one for one in candidates if one[1:] not in earlier]
         if len(candidates) == wanted:
@@ -193,21 +204,23 @@ def _newest(
 
 def _candidates(
     statement: Query,
-    window: Window,
-    part: Window,
-    filters: Filters,
+    selection: Selection,
+    search: Search | None,
     after: Cursor | None,
     limit: int,
 ) -> list[Found]:
-    selection = Selection(part, filters, until=None if filters.empty else window.end)
     source = (
         conversation_rows(statement, selection)
-        if filters.whole_conversations
+        if selection.filters.whole_conversations
         else turns_by_conversation(statement, selection)
     )
+    conditions = [] if after is None else [_after(statement, after)]
+    if search is not None and selection.keys is None:
+        conditions.append(search.among(statement, selection.window.start, selection.end))
     rows = statement.run(f"""
         SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id
-        FROM {source} AS c {_after(statement, after)}
+        FROM {source} AS c
+        {"WHERE " + " AND ".join(conditions) if conditions else ""}
         ORDER BY started_ns DESC, tenant, conversation_id
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
@@ -239,6 +252,7 @@ def conversations(
     filters: Filters,
     limit: int = PAGE,
     cursor: str | None = None,
+    search: str | None = None,
 ) -> Conversations:
     """The conversations that started in the window, newest first.
 
@@ -249,18 +263,29 @@ def conversations(
         filters: What they are limited to.
         limit: How many to a page, 1 to 200.
         cursor: Where the page before ended.
+        search: A text that was said in them, in whatever case; asks for conversations:read.
 
     Raises:
-        QueryError: If the limit or the cursor is wrong.
+        AccessError: If there is a text to search for, and the scope may not read any.
+        QueryError: If the limit, the cursor or the text is wrong.
     """
     check_limit(limit)
+    wanted = None if search is None else Search.of(scope, search)
     after = None if cursor is None else Cursor.read(cursor)
-    found = _newest(Query(store, scope), window, filters, after, limit + 1)
+    found = _newest(Query(store, scope), window, filters, wanted, after, limit + 1)
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
+    items = _summaries(Query(store, scope), window, page)
+    if wanted is not None:
+        keys = [(item.tenant, item.conversation_id) for item in items]
+        matches = wanted.matches(Query(store, scope), scope, window, keys)
+        items = [
+            item.model_copy(update={"match": matches.get(key)})
+            for item, key in zip(items, keys, strict=True)
+        ]
     return Conversations(
         window=TimeSpan.of(window),
-        items=_summaries(Query(store, scope), window, page),
+        items=items,
         next_cursor=None if last is None else Cursor(*last).text(),
     )
 

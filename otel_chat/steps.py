@@ -42,6 +42,7 @@ class Step:
     def __init__(self, name: str, attributes: dict[str, AnyValue]) -> None:
         self._name = name
         self._given = attributes
+        self._clean: dict[str, str] = {}
         self._late: dict[str, AnyValue] = {}
         self._span: Span = trace.INVALID_SPAN
         self._context: Context | None = None
@@ -125,7 +126,9 @@ class Step:
         self._start_ns = runtime.clock.time_ns()
         self._start_mono = runtime.clock.monotonic_ns()
         here = otel_context.get_current()
-        attributes = {k: runtime.name(v) for k, v in self._given.items() if v is not None}
+        clean = {k: runtime.name(v) for k, v in self._given.items() if v is not None}
+        self._clean = clean
+        attributes = dict(clean)
         turn = self._turn = current_turn()
         conversation_id = turn.conversation_id
         if conversation_id is not None:
@@ -176,7 +179,7 @@ class Step:
         self.on_ended()
         if self.metric is None:
             return
-        series = {**self._given, **self._late, sc.OPERATION_NAME: self.operation}
+        series = {**self._clean, **self._late, sc.OPERATION_NAME: self.operation}
         seconds, record = self._elapsed / 1e9, runtime.instruments.record
         context = step_context(runtime, self._span.get_span_context(), self._turn)
         if behind:
@@ -319,8 +322,8 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
         usage = self._usage
         if not usage or self._turn is NO_TURN:
             return
-        usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or self._name
-        usage.provider = _text(self._given.get(sc.PROVIDER_NAME)) or _text(
+        usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or self._clean.get(sc.REQUEST_MODEL)
+        usage.provider = self._clean.get(sc.PROVIDER_NAME) or _text(
             self._late.get(sc.PROVIDER_NAME)
         )
         self._turn.children.used(self._span.get_span_context().span_id, usage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,6 +224,49 @@ def test_a_collector_that_is_away_costs_the_handler_nothing() -> None:
         check=True,
     )
     assert done.stdout.strip() == "hello"
+
+
+def test_a_collector_that_hangs_holds_neither_handler_nor_exit() -> None:
+    """It takes the connection and never answers: flush gives up in time, the process ends."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code = f"""{TURN}
+otel_chat.setup(endpoint={endpoint!r})
+print([answer("c", "hi") for _ in range(100)] == ["hello"] * 100, otel_chat.flush(0.2))
+"""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**kept, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_an_exporter_that_raises_costs_no_answer(sink: OtlpSink) -> None:
+    """An application's own exporter fails; handlers answer, and what else is sent arrives."""
+    run(
+        f"""{TURN}
+import logging
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+class Raising(SpanExporter):
+    def export(self, spans):
+        raise OSError("no")
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(Raising()))
+trace.set_tracer_provider(provider)
+logging.disable()
+otel_chat.setup(endpoint={sink.url!r})
+assert [answer("c", "hi") for _ in range(3)] == ["hello"] * 3
+"""
+    )
+    assert len(sink.spans()) == 3
+    assert sink.events() == [sc.EVENT_INTENT] * 3
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import contextlib
 import logging
 import socket
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from otel_chat.server.app import create_app
+from otel_chat.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ FROM_TO = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
 @contextlib.contextmanager
 def served(store: Any) -> Iterator[str]:
     """The address of a server over `store`, for as long as the block runs."""
-    settings = SimpleNamespace(host="127.0.0.1", port=0, idle_seconds=1800)
+    settings = ServerSettings(port=0)
     bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(store, settings), log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)

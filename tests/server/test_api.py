@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +25,7 @@ DAY = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
 @pytest.fixture
 def client(store: Store) -> Iterator[TestClient]:
     store.command("TRUNCATE TABLE tokens")
-    settings = SimpleNamespace(host="127.0.0.1", port=8400, idle_seconds=1800)
+    settings = ServerSettings()
     app = create_app(store, settings)
     with TestClient(
         app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False

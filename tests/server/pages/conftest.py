@@ -6,7 +6,6 @@ import contextlib
 import socket
 import threading
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from otel_chat.errors import AccessError, StoreUnavailableError
 from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.app import create_app
+from otel_chat.server.settings import ServerSettings
 from tests.requirements import chromium
 from tests.server.given import Given
 from tests.waiting import until
@@ -87,7 +87,7 @@ class Site:
 @pytest.fixture(scope="session")
 def site(store: Store) -> Iterator[Site]:
     shaky = Shaky(store)
-    app = create_app(shaky, SimpleNamespace(host="127.0.0.1", port=0, idle_seconds=1800))
+    app = create_app(shaky, ServerSettings(port=0))
     keys = Keys()
     app.state.access = keys
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as bound:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from otel_chat.errors import StoreError, StoreUnavailableError
 from otel_chat.server.app import create_app, is_loopback
 from otel_chat.server.middleware import BODY_LIMIT
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
 
 if TYPE_CHECKING:

@@ -42,6 +42,16 @@ class View:
         """The address of another page with the same filters."""
         return _address(path, [*self.parameters, *extra.items()])
 
+    def narrowed(self, path: str, **values: str) -> str:
+        """The address of another page with these filters instead of those of the same names.
+
+        Example:
+            >>> View("/", (("intent", "greet"), ("agent", "a"))).narrowed("/x", intent="bye")
+            '/x?agent=a&intent=bye'
+        """
+        kept = [(name, value) for name, value in self.parameters if name not in values]
+        return _address(path, [*kept, *values.items()])
+
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""
         others = [(name, value) for name, value in self.parameters if name not in TIMES]

@@ -12,6 +12,9 @@ from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
 from otel_chat.server.pages import assets, formats, links
+from otel_chat.server.pages.costs import COSTS
+from otel_chat.server.pages.intents import INTENTS
+from otel_chat.server.pages.journeys import JOURNEYS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,9 +37,11 @@ class Entry:
     icon: str
 
 
+SHEETS: Final = (INTENTS, JOURNEYS, COSTS)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),
+    *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
 )
 
 

@@ -25,7 +25,8 @@ from otel_chat.server.api.security import COOKIE, access_of
 from otel_chat.server.pages import assets, links, overview
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.errors import PageRoute
-from otel_chat.server.pages.render import page
+from otel_chat.server.pages.render import SHEETS, page
+from otel_chat.server.pages.sheets import Asking, Sheet
 from otel_chat.server.queries import choices, conversations, traces
 from otel_chat.server.queries import conversation as one_conversation
 from otel_chat.server.queries import overview as figures
@@ -151,6 +152,34 @@ def conversation_page(
 ) -> Response:
     """One conversation: the transcript, and the spans of each turn beside it."""
     return _conversation(asked, conversation_id, tenant, turn)
+
+
+def _sheet_route(sheet: Sheet) -> None:
+    @router.get(sheet.path, name=sheet.key)
+    def sheet_page(
+        request: Request,
+        store: StoreParameter,
+        scope: Viewer,
+        window: WindowParameter,
+        filters: FiltersParameter,
+    ) -> Response:
+        view = links.View.of(sheet.path, request.query_params)
+        return page(
+            request,
+            "sheet.html",
+            sheet.key,
+            view=view,
+            window_name=_window_name(request),
+            window=window,
+            filters=filters,
+            choices=choices.choices(store, scope, window),
+            sheet=sheet,
+            body=sheet.body(Asking(store, scope, window, filters, view)),
+        )
+
+
+for _sheet in SHEETS:
+    _sheet_route(_sheet)
 
 
 @router.get("/traces/{trace_id}")

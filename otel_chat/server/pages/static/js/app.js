@@ -1,6 +1,7 @@
 // Everything here makes a page that works without it nicer: nothing is shown by script alone.
 import { drawCharts, redrawCharts } from "./charts.js";
 import { startConversation } from "./conversation.js";
+import { startDownloads } from "./downloads.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
@@ -31,6 +32,7 @@ startThemeSwitch(redrawCharts);
 startFilters();
 startCopying();
 startPopovers();
+startDownloads();
 startConversation();
 startRefresh(drawCharts);
 drawCharts();

@@ -1,0 +1,179 @@
+"""The page of cost and savings: what the models cost, and what the bot is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.pages import formats
+from otel_chat.server.pages.charts import Chart, Column, row_label
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, table
+from otel_chat.server.queries import business, interactions, overview
+from otel_chat.server.queries.window import BUCKETS
+
+if TYPE_CHECKING:
+    from otel_chat.server.queries.business import Business
+    from otel_chat.server.queries.overview import Series
+
+
+def _cards(found: Business) -> list[Card]:
+    cost, savings = found.cost, found.savings
+    contained = found.containment
+    return [
+        Card(
+            key="cost",
+            label="Model cost",
+            value=formats.money(cost.amount),
+            note=f"{formats.plural(cost.unpriced_turns, 'turn')} without a price"
+            if cost.unpriced_turns
+            else "of all models",
+            sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
+            meanings=meanings("cost", "unpriced_turns"),
+            alarm=cost.unpriced_turns > 0,
+        ),
+        Card(
+            key="per-conversation",
+            label="Per conversation",
+            value=formats.money(found.cost_per_conversation),
+            note="mean model cost",
+            sample=formats.plural(found.conversations, "conversation"),
+            meanings=meanings("mean_conversation_cost"),
+        ),
+        Card(
+            key="savings",
+            label="Saved",
+            value=formats.NO_DATA
+            if savings.low is None
+            else f"{formats.money(savings.low)} to {formats.money(savings.high)}",
+            note=f"at {formats.money(savings.cost_per_interaction)} a human conversation",
+            sample=formats.plural(contained.count, "conversation") + " contained",
+            meanings=meanings("savings_low", "savings_high", "savings_gross"),
+        ),
+        Card(
+            key="containment",
+            label="Contained",
+            value=formats.percent(contained.rate),
+            note=f"{formats.count(contained.count)} without a human",
+            sample=f"of {formats.count(contained.settled)} settled",
+            meanings=meanings("containment_ratio"),
+        ),
+    ]
+
+
+def _charts(series: Series) -> list[Chart]:
+    width = BUCKETS[series.bucket]
+    rows = [(point.start, row_label(point.start, width)) for point in series.points]
+    return [
+        Chart(
+            "cost",
+            "Cost",
+            "When is the money spent?",
+            rows,
+            [
+                Column(
+                    "Cost",
+                    [
+                        None if p.cost.amount is None else float(p.cost.amount)
+                        for p in series.points
+                    ],
+                    formats.money,
+                    kind="bar",
+                    unit="USD",
+                )
+            ],
+        ),
+        Chart(
+            "tokens",
+            "Tokens",
+            "Is it what goes in, or what comes out?",
+            rows,
+            [
+                Column("Input", [p.tokens.input for p in series.points], _whole, kind="bar"),
+                Column(
+                    "Output",
+                    [p.tokens.output for p in series.points],
+                    _whole,
+                    kind="bar",
+                    colour="warn",
+                ),
+            ],
+        ),
+    ]
+
+
+def _whole(value: float | None) -> str:
+    return formats.count(None if value is None else round(value))
+
+
+def _models(asking: Asking) -> Table:
+    found = interactions.interaction_statistics(
+        asking.store, asking.scope, asking.window, asking.filters
+    )
+    heads: list[Head[interactions.Group]] = [
+        Head(
+            "Model",
+            lambda g: (
+                Cell(g.name, asking.view.narrowed("/conversations", model=g.name))
+                if g.name
+                else Cell("(no model)")
+            ),
+            number=False,
+        ),
+        Head("Turns", lambda g: Cell(formats.count(g.turns), share=g.share)),
+        Head("Tokens", lambda g: formats.compact(g.tokens)),
+        Head("Cost", lambda g: formats.money(g.cost)),
+        Head(
+            "Cost of a turn",
+            lambda g: formats.money(None if g.cost is None or not g.turns else g.cost / g.turns),
+        ),
+        Head("Response", lambda g: formats.duration(g.mean_response_time)),
+        Head("Failed", lambda g: formats.count(g.errors)),
+    ]
+    return table(
+        "models",
+        "Models",
+        "Which model costs what, and what is it like?",
+        heads,
+        found.models,
+        nothing="No turn of this window names a model.",
+        wide=True,
+    )
+
+
+def _reasons(found: Business) -> Table:
+    heads: list[Head[business.HandoffReason]] = [
+        Head("Reason", lambda r: r.reason or "(not said)", number=False),
+        Head("Conversations", lambda r: formats.count(r.conversations)),
+    ]
+    return table(
+        "handoffs",
+        "Handoffs",
+        "Why do people end with a human, which is what the bot should save?",
+        heads,
+        found.handoffs.reasons,
+        nothing="Nobody was handed over to a human.",
+        wide=True,
+    )
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of cost and savings."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    found = business.business(*asked)
+    return Body(
+        cards=_cards(found),
+        charts=_charts(overview.series(*asked)),
+        tables=[_models(asking), _reasons(found)],
+        empty=not found.conversations and not found.cost.priced_turns,
+    )
+
+
+COSTS: Final = Sheet(
+    "costs",
+    "/costs",
+    "Cost and savings",
+    "money",
+    "What do the models cost, and what is the bot worth?",
+    body,
+)

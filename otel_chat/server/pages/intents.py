@@ -1,0 +1,175 @@
+"""The page of intents: what people ask for, and where they are not understood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
+from otel_chat.server.pages import formats
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.queries import nlu, subjects
+
+if TYPE_CHECKING:
+    from otel_chat.server.pages.links import View
+
+OFTEN_FAILING: Final = 0.3
+
+
+def _cards(found: nlu.Intents) -> list[Card]:
+    confidence, fallback = found.confidence, found.fallback
+    return [
+        Card(
+            key="classified",
+            label="Classified",
+            value=formats.compact(fallback.classified),
+            note=f"of {formats.plural(found.turns, 'turn')}",
+            sample=formats.plural(found.classifications, "classification"),
+            meanings=meanings("classified_turns", "classifications"),
+        ),
+        Card(
+            key="fallback",
+            label="Fallback",
+            value=formats.percent(fallback.rate),
+            note=formats.plural(fallback.count, "turn") + " without an intent",
+            sample=f"of {formats.count(fallback.classified)}",
+            meanings=meanings("fallback_ratio", "fallback_turns"),
+        ),
+        Card(
+            key="unsure",
+            label="Unsure",
+            value=formats.percent(confidence.low_rate),
+            note=f"confidence below {LOW_CONFIDENCE_THRESHOLD}",
+            sample=f"of {formats.plural(confidence.count, 'turn')}",
+            meanings=meanings("low_confidence_ratio", "low_confidence_turns"),
+        ),
+        Card(
+            key="confidence",
+            label="Confidence",
+            value=formats.score(confidence.mean),
+            note="mean",
+            sample=formats.plural(confidence.count, "turn"),
+            meanings=meanings("mean_confidence"),
+        ),
+    ]
+
+
+def _intents(found: nlu.Intents, view: View) -> Table:
+    heads: list[Head[nlu.Intent]] = [
+        Head(
+            "Intent",
+            lambda i: Cell(i.name, view.narrowed("/conversations", intent=i.name)),
+            number=False,
+        ),
+        Head("Turns", lambda i: Cell(formats.count(i.turns), share=i.share), figure="intent_turns"),
+        Head("Success", lambda i: rate(i.success_rate), figure="intent_success_ratio"),
+        Head(
+            "Failed",
+            lambda i: Cell(
+                formats.count(i.failure),
+                tone="bad" if i.turns and i.failure / i.turns >= OFTEN_FAILING else "",
+            ),
+            figure="intent_failure",
+        ),
+        Head("Confidence", lambda i: formats.score(i.mean_confidence), figure="intent_confidence"),
+        Head("Unsure", lambda i: formats.count(i.low_confidence), figure="intent_low_confidence"),
+        Head(
+            "Response",
+            lambda i: formats.duration(i.mean_response_time),
+            figure="intent_response_time",
+        ),
+        Head("Switched", lambda i: formats.count(i.switched), figure="intent_switched"),
+        Head("Dropped", lambda i: formats.count(i.dropped), figure="intent_drop_off"),
+    ]
+    return table(
+        "intents",
+        "Intents",
+        "What is asked for most, and which of it goes wrong?",
+        heads,
+        found.items,
+        nothing="No turn of this window has an intent.",
+        wide=True,
+    )
+
+
+def _topics(asking: Asking) -> Table:
+    found = subjects.topics(asking.store, asking.scope, asking.window, asking.filters)
+    heads: list[Head[subjects.Topic]] = [
+        Head("Topic", lambda t: t.name, number=False),
+        Head(
+            "Conversations",
+            lambda t: Cell(formats.count(t.conversations), share=t.share),
+            figure="topic_conversations",
+        ),
+        Head("Unresolved", lambda t: formats.count(t.unresolved), figure="topic_unresolved"),
+    ]
+    return table(
+        "topics",
+        "Topics",
+        "What are conversations about, and which topics stay unresolved?",
+        heads,
+        found.items,
+        nothing="No topics were reported.",
+    )
+
+
+def _entities(asking: Asking) -> Table:
+    found = subjects.entities(asking.store, asking.scope, asking.window, asking.filters)
+    heads: list[Head[subjects.Entity]] = [
+        Head("Entity", lambda e: e.type, number=False),
+        Head("Recognised", lambda e: formats.count(e.count), figure="entities"),
+        Head(
+            "Conversations", lambda e: formats.count(e.conversations), figure="entity_conversations"
+        ),
+    ]
+    return table(
+        "entities",
+        "Entities",
+        "Which details are recognised?",
+        heads,
+        found.items,
+        nothing="No entities were reported.",
+    )
+
+
+def _sentiments(asking: Asking) -> Table:
+    found = subjects.sentiments(asking.store, asking.scope, asking.window, asking.filters)
+    heads: list[Head[subjects.Sentiment]] = [
+        Head("Sentiment", lambda s: s.name, number=False),
+        Head("Turns", lambda s: formats.count(s.turns), figure="sentiment_turns"),
+        Head("Share", lambda s: rate(s.share), figure="sentiment_share"),
+    ]
+    return table(
+        "sentiments",
+        "Sentiment",
+        "What mood are people in?",
+        heads,
+        found.items,
+        nothing="No sentiment was reported.",
+    )
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of intents."""
+    found = nlu.intents(asking.store, asking.scope, asking.window, asking.filters)
+    return Body(
+        cards=_cards(found),
+        tables=[
+            _intents(found, asking.view),
+            _topics(asking),
+            _entities(asking),
+            _sentiments(asking),
+        ],
+        empty=not found.turns,
+    )
+
+
+INTENTS: Final = Sheet(
+    "intents",
+    "/intents",
+    "Intents",
+    "unsure",
+    "What do people ask for, and where are they not understood?",
+    body,
+)

@@ -1,0 +1,224 @@
+"""The page of journeys: which ways conversations take, and where they end too early."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.pages import formats, links
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.queries import drop_off, journeys, repeat_contact, workflows
+
+if TYPE_CHECKING:
+    from otel_chat.server.queries.drop_off import DropOff, IntentDropOff, StepDropOff
+
+ARROW: Final = " \u2192 "
+_SOME: Final = 15
+_MANY_DROPPED: Final = 0.3
+
+
+def _cards(dropped: DropOff, repeat: repeat_contact.RepeatContact, incomplete: int) -> list[Card]:
+    return [
+        Card(
+            key="dropped",
+            label="Dropped",
+            value=formats.percent(dropped.rate),
+            note=formats.plural(dropped.dropped, "conversation") + " given up or failed",
+            sample=f"of {formats.count(dropped.settled)} settled",
+            meanings=meanings("dropped_ratio", "dropped_conversations"),
+        ),
+        Card(
+            key="incomplete",
+            label="Incomplete",
+            value=formats.compact(incomplete),
+            note="nobody ended them, not resolved",
+            sample=f"of {formats.count(dropped.settled)} settled",
+            meanings=meanings("incomplete_conversations_listed"),
+        ),
+        Card(
+            key="repeat",
+            label="Came back",
+            value=formats.percent(repeat.all.rate),
+            note=formats.plural(repeat.all.returned, "conversation"),
+            sample=f"of {formats.count(repeat.all.observed)} observed",
+            meanings=meanings("repeat_contact_ratio", "repeat_contact_observed"),
+        ),
+    ]
+
+
+def _transitions(found: journeys.Paths) -> Table:
+    heads: list[Head[journeys.Transition]] = [
+        Head("From", lambda t: t.origin or "(start)", number=False),
+        Head("To", lambda t: t.target or "(end)", number=False),
+        Head("Times", lambda t: formats.count(t.count), figure="transitions"),
+        Head("Share", lambda t: rate(t.share), figure="transition_share"),
+        Head("Resolved", lambda t: formats.count(t.outcomes.resolved)),
+        Head("Handed off", lambda t: formats.count(t.outcomes.handed_off)),
+        Head("Dropped", lambda t: formats.count(t.outcomes.abandoned + t.outcomes.failed)),
+    ]
+    return table(
+        "transitions",
+        "From intent to intent",
+        "What do people ask next?",
+        heads,
+        found.transitions,
+        nothing="No turn of these conversations has an intent.",
+        others=found.transitions_not_listed,
+        wide=True,
+        shown=_SOME,
+    )
+
+
+def _paths(found: journeys.Paths) -> Table:
+    heads: list[Head[journeys.IntentPath]] = [
+        Head(
+            "Path",
+            lambda p: ARROW.join(p.intents) + (f"{ARROW}\u2026" if p.longer else ""),
+            number=False,
+        ),
+        Head(
+            "Conversations", lambda p: formats.count(p.conversations), figure="path_conversations"
+        ),
+        Head("Share", lambda p: rate(p.share), figure="path_share"),
+        Head("Resolved", lambda p: formats.count(p.outcomes.resolved)),
+        Head("Handed off", lambda p: formats.count(p.outcomes.handed_off)),
+        Head("Dropped", lambda p: formats.count(p.outcomes.abandoned + p.outcomes.failed)),
+    ]
+    return table(
+        "paths",
+        "Whole paths",
+        "Which ways do settled conversations take from start to end?",
+        heads,
+        found.paths,
+        nothing="No settled conversation has an intent.",
+        others=found.paths_not_listed,
+        wide=True,
+        shown=_SOME,
+    )
+
+
+def _by_intent(dropped: DropOff, asking: Asking) -> Table:
+    def name(point: IntentDropOff) -> Cell:
+        if point.intent is None:
+            return Cell("(no intent)")
+        address = asking.view.narrowed("/conversations", intent=point.intent)
+        return Cell(point.intent, address)
+
+    heads: list[Head[IntentDropOff]] = [
+        Head("Last intent", name, number=False),
+        Head("Dropped", lambda p: formats.count(p.dropped), figure="drop_offs"),
+        Head("Share", lambda p: rate(p.share), figure="drop_off_share"),
+        Head(
+            "Of those here", lambda p: rate(p.rate, bad_from=_MANY_DROPPED), figure="drop_off_ratio"
+        ),
+    ]
+    return table(
+        "drop-off-intents",
+        "Given up at an intent",
+        "After which intent do people leave without an answer?",
+        heads,
+        [point for point in dropped.intents if point.dropped],
+        nothing="No settled conversation was given up or failed.",
+        shown=_SOME,
+    )
+
+
+def _by_step(dropped: DropOff) -> Table:
+    heads: list[Head[StepDropOff]] = [
+        Head("Workflow", lambda p: p.workflow, number=False),
+        Head("Step", lambda p: p.step or "(before any)", number=False),
+        Head("Dropped", lambda p: formats.count(p.dropped), figure="drop_offs"),
+        Head(
+            "Of those here", lambda p: rate(p.rate, bad_from=_MANY_DROPPED), figure="drop_off_ratio"
+        ),
+    ]
+    return table(
+        "drop-off-steps",
+        "Given up in a workflow",
+        "At which step do people leave?",
+        heads,
+        [point for point in dropped.steps if point.dropped],
+        nothing="No workflow was left open or failed.",
+        shown=_SOME,
+    )
+
+
+def _workflows(asking: Asking) -> Table:
+    found = workflows.workflows(asking.store, asking.scope, asking.window, asking.filters)
+    heads: list[Head[workflows.Workflow]] = [
+        Head("Workflow", lambda w: w.name, number=False),
+        Head("Started", lambda w: formats.count(w.started), figure="workflows_started"),
+        Head("Completed", lambda w: formats.count(w.completed), figure="workflows_completed"),
+        Head("Failed", lambda w: formats.count(w.failed), figure="workflows_failed"),
+        Head("Completion", lambda w: rate(w.completion_rate), figure="workflow_completion_ratio"),
+        Head("Median time", lambda w: formats.duration(w.duration.p50)),
+    ]
+    return table(
+        "workflows",
+        "Workflows",
+        "Do people get to the end of what they start?",
+        heads,
+        found.items,
+        nothing="No workflows were reported.",
+        others=found.others,
+    )
+
+
+def _incomplete(found: journeys.Incomplete, *, tenants: bool) -> Table:
+    heads: list[Head[journeys.IncompleteConversation]] = [
+        Head(
+            "Conversation",
+            lambda c: Cell(
+                c.conversation_id or "(no id)",
+                links.conversation(c.conversation_id, tenant=c.tenant if tenants else None),
+            ),
+            number=False,
+        ),
+        Head("Last activity", lambda c: formats.when(c.last_at), number=False),
+        Head("Outcome", lambda c: c.outcome.replace("_", " "), number=False),
+        Head("Last intent", lambda c: c.last_intent or "(none)", number=False),
+        Head("Step", lambda c: c.step or "", number=False),
+        Head("Turns", lambda c: formats.count(c.turns)),
+    ]
+    return table(
+        "incomplete",
+        "Latest incomplete conversations",
+        "Which ones should somebody look at?",
+        heads,
+        found.items,
+        nothing="Every settled conversation was ended or resolved.",
+        others=found.total - len(found.items),
+        wide=True,
+    )
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of journeys."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    ways = journeys.paths(*asked, limit=_SOME)
+    dropped = drop_off.drop_off(*asked)
+    incomplete = journeys.incomplete(*asked, limit=_SOME)
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+    return Body(
+        cards=_cards(dropped, repeat_contact.repeat_contact(*asked), incomplete.total),
+        tables=[
+            _transitions(ways),
+            _paths(ways),
+            _by_intent(dropped, asking),
+            _by_step(dropped),
+            _workflows(asking),
+            _incomplete(incomplete, tenants=several),
+        ],
+        empty=not ways.conversations and not dropped.settled,
+    )
+
+
+JOURNEYS: Final = Sheet(
+    "journeys",
+    "/journeys",
+    "Journeys",
+    "journey",
+    "Which ways do conversations take, and where do they end too early?",
+    body,
+)

@@ -1,0 +1,138 @@
+"""Tables of figures: what their cells say, what their columns mean, where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, TypeVar
+
+from otel_chat.server.pages import formats
+from otel_chat.server.queries.registry import FIGURES
+
+T = TypeVar("T")
+Tone = Literal["", "good", "bad", "warn"]
+SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table.
+
+    Args:
+        text: What stands in it.
+        href: Where it leads; empty for nowhere.
+        share: The length of the bar beside it, 0 to 1; `None` for no bar.
+        tone: Whether it tells of something good or bad.
+        tag: Whether the text is a name of the user's, set apart from ours.
+    """
+
+    text: str
+    href: str = ""
+    share: float | None = None
+    tone: Tone = ""
+    tag: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return self.text == formats.NO_DATA
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Generic[T]):
+    """A column of a table.
+
+    Args:
+        label: What it is called.
+        cell: What a row says in it.
+        number: Whether it holds figures.
+        figure: The figure whose meaning is told on demand; empty for none.
+    """
+
+    label: str
+    cell: Callable[[T], Cell | str]
+    number: bool = True
+    figure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Args:
+        key: A name for it, unique on the page.
+        title: What it shows.
+        question: The question that it answers.
+        heads: Labels of the columns, and whether they hold figures.
+        rows: The cells.
+        meanings: Names and definitions of its figures.
+        nothing: What is said where there are no rows.
+        rest: What is said of rows that are not shown.
+        wide: Whether it takes the whole width of the page.
+    """
+
+    key: str
+    title: str
+    question: str
+    heads: Sequence[tuple[str, bool]]
+    rows: Sequence[Sequence[Cell]]
+    meanings: Sequence[tuple[str, str]]
+    nothing: str
+    rest: str = ""
+    wide: bool = False
+
+
+def table(  # noqa: PLR0913 - what a table is made of
+    key: str,
+    title: str,
+    question: str,
+    heads: Sequence[Head[T]],
+    items: Iterable[T],
+    *,
+    nothing: str,
+    others: int = 0,
+    wide: bool = False,
+    shown: int = SHOWN,
+) -> Table:
+    """A table of items, one to a row.
+
+    Args:
+        key: A name for it, unique on the page.
+        title: What it shows.
+        question: The question that it answers.
+        heads: Its columns.
+        items: Its rows.
+        nothing: What to say where there are none.
+        others: How many items the answer itself leaves out.
+        wide: Whether it takes the whole width of the page.
+        shown: How many rows at most.
+
+    Example:
+        >>> made = table("t", "Words", "Which?", [Head("Word", str.upper, number=False)], ["a"],
+        ...     nothing="None.")
+        >>> made.rows[0][0].text
+        'A'
+    """
+    every = list(items)
+    left = others + max(len(every) - shown, 0)
+    rows = [[_cell(head.cell(item)) for head in heads] for item in every[:shown]]
+    told = [(head.label, FIGURES[head.figure].definition) for head in heads if head.figure]
+    return Table(
+        key, title, question, [(head.label, head.number) for head in heads], rows, told,
+        nothing, f"{left:,} more not shown." if left else "", wide,
+    )  # fmt: skip
+
+
+def _cell(made: Cell | str) -> Cell:
+    return made if isinstance(made, Cell) else Cell(made)
+
+
+def rate(value: float | None, *, bad_from: float | None = None) -> Cell:
+    """A share of 1 with a bar.
+
+    Args:
+        value: The share.
+        bad_from: From where on it is bad news.
+    """
+    bad = value is not None and bad_from is not None and value >= bad_from
+    return Cell(formats.percent(value), share=value, tone="bad" if bad else "")

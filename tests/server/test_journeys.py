@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.drop_off import DropOff, IntentSource, drop_off
+from otel_chat.server.queries.drop_off import DropOff, drop_off
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.intent_numbers import IntentSource
 from otel_chat.server.queries.journeys import Paths, incomplete, paths
 from otel_chat.server.queries.nlu import intents
 from otel_chat.server.queries.repeat_contact import RepeatContact, repeat_contact

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
+from otel_chat.server.queries.intent_numbers import NUMBERS, moment_and_intent
 from otel_chat.server.queries.sql import mean, total
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
 
@@ -54,6 +55,7 @@ LAST_TURN: Final = (
 LAST_OUTCOME: Final = (
     f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
 )
+TURN_INTENT: Final = moment_and_intent("start")
 HANDOFF_EVENTS: Final = (
     semconv.EVENT_HANDOFF_REQUESTED,
     semconv.EVENT_HANDOFF_ACCEPTED,
@@ -92,10 +94,10 @@ TURN_COLUMNS: Final = {
     "user_hash": (f"argMin(user_hash, {ORDER})", ("user_hash",)),
     "last_intent": (f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
     "intents": ("arraySort(groupUniqArrayIf(intent, intent != ''))", ("intent",)),
-    "path": (
-        "arrayMap(x -> x.2, arraySort(groupArrayIf((start, toString(intent)), intent != '')))",
-        ("intent",),
-    ),
+    # By the numbers of `number_intents`, which must be asked before.
+    "path": (f"arraySort(groupArrayIf({TURN_INTENT}, intent != ''))", ("intent",)),
+    "last_number": (f"maxIf({TURN_INTENT}, intent != '') % {NUMBERS}", ("intent",)),
+    "user": ("max(user_hash)", ("user_hash",)),
     "models": (
         f"arraySort(groupUniqArrayIf({MODEL}, {MODEL} != ''))",
         ("request_model", "response_model"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import Field
 
-from otel_chat import semconv
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.intent_numbers import (
+    ANNOTATED,
+    NUMBERS,
+    IntentSource,
+    moment_and_intent,
+    number_intents,
+)
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import MARGIN, Window
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 200
-IntentSource = Literal["turn", "annotation"]
+EVERY, A_STEP = NUMBERS, NUMBERS + 1
 
 
 class DropOffPoint(Answer):
@@ -99,53 +105,51 @@ class DropOff(Answer):
 
 
 def _intents(statement: Query, selection: Selection, source: IntentSource) -> str:
-    """SQL for all conversations with their last intent and all of their intents."""
+    """SQL for all conversations with their path of intents."""
     if source == "turn":
-        return conversation_rows(statement, selection, ("last_intent", "intents"))
+        return conversation_rows(statement, selection, ("path",))
     window = selection.window
     annotated = statement.table(
         "events",
-        ("tenant", "conversation_id", "time", "intent AS named"),
+        ("tenant", "conversation_id", f"{moment_and_intent('time')} AS annotated"),
         [
             statement.between("time", window.start - MARGIN, selection.end + MARGIN),
-            f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''",
+            ANNOTATED,
             *selection.rows(statement),
         ],
     )
     return f"""(
-        SELECT {KEY}, outcome, settled, last_intent, intents
+        SELECT {KEY}, outcome, settled, path
         FROM {conversation_rows(statement, selection)} AS c
         LEFT JOIN (
-            SELECT {KEY}, argMax(named, (time, toString(named))) AS last_intent,
-                groupUniqArray(named) AS intents
-            FROM {annotated}
-            GROUP BY {KEY}
+            SELECT {KEY}, arraySort(groupArray(annotated)) AS path FROM {annotated} GROUP BY {KEY}
         ) AS a USING ({KEY})
     )"""  # noqa: S608
 
 
 def _rows(statement: Query, selection: Selection, source: IntentSource) -> list[dict[str, Any]]:
-    """Rows of three kinds: all conversations, those by intent, those by workflow and step."""
+    """A row for each intent by its number, for all conversations, for each workflow and step."""
     return statement.run(f"""
-        SELECT place.1 AS kind, place.2 AS name, place.3 AS step,
+        SELECT place.1 AS intent, place.2 AS workflow, place.3 AS step,
             count() AS reached, countIf(bad AND place.4) AS dropped
         FROM (
             SELECT outcome IN ('abandoned', 'failed') AS bad,
+                arrayDistinct(arrayMap(x -> x % {NUMBERS}, path)) AS intents,
                 arrayConcat(
-                    [('all', '', '', true)],
+                    [({EVERY}, '', '', true)],
                     arrayMap(
-                        x -> ('intent', x, '', x = toString(last_intent)),
-                        if(empty(intents), [''], arrayMap(x -> toString(x), intents))
+                        x -> (x, '', '', x = path[-1] % {NUMBERS}),
+                        if(empty(intents), [0], intents)
                     ),
-                    arrayMap(x -> ('step', x.1, x.2, x = stood), passed)
+                    arrayMap(x -> ({A_STEP}, x.1, x.2, x = stood), passed)
                 ) AS came_by
             FROM {_intents(statement, selection, source)} AS c
             LEFT JOIN {standing(statement, selection)} AS p USING ({KEY})
             WHERE settled
         )
         ARRAY JOIN came_by AS place
-        GROUP BY kind, name, step
-        ORDER BY dropped DESC, reached DESC, name, step
+        GROUP BY intent, workflow, step
+        ORDER BY dropped DESC, reached DESC, intent, workflow, step
     """)  # noqa: S608
 
 
@@ -167,22 +171,24 @@ def drop_off(
         source: Whose intents: those of turns, or those that annotations of the data name; of
             several that were annotated at once the last by name is the last.
     """
-    rows = _rows(Query(store, scope), Selection(window, filters), source)
-    whole = next((row for row in rows if row["kind"] == "all"), {})
+    statement = Query(store, scope)
+    names = number_intents(statement, window, source)
+    rows = _rows(statement, Selection(window, filters), source)
+    whole = next((row for row in rows if row["intent"] == EVERY), {})
     settled, dropped = whole.get("reached", 0), whole.get("dropped", 0)
-    of_intents = [row for row in rows if row["kind"] == "intent"]
-    of_steps = [row for row in rows if row["kind"] == "step" and (row["step"] or row["dropped"])]
+    of_intents = [row for row in rows if row["intent"] < EVERY]
+    of_steps = [row for row in rows if row["intent"] == A_STEP and (row["step"] or row["dropped"])]
     return DropOff(
         window=TimeSpan.of(window),
         settled=settled,
         dropped=dropped,
         rate=ratio(dropped, settled),
         intents=[
-            IntentDropOff.read(row, dropped, intent=row["name"] or None)
+            IntentDropOff.read(row, dropped, intent=names.get(row["intent"]))
             for row in of_intents[:MOST]
         ],
         steps=[
-            StepDropOff.read(row, dropped, workflow=row["name"], step=row["step"] or None)
+            StepDropOff.read(row, dropped, workflow=row["workflow"], step=row["step"] or None)
             for row in of_steps[:MOST]
         ],
         others=len(of_intents[MOST:]) + len(of_steps[MOST:]),

@@ -14,9 +14,9 @@ from otel_chat.server.queries.aggregation import (
     turns_by_conversation,
 )
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.funnel_steps import Step, read_steps
+from otel_chat.server.queries.funnel_steps import MOST, Step, read_steps
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import SCALE, Query, Table, nanos, ratio
+from otel_chat.server.queries.sql import Query, Table, nanos, ratio
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN, Window
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
+BITS: Final = 1 << MOST
+MICROSECONDS: Final = 1_000_000
 LONGEST_WITHIN: Final = 30 * 86_400.0
 DEFAULT_STEPS: Final = ("turn", "intent", "action", "outcome:resolved")
 
@@ -87,8 +89,9 @@ Conditions = dict[str, list[tuple[int, str]]]
 def _part(query: Query, selection: Selection, table: Table, conditions: Conditions) -> str:
     """SQL for the moments at which rows of a table were steps.
 
-    A row is of several kinds, as a turn with an intent and a handoff is: a moment for each, with
-    the numbers of the steps as bits.
+    A row is of several kinds, as a turn with an intent and a handoff is: a moment for each. It is
+    a whole number that sorts fast: the microsecond times 1024, and the numbers of the steps as
+    bits.
     """
     column = "start" if table == "turns" else "time"
     late = {"feedback", "event"} & set(conditions)
@@ -103,8 +106,8 @@ def _part(query: Query, selection: Selection, table: Table, conditions: Conditio
         (
             "tenant",
             "conversation_id",
-            f"{nanos(column)} AS ns",
-            f"[{', '.join(f'toUInt16({mark})' for mark in marks)}] AS marks",
+            f"{_micros(column)} * {BITS} AS micros",
+            f"[{', '.join(marks)}] AS marks",
         ),
         [
             query.between(column, selection.window.start - MARGIN, selection.end + margin),
@@ -112,7 +115,18 @@ def _part(query: Query, selection: Selection, table: Table, conditions: Conditio
             either,
         ],
     )
-    return f"SELECT {KEY}, ns, mark FROM {source} ARRAY JOIN marks AS mark WHERE mark > 0"  # noqa: S608
+    if len(marks) == 1:
+        return f"SELECT {KEY}, micros + marks[1] AS moment FROM {source}"  # noqa: S608
+    return f"""
+        SELECT {KEY}, micros + mark AS moment
+        FROM {source}
+        ARRAY JOIN marks AS mark
+        WHERE mark > 0
+    """  # noqa: S608
+
+
+def _micros(column: str) -> str:
+    return f"toUInt64(intDiv({nanos(column)}, 1000))"
 
 
 def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
@@ -134,27 +148,24 @@ def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
         _part(query, selection, table, conditions) for table, conditions in tables if conditions
     ]
     return f"""(
-        SELECT {KEY}, arraySort(groupArray((ns, mark))) AS seen
+        SELECT {KEY}, arraySort(groupArray(moment)) AS seen
         FROM ({" UNION ALL ".join(parts)})
         GROUP BY {KEY}
     )"""  # noqa: S608
 
 
 def _conversations(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
-    """A subquery with all conversations, and the moment at which each came to its outcome."""
+    """A subquery with all conversations, and the moment at which each came to its outcome, or 0."""
     last = steps[-1]
-    if last.kind == "outcome" or selection.filters.whole_conversations:
+    if last.kind == "outcome":
         rows = conversation_rows(query, selection)
-        mark = 1 << len(steps) - 1
-        ended = (
-            f"if(outcome = {query.bind(last.name, 'String')}, [({nanos('last_at')}, {mark})], [])"
-            if last.kind == "outcome"
-            else "[]"
-        )
+        moment = f"{_micros('last_at')} * {BITS} + {1 << len(steps) - 1}"
+        ended = f"if(outcome = {query.bind(last.name, 'String')}, {moment}, 0)"
+    elif selection.filters.whole_conversations:
+        rows, ended = conversation_rows(query, selection), "0"
     else:
-        rows, ended = turns_by_conversation(query, selection), "[]"
-    kind = "Array(Tuple(Int64, UInt16))"
-    return f"(SELECT {KEY}, CAST({ended}, '{kind}') AS ended FROM {rows})"  # noqa: S608
+        rows, ended = turns_by_conversation(query, selection), "0"
+    return f"(SELECT {KEY}, toUInt64({ended}) AS ended FROM {rows})"  # noqa: S608
 
 
 def _run_sql(steps: int, within: str | None) -> str:
@@ -166,8 +177,8 @@ def _run_sql(steps: int, within: str | None) -> str:
     """
     begins = "at_0" if within else "arraySlice(at_0, 1, 1)"
     parts = [
-        "arrayMap(x -> x.1, moments) AS times",
-        "arrayMap(x -> x.2, moments) AS marks",
+        f"arrayMap(x -> intDiv(x, {BITS}), moments) AS times",
+        f"arrayMap(x -> x % {BITS}, moments) AS marks",
         *(
             f"arrayFilter((i, mark) -> bitTest(mark, {index}), arrayEnumerate(marks), marks)"
             f" AS at_{index}"
@@ -198,24 +209,28 @@ def _run_sql(steps: int, within: str | None) -> str:
 def _row(
     statement: Query, selection: Selection, steps: Sequence[Step], within: float | None
 ) -> dict[str, Any]:
-    limit = None if within is None else statement.bind(round(within * SCALE), "Int64")
+    limit = None if within is None else statement.bind(round(within * MICROSECONDS), "Int64")
     numbers = range(1, len(steps) + 1)
     reached = ", ".join(f"countIf(far >= {number}) AS reached_{number}" for number in numbers)
     times = ", ".join(
         f"quantilesExactInclusiveIf(0.5)(run[{number}] - run[{number - 1}], far >= {number})[1]"
-        f" / {SCALE} AS time_{number}"
+        f" / {MICROSECONDS} AS time_{number}"
         for number in numbers[1:]
     )
     return statement.one(f"""
         SELECT count() AS conversations, {reached}, {times},
             quantilesExactInclusiveIf(0.5)(run[{len(steps)}] - run[1], far = {len(steps)})[1]
-                / {SCALE} AS time_all
+                / {MICROSECONDS} AS time_all
         FROM (
             SELECT {_run_sql(len(steps), limit)}, length(run) AS far
             FROM (
-                SELECT arrayConcat(
-                        seen,
-                        arrayMap(x -> (greatest(x.1, seen[-1].1), x.2), ended)
+                SELECT if(
+                        ended > 0,
+                        arrayPushBack(
+                            seen, greatest(intDiv(ended, {BITS}), intDiv(seen[-1], {BITS})) * {BITS}
+                                + ended % {BITS}
+                        ),
+                        seen
                     ) AS moments
                 FROM {_conversations(statement, selection, steps)} AS c
                 LEFT JOIN {_moments(statement, selection, steps)} AS m USING ({KEY})

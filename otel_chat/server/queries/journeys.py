@@ -11,6 +11,7 @@ from otel_chat.semconv import OUTCOMES
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.filters import Filters, Outcome
+from otel_chat.server.queries.intent_numbers import NUMBERS, number_intents
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
@@ -18,6 +19,8 @@ from otel_chat.server.queries.window import Window
 from otel_chat.server.queries.workflows import standing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
@@ -123,44 +126,62 @@ class Incomplete(Answer):
     next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
 
 
-_KINDS: Final = ("all", "transition", "path")
 _ENDED: Final = ", ".join(
     f"countIf(nth = 1 AND outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES
 )
+# A way as one whole number, which is what is fast to group by: a transition is origin and target,
+# the number after all transitions stands for any way, and a path, of which the first digit says
+# whether it is longer than shown, begins above.
+ANY_WAY: Final = NUMBERS**2
+PATHS_FROM: Final = 2 * ANY_WAY
+_SHOWN, _LONGER = 2, 3
 
 
 def _ways(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
-    """Rows of three kinds: all conversations, transitions and whole paths, the commonest of each.
+    """How often each way was taken: any at all, the commonest transitions and whole paths.
 
     An end is known of settled conversations only, so no other has a last transition or a path.
     """
     conversations = conversation_rows(statement, selection, ("path",))
-    joined = "arrayCompact(path)"
-    shown = f"arraySlice({joined}, 1, {LONGEST})"
     return statement.run(f"""
-        SELECT way.1 AS kind, way.2 AS names, way.3 AS longer, count() AS taken,
-            countIf(nth = 1) AS conversations, {_ENDED},
-            sum(taken) OVER (PARTITION BY kind, if(kind = 'transition', names[1], '')) AS departed,
+        SELECT way, multiIf(way < {ANY_WAY}, 1, way = {ANY_WAY}, 0, 2) AS kind,
+            count() AS taken, countIf(nth = 1) AS conversations, {_ENDED},
+            sum(taken) OVER (
+                PARTITION BY kind, if(kind = 1, intDiv(way, {NUMBERS}), 0)
+            ) AS departed,
             count() OVER (PARTITION BY kind) AS ways
         FROM (
-            SELECT outcome, arrayConcat(
-                    [('all', emptyArrayString(), false)],
-                    arrayMap(
-                        (one, next) -> ('transition', [one, next], false),
-                        arrayPushFront(if(settled, path, arrayPopBack(path)), ''),
-                        if(settled, arrayPushBack(path, ''), path)
-                    ),
-                    if(settled, [('path', {shown}, length({joined}) > {LONGEST})], [])
-                ) AS gone,
+            SELECT outcome, arrayMap(x -> x % {NUMBERS}, path) AS intents,
+                arrayMap(
+                    (one, next) -> toUInt128(one * {NUMBERS} + next),
+                    arrayPushFront(if(settled, intents, arrayPopBack(intents)), 0),
+                    if(settled, arrayPushBack(intents, 0), intents)
+                ) AS steps,
+                arrayCompact(intents) AS joined,
+                arrayFold(
+                    (number, intent) -> number * {NUMBERS} + intent,
+                    arraySlice(joined, 1, {LONGEST}),
+                    toUInt128(if(length(joined) > {LONGEST}, {_LONGER}, {_SHOWN}))
+                ) * {PATHS_FROM} AS whole,
+                arrayConcat(steps, [toUInt128({ANY_WAY})], if(settled, [whole], [])) AS gone,
                 arrayEnumerateUniq(gone) AS nths
             FROM {conversations} AS c
             WHERE notEmpty(path)
         )
         ARRAY JOIN gone AS way, nths AS nth
-        GROUP BY kind, names, longer
-        ORDER BY taken DESC, names, longer
+        GROUP BY way
+        ORDER BY taken DESC, way
         LIMIT {statement.bind(limit, "UInt32")} BY kind
     """)  # noqa: S608
+
+
+def _path(way: int, names: Mapping[int, str]) -> tuple[list[str], bool]:
+    """The intents of a whole path, and whether there were more."""
+    number, backwards = way // PATHS_FROM, []
+    while number > _LONGER:
+        number, intent = divmod(number, NUMBERS)
+        backwards.append(names[intent])
+    return backwards[::-1], number == _LONGER
 
 
 def _ended(row: dict[str, Any]) -> EndedAs:
@@ -182,37 +203,44 @@ def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: i
         QueryError: If the limit is wrong.
     """
     check_limit(limit)
-    rows = _ways(Query(store, scope), Selection(window, filters), limit)
-    kinds = {name: [row for row in rows if row["kind"] == name] for name in _KINDS}
-    whole = next(iter(kinds["all"]), {})
-    settled = kinds["path"][0]["departed"] if kinds["path"] else 0
+    statement = Query(store, scope)
+    names = number_intents(statement, window)
+    kinds: tuple[list[dict[str, Any]], ...] = ([], [], [])
+    for row in _ways(statement, Selection(window, filters), limit):
+        kinds[row["kind"]].append(row)
+    every, transitions, whole = kinds
+    settled = whole[0]["departed"] if whole else 0
     return Paths(
         window=TimeSpan.of(window),
-        conversations=whole.get("taken", 0),
+        conversations=every[0]["taken"] if every else 0,
         settled=settled,
-        transitions=[
-            Transition(
-                origin=row["names"][0] or None,
-                target=row["names"][1] or None,
-                count=row["taken"],
-                share=ratio(row["taken"], row["departed"]),
-                conversations=row["conversations"],
-                outcomes=_ended(row),
-            )
-            for row in kinds["transition"]
-        ],
-        transitions_not_listed=_not_listed(kinds["transition"]),
-        paths=[
-            IntentPath(
-                intents=row["names"],
-                longer=row["longer"],
-                conversations=row["taken"],
-                share=ratio(row["taken"], settled),
-                outcomes=_ended(row),
-            )
-            for row in kinds["path"]
-        ],
-        paths_not_listed=_not_listed(kinds["path"]),
+        transitions=[_transition(row, names) for row in transitions],
+        transitions_not_listed=_not_listed(transitions),
+        paths=[_intent_path(row, names, settled) for row in whole],
+        paths_not_listed=_not_listed(whole),
+    )
+
+
+def _transition(row: dict[str, Any], names: Mapping[int, str]) -> Transition:
+    origin, target = divmod(row["way"], NUMBERS)
+    return Transition(
+        origin=names.get(origin),
+        target=names.get(target),
+        count=row["taken"],
+        share=ratio(row["taken"], row["departed"]),
+        conversations=row["conversations"],
+        outcomes=_ended(row),
+    )
+
+
+def _intent_path(row: dict[str, Any], names: Mapping[int, str], settled: int) -> IntentPath:
+    intents, longer = _path(row["way"], names)
+    return IntentPath(
+        intents=intents,
+        longer=longer,
+        conversations=row["taken"],
+        share=ratio(row["taken"], settled),
+        outcomes=_ended(row),
     )
 
 

@@ -10,6 +10,11 @@ from otel_chat import semconv
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import CLASSIFIED, LOW, members, turns_source
+from otel_chat.server.queries.intent_numbers import (
+    NUMBERS,
+    moment_and_intent,
+    number_intents,
+)
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio, total
 from otel_chat.server.queries.window import MARGIN, Window
@@ -156,14 +161,15 @@ def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
 
 def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """Abandoned and failed conversations by their last intent; empty where there was none."""
-    source = conversation_rows(statement, Selection(window, filters), ("last_intent",))
+    names = number_intents(statement, window)
+    source = conversation_rows(statement, Selection(window, filters), ("last_number",))
     rows = statement.run(f"""
-        SELECT last_intent, count() AS dropped
+        SELECT last_number, count() AS dropped
         FROM {source} AS c
         WHERE outcome IN ('abandoned', 'failed')
-        GROUP BY last_intent
+        GROUP BY last_number
     """)  # noqa: S608
-    return {row["last_intent"]: row["dropped"] for row in rows}
+    return {names.get(row["last_number"], ""): row["dropped"] for row in rows}
 
 
 def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
@@ -171,33 +177,32 @@ def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, i
     taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
     if filters.whole_conversations:
         taken.append(members(statement, window, filters))
+    names = number_intents(statement, window)
+    taken_too = f"ifNull({' AND '.join(f'({one})' for one in taken)}, false)"
     source = statement.table(
         "turns",
-        (
-            "tenant",
-            "conversation_id",
-            "start",
-            "intent",
-            f"ifNull({' AND '.join(f'({one})' for one in taken)}, false) AS taken",
-        ),
+        ("tenant", "conversation_id", f"({moment_and_intent('start')}) * 2 + {taken_too} AS turn"),
         [
             statement.between("start", window.start, window.end + MARGIN),
             "intent != '' AND conversation_id != ''",
         ],
     )
     rows = statement.run(f"""
-        SELECT turn.2 AS name, count() AS switched
+        SELECT number, count() AS switched
         FROM (
-            SELECT arraySort(groupArray((start, toString(intent), taken))) AS turns,
-                arrayPopBack(turns) AS earlier, arrayPopFront(turns) AS later
+            SELECT arraySort(groupArray(turn)) AS turns,
+                arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
+                arrayFilter(
+                    (number, next, turn) -> turn % 2 = 1 AND number != next,
+                    arrayPopBack(numbers), arrayPopFront(numbers), arrayPopBack(turns)
+                ) AS left
             FROM {source} AS t
             GROUP BY {KEY}
         )
-        ARRAY JOIN earlier AS turn, later AS following
-        WHERE turn.3 AND turn.2 != following.2
-        GROUP BY name
+        ARRAY JOIN left AS number
+        GROUP BY number
     """)  # noqa: S608
-    return {row["name"]: row["switched"] for row in rows}
+    return {names[row["number"]]: row["switched"] for row in rows}
 
 
 def _added(rows: Rows, name: str) -> int:

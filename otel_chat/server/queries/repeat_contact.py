@@ -64,7 +64,8 @@ class RepeatContact(Answer):
     with_user: int = figure(
         "settled_conversations_with_user",
         "{conversation}",
-        "Settled conversations whose first turn carries a hashed user.",
+        "Settled conversations with a turn that carries a hashed user, of several the last by"
+        " hash.",
     )
     pending: int = figure(
         "repeat_contact_pending",
@@ -82,29 +83,33 @@ class RepeatContact(Answer):
 
 
 def _row(statement: Query, window: Window, filters: Filters, period: timedelta) -> dict[str, Any]:
-    settled = conversation_rows(statement, Selection(window, filters), ("user_hash",))
+    settled = conversation_rows(statement, Selection(window, filters), ("user",))
     # Whoever comes back may do so through another channel, to another agent.
     later = Window(window.start, window.end + period, window.now, window.idle)
-    starts = turns_by_conversation(statement, Selection(later, Filters()), ("user_hash",))
+    starts = turns_by_conversation(statement, Selection(later, Filters()), ("user",))
     seconds = statement.bind(int(period.total_seconds()), "UInt32")
     now = statement.moment(window.now)
     return statement.one(f"""
-        SELECT count() AS settled, countIf(user_hash != '') AS with_user,
-            countIf(user_hash != '' AND NOT observed) AS pending,
+        SELECT count() AS settled, countIf(user != '') AS with_user,
+            countIf(user != '' AND NOT observed) AS pending,
             countIf(observed) AS all_observed,
             countIf(observed AND returned) AS all_returned,
             countIf(observed AND NOT handed_off) AS contained_observed,
             countIf(observed AND NOT handed_off AND returned) AS contained_returned
         FROM (
-            SELECT c.user_hash AS user_hash, c.handed_off AS handed_off,
+            SELECT c.user AS user, c.handed_off AS handed_off,
                 c.last_at + toIntervalSecond({seconds}) AS until,
-                c.user_hash != '' AND until <= {now} AS observed,
+                c.user != '' AND until <= {now} AS observed,
                 s.started_at > c.started_at AND s.started_at <= until AS returned
-            FROM (SELECT * FROM {settled} WHERE settled) AS c
+            FROM (
+                SELECT tenant, user, handed_off, started_at, last_at
+                FROM {settled}
+                WHERE settled
+            ) AS c
             ASOF LEFT JOIN (
-                SELECT tenant, user_hash, started_at FROM {starts} AS t WHERE user_hash != ''
+                SELECT tenant, user, started_at FROM {starts} AS t WHERE user != ''
             ) AS s
-            ON c.tenant = s.tenant AND c.user_hash = s.user_hash AND s.started_at > c.started_at
+            ON c.tenant = s.tenant AND c.user = s.user AND s.started_at > c.started_at
         )
     """)  # noqa: S608
 

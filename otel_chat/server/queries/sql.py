@@ -55,17 +55,26 @@ class Query:
         """The condition that a time lies in [start, end)."""
         return f"{column} >= {self.moment(start)} AND {column} < {self.moment(end)}"
 
-    def table(self, name: Table, columns: Sequence[str], conditions: Iterable[str] = ()) -> str:
+    def table(
+        self,
+        name: Table,
+        columns: Sequence[str],
+        conditions: Iterable[str] = (),
+        *,
+        once: bool = True,
+    ) -> str:
         """A table as far as the scope reaches, each row once, as a subquery.
 
         Args:
             name: The table.
             columns: The columns to read, and no others.
             conditions: What the rows must fulfil.
+            once: Each row once; without, one that was sent again may come more often, which is
+                faster where that does not matter.
         """
         wanted = [*self._tenants(), *conditions]
         where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
-        return f"(SELECT {', '.join(columns)} FROM {name} FINAL{where})"  # noqa: S608
+        return f"(SELECT {', '.join(columns)} FROM {name}{' FINAL' if once else ''}{where})"  # noqa: S608
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""

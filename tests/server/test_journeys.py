@@ -160,6 +160,23 @@ def test_a_limit_out_of_range_is_refused(given: Given, limit: int) -> None:
     assert raised.value.field == "limit"
 
 
+def test_the_rarest_of_very_many_intents_are_counted_together(given: Given) -> None:
+    """Of 1,030 the 1,022 most frequent keep their names; three conversations go on to the 1,030th.
+
+    Each intent is met once, the last one four times: 1,021 others by name, and eight are left.
+    """
+    for number in range(1030):
+        talk(given, f"c{number}", f"i{number:04}")
+    talk(given, "d", "i1029", "i1029", "i1029")
+    found = ways(given, limit=200).transitions
+    ways_of = {(one.origin, one.target): one.count for one in found}
+    assert ways_of[None, "_other"] == ways_of["_other", None] == 8
+    assert (ways_of[None, "i1029"], ways_of["i1029", "i1029"]) == (2, 2)
+    assert (None, "i1021") not in ways_of
+    asked = intents(given.store, given.scope, DAY, Filters())
+    assert len([one for one in asked.items if one.turns]) == 1030
+
+
 # Switched
 
 

@@ -10,6 +10,7 @@ from otel_chat.server.queries.aggregation import KEY, Selection, conversation_ro
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.intent_numbers import (
     ANNOTATED,
+    FOLDED,
     NUMBERS,
     IntentSource,
     moment_and_intent,
@@ -94,7 +95,8 @@ class DropOff(Answer):
         "dropped_ratio", "1", "Settled conversations that ended abandoned or failed ÷ settled."
     )
     intents: list[IntentDropOff] = Field(
-        description=f"By last intent; the parts sum to all that were dropped. At most {MOST}."
+        description="By last intent; the parts sum to all that were dropped. At most"
+        f" {MOST}. {FOLDED}"
     )
     steps: list[StepDropOff] = Field(
         description="By the workflow step at which they stood: of the workflow that moved last"

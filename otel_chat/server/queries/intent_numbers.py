@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 IntentSource = Literal["turn", "annotation"]
 NUMBERS: Final = 1024
 LAST: Final = NUMBERS - 1
+FOLDED: Final = (
+    f"Of more than {LAST - 1:,} intents in a window the rarest are counted together, as"
+    f" {semconv.OTHER}."
+)
 ANNOTATED: Final = f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''"
 _NAMES: Final = "{intents:Array(String)}"
 

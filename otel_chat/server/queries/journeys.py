@@ -11,7 +11,7 @@ from otel_chat.semconv import OUTCOMES
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.filters import Filters, Outcome
-from otel_chat.server.queries.intent_numbers import NUMBERS, number_intents
+from otel_chat.server.queries.intent_numbers import FOLDED, NUMBERS, number_intents
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
@@ -89,7 +89,7 @@ class Paths(Answer):
     window: TimeSpan
     conversations: int = Field(description="Conversations in which any turn had an intent.")
     settled: int = Field(description="The settled ones among them.")
-    transitions: list[Transition]
+    transitions: list[Transition] = Field(description=FOLDED)
     transitions_not_listed: int = Field(description="Other transitions that were taken.")
     paths: list[IntentPath]
     paths_not_listed: int = Field(description="Other paths that were taken.")

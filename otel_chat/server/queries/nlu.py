@@ -11,6 +11,7 @@ from otel_chat.server.queries.aggregation import KEY, Selection, conversation_ro
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import CLASSIFIED, LOW, members, turns_source
 from otel_chat.server.queries.intent_numbers import (
+    FOLDED,
     NUMBERS,
     moment_and_intent,
     number_intents,
@@ -98,7 +99,9 @@ class Intents(Answer):
     )
     confidence: Confidence
     fallback: Fallback
-    items: list[Intent]
+    items: list[Intent] = Field(
+        description=f"Drop-off and switches: {FOLDED[0].lower()}{FOLDED[1:]}"
+    )
 
 
 _READ: Final = (
@@ -255,7 +258,7 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
         _intent(name, turns, events, dropped, switched, named)
-        for name in {*turns, *events, *dropped}
+        for name in {*turns, *events, *dropped, *switched}
         if name
     ]
     sums: dict[str, Any] = {

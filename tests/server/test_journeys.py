@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from otel_chat.errors import QueryError
+from otel_chat.server.app import create_app
 from otel_chat.server.queries.drop_off import DropOff, drop_off
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.intent_numbers import IntentSource
 from otel_chat.server.queries.journeys import Paths, incomplete, paths
 from otel_chat.server.queries.nlu import intents
 from otel_chat.server.queries.repeat_contact import RepeatContact, repeat_contact
+from otel_chat.server.queries.window import LATEST
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
+from tests.server.served import FROM_TO
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
 
 HOUR = 3600
 
@@ -428,6 +437,12 @@ def test_without_hashed_users_repeat_contact_is_null(given: Given) -> None:
     assert found.lasting_containment is None
 
 
+def test_the_last_window_there_is_can_be_asked_about(given: Given) -> None:
+    """Whoever came back after its end is beyond all time; that is no error."""
+    window = replace(DAY, end=LATEST)
+    assert repeat_contact(given.store, given.scope, window, Filters(), 720).settled == 0
+
+
 @pytest.mark.parametrize("hours", [0, -1, 721, float("nan")])
 def test_hours_out_of_range_are_refused(given: Given, hours: float) -> None:
     """The field is named."""
@@ -445,3 +460,33 @@ def test_without_data_there_are_empty_lists_and_nulls(given: Given) -> None:
     page = incomplete(given.store, given.scope, DAY, Filters())
     assert (page.items, page.total, page.next_cursor) == ([], 0, None)
     assert back(given).all.rate is None
+
+
+def test_journeys_by_their_addresses(store: Store, given: Given) -> None:
+    """The names in JSON, parameters among them; errors name the field."""
+    talk(given, "a", "buy", "pay", agent=given.tenant)
+    given.turn("a", 90, fallback=True, agent=given.tenant)
+    given.event("intent", "a", 0, intent="FindBus", source="annotation")
+    given.save()
+    client = TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
+    mine = FROM_TO | {"agent": given.tenant}
+
+    def get(path: str, **parameters: object) -> dict[str, Any]:
+        answer: dict[str, Any] = client.get(f"/api/v1/{path}", params=mine | parameters).json()
+        return answer
+
+    first = get("journeys/paths", limit=1)["transitions"][0]
+    assert (first["from"], first["to"], first["outcomes"]["abandoned"]) == (None, "buy", 1)
+    assert [one["intent"] for one in get("journeys/drop-off")["intents"]] == ["pay", "buy"]
+    annotated = get("journeys/drop-off", source="annotation")["intents"]
+    assert [one["intent"] for one in annotated] == ["FindBus"]
+    assert get("journeys/incomplete", limit=1)["items"][0]["last_intent"] == "pay"
+    assert get("workflows")["items"] == []
+    assert get("repeat-contact", hours=2)["hours"] == 2
+    for path, wrong in (
+        ("journeys/paths", {"limit": 0}),
+        ("journeys/drop-off", {"source": "x"}),
+        ("journeys/incomplete", {"cursor": "x"}),
+        ("repeat-contact", {"hours": 0}),
+    ):
+        assert get(path, **wrong)["error"]["field"] == next(iter(wrong))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import LATEST, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -85,9 +86,9 @@ class RepeatContact(Answer):
 def _row(statement: Query, window: Window, filters: Filters, period: timedelta) -> dict[str, Any]:
     settled = conversation_rows(statement, Selection(window, filters), ("user",))
     # Whoever comes back may do so through another channel, to another agent.
-    later = Window(window.start, window.end + period, window.now, window.idle)
+    later = replace(window, end=min(window.end + period, LATEST))
     starts = turns_by_conversation(statement, Selection(later, Filters()), ("user",))
-    seconds = statement.bind(int(period.total_seconds()), "UInt32")
+    micros = statement.bind(period // timedelta(microseconds=1), "Int64")
     now = statement.moment(window.now)
     return statement.one(f"""
         SELECT count() AS settled, countIf(user != '') AS with_user,
@@ -98,7 +99,7 @@ def _row(statement: Query, window: Window, filters: Filters, period: timedelta) 
             countIf(observed AND NOT handed_off AND returned) AS contained_returned
         FROM (
             SELECT c.user AS user, c.handed_off AS handed_off,
-                c.last_at + toIntervalSecond({seconds}) AS until,
+                c.last_at + toIntervalMicrosecond({micros}) AS until,
                 c.user != '' AND until <= {now} AS observed,
                 s.started_at > c.started_at AND s.started_at <= until AS returned
             FROM (

@@ -1,4 +1,4 @@
-"""Paths, drop-off, incomplete conversations and repeat contact, worked out by hand."""
+"""Paths between intents, switched intents and incomplete conversations, worked out by hand."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from fastapi.testclient import TestClient
 
 from otel_chat.errors import QueryError
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.drop_off import DropOff, drop_off
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.intent_numbers import IntentSource
 from otel_chat.server.queries.journeys import Paths, incomplete, paths
 from otel_chat.server.queries.nlu import intents
-from otel_chat.server.queries.repeat_contact import RepeatContact, repeat_contact
-from otel_chat.server.queries.window import LATEST
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
 from tests.server.served import FROM_TO
@@ -24,22 +20,10 @@ from tests.server.served import FROM_TO
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
-HOUR = 3600
-
 
 def ways(given: Given, limit: int = 50, filters: Filters | None = None) -> Paths:
     given.save()
     return paths(given.store, given.scope, DAY, filters or Filters(), limit)
-
-
-def lost(given: Given, source: IntentSource = "turn", filters: Filters | None = None) -> DropOff:
-    given.save()
-    return drop_off(given.store, given.scope, DAY, filters or Filters(), source)
-
-
-def back(given: Given, hours: float = 24, filters: Filters | None = None) -> RepeatContact:
-    given.save()
-    return repeat_contact(given.store, given.scope, DAY, filters or Filters(), hours)
 
 
 def talk(given: Given, conversation: str, *named: str, **columns: object) -> None:
@@ -214,122 +198,6 @@ def test_switched_takes_the_turns_that_match_and_what_follows_them(given: Given)
     assert (found.name, found.turns, found.switched) == ("buy", 1, 1)
 
 
-# Drop-off
-
-
-def test_drop_off_by_last_intent(given: Given) -> None:
-    """Six settled. Abandoned or failed: a and b on pay, c on buy, d without any intent.
-
-    Pay was reached by a, b and e: 2 of 3. Buy by a and c: 1 of 2. Shares are of 4.
-    """
-    talk(given, "a", "buy", "pay")
-    given.turn("a", 90, fallback=True)
-    talk(given, "b", "pay", status="error")
-    talk(given, "c", "buy", fallback=True)
-    given.turn("d", 0, status="error")
-    talk(given, "e", "pay")
-    talk(given, "f", "ask", handoff=True)
-    found = lost(given)
-    assert (found.settled, found.dropped, found.rate) == (6, 4, 4 / 6)
-    assert [
-        (one.intent, one.dropped, one.share, one.reached, one.rate) for one in found.intents
-    ] == [
-        ("pay", 2, 0.5, 3, 2 / 3),
-        ("buy", 1, 0.25, 2, 0.5),
-        (None, 1, 0.25, 1, 1.0),
-        ("ask", 0, 0.0, 1, 0.0),
-    ]
-    assert (found.steps, found.others) == ([], 0)
-
-
-def test_drop_off_by_workflow_step(given: Given) -> None:
-    """Left open at address (a), failed at payment (b); c was completed, d left but handed over.
-
-    Address was reached by a, b and c, payment by b and c, order by all four: 0 of 4 dropped there.
-    """
-    for name in "abcd":
-        given.turn(name, 0)
-        given.event("workflow.started", name, 1, workflow="shop", step="order")
-    given.event("workflow.started", "a", 3, workflow="post", step="address")
-    for name in "bc":
-        given.event("workflow.completed", name, 3, workflow="post", step="address")
-        given.event("workflow.completed", name, 4, workflow="shop", step="payment")
-    given.event("workflow.completed", "a", 4, workflow="shop", step="order")
-    given.event("workflow.started", "b", 5, workflow="shop", step="payment")
-    given.event("workflow.failed", "b", 6, workflow="shop", step="payment")
-    given.turn("b", 7, status="error")
-    given.event("handoff.requested", "d", 8)
-    found = lost(given)
-    assert (found.settled, found.dropped) == (4, 2)
-    assert [
-        (one.workflow, one.step, one.dropped, one.share, one.reached, one.rate)
-        for one in found.steps
-    ] == [
-        ("post", "address", 1, 0.5, 3, 1 / 3),
-        ("shop", "payment", 1, 0.5, 2, 0.5),
-        ("shop", "order", 0, 0.0, 4, 0.0),
-    ]
-
-
-def test_a_workflow_left_without_a_step_is_dropped_at_no_step(given: Given) -> None:
-    """Two started it and named no step; one of them went on to complete it."""
-    for name in "ab":
-        given.turn(name, 0)
-        given.event("workflow.started", name, 1, workflow="shop")
-    given.event("workflow.completed", "b", 2, workflow="shop")
-    (found,) = lost(given).steps
-    assert (found.workflow, found.step, found.dropped, found.reached) == ("shop", None, 1, 2)
-
-
-def test_a_second_run_forgets_the_step_of_the_first(given: Given) -> None:
-    """Failed at payment, started again and left before any step: not dropped at payment."""
-    given.turn("a", 0)
-    given.event("workflow.started", "a", 1, workflow="shop", step="order")
-    given.event("workflow.failed", "a", 2, workflow="shop", step="payment")
-    given.event("workflow.started", "a", 3, workflow="shop")
-    found = {one.step: (one.dropped, one.reached) for one in lost(given).steps}
-    assert found == {None: (1, 1), "order": (0, 1), "payment": (0, 1)}
-
-
-def test_of_two_workflows_the_one_that_moved_last_counts(given: Given) -> None:
-    """Both are left open; a conversation is dropped at one step only."""
-    given.turn("a", 0)
-    given.event("workflow.started", "a", 1, workflow="one", step="x")
-    given.event("workflow.started", "a", 2, workflow="two", step="y")
-    assert [(one.workflow, one.dropped) for one in lost(given).steps] == [("two", 1), ("one", 0)]
-
-
-def test_open_conversations_are_no_drop_off(given: Given) -> None:
-    """Five minutes after a fallback the user may still write."""
-    talk(given, "a", "buy", fallback=True)
-    given.save()
-    found = drop_off(given.store, given.scope, replace(DAY, now=at(300)), Filters())
-    assert (found.settled, found.dropped, found.rate, found.intents) == (0, 0, None, [])
-
-
-def test_drop_off_by_annotated_intents(given: Given) -> None:
-    """Annotations say FindBus, then BuyTicket and FindHotel at once: the last by name counts.
-
-    What the classifier named is another matter.
-    """
-    given.turn("a", 0, intent="guess")
-    given.turn("a", 10, fallback=True)
-    given.turn("b", 0, intent="guess")
-    for seconds, name in ((0, "FindBus"), (10, "FindHotel"), (10, "BuyTicket")):
-        given.event("intent", "a", seconds, intent=name, source="annotation")
-    given.event("intent", "a", 11, intent="guess", source="classifier")
-    given.event("intent", "b", 0, intent="FindBus", source="annotation")
-    found = lost(given, "annotation")
-    assert [(one.intent, one.dropped, one.reached) for one in found.intents] == [
-        ("FindHotel", 1, 1),
-        ("FindBus", 0, 2),
-        ("BuyTicket", 0, 1),
-    ]
-    assert [(one.intent, one.dropped, one.reached) for one in lost(given).intents] == [
-        ("guess", 1, 2)
-    ]
-
-
 # Incomplete
 
 
@@ -372,94 +240,12 @@ def test_incomplete_conversations_come_in_pages(given: Given) -> None:
     assert pages == [["e", "d"], ["c", "a"], ["b"]]
 
 
-# Repeat contact
-
-
-def test_who_comes_back_within_a_day(given: Given) -> None:
-    """User u comes back after 2 h, and never after that; v after 30 h; w not at all.
-
-    Observed are u's two, v's and w's: 1 of 4. v's second conversation lies outside the window.
-    """
-    given.turn("u1", 0, user_hash="u")
-    given.turn("u2", 2 * HOUR, user_hash="u")
-    given.turn("v1", 0, user_hash="v")
-    given.turn("v2", 30 * HOUR, user_hash="v")
-    given.turn("w", 0, user_hash="w", handoff=True)
-    given.turn("nobody", 0)
-    given.save()
-    later = replace(DAY, now=at(72 * HOUR))
-    found = repeat_contact(given.store, given.scope, later, Filters())
-    assert (found.settled, found.with_user, found.pending) == (5, 4, 0)
-    assert found.all.model_dump() == {"rate": 0.25, "returned": 1, "observed": 4}
-    assert found.contained.model_dump() == {"rate": 1 / 3, "returned": 1, "observed": 3}
-    assert found.lasting_containment == 2 / 4
-    longer = repeat_contact(given.store, given.scope, later, Filters(), 40)
-    assert (longer.all.returned, longer.contained.returned) == (2, 2)
-
-
-def test_conversations_whose_time_is_not_over_are_pending(given: Given) -> None:
-    """Asked 36 h after noon: that of noon is observed, that of 13 h later is not, though settled.
-
-    The day's window ends 12 h after noon: the later one is taken by a longer window.
-    """
-    given.turn("early", 0, user_hash="u")
-    given.turn("late", 13 * HOUR, user_hash="u")
-    given.save()
-    window = replace(DAY, end=at(24 * HOUR), now=at(36 * HOUR))
-    found = repeat_contact(given.store, given.scope, window, Filters())
-    assert (found.with_user, found.pending) == (2, 1)
-    assert found.all.model_dump() == {"rate": 1.0, "returned": 1, "observed": 1}
-
-
-def test_the_hours_begin_with_the_last_activity(given: Given) -> None:
-    """A conversation of 3 h; coming back 1 h after its end is 4 h after its start."""
-    given.turn("a", 0, user_hash="u")
-    given.turn("a", 3 * HOUR, 0, user_hash="u")
-    given.turn("b", 4 * HOUR, user_hash="u")
-    assert back(given, 1).all.returned == 1
-    assert back(given, 0.9).all.returned == 0
-
-
-def test_whoever_comes_back_through_another_channel_comes_back(given: Given) -> None:
-    """Asked about the web only: the return on the telephone counts."""
-    given.turn("a", 0, user_hash="u", channel="web")
-    given.turn("b", HOUR, user_hash="u", channel="voice")
-    found = back(given, 10, Filters(channel="web"))
-    assert (found.with_user, found.all.returned) == (1, 1)
-
-
-def test_without_hashed_users_repeat_contact_is_null(given: Given) -> None:
-    """Null with its sample size."""
-    given.turn("a", 0)
-    found = back(given)
-    assert (found.settled, found.with_user) == (1, 0)
-    assert found.all.model_dump() == {"rate": None, "returned": 0, "observed": 0}
-    assert found.lasting_containment is None
-
-
-def test_the_last_window_there_is_can_be_asked_about(given: Given) -> None:
-    """Whoever came back after its end is beyond all time; that is no error."""
-    window = replace(DAY, end=LATEST)
-    assert repeat_contact(given.store, given.scope, window, Filters(), 720).settled == 0
-
-
-@pytest.mark.parametrize("hours", [0, -1, 721, float("nan")])
-def test_hours_out_of_range_are_refused(given: Given, hours: float) -> None:
-    """The field is named."""
-    with pytest.raises(QueryError) as raised:
-        back(given, hours)
-    assert raised.value.field == "hours"
-
-
 def test_without_data_there_are_empty_lists_and_nulls(given: Given) -> None:
     """Nowhere an error, nowhere a rate of 0."""
     found = ways(given)
     assert (found.transitions, found.paths, found.conversations) == ([], [], 0)
-    dropped = lost(given)
-    assert (dropped.intents, dropped.steps, dropped.rate) == ([], [], None)
     page = incomplete(given.store, given.scope, DAY, Filters())
     assert (page.items, page.total, page.next_cursor) == ([], 0, None)
-    assert back(given).all.rate is None
 
 
 def test_journeys_by_their_addresses(store: Store, given: Given) -> None:

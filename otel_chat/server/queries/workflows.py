@@ -98,18 +98,17 @@ class Workflows(Answer):
 def workflow_rows(query: Query, selection: Selection) -> str:
     """A subquery with one row for each workflow of each conversation.
 
-    The events of a workflow are taken in order of time. Its last run begins with its last start.
+    Events are taken in order of time. The last run of a workflow begins with its last start.
 
     Args:
         query: The SELECT that it becomes a part of.
         selection: The conversations whose events to read; others may be among them.
 
     Returns:
-        SQL whose rows have tenant, conversation_id, workflow, started, completed, failed and
-        unended (numbers of runs; the last three sum to the first), ending (`open` if it was
-        started more often than it ended, else `failed` if it failed last, else empty), step (the
-        last that the last run named, or empty), steps (all that were named), durations (of
-        completed runs, nanoseconds) and moved_ns (the time of its last event).
+        SQL whose rows have tenant, conversation_id, workflow, started, completed, failed, unended
+        (numbers of runs; the last three sum to the first), ending (`open` if it was started more
+        often than it ended, else `failed` if it failed last, else empty), step (the last that the
+        last run named), steps (all), durations (of completed runs, ns), moved_ns (last event).
     """
     window = selection.window
     names = query.bind(WORKFLOW_EVENTS, "Array(String)")

@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup demo test coverage lint format lock wheel clean
+.PHONY: help setup demo test coverage lint format lock wheel clean tools
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
 	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
 	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
+	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
+
 	@echo "make format, make lock, make wheel, make clean"
 
 setup: $(STAMP)
@@ -44,6 +46,9 @@ format: setup
 lock: setup
 	@$(BIN)/uv pip compile pyproject.toml --extra demo --extra hooks --group dev --universal --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+tools: setup
+	@$(BIN)/python tools/binaries.py
 
 wheel: setup
 	@$(BIN)/python -m build --no-isolation --outdir dist .

@@ -62,6 +62,11 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     422: {"model": ErrorAnswer, "description": "A parameter is wrong."},
     503: {"model": ErrorAnswer, "description": "The store is away for now."},
 }
+BODY_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    **RESPONSES,
+    400: {"model": ErrorAnswer, "description": "The body is no text."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
+}
 FOUND_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     **RESPONSES,
     404: {"model": ErrorAnswer, "description": "There is none, or it is another tenant's."},

@@ -12,7 +12,7 @@ from otel_chat import semconv as sc
 from otel_chat.errors import QueryError
 from otel_chat.privacy import Redactor
 from otel_chat.server.access import IngestGrant
-from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.errors import BODY_RESPONSES
 from otel_chat.server.api.security import FeedbackGrant, Grant
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.events import EARLIEST, LATEST, Value, event_batch, new_id
@@ -114,7 +114,10 @@ async def _record(
 
 
 @router.post(
-    "/feedback", status_code=201, summary="Report feedback on a conversation", responses=RESPONSES
+    "/feedback",
+    status_code=201,
+    summary="Report feedback on a conversation",
+    responses=BODY_RESPONSES,
 )
 async def feedback(request: Request, grant: FeedbackGrant, told: FeedbackReport) -> Recorded:
     """Feedback that comes from elsewhere than the chat handler; 201 means that it is on disk."""
@@ -145,7 +148,7 @@ async def feedback(request: Request, grant: FeedbackGrant, told: FeedbackReport)
     "/conversations/{conversation_id:path}/outcome",
     status_code=201,
     summary="Report how a conversation ended",
-    responses=RESPONSES,
+    responses=BODY_RESPONSES,
 )
 async def outcome(
     request: Request,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from otel_chat.errors import AccessError
 from otel_chat.server.access import Scope
-from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import Admin
 from otel_chat.server.api.security import access_of
 from otel_chat.server.tokens import NewToken, Token, TokenStore
@@ -59,7 +59,7 @@ def _manages(scope: Scope, token: Token) -> bool:
     return scope.covers(token.tenants)
 
 
-@router.post("", status_code=201, summary="Make a token", responses=RESPONSES)
+@router.post("", status_code=201, summary="Make a token", responses=BODY_RESPONSES)
 def create(tokens: Tokens, scope: Admin, wanted: TokenRequest) -> NewToken:
     """Make a token for tenants of one's own. Its text is shown this once.
 

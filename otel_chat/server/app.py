@@ -26,12 +26,15 @@ from otel_chat.server.api import (
     interactions,
     journeys,
     overview,
+    performance,
+    realtime,
     report,
     themes,
     tokens,
 )
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
+from otel_chat.server.api.live import Live
 from otel_chat.server.ingest import router as ingest
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
@@ -101,6 +104,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.settings = settings
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))
     app.state.exports = Lanes()
+    app.state.live = Live()
     app.state.registry = _registry()
     app.state.committer = Committer(store)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
@@ -128,6 +132,8 @@ _PARTS: Final = (
     interactions,
     journeys,
     themes,
+    performance,
+    realtime,
     exports,
     report,
     events,
@@ -171,6 +177,19 @@ def _listen(settings: ServerSettings) -> socket.socket:
         raise ConfigurationError(message) from error
 
 
+class _Server(uvicorn.Server):
+    """A server that ends its endless answers first when it stops."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops; requests that have begun are answered first."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
 @contextlib.contextmanager
 def _server(settings: ServerSettings) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
     """A server that is ready to run: store open and migrated, socket bound."""
@@ -178,14 +197,16 @@ def _server(settings: ServerSettings) -> Iterator[tuple[uvicorn.Server, socket.s
         store.migrate()
         _check_exposure(store, settings)
         with contextlib.closing(_listen(settings)) as bound:
+            app = create_app(store, settings)
+            live: Live = app.state.live
             config = uvicorn.Config(
-                create_app(store, settings),
+                app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            yield uvicorn.Server(config), bound
+            yield _Server(config, live), bound
 
 
 def serve(settings: ServerSettings) -> None:

@@ -15,7 +15,7 @@ from otel_chat.server.queries.window import Window
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
-Kind = Literal["turns", "events", "spans"]
+Kind = Literal["turns", "events", "spans", "metrics"]
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 DAY = Window(
@@ -120,6 +120,23 @@ class Given:
         self.rows.append(("spans", row))
         return row
 
+    def metric(
+        self, name: str, value: float, seconds: float = 0, *, start: float = -3600, **columns: Any
+    ) -> dict[str, Any]:
+        """A data point of a process that began an hour before noon."""
+        row = {
+            "tenant": self.tenant,
+            "time": _time(at(seconds)),
+            "start": _time(at(start)),
+            "name": name,
+            "service_name": "bot",
+            "instance_id": "one",
+            "value": float(value),
+            **columns,
+        }
+        self.rows.append(("metrics", row))
+        return row
+
     def save(self, *, shuffle: int | None = None) -> None:
         """Write what was given: in order, or in the order and the parts that a seed makes."""
         rows = list(self.rows)
@@ -131,7 +148,7 @@ class Given:
             cuts = sorted(order.randint(0, len(rows)) for _ in range(3))
             parts = [rows[a:b] for a, b in itertools.pairwise([0, *cuts, len(rows)])]
         for part in parts:
-            for kind in ("turns", "events", "spans"):
+            for kind in ("turns", "events", "spans", "metrics"):
                 insert(self.store, kind, [row for table, row in part if table == kind])
 
 

@@ -15,6 +15,7 @@ from otel_chat.server.queries.conversations import Conversations, summary
 from otel_chat.server.queries.headlines import Figures, containment, read_figures, resolution
 from otel_chat.server.queries.interactions import Interactions
 from otel_chat.server.queries.overview import Overview, changes
+from otel_chat.server.queries.split import TimeSplit
 from otel_chat.server.queries.traces import Span, Trace
 from otel_chat.server.queries.turns import Turn, TurnHandoff, TurnIntent, TurnTokens
 from otel_chat.server.queries.window import Window, nanoseconds
@@ -246,6 +247,9 @@ TRACE_ANSWER: Final = shown(
         conversation_id="chat-7f3a",
         turn_span_id=SPAN_ID,
         spans=[SPAN],
+        times=[
+            TimeSplit(span_id=SPAN_ID, duration=1.2, model=0.8, retrieval=0.0, tool=0.3, own=0.1)
+        ],
     )
 )
 INTERACTIONS_ANSWER: Final = shown(

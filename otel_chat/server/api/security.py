@@ -22,6 +22,15 @@ def access_of(request: Request) -> Access:
     return access
 
 
+def token_of(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, *, cookie: bool = True
+) -> str | None:
+    """The token of a request: of its header, else of the web page's cookie where that counts."""
+    if credentials is not None:
+        return credentials.credentials
+    return request.cookies.get(COOKIE) if cookie else None
+
+
 class Needs:
     """A dependency that lets a request through if its scope holds one permission.
 
@@ -45,9 +54,7 @@ class Needs:
         Raises:
             AccessError: With status 401 without a valid token, 403 without the permission.
         """
-        token = credentials.credentials if credentials else None
-        if token is None and self._cookie:
-            token = request.cookies.get(COOKIE)
+        token = token_of(request, credentials, cookie=self._cookie)
         # Not among the threads of the queries: slow ones would hold up every caller.
         scope = await asyncio.to_thread(
             access_of(request).authenticate, token, host=request.url.hostname

@@ -14,6 +14,7 @@ from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversation import find, of_conversation
 from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.window import MARGIN, Window
 
@@ -53,6 +54,7 @@ class Trace(Answer):
     conversation_id: str = Field(description="The conversation of its first turn.")
     turn_span_id: str | None = Field(description="Its first turn; null if there is none.")
     spans: list[Span]
+    times: list[TimeSplit] = Field(description="Where the time of each of its turns went.")
 
 
 TURN_ATTRIBUTES: Final = {
@@ -175,7 +177,19 @@ def _trace(scope: Scope, trace_id: str, rows: list[dict[str, Any]]) -> Trace:
         conversation_id=next(iter(of_turns or sorted(named)), ""),
         turn_span_id=turns[0][1] if turns else None,
         spans=[_span(scope, row, depth, first) for row, depth in _in_order(rows)],
+        times=_times(rows),
     )
+
+
+def _times(rows: list[dict[str, Any]]) -> list[TimeSplit]:
+    every = [
+        Interval(
+            row["span_hex"], row["parent_hex"], row["start_ns"], row["end_ns"], row["operation"]
+        )
+        for row in sorted(rows, key=lambda row: (row["start_ns"], row["span_hex"]))
+    ]
+    turns = {row["span_hex"] for row in rows if row["turn"]}
+    return [split(span, every) for span in every if span.span_id in turns]
 
 
 def _span(scope: Scope, row: dict[str, Any], depth: int, first: int) -> Span:

@@ -1,0 +1,302 @@
+"""How fast replies come, and what fails: quantiles, histograms over time, routes, errors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.figures import by_bucket, turns_source
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
+from otel_chat.server.queries.window import Bucket, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+LEVELS: Final = (0.5, 0.75, 0.9, 0.95, 0.99)
+SHOWN: Final = (0.5, 0.95)
+MOST: Final = 100
+# The buckets of the metric otel_chat.turn.duration, so that the two read alike.
+BOUNDS: Final = (
+    0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0,
+)  # fmt: skip
+
+
+class Quantiles(Answer):
+    """A mean and exact quantiles, in seconds; null over none."""
+
+    mean: float | None
+    p50: float | None
+    p75: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    count: int = Field(description="Over how many turns.")
+
+
+class PerformancePoint(Answer):
+    """One bucket of time."""
+
+    start: datetime = Field(description="The start of the bucket, UTC.")
+    turns: int
+    errors: int
+    response_time_p50: float | None
+    response_time_p95: float | None
+    first_chunk_p50: float | None
+    first_chunk_p95: float | None
+    histogram: list[int] = Field(
+        description="Turns by response time: up to the first bound, between each two, above the"
+        " last."
+    )
+
+
+class Performance(Answer):
+    """How fast replies come."""
+
+    window: TimeSpan
+    turns: int
+    response_time: Quantiles
+    time_to_first_chunk: Quantiles
+    errors: int = Field(description="Turns that ended in an error.")
+    error_rate: float | None = Field(description="Turns that ended in an error ÷ turns.")
+    cancelled: int = figure("cancelled_turns", "{turn}", "Turns that were cut off, by whomever.")
+    throughput: float | None = figure(
+        "turns_per_minute", "{turn}/min", "Turns ÷ minutes of the window."
+    )
+    bounds: list[float] = Field(description="Of the histograms, in seconds.")
+    bucket: Bucket
+    points: list[PerformancePoint]
+
+
+class Route(Answer):
+    """The turns of a route that were answered with one status code."""
+
+    route: str = Field(description="Empty where it is not known.")
+    status_code: int | None
+    turns: int
+    errors: int
+    error_rate: float | None
+    mean: float | None = Field(description="Response time, seconds.")
+    p50: float | None
+    p95: float | None
+
+
+class Routes(Answer):
+    """By route and status code, the most frequent first."""
+
+    window: TimeSpan
+    items: list[Route] = Field(description=f"At most {MOST}.")
+
+
+class TurnError(Answer):
+    """The turns that ended in an error of one type."""
+
+    error_type: str
+    turns: int = figure("error_type_turns", "{turn}", "Turns that ended in this type of error.")
+    share: float | None = Field(description="Of all turns that ended in an error.")
+    conversations: int
+    first_seen: datetime
+    last_seen: datetime
+    trace_id: str = Field(description="The latest of them.")
+    trend: list[int] = Field(description="Turns by bucket of time, as in `starts`.")
+
+
+class TurnErrors(Answer):
+    """Errors by type, the most frequent first."""
+
+    window: TimeSpan
+    turns: int = Field(description="Turns that ended in an error.")
+    bucket: Bucket
+    starts: list[datetime] = Field(description="The starts of the buckets of the trends, UTC.")
+    items: list[TurnError] = Field(description=f"At most {MOST}.")
+
+
+def _histogram(value: str) -> str:
+    """SQL for how many values lie in each bucket."""
+    edges = ", ".join(map(str, BOUNDS))
+    place = f"arrayFirstIndex(b -> {value} <= b, [{edges}])"
+    counts = ", ".join(f"countIf({place} = {n})" for n in [*range(1, len(BOUNDS) + 1), 0])
+    return f"[{counts}]"
+
+
+def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
+    return (
+        f"count({value}) AS {name}_n, {mean(value)} AS {name}_mean,"
+        f" {quantiles(value, levels)} AS {name}_q"
+    )
+
+
+def _quantiles(row: dict[str, Any], name: str) -> Quantiles:
+    count = row.get(f"{name}_n", 0)
+    found = row.get(f"{name}_q", ()) if count else (None,) * len(LEVELS)
+    names = [f"p{round(level * 100)}" for level in LEVELS]
+    return Quantiles(
+        mean=row.get(f"{name}_mean") if count else None,
+        count=count,
+        **dict(zip(names, found, strict=True)),
+    )
+
+
+def _two(row: dict[str, Any], name: str) -> tuple[float | None, float | None]:
+    low, high = row[f"{name}_q"] if row.get(f"{name}_n") else (None, None)
+    return low, high
+
+
+@query()
+def performance(
+    store: Store, scope: Scope, window: Window, filters: Filters, bucket: Bucket | None = None
+) -> Performance:
+    """How fast replies come in the window, and over time.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to.
+        bucket: The length of a bucket; one that suits the window without.
+
+    Raises:
+        QueryError: If that makes too many buckets.
+    """
+    width = bucket or window.bucket()
+    starts = window.bucket_starts(width)
+    statement = Query(store, scope)
+    columns = ("start", "duration", "time_to_first_chunk", "status")
+    source = turns_source(statement, window, filters, columns)
+    whole = statement.one(f"""
+        SELECT count() AS turns, countIf(status = 'error') AS errors,
+            countIf(status = 'cancelled') AS cancelled,
+            {_spread("duration", "duration", LEVELS)},
+            {_spread("chunk", "time_to_first_chunk", LEVELS)}
+        FROM {source} AS t
+    """)  # noqa: S608
+    rows = statement.run(f"""
+        SELECT {by_bucket(window, width)(statement, "start")} AS part, count() AS turns,
+            countIf(status = 'error') AS errors, {_histogram("duration")} AS histogram,
+            {_spread("duration", "duration", SHOWN)},
+            {_spread("chunk", "time_to_first_chunk", SHOWN)}
+        FROM {source} AS t
+        GROUP BY part
+    """)  # noqa: S608
+    by_part = {row["part"]: row for row in rows}
+    turns = whole.get("turns", 0)
+    minutes = window.length.total_seconds() / 60
+    return Performance(
+        window=TimeSpan.of(window),
+        turns=turns,
+        response_time=_quantiles(whole, "duration"),
+        time_to_first_chunk=_quantiles(whole, "chunk"),
+        errors=whole.get("errors", 0),
+        error_rate=ratio(whole.get("errors", 0), turns),
+        cancelled=whole.get("cancelled", 0),
+        throughput=turns / minutes if turns else None,
+        bounds=list(BOUNDS),
+        bucket=width,
+        points=[_point(at, by_part.get(number, {})) for number, at in enumerate(starts)],
+    )
+
+
+def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
+    p50, p95 = _two(row, "duration")
+    first, late = _two(row, "chunk")
+    return PerformancePoint(
+        start=start,
+        turns=row.get("turns", 0),
+        errors=row.get("errors", 0),
+        response_time_p50=p50,
+        response_time_p95=p95,
+        first_chunk_p50=first,
+        first_chunk_p95=late,
+        histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),
+    )
+
+
+@query()
+def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Routes:
+    """Turns by route and status code.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    columns = ("route", "http_status", "duration", "status")
+    source = turns_source(statement, window, filters, columns)
+    rows = statement.run(f"""
+        SELECT toString(route) AS name, http_status, count() AS turns,
+            countIf(status = 'error') AS errors, {_spread("duration", "duration", SHOWN)}
+        FROM {source} AS t
+        GROUP BY name, http_status
+        ORDER BY turns DESC, name, http_status
+        LIMIT {MOST}
+    """)  # noqa: S608
+    return Routes(
+        window=TimeSpan.of(window),
+        items=[
+            Route(
+                route=row["name"],
+                status_code=row["http_status"],
+                turns=row["turns"],
+                errors=row["errors"],
+                error_rate=ratio(row["errors"], row["turns"]),
+                mean=row["duration_mean"],
+                p50=row["duration_q"][0],
+                p95=row["duration_q"][1],
+            )
+            for row in rows
+        ],
+    )
+
+
+@query()
+def errors(store: Store, scope: Scope, window: Window, filters: Filters) -> TurnErrors:
+    """Turns that ended in an error, by its type.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    starts = window.bucket_starts(window.bucket())
+    columns = ("start", "tenant", "conversation_id", "trace_id", "status", "error_type")
+    source = turns_source(statement, window, filters, columns)
+    rows = statement.run(f"""
+        SELECT toString(error_type) AS name, count() AS turns,
+            uniqExactIf((tenant, conversation_id), conversation_id != '') AS conversations,
+            {nanos("min(start)")} AS first_ns, {nanos("max(start)")} AS last_ns,
+            lower(hex(argMax(trace_id, (start, trace_id)))) AS trace,
+            sumMap(map({by_bucket(window, window.bucket())(statement, "start")}, 1)) AS trend
+        FROM {source} AS t
+        WHERE status = 'error'
+        GROUP BY name
+        ORDER BY turns DESC, name
+    """)  # noqa: S608
+    every = sum(row["turns"] for row in rows)
+    return TurnErrors(
+        window=TimeSpan.of(window),
+        turns=every,
+        bucket=window.bucket(),
+        starts=starts,
+        items=[
+            TurnError(
+                error_type=row["name"],
+                turns=row["turns"],
+                share=ratio(row["turns"], every),
+                conversations=row["conversations"],
+                first_seen=moment(row["first_ns"]),
+                last_seen=moment(row["last_ns"]),
+                trace_id=row["trace"],
+                trend=[row["trend"].get(number, 0) for number in range(len(starts))],
+            )
+            for row in rows[:MOST]
+        ],
+    )

@@ -1,0 +1,96 @@
+"""Tools, APIs, retrievals, models and processes, worked out by hand."""
+
+from __future__ import annotations
+
+from otel_chat.server.queries.dependencies import dependencies
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.process import processes
+from tests.server.given import DAY, Given, at
+
+NONE = Filters()
+
+
+def test_calls_are_counted_by_kind_and_name(given: Given) -> None:
+    """Two calls of a tool, one failed; a model; a retrieval by its data source; an API."""
+    turn = given.turn()
+    inside = (turn["trace_id"], turn["span_id"])
+    given.span(*inside, 0, operation="execute_tool", tool="lookup")
+    given.span(
+        *inside, 5, operation="execute_tool", tool="lookup", status_code="error",
+        error_type="Timeout",
+    )  # fmt: skip
+    given.span(*inside, 2, operation="chat", model="gpt")
+    given.span(*inside, 3, operation="retrieval", attributes={"gen_ai.data_source.id": "faq"})
+    given.span(*inside, 3, operation="invoke_workflow", workflow="w")
+    given.event("api_call", seconds=4, api_name="crm", duration=0.5, status="503")
+    given.event("api_call", seconds=5, api_name="crm", duration=1.5, status="200")
+    given.event("api_call", seconds=6, api_name="crm", status="ok")
+    given.save()
+    items = dependencies(given.store, given.scope, DAY, NONE).items
+    told = {(i.kind, i.name): (i.calls, i.failures, i.success_rate, i.mean) for i in items}
+    assert told == {
+        ("api", "crm"): (3, 1, 2 / 3, 1.0),
+        ("tool", "lookup"): (2, 1, 0.5, 1.0),
+        ("model", "gpt"): (1, 0, 1.0, 1.0),
+        ("retrieval", "faq"): (1, 0, 1.0, 1.0),
+    }
+    assert [(i.kind, i.calls) for i in items][:2] == [("api", 3), ("tool", 2)]
+    api, tool = items[0], items[1]
+    assert (api.timed, api.error_types, api.last_failure) == (2, ["503"], at(4))
+    assert (tool.error_types, tool.last_failure, tool.p50) == (["Timeout"], at(5), 1.0)
+
+
+def test_calls_follow_the_filters_of_their_turns(given: Given) -> None:
+    """A span knows no channel: its turn does."""
+    for channel in ("web", "voice"):
+        turn = given.turn(channel, channel=channel)
+        given.span(turn["trace_id"], turn["span_id"], operation="execute_tool", tool=channel)
+        given.event("api_call", channel, 1, api_name=f"{channel} api", status="ok")
+    given.save()
+    found = dependencies(given.store, given.scope, DAY, Filters(channel="web"))
+    assert {i.name for i in found.items} == {"web", "web api"}
+
+
+def test_a_process_tells_memory_and_cpu(given: Given) -> None:
+    """10 s of processor time, user and system together, in 40 s: a quarter of one."""
+    for seconds, memory, user, system in ((0, 100, 5, 1), (20, 300, 8, 2), (40, 200, 13, 3)):
+        given.metric("process.memory.usage", memory, seconds)
+        for mode, value in (("user", user), ("system", system)):
+            given.metric("process.cpu.time", value, seconds, attributes={"cpu.mode": mode})
+    given.metric("process.thread.count", 9, 40)
+    given.save()
+    (found,) = processes(given.store, given.scope, DAY).items
+    assert (found.service_name, found.instance_id, found.last_seen) == ("bot", "one", at(40))
+    assert (found.memory, found.memory_mean, found.memory_max) == (200, 200, 300)
+    assert (found.cpu, found.threads) == (0.25, 9)
+    told = [p for p in found.points if p.memory is not None]
+    assert [(p.start, p.memory, p.cpu) for p in told] == [(at(0), 300, 0.25)]
+
+
+def test_a_process_that_starts_anew_begins_anew(given: Given) -> None:
+    """The counter falls from 50 to 2: it used 10 in 20 s before and 2 in 20 s after."""
+    given.metric("process.cpu.time", 40, 0)
+    given.metric("process.cpu.time", 50, 20)
+    given.metric("process.cpu.time", 0, 30, start=30)
+    given.metric("process.cpu.time", 2, 50, start=30)
+    given.save()
+    (found,) = processes(given.store, given.scope, DAY).items
+    assert found.cpu == 12 / 40
+    assert (found.memory, found.memory_max, found.threads) == (None, None, None)
+
+
+def test_lost_telemetry_counts_what_was_lost_in_the_window(given: Given) -> None:
+    """A process from before the window had lost 3 and has 5 now; a new one lost 4: 6 in all."""
+    given.metric("otel_chat.telemetry.dropped", 3, 0, start=-90_000)
+    given.metric("otel_chat.telemetry.dropped", 5, 15, start=-90_000)
+    given.metric("otel_chat.telemetry.dropped", 4, 15, instance_id="two")
+    given.metric("otel_chat.telemetry.errors", 1, 15, instance_id="two")
+    given.save()
+    found = processes(given.store, given.scope, DAY)
+    assert (found.telemetry.dropped, found.telemetry.errors) == (6, 1)
+
+
+def test_without_reports_there_are_no_processes(given: Given) -> None:
+    """And nothing was lost, as far as anybody knows."""
+    found = processes(given.store, given.scope, DAY)
+    assert (found.items, found.telemetry.dropped) == ([], 0)

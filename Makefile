@@ -13,7 +13,7 @@ help:
 	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
-
+	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
 	@echo "make format, make lock, make wheel, make clean"
 
 setup: $(STAMP)
@@ -49,6 +49,9 @@ lock: setup
 
 tools: setup
 	@$(BIN)/python tools/binaries.py
+
+stack: tools
+	@exec $(BIN)/python -m tools.stack $(ARGS)
 
 wheel: setup
 	@$(BIN)/python -m build --no-isolation --outdir dist .

@@ -1,0 +1,1 @@
+"""The stack that operators run, as native processes: `make stack`."""

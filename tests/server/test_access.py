@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import QUERIES
 from otel_chat.server.settings import ServerSettings
-from tests.server.given import DAY, Given
+from tests.server.given import DAY, NOON, Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +84,15 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     )  # fmt: skip
     given.metric("process.memory.usage", 5, 20, service_name=f"service-{marker}")
     given.turn(f"only-{marker}", 100, status="error", error_type=f"error-{marker}")
+    now = (datetime.now(UTC) - NOON).total_seconds()
+    given.turn(f"now-{marker}", now)  # what /realtime counts
     given.save()
     return {
         "conversation_id": "shared",
         "trace_id": turn["trace_id"],
         "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
         "token_id": "none",
+        "dimension": "channel",
     }
 
 
@@ -244,6 +248,7 @@ IDS = {
     "trace_id": "0" * 32,
     "interaction_id": f"{'0' * 32}-{'0' * 16}",
     "token_id": "none",
+    "dimension": "channel",
 }
 
 

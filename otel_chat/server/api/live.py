@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import Final
 
+import anyio.to_thread
+
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.queries.realtime import Realtime
 
@@ -66,8 +68,13 @@ class Live:
                 for other, entry in self._answers.items()
                 if now - entry[0] <= self.every or not entry[1].done()
             }
-            known = self._answers[key] = (now, asyncio.create_task(asyncio.to_thread(compute)))
+            known = self._answers[key] = (now, asyncio.create_task(self._run(compute)))
         return await asyncio.shield(known[1])
+
+    @staticmethod
+    async def _run(compute: Callable[[], Realtime]) -> Realtime:
+        # Among the threads of the queries: those of the checks of tokens stay free.
+        return await anyio.to_thread.run_sync(compute)
 
     def close(self) -> None:
         """Ends all streams. Call it in the event loop."""

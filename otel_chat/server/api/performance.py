@@ -72,7 +72,7 @@ def slowest(
 
 
 @router.get(
-    "/performance/processes",
+    "/performance/process",
     summary="Memory and CPU of the applications",
     responses=examples.PROCESSES_ANSWER,
 )

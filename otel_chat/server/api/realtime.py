@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -41,7 +41,7 @@ Minutes = Annotated[
 ]
 
 
-def watching(request: Request) -> Iterator[asyncio.Event]:
+async def watching(request: Request) -> AsyncIterator[asyncio.Event]:
     """A place among those who watch, for as long as the answer flows."""
     live: Live = request.app.state.live
     with live.watch() as closing:
@@ -113,7 +113,8 @@ async def stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events, one every five seconds, each as `/realtime` answers.
 
-    It ends when the token is revoked or expires, and when the server stops.
+    It ends when the token is revoked or expires, and when the server stops. Each event is whole:
+    whoever comes back, with a Last-Event-ID or without, goes on with the figures of then.
     """
     live: Live = watcher.request.app.state.live
     idle = idle_of(watcher.request)

@@ -87,6 +87,15 @@ def test_what_happens_in_the_same_moment_is_in_order(given: Given) -> None:
     assert counts(ask(given, "action:call", "handoff", "intent:greet")) == [1, 1, 1]
 
 
+def test_a_turn_may_be_an_earlier_and_a_later_step(given: Given) -> None:
+    """Turn, action, turn, where the first turn and the action are of the same moment."""
+    given.event("action", "a", 0, action="call")
+    given.turn("a", 0)
+    assert counts(ask(given, "turn", "action", "turn")) == [1, 1, 0]
+    given.turn("a", 5)
+    assert counts(ask(given, "turn", "action", "turn")) == [1, 1, 1]
+
+
 def test_two_steps_of_a_kind_take_two_turns(given: Given) -> None:
     """Greet twice is not greeted once; any intent and then greet are two turns as well."""
     given.turn("a", 0, intent="greet")

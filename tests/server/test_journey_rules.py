@@ -204,7 +204,7 @@ def runs(steps: list[str], things: list[dict[str, Any]]) -> list[list[int]]:
     return found
 
 
-@settings(ordinary, max_examples=25)
+@settings(ordinary, max_examples=40)
 @given(
     day=days,
     steps=st.lists(st.sampled_from(STEPS), min_size=2, max_size=4),

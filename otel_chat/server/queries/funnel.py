@@ -172,8 +172,8 @@ def _run_sql(steps: int, within: str | None) -> str:
     """SQL for the moments of the run of a conversation that got farthest.
 
     Each moment of the first step begins a run, which takes the first that it can get of each
-    following step. Of runs that got equally far the earliest counts. Without a limit of time no
-    run gets farther than the first.
+    following step: a later one, or another of the very same time. Of runs that got equally far
+    the earliest counts. Without a limit of time no run gets farther than the first.
     """
     begins = "at_0" if within else "arraySlice(at_0, 1, 1)"
     parts = [
@@ -187,8 +187,14 @@ def _run_sql(steps: int, within: str | None) -> str:
         f"{begins} AS run_0",
     ]
     for index in range(1, steps):
+        taken = [f"r{before}" for before in range(index)]
+        last = taken[-1]
+        later = f"(x > {last} OR times[x] = times[{last}])"
+        free = " AND ".join(f"x != {one}" for one in taken)
+        runs = ", ".join(f"run_{before}" for before in range(index))
         following = (
-            f"arrayMap(i -> if(i = 0, 0, arrayFirst(x -> x > i, at_{index})), run_{index - 1})"
+            f"arrayMap(({', '.join(taken)}) -> if({last} = 0, 0,"
+            f" arrayFirst(x -> {later} AND {free}, at_{index})), {runs})"
         )
         if within:
             following = (

@@ -14,6 +14,7 @@ help:
 	@echo "make lint   format check, lint, types, layers"
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
 	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
+	@echo "make test-stack   the tests that need them"
 	@echo "make format, make lock, make wheel, make clean"
 
 setup: $(STAMP)
@@ -26,7 +27,10 @@ demo: setup
 	@$(BIN)/otel-chat demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not stack" $(ARGS)
+
+test-stack: tools
+	@$(BIN)/python -m pytest -m stack tests/stack $(wildcard tests/prometheus) $(ARGS)
 
 coverage: setup
 	@$(BIN)/coverage run -m pytest $(ARGS)

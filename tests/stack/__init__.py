@@ -1,0 +1,1 @@
+"""What needs the real servers; see `tools/stack`."""

@@ -1,0 +1,103 @@
+"""The running stack, asked as its users ask it, and an application that sends to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from otel_chat.client import AnalyticsClient
+from tools.stack.parts import Settings
+from tools.stack.processes import Stack
+
+
+@dataclass(frozen=True)
+class Running:
+    """The stack and where it is.
+
+    Args:
+        stack: Its processes.
+        settings: How they were told to run.
+    """
+
+    stack: Stack
+    settings: Settings
+
+    def turns(self, service: str) -> int:
+        """The turns of a service in the analytics server."""
+        with AnalyticsClient(self.settings.ports.url("analytics")) as client:
+            return sum(
+                conversation["turns"]
+                for conversation in client.conversations(window="24h")
+                if conversation["conversation_id"].startswith(f"{service}-")
+            )
+
+    def trace(self, trace_id: str) -> dict[str, Any]:
+        """A trace of the analytics server."""
+        with AnalyticsClient(self.settings.ports.url("analytics")) as client:
+            return client.trace(trace_id)
+
+    def query(self, expression: str) -> list[float]:
+        """The values of an instant query to Prometheus."""
+        answer = self._ask("query", query=expression)
+        return [float(line["value"][1]) for line in answer["result"]]
+
+    def exemplars(self, selector: str) -> set[str]:
+        """The trace ids of the exemplars of the last minutes."""
+        now = time.time()
+        answer = self._ask("query_exemplars", query=selector, start=now - 600, end=now + 60)
+        return {exemplar["labels"]["trace_id"] for line in answer for exemplar in line["exemplars"]}
+
+    def _ask(self, path: str, **parameters: str | float) -> Any:
+        url = f"{self.settings.ports.url('prometheus')}/api/v1/{path}"
+        answer = httpx.get(url, params=parameters, trust_env=False).raise_for_status()
+        return answer.json()["data"]
+
+
+class Sender:
+    """The application of `application.py` as a process of its own: a context manager.
+
+    Args:
+        service: Its name.
+        endpoint: Where it sends.
+    """
+
+    def __init__(self, service: str, endpoint: str) -> None:
+        self.service = service
+        self._command = [sys.executable, "-m", "tests.stack.application", service, endpoint]
+
+    def __enter__(self) -> Self:
+        self._child = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OTEL_METRIC_EXPORT_INTERVAL": "1000"},
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._child.communicate(timeout=60)
+
+    def answer(self, turns: int) -> None:
+        """Tells it to answer some turns; returns at once."""
+        assert self._child.stdin
+        self._child.stdin.write(f"{turns}\n")
+        self._child.stdin.flush()
+
+    def said(self) -> tuple[int, bool]:
+        """Waits until one order is done: the turns so far, and whether all telemetry was taken."""
+        assert self._child.stdout
+        answered, taken = self._child.stdout.readline().split()
+        return int(answered), taken == "taken"

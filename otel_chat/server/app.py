@@ -35,6 +35,7 @@ from otel_chat.server.api import (
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.live import Live
+from otel_chat.server.entitytags import EntityTags
 from otel_chat.server.ingest import router as ingest
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
@@ -116,6 +117,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
             allow_methods=["POST"],
             allow_headers=["Authorization", "Content-Type"],
         )
+    app.add_middleware(EntityTags)  # inside of compression, which is not the same every time
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM)
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)

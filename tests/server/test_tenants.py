@@ -138,13 +138,13 @@ def pour(given: Given, marker: str) -> dict[str, str]:
             " AND table = {table:String}",
             {"table": table},
         )
-        texts = {
+        texts: dict[str, Any] = {
             column["name"]: f"{column['name']}-all-{marker}"
             for column in columns
             if column["type"] in {"String", "LowCardinality(String)"}
             and column["name"] not in {"tenant", "parent_span_id", "trace_id", "span_id", "uid"}
         }
-        texts["attributes"] = cast("Any", {f"key-{marker}": f"value-{marker}"})
+        texts["attributes"] = {f"key-{marker}": f"value-{marker}"}
         if table == "turns":
             said = f'[{{"role": "user", "parts": [{{"type": "text", "content": "{marker}"}}]}}]'
             given.turn(**(texts | {"input_messages": said, "output_messages": said}))

@@ -20,8 +20,10 @@ from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, Access
 from otel_chat.server.api import (
     conversations,
+    engagement,
     events,
     exports,
+    feedback,
     health,
     interactions,
     journeys,
@@ -134,6 +136,8 @@ _PARTS: Final = (
     interactions,
     journeys,
     themes,
+    engagement,
+    feedback,
     performance,
     realtime,
     exports,

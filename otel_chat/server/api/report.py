@@ -15,6 +15,7 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.queries import report as queries
+from otel_chat.server.queries.hours import UTC_NAME
 from otel_chat.server.report.render import render
 
 # The page is one file that also works from a disk: its style stands in it.
@@ -47,7 +48,7 @@ def report(
             description="The time zone of the hours of the day.",
             examples=["Europe/Berlin"],
         ),
-    ] = queries.UTC_NAME,
+    ] = UTC_NAME,
     format: Annotated[  # noqa: A002 - the parameter's public name
         Literal["json", "text", "markdown", "html"], Query(description="How it is written.")
     ] = "json",

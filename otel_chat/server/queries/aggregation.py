@@ -91,6 +91,9 @@ TURN_COLUMNS: Final = {
     "model": (f"argMin({MODEL}, {ORDER})", ("request_model", "response_model")),
     "platform": (f"argMin(platform, {ORDER})", ("platform",)),
     "location": (f"argMin(location, {ORDER})", ("location",)),
+    "page": (f"argMin(page, {ORDER})", ("page",)),
+    "referrer": (f"argMin(referrer, {ORDER})", ("referrer",)),
+    "user_agent": (f"argMin(user_agent, {ORDER})", ("user_agent",)),
     "user_hash": (f"argMin(user_hash, {ORDER})", ("user_hash",)),
     "last_intent": (f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
     "intents": ("arraySort(groupUniqArrayIf(intent, intent != ''))", ("intent",)),
@@ -118,6 +121,7 @@ EVENT_COLUMNS: Final = {
     "system_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'system')",
     "human_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'human')",
     "end_reason": (f"argMaxIf(reason, (time, uid), name = '{semconv.EVENT_CONVERSATION_END}')"),
+    "feedbacks": f"countIf(name = '{semconv.EVENT_EVALUATION}' AND isNotNull(score))",
     "satisfaction": mean("score", f"name = '{semconv.EVENT_EVALUATION}'"),
     "rating": mean("value", f"name = '{semconv.EVENT_EVALUATION}'"),
 }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import conversation_figures, turns_source
+from otel_chat.server.queries.figures import conversation_figures
+from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
 from otel_chat.server.queries.overview import Change, Overview, Point, overview, series
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 LISTED: Final = 10
 PEAKS: Final = 3
 SHORT: Final = timedelta(days=3)
-UTC_NAME: Final = "UTC"
 Unit = Literal["count", "number", "s", "ratio", "score", "USD"]
 
 
@@ -225,19 +223,12 @@ def _user_types(now: dict[str, int], before: dict[str, int]) -> list[Ranked]:
 
 
 def _hours(statement: Query, window: Window, filters: Filters, timezone: str) -> Hours:
-    source = turns_source(statement, window, filters, ("start",))
-    zone = statement.bind(timezone, "String")
-    rows = statement.run(f"""
-        SELECT toDayOfWeek(start, 0, {zone}) AS weekday, toHour(start, {zone}) AS hour,
-            count() AS turns
-        FROM {source} AS t
-        GROUP BY weekday, hour
-    """)  # noqa: S608
-    weekdays = [[0] * 24 for _ in range(7)]
-    for row in rows:
-        weekdays[row["weekday"] - 1][row["hour"]] = row["turns"]
-    hours = [sum(day[hour] for day in weekdays) for hour in range(24)]
-    busiest = sorted(range(24), key=lambda hour: (-hours[hour], hour))[:PEAKS]
+    grid = turns_by_hour(statement, window, filters, timezone)
+    weekdays = [
+        [grid.get((day, hour), {}).get("turns", 0) for hour in range(HOURS)] for day in range(DAYS)
+    ]
+    hours = [sum(day[hour] for day in weekdays) for hour in range(HOURS)]
+    busiest = sorted(range(HOURS), key=lambda hour: (-hours[hour], hour))[:PEAKS]
     return Hours(
         timezone=timezone,
         weekdays=weekdays,
@@ -248,14 +239,6 @@ def _hours(statement: Query, window: Window, filters: Filters, timezone: str) ->
             if hours[hour]
         ],
     )
-
-
-def _check_zone(timezone: str) -> None:
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        message = "A time zone is named as in Europe/Berlin or UTC."
-        raise QueryError(message, field="timezone") from error
 
 
 @query()
@@ -274,7 +257,7 @@ def report(
     Raises:
         QueryError: If there is no such time zone.
     """
-    _check_zone(timezone)
+    check_zone(timezone)
     statement = Query(store, scope)
     earlier = window.previous()
     found = overview(store, scope, window, filters)

@@ -1,0 +1,299 @@
+"""What users think: ratings, and what they write beside them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.queries.aggregation import (
+    NEGATIVE,
+    POSITIVE,
+    USER_FEEDBACK,
+    Selection,
+    conversation_rows,
+)
+from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
+from otel_chat.server.queries.figures import by_bucket, members
+from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, moment, nanos, ratio, total
+from otel_chat.server.queries.window import Bucket, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+MOST: Final = 100
+
+
+class Ratings(Answer):
+    """So many ratings, and what they come to; null over none."""
+
+    ratings: int = Field(description="How many there were.")
+    score: float | None = Field(description="Mean of (value - min) ÷ (max - min).")
+    top_share: float | None = Field(description="Those in the top two boxes ÷ all.")
+    positive: int = figure(
+        "positive_ratings", "{rating}", "User feedback in the top two boxes of its scale."
+    )
+    negative: int = figure(
+        "negative_ratings", "{rating}", "User feedback in the bottom two boxes of its scale."
+    )
+
+
+class RatingValue(Answer):
+    """How often a value was given."""
+
+    value: float
+    ratings: int
+    share: float | None = Field(description="Of the ratings on this scale.")
+
+
+class RatingScale(Answer):
+    """The ratings on one scale."""
+
+    lowest: float
+    highest: float
+    ratings: int
+    mean: float | None = Field(description="On the scale itself.")
+    values: list[RatingValue] = Field(description=f"From the lowest on; at most {MOST}.")
+
+
+class RatingPoint(Answer):
+    """One bucket of time, by when the feedback was given."""
+
+    start: datetime
+    ratings: int
+    score: float | None
+    top_share: float | None
+
+
+class FeedbackFigures(Answer):
+    """User feedback."""
+
+    window: TimeSpan
+    all: Ratings
+    settled: int = Field(description="Settled conversations that started in the window.")
+    rated: int = figure(
+        "rated_conversations", "{conversation}", "Settled conversations with user feedback."
+    )
+    response_rate: float | None = figure(
+        "feedback_response_ratio", "1", "Settled conversations with user feedback ÷ settled."
+    )
+    scales: list[RatingScale] = Field(description="The most used first.")
+    bucket: Bucket
+    points: list[RatingPoint]
+
+
+class Comment(Answer):
+    """What somebody wrote beside a rating."""
+
+    time: datetime
+    conversation_id: str
+    tenant: str
+    trace_id: str
+    evaluation: str
+    value: float | None
+    score: float | None
+    label: str
+    comment: str
+
+
+class Comments(Answer):
+    """A page of comments, newest first."""
+
+    window: TimeSpan
+    items: list[Comment]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
+
+
+EVALUATED: Final = f"name = '{semconv.EVENT_EVALUATION}'"
+_RATED: Final = f"{EVALUATED} AND evaluation = '{USER_FEEDBACK}' AND isNotNull(score)"
+
+
+def evaluation_events(
+    statement: Query, window: Window, filters: Filters, columns: tuple[str, ...], *more: str
+) -> str:
+    """The events in the window, as far as the filters let their conversations through."""
+    conditions = [statement.between("time", window.start, window.end), *more]
+    if not filters.empty:
+        conditions.append(members(statement, window, filters))
+    return statement.table("events", columns, conditions)
+
+
+def _ratings(row: dict[str, Any]) -> Ratings:
+    count = row.get("ratings", 0)
+    return Ratings(
+        ratings=count,
+        score=exact_mean(row.get("score_sum"), count),
+        top_share=ratio(row.get("positive", 0), count),
+        positive=row.get("positive", 0),
+        negative=row.get("negative", 0),
+    )
+
+
+_SUMS: Final = (
+    f"count() AS ratings, {total('score')} AS score_sum, countIf({POSITIVE}) AS positive,"
+    f" countIf({NEGATIVE}) AS negative"
+)
+_RATING: Final = ("time", "score", "value", "scale_min", "scale_max")
+
+
+@query()
+def feedback(
+    store: Store, scope: Scope, window: Window, filters: Filters, bucket: Bucket | None = None
+) -> FeedbackFigures:
+    """The user feedback that was given in the window.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The feedback to take; the response rate is that of conversations that started in it.
+        filters: The conversations that it is limited to.
+        bucket: The length of a bucket; one that suits the window without.
+
+    Raises:
+        QueryError: If that makes too many buckets.
+    """
+    width = bucket or window.bucket()
+    starts = window.bucket_starts(width)
+    statement = Query(store, scope)
+    source = evaluation_events(statement, window, filters, _RATING, _RATED)
+    whole = statement.one(f"SELECT {_SUMS} FROM {source} AS e")  # noqa: S608
+    rows = statement.run(
+        f"SELECT {by_bucket(window, width)(statement, 'time')} AS part, {_SUMS}"  # noqa: S608
+        f" FROM {source} AS e GROUP BY part"
+    )
+    by_part = {row["part"]: _ratings(row) for row in rows}
+    values = statement.run(f"""
+        SELECT scale_min, scale_max, value, count() AS ratings
+        FROM {source} AS e
+        WHERE isNotNull(value) AND isNotNull(scale_min) AND isNotNull(scale_max)
+        GROUP BY scale_min, scale_max, value
+        ORDER BY scale_min, scale_max, value
+    """)  # noqa: S608
+    settled, rated = _response(Query(store, scope), window, filters)
+    return FeedbackFigures(
+        window=TimeSpan.of(window),
+        all=_ratings(whole),
+        settled=settled,
+        rated=rated,
+        response_rate=ratio(rated, settled),
+        scales=_scales(values),
+        bucket=width,
+        points=[
+            RatingPoint(start=start, **_shown(by_part.get(number))) for number, start in
+            enumerate(starts)
+        ],
+    )  # fmt: skip
+
+
+def _shown(ratings: Ratings | None) -> dict[str, Any]:
+    if ratings is None:
+        return {"ratings": 0, "score": None, "top_share": None}
+    return ratings.model_dump(include={"ratings", "score", "top_share"})
+
+
+def _response(statement: Query, window: Window, filters: Filters) -> tuple[int, int]:
+    rows = conversation_rows(statement, Selection(window, filters), (), ("feedbacks",))
+    found = statement.one(
+        f"SELECT countIf(settled) AS every, countIf(settled AND feedbacks > 0) AS rated"  # noqa: S608
+        f" FROM {rows} AS c"
+    )
+    return int(found.get("every", 0)), int(found.get("rated", 0))
+
+
+def _scales(values: list[dict[str, Any]]) -> list[RatingScale]:
+    by_scale: dict[tuple[float, float], list[dict[str, Any]]] = {}
+    for row in values:
+        by_scale.setdefault((row["scale_min"], row["scale_max"]), []).append(row)
+    made = []
+    for (lowest, highest), rows in by_scale.items():
+        count = sum(row["ratings"] for row in rows)
+        made.append(
+            RatingScale(
+                lowest=lowest,
+                highest=highest,
+                ratings=count,
+                mean=sum(row["value"] * row["ratings"] for row in rows) / count,
+                values=[
+                    RatingValue(
+                        value=row["value"],
+                        ratings=row["ratings"],
+                        share=ratio(row["ratings"], count),
+                    )
+                    for row in rows[:MOST]
+                ],
+            )
+        )
+    return sorted(made, key=lambda scale: (-scale.ratings, scale.lowest, scale.highest))
+
+
+@query(CONVERSATIONS_READ)
+def comments(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    limit: int = PAGE,
+    cursor: str | None = None,
+    evaluation: str | None = None,
+) -> Comments:
+    """What was written beside ratings, newest first; for who may read text.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The comments to take.
+        filters: The conversations that they are limited to.
+        limit: How many to a page, 1 to 200.
+        cursor: Where the page before ended.
+        evaluation: Only those of this evaluation, such as user_feedback.
+
+    Raises:
+        QueryError: If the limit or the cursor is wrong.
+    """
+    check_limit(limit)
+    statement = Query(store, scope)
+    more = [EVALUATED, "comment != ''"]
+    if evaluation is not None:
+        more.append(f"evaluation = {statement.bind(evaluation, 'String')}")
+    columns = (
+        "tenant", "conversation_id", "time", "uid", "trace_id", "evaluation", "value", "score",
+        "label", "comment",
+    )  # fmt: skip
+    source = evaluation_events(statement, window, filters, columns, *more)
+    after = ""
+    if cursor is not None:
+        at = Cursor.read(cursor)
+        after = (
+            f"WHERE (-ns, tenant, key) > ({statement.bind(-at.at, 'Int64')},"
+            f" {statement.bind(at.tenant, 'String')}, {statement.bind(at.key, 'String')})"
+        )
+    rows = statement.run(f"""
+        SELECT toString(tenant) AS tenant, conversation_id, lower(hex(trace_id)) AS trace,
+            toString(evaluation) AS evaluation, value, score, toString(label) AS label, comment,
+            {nanos("time")} AS ns, concat(conversation_id, ' ', uid) AS key
+        FROM {source} AS e
+        {after}
+        ORDER BY ns DESC, tenant, key
+        LIMIT {statement.bind(limit + 1, "UInt32")}
+    """)  # noqa: S608
+    page = rows[:limit]
+    last = page[-1] if len(rows) > limit else None
+    return Comments(
+        window=TimeSpan.of(window),
+        items=[_comment(row) for row in page],
+        next_cursor=Cursor(last["ns"], last["tenant"], last["key"]).text() if last else None,
+    )
+
+
+def _comment(row: dict[str, Any]) -> Comment:
+    kept = ("conversation_id", "tenant", "evaluation", "value", "score", "label", "comment")
+    return Comment(
+        time=moment(row["ns"]), trace_id=row["trace"], **{name: row[name] for name in kept}
+    )

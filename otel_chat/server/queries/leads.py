@@ -1,0 +1,174 @@
+"""Leads: how many conversations make one, of which kind, and where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.server.queries.aggregation import KEY, Selection, turns_by_conversation
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.figures import by_bucket
+from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.window import MARGIN, Bucket, Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+MOST: Final = 100
+
+
+class LeadKind(Answer):
+    """Leads of one kind."""
+
+    kind: str = Field(description="As the application said.")
+    leads: int = figure("leads", "{lead}", "Leads of this kind that were reported.")
+    conversations: int = Field(description="Conversations with a lead of this kind.")
+    conversion_rate: float | None = Field(description="These ÷ all conversations.")
+
+
+class Conversion(Answer):
+    """Conversations of one agent or channel, and those that made a lead."""
+
+    name: str = Field(description="Empty where it is not known.")
+    conversations: int
+    converted: int
+    conversion_rate: float | None
+
+
+class LeadPoint(Answer):
+    """One bucket of time, by the start of the conversations."""
+
+    start: datetime
+    conversations: int
+    converted: int
+    conversion_rate: float | None
+
+
+class Leads(Answer):
+    """How many conversations make a lead."""
+
+    window: TimeSpan
+    leads: int = Field(description="Leads of all kinds.")
+    conversations: int
+    converted: int = figure(
+        "converted_conversations", "{conversation}", "Conversations with at least one lead."
+    )
+    conversion_rate: float | None = figure(
+        "conversion_ratio", "1", "Conversations with at least one lead ÷ conversations."
+    )
+    kinds: list[LeadKind] = Field(description=f"The most frequent first, at most {MOST}.")
+    agents: list[Conversion] = Field(description=f"The largest first, at most {MOST}.")
+    channels: list[Conversion] = Field(description=f"The largest first, at most {MOST}.")
+    bucket: Bucket
+    points: list[LeadPoint]
+
+
+def _joined(statement: Query, window: Window, filters: Filters) -> str:
+    """SQL for every conversation with its leads by kind."""
+    begun = turns_by_conversation(statement, Selection(window, filters), ("agent", "channel"))
+    source = statement.table(
+        "events",
+        ("tenant", "conversation_id", "lead_kind"),
+        [
+            statement.between("time", window.start - MARGIN, window.end + MARGIN),
+            f"name = '{semconv.EVENT_LEAD}' AND conversation_id != ''",
+        ],
+    )
+    return f"""(
+        SELECT {KEY}, started_at, toString(agent) AS agent, toString(channel) AS channel, kinds
+        FROM {begun} AS c
+        LEFT JOIN (
+            SELECT {KEY}, groupArray(toString(lead_kind)) AS kinds FROM {source} GROUP BY {KEY}
+        ) AS e USING ({KEY})
+    )"""  # noqa: S608
+
+
+@query()
+def leads(
+    store: Store, scope: Scope, window: Window, filters: Filters, bucket: Bucket | None = None
+) -> Leads:
+    """The leads of the conversations that started in the window.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+        bucket: The length of a bucket; one that suits the window without.
+
+    Raises:
+        QueryError: If that makes too many buckets.
+    """
+    width = bucket or window.bucket()
+    starts = window.bucket_starts(width)
+    statement = Query(store, scope)
+    part = by_bucket(window, width)(statement, "started_at")
+    source = _joined(statement, window, filters)
+    groups = statement.run(f"""
+        SELECT {part} AS part, agent, channel, count() AS conversations,
+            countIf(notEmpty(kinds)) AS converted
+        FROM {source} AS c
+        GROUP BY part, agent, channel
+    """)  # noqa: S608
+    kinds = statement.run(f"""
+        SELECT kind, count() AS leads, uniqExact({KEY}) AS conversations
+        FROM {source} AS c
+        ARRAY JOIN kinds AS kind
+        GROUP BY kind
+        ORDER BY conversations DESC, leads DESC, kind
+    """)  # noqa: S608
+    every, converted = _sum(groups, "conversations"), _sum(groups, "converted")
+    return Leads(
+        window=TimeSpan.of(window),
+        leads=_sum(kinds, "leads"),
+        conversations=every,
+        converted=converted,
+        conversion_rate=ratio(converted, every),
+        kinds=[
+            LeadKind(conversion_rate=ratio(row["conversations"], every), **row)
+            for row in kinds[:MOST]
+        ],
+        agents=_by(groups, "agent"),
+        channels=_by(groups, "channel"),
+        bucket=width,
+        points=[
+            _point(start, [row for row in groups if row["part"] == number])
+            for number, start in enumerate(starts)
+        ],
+    )
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> int:
+    return sum(row[name] for row in rows)
+
+
+def _by(groups: list[dict[str, Any]], column: str) -> list[Conversion]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in groups:
+        found.setdefault(row[column], []).append(row)
+    made = [
+        Conversion(
+            name=name,
+            conversations=_sum(rows, "conversations"),
+            converted=_sum(rows, "converted"),
+            conversion_rate=ratio(_sum(rows, "converted"), _sum(rows, "conversations")),
+        )
+        for name, rows in found.items()
+    ]
+    return sorted(made, key=lambda one: (-one.conversations, one.name))[:MOST]
+
+
+def _point(start: datetime, rows: list[dict[str, Any]]) -> LeadPoint:
+    every, converted = _sum(rows, "conversations"), _sum(rows, "converted")
+    return LeadPoint(
+        start=start,
+        conversations=every,
+        converted=converted,
+        conversion_rate=ratio(converted, every),
+    )

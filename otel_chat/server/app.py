@@ -38,6 +38,7 @@ from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.live import Live
 from otel_chat.server.entitytags import EntityTags
+from otel_chat.server.gauges import Gauges
 from otel_chat.server.ingest import router as ingest
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
@@ -76,9 +77,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
     committer: Committer = app.state.committer
     committer.start()
+    gauges: Gauges = app.state.gauges
+    gauges.start()
     try:
         yield
     finally:
+        await anyio.to_thread.run_sync(gauges.stop)
         await anyio.to_thread.run_sync(committer.stop)
 
 
@@ -110,6 +114,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.live = Live()
     app.state.registry = _registry()
     app.state.committer = Committer(store)
+    app.state.gauges = Gauges(store, settings)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     if settings.cors_origins:

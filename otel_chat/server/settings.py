@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
@@ -21,6 +22,9 @@ class ServerSettings(BaseSettings):
         port: The port to listen on, 0-65535; 0 takes any that is free.
         cors_origins: The origins of web pages that may send feedback from the browser, as
             `https://shop.example`, given as JSON in the environment; none without.
+        gauge_seconds: How often the gauges for Prometheus are worked out, in seconds, 1 to 3600.
+        cost_per_interaction: What a conversation with a human costs, USD; for the gauges of
+            savings. 0 to a million.
         idle_seconds: After so many seconds without anything new a conversation is settled.
 
     Example:
@@ -34,6 +38,8 @@ class ServerSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
+    cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from otel_chat.errors import StoreError, StoreUnavailableError
 from otel_chat.server.api.errors import RESPONSES, ErrorAnswer
 from otel_chat.server.api.parameters import Scraper, StoreParameter
+from otel_chat.server.gauges import GaugeCollector
 
 router = APIRouter(tags=["operation"])
 
@@ -65,9 +66,16 @@ def registry_of(request: Request) -> CollectorRegistry:
 )
 def metrics(
     request: Request,
-    _scope: Scraper,
+    scope: Scraper,
     registry: Annotated[CollectorRegistry, Depends(registry_of)],
 ) -> Response:
-    """Takes a token with metrics:read."""
+    """Figures of conversations, and of the server itself; takes a token with metrics:read.
+
+    A token of some tenants sees the figures of their conversations only.
+    """
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), headers={"content-type": content_type})
+    figures = CollectorRegistry()
+    figures.register(GaugeCollector(request.app.state.gauges, scope))
+    if scope.tenants is None:
+        figures.register(registry)
+    return Response(encode(figures), headers={"content-type": content_type})

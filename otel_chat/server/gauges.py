@@ -1,0 +1,287 @@
+"""Figures of whole conversations as gauges for Prometheus, worked out aside from its scrapes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from otel_chat import semconv
+from otel_chat.errors import OtelChatError
+from otel_chat.server.access import METRICS_READ, Scope
+from otel_chat.server.queries.gauges import Counts, Place, counts, joined
+from otel_chat.server.queries.sql import SCALE
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from otel_chat.server.settings import ServerSettings
+    from otel_chat.server.store import Store
+
+_log = logging.getLogger("otel_chat.server")
+
+WINDOWS: Final = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+LONGEST: Final = "7d"
+AGENTS: Final = 20
+CHANNELS: Final = 10
+INTENTS: Final = 10
+OTHER: Final = "_other"
+EVERY: Final = Scope(tenants=None, permissions=frozenset({METRICS_READ}))
+PLACE: Final = ("agent", "channel")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was counted at one moment.
+
+    Args:
+        taken: When, in seconds since 1970.
+        windows: The counts of each window by place.
+    """
+
+    taken: float
+    windows: Mapping[str, Mapping[Place, Counts]]
+
+
+@dataclass(slots=True)
+class Gauges:
+    """Works the counts out again and again, in a thread of its own.
+
+    Args:
+        store: The store to ask.
+        settings: How often, and what a human interaction costs.
+    """
+
+    store: Store
+    settings: ServerSettings
+    snapshot: Snapshot | None = None
+    failures: int = 0
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins, and counts for the first time."""
+        self._thread = threading.Thread(target=self._run, name="otel-chat-gauges", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; waits for what is being counted."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def refresh(self, now: datetime | None = None) -> None:
+        """Counts once; keeps what was there before if the store fails.
+
+        Args:
+            now: The present time.
+        """
+        moment = now or datetime.now(UTC)
+        idle = timedelta(seconds=self.settings.idle_seconds)
+        try:
+            found = {
+                name: counts(self.store, EVERY, Window(moment - length, moment, moment, idle))
+                for name, length in WINDOWS.items()
+            }
+        except OtelChatError as error:
+            self.failures += 1
+            if self.failures == 1 or self.snapshot is not None:
+                _log.warning("The gauges for Prometheus could not be worked out: %s", error)
+            self.snapshot = None
+        else:
+            self.snapshot = Snapshot(time.time(), found)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.refresh()
+            self._stopped.wait(self.settings.gauge_seconds)
+
+
+class GaugeCollector(Collector):
+    """The gauges as far as a scope reaches.
+
+    Args:
+        gauges: Where the counts are.
+        scope: What the scraper may see; the counts of its tenants are added up.
+    """
+
+    def __init__(self, gauges: Gauges, scope: Scope) -> None:
+        self._gauges = gauges
+        self._scope = scope
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told; of what has no data nothing is said."""
+        failures = "Times that the gauges could not be worked out."
+        yield CounterMetricFamily(
+            "otel_chat_server_gauge_failures", failures, value=self._gauges.failures
+        )
+        snapshot = self._gauges.snapshot
+        if snapshot is None:
+            return
+        yield GaugeMetricFamily(
+            "otel_chat_server_gauges_timestamp_seconds",
+            "When the gauges were worked out, in seconds since 1970.",
+            value=snapshot.taken,
+        )
+        shown = {
+            name: _seen(found, self._scope.tenants) for name, found in snapshot.windows.items()
+        }
+        agents, channels = _names(shown[LONGEST])
+        folded = {name: _folded(found, agents, channels) for name, found in shown.items()}
+        yield from _open(folded[LONGEST])
+        yield from _settled(folded)
+        yield from _ratios(folded)
+        yield from _amounts(folded, self._gauges.settings.cost_per_interaction)
+        yield _drop_off(folded)
+
+
+ByPlace = dict[tuple[str, str], Counts]
+"""Counts by agent and channel."""
+
+
+def _seen(found: Mapping[Place, Counts], tenants: frozenset[str] | None) -> ByPlace:
+    by_place: dict[tuple[str, str], list[Counts]] = {}
+    for (tenant, agent, channel), one in found.items():
+        if tenants is None or tenant in tenants:
+            by_place.setdefault((agent, channel), []).append(one)
+    return {place: joined(parts) for place, parts in by_place.items()}
+
+
+def _names(found: ByPlace) -> tuple[set[str], set[str]]:
+    """The agents and channels that are told by name: those with the most conversations."""
+    agents: Counter[str] = Counter()
+    channels: Counter[str] = Counter()
+    for (agent, channel), one in found.items():
+        agents[agent] += one["conversations"]
+        channels[channel] += one["conversations"]
+    return _most(agents, AGENTS), _most(channels, CHANNELS)
+
+
+def _most(names: Counter[str], many: int) -> set[str]:
+    return set(sorted(names, key=lambda name: (-names[name], name))[:many])
+
+
+def _folded(found: ByPlace, agents: set[str], channels: set[str]) -> ByPlace:
+    parts: dict[tuple[str, str], list[Counts]] = {}
+    for (agent, channel), one in found.items():
+        place = (agent if agent in agents else OTHER, channel if channel in channels else OTHER)
+        parts.setdefault(place, []).append(one)
+    return {place: joined(together) for place, together in sorted(parts.items())}
+
+
+def _open(found: ByPlace) -> Iterator[Metric]:
+    text = "Conversations that are open: no explicit end, and quiet for less than the idle time."
+    gauge = GaugeMetricFamily("otel_chat_conversations_open", text, labels=PLACE)
+    for place, one in found.items():
+        gauge.add_metric(place, one["outcome_open"])
+    yield gauge
+
+
+def _settled(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily(
+        "otel_chat_conversations_settled",
+        "Settled conversations that started in the window, by outcome.",
+        labels=(*PLACE, "window", "outcome"),
+    )
+    for window, found in windows.items():
+        for place, one in found.items():
+            for outcome in semconv.OUTCOMES:
+                if outcome != "open" and one["settled"]:
+                    gauge.add_metric((*place, window, outcome), one[f"outcome_{outcome}"])
+    yield gauge
+
+
+_RATIOS: Final = (
+    ("containment", "Settled conversations without a handoff ÷ settled.", "contained", "settled"),
+    ("handoff", "Conversations with a handoff ÷ conversations.", "handed_off", "conversations"),
+    ("abandonment", "Abandoned ÷ settled conversations.", "outcome_abandoned", "settled"),
+    ("fallback", "Turns without an intent ÷ classified turns.", "fallbacks", "classified"),
+)
+
+
+def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
+    labels = (*PLACE, "window")
+    for name, text, part, whole in _RATIOS:
+        gauge = GaugeMetricFamily(f"otel_chat_{name}_ratio", text, labels=labels)
+        for window, place, one in _each(windows):
+            if one[whole]:
+                gauge.add_metric((*place, window), one[part] / one[whole])
+        yield gauge
+    resolution = GaugeMetricFamily(
+        "otel_chat_resolution_ratio",
+        "Resolved ÷ settled conversations: confirmed ones, and with the assumed ones.",
+        labels=(*labels, "bound"),
+    )
+    csat = GaugeMetricFamily(
+        "otel_chat_csat_ratio", "Mean of (value - min) ÷ (max - min) of feedback.", labels=labels
+    )
+    engagement = GaugeMetricFamily(
+        "otel_chat_engagement_score", "Mean engagement score, 0 to 100.", labels=labels
+    )
+    for window, place, one in _each(windows):
+        at = (*place, window)
+        if one["settled"]:
+            resolution.add_metric((*at, "confirmed"), one["confirmed"] / one["settled"])
+            resolution.add_metric((*at, "assumed"), one["outcome_resolved"] / one["settled"])
+        if one["ratings"]:
+            csat.add_metric(at, one["score"] / one["ratings"] / SCALE)
+        if one["conversations"]:
+            engagement.add_metric(at, one["engagement"] / one["conversations"] / 3)
+    yield from (resolution, csat, engagement)
+
+
+def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]:
+    labels = (*PLACE, "window")
+    cost = GaugeMetricFamily("otel_chat_cost_usd", "Cost of the priced turns, USD.", labels=labels)
+    savings = GaugeMetricFamily(
+        "otel_chat_savings_usd",
+        "Contained conversations × cost of a human interaction - model cost, USD: low bound with"
+        " confirmed resolutions only.",
+        labels=(*labels, "bound"),
+    )
+    for window, place, one in _each(windows):
+        at = (*place, window)
+        if one["priced"]:
+            cost.add_metric(at, float(one.cost))
+        if one["settled"]:
+            for bound, many in (("low", "contained_confirmed"), ("high", "contained")):
+                saved = one[many] * price - one.settled_cost
+                savings.add_metric((*at, bound), float(saved))
+    yield from (cost, savings)
+
+
+def _drop_off(windows: Mapping[str, ByPlace]) -> Metric:
+    gauge = GaugeMetricFamily(
+        "otel_chat_drop_off_conversations",
+        "Settled conversations that ended abandoned or failed, by their last intent; the ten most"
+        " frequent ones.",
+        labels=(*PLACE, "window", "intent"),
+    )
+    dropped: Counter[str] = Counter()
+    for one in windows[LONGEST].values():
+        dropped.update(one.dropped)
+    most = _most(dropped, INTENTS)
+    for window, place, one in _each(windows):
+        for intent in sorted(most & set(one.dropped)):
+            gauge.add_metric((*place, window, intent), one.dropped[intent])
+    return gauge
+
+
+def _each(windows: Mapping[str, ByPlace]) -> Iterator[tuple[str, tuple[str, str], Counts]]:
+    for window, found in windows.items():
+        for place, one in found.items():
+            yield window, place, one

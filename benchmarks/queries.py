@@ -1,0 +1,171 @@
+"""How fast the API answers over many turns: every address that it describes, over HTTP.
+
+python benchmarks/queries.py --turns 10000000 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import uvicorn
+from query_store import END, filled
+
+from otel_chat.server.app import create_app
+from otel_chat.server.settings import ServerSettings
+from otel_chat.server.store import Store
+
+WINDOWS: Final = {"7d": 7, "90d": 90}
+API: Final = "/api/v1"
+# Answered otherwise than with figures of a window: for ever, in one piece each, of tokens.
+LEFT_OUT: Final = ("/stream", "/exports", "/tokens", "/definitions")
+
+
+@contextmanager
+def serving(store: Store) -> Iterator[httpx.Client]:
+    app = create_app(store, ServerSettings(port=0, gauge_seconds=3600))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def times(days: int) -> dict[str, str]:
+    return {"from": (END - timedelta(days=days)).isoformat(), "to": END.isoformat()}
+
+
+def ids(client: httpx.Client) -> dict[str, str]:
+    """What to put into the addresses that name one thing."""
+    turn = client.get(f"{API}/interactions", params=times(7)).json()["items"][0]
+    return {
+        "conversation_id": turn["conversation_id"],
+        "trace_id": turn["trace_id"],
+        "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
+    }
+
+
+def addresses(client: httpx.Client) -> list[tuple[str, dict[str, str]]]:
+    """Every address that reads, with what it must be asked with beside the times."""
+    described = client.get(f"{API}/openapi.json").json()["paths"]
+    known = ids(client)
+    found: list[tuple[str, dict[str, str]]] = []
+    for path, methods in sorted(described.items()):
+        reads = path.startswith(API) and "get" in methods
+        if not reads or any(part in path for part in LEFT_OUT):
+            continue
+        if "{dimension}" in path:
+            found += [(path.replace("{dimension}", name), {}) for name in ("device", "channel")]
+            continue
+        if "{pack}" in path:
+            packs = client.get(f"{API}/definitions").json().get("packs", [])
+            found += [(path.replace("{pack}", pack["name"]), {}) for pack in packs]
+            continue
+        found.append((path.format_map(known), {}))
+        if path == f"{API}/conversations":
+            found.append((path, {"search": "order 4711"}))
+    return found
+
+
+def median_ms(client: httpx.Client, path: str, params: dict[str, str], runs: int) -> float | None:
+    """The median of some runs after a first one; None where it is not answered."""
+    taken = []
+    for _ in range(runs + 1):
+        began = time.perf_counter()
+        answer = client.get(path, params=params)
+        taken.append(time.perf_counter() - began)
+        if answer.status_code != httpx.codes.OK:
+            sys.stderr.write(f"{path}: {answer.status_code} {answer.text[:200]}\n")
+            return None
+    return round(statistics.median(taken[1:]) * 1000, 1)
+
+
+def export(client: httpx.Client, kind: str, rows: int) -> dict[str, Any]:
+    """Rows a second of an export, and by how much the process grew meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, lines = time.perf_counter(), 0
+    path = f"{API}/exports/{kind}"
+    with client.stream("GET", path, params={**times(90), "format": "csv"}) as answer:
+        for chunk in answer.iter_bytes():
+            lines += chunk.count(b"\n")
+            if lines >= rows:
+                break
+    seconds = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "export": kind,
+        "rows": lines,
+        "rows_per_second": round(lines / seconds),
+        "grown_mb": round((after - before) / 1024, 1),
+    }
+
+
+def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "turns": turns,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    with closing(filled(folder, turns)) as store, serving(store) as client:
+        found["endpoints"] = [
+            {
+                "endpoint": path if not params else f"{path}?{next(iter(params))}=",
+                **{
+                    name: median_ms(client, path, {**times(days), **params}, runs)
+                    for name, days in WINDOWS.items()
+                },
+            }
+            for path, params in addresses(client)
+            if only in path
+        ]
+        if not only:
+            rows = min(turns // 10, 1_000_000)
+            found["exports"] = [export(client, kind, rows) for kind in ("interactions", "sessions")]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--turns", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--only", default="", help="addresses that contain this")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "otel-chat-benchmark",
+        help="where filled stores are kept",
+    )
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = measure(arguments.turns, arguments.folder, arguments.runs, arguments.only)
+    if arguments.json:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return
+    for row in found["endpoints"]:
+        sys.stdout.write(f"{row['7d']!s:>9} {row['90d']!s:>9}  {row['endpoint']}\n")
+    for row in found.get("exports", ()):
+        sys.stdout.write(f"{row}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries import performance as queries
+from otel_chat.server.queries.conversation import conversation
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.slow_turns import slowest
 from otel_chat.server.queries.split import NANOSECONDS, PARTS, Interval, split_ns
@@ -32,6 +33,26 @@ def test_quantiles_interpolate_between_the_nearest_turns(given: Given) -> None:
         ("mean", "p50", "p75", "p90", "p95", "p99")
     ) | {"count": 0}
     assert found.throughput == 5 / 1440
+
+
+def test_points_tell_conversations_and_errors_of_their_bucket(given: Given) -> None:
+    """At noon three turns of two conversations, one in error; at 18:00 one turn of one of them."""
+    given.turn("a", 0, duration=1)
+    given.turn("a", 10, duration=3, status="error")
+    given.turn("b", 20, duration=2)
+    given.turn("b", 6 * 3600, duration=7, time_to_first_chunk=1)
+    given.save()
+    points = queries.performance(given.store, given.scope, DAY, NONE, "6h").points
+    told = [
+        (p.start, p.turns, p.conversations, p.error_rate, p.response_time_p50, p.first_chunk_p50)
+        for p in points
+    ]
+    assert told == [
+        (at(-12 * 3600), 0, 0, None, None, None),
+        (at(-6 * 3600), 0, 0, None, None, None),
+        (at(0), 3, 2, 1 / 3, 2, None),
+        (at(6 * 3600), 1, 1, 0, 7, 1),
+    ]
 
 
 def test_errors_and_cancelled_turns_are_told_apart(given: Given) -> None:
@@ -128,6 +149,26 @@ def test_a_trace_tells_where_its_turns_time_went(given: Given) -> None:
     found = trace(given.store, given.scope, DAY, turn["trace_id"])
     (time,) = found.times
     assert (time.duration, time.model, time.tool, time.own) == (2, 1, 0.5, 0.5)
+
+
+def test_a_conversation_tells_the_same(given: Given) -> None:
+    """Two turns of one trace, the second inside of the first.
+
+    The inner one, from 1 to 4 s of 6, calls a model from 2 to 3 s and a tool from 3 to 4 s. The
+    outer one has what its inner one has, and its own 4 s.
+    """
+    outer = given.turn("c", 0, duration=6)
+    inner = given.turn(
+        "c", 1, duration=3, trace_id=outer["trace_id"], parent_span_id=outer["span_id"]
+    )
+    given.span(inner["trace_id"], inner["span_id"], 2, operation="chat")
+    given.span(inner["trace_id"], inner["span_id"], 3, operation="execute_tool")
+    given.save()
+    first, second = conversation(given.store, given.scope, DAY, "c").times
+    assert (first.duration, first.model, first.tool, first.own) == (6, 1, 1, 4)
+    assert (second.duration, second.model, second.tool, second.own) == (3, 1, 1, 1)
+    assert trace(given.store, given.scope, DAY, outer["trace_id"]).times == [first, second]
+    assert [i.split for i in slowest(given.store, given.scope, DAY, NONE).items] == [first, second]
 
 
 MOMENTS = st.integers(-50, 150)

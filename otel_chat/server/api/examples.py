@@ -239,7 +239,10 @@ CONVERSATIONS_ANSWER: Final = shown(
         window=TimeSpan.of(WINDOW), items=[SUMMARY], next_cursor="WzE3NjM2MzY0MDAsImEiLCJjIl0"
     )
 )
-CONVERSATION_ANSWER: Final = shown(Conversation(summary=SUMMARY, turns=[TURN], events=[EVENT]))
+TIMES: Final = TimeSplit(span_id=SPAN_ID, duration=1.2, model=0.8, retrieval=0.0, tool=0.3, own=0.1)
+CONVERSATION_ANSWER: Final = shown(
+    Conversation(summary=SUMMARY, turns=[TURN], events=[EVENT], times=[TIMES])
+)
 TRACE_ANSWER: Final = shown(
     Trace(
         trace_id=TRACE_ID,
@@ -247,9 +250,7 @@ TRACE_ANSWER: Final = shown(
         conversation_id="chat-7f3a",
         turn_span_id=SPAN_ID,
         spans=[SPAN],
-        times=[
-            TimeSplit(span_id=SPAN_ID, duration=1.2, model=0.8, retrieval=0.0, tool=0.3, own=0.1)
-        ],
+        times=[TIMES],
     )
 )
 INTERACTIONS_ANSWER: Final = shown(

@@ -45,8 +45,9 @@ PERFORMANCE_ANSWER: Final = shown(
         bucket="1d",
         points=[
             PerformancePoint(
-                start=WINDOW.start, turns=120, errors=3, response_time_p50=0.8,
-                response_time_p95=2.2, first_chunk_p50=0.3, first_chunk_p95=0.8, histogram=_COUNTS,
+                start=WINDOW.start, turns=120, conversations=31, errors=3, error_rate=0.025,
+                response_time_p50=0.8, response_time_p95=2.2, first_chunk_p50=0.3,
+                first_chunk_p95=0.8, histogram=_COUNTS,
             )
         ],
     )

@@ -14,7 +14,9 @@ from otel_chat.server.queries.aggregation import Selection
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversations import ConversationSummary, summaries_sql, summary
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.split import TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
 from otel_chat.server.queries.window import EARLIEST, LATEST, Window
@@ -44,6 +46,7 @@ class Conversation(Answer):
     summary: ConversationSummary
     turns: list[Turn] = Field(description="The turns by time.")
     events: list[Event] = Field(description="The events by time.")
+    times: list[TimeSplit] = Field(description="Where the time of each of the turns went.")
 
 
 DETAILS: Final = (
@@ -145,4 +148,24 @@ def conversation(
         summary=about,
         turns=transcript(scope, rows, intents),
         events=events_of(statement, scope, conditions),
+        times=_times(statement, about, rows),
     )
+
+
+def _times(
+    statement: Query, about: ConversationSummary, rows: list[dict[str, Any]]
+) -> list[TimeSplit]:
+    inside = intervals(
+        statement, [row["trace_hex"] for row in rows], about.started_at, about.last_at
+    )
+    found = {
+        (trace, one.span_id): (one, spans)
+        for (tenant, trace), spans in inside.items()
+        if tenant == about.tenant
+        for one in spans
+    }
+    return [
+        split(*found[row["trace_hex"], row["span_hex"]])
+        for row in rows
+        if (row["trace_hex"], row["span_hex"]) in found
+    ]

@@ -44,7 +44,9 @@ class PerformancePoint(Answer):
 
     start: datetime = Field(description="The start of the bucket, UTC.")
     turns: int
+    conversations: int = Field(description="Those that had a turn in it.")
     errors: int
+    error_rate: float | None
     response_time_p50: float | None
     response_time_p95: float | None
     first_chunk_p50: float | None
@@ -166,7 +168,9 @@ def performance(
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
     statement = Query(store, scope)
-    columns = ("start", "duration", "time_to_first_chunk", "status")
+    columns = (
+        "tenant", "conversation_id", "start", "duration", "time_to_first_chunk", "status",
+    )  # fmt: skip
     source = turns_source(statement, window, filters, columns)
     whole = statement.one(f"""
         SELECT count() AS turns, countIf(status = 'error') AS errors,
@@ -177,6 +181,8 @@ def performance(
     """)  # noqa: S608
     rows = statement.run(f"""
         SELECT {by_bucket(window, width)(statement, "start")} AS part, count() AS turns,
+            uniqExactIf(sipHash64(tenant, conversation_id), conversation_id != '')
+                AS conversations,
             countIf(status = 'error') AS errors, {_histogram("duration")} AS histogram,
             {_spread("duration", "duration", SHOWN)},
             {_spread("chunk", "time_to_first_chunk", SHOWN)}
@@ -207,7 +213,9 @@ def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
     return PerformancePoint(
         start=start,
         turns=row.get("turns", 0),
+        conversations=row.get("conversations", 0),
         errors=row.get("errors", 0),
+        error_rate=ratio(row.get("errors"), row.get("turns")),
         response_time_p50=p50,
         response_time_p95=p95,
         first_chunk_p50=first,

@@ -10,6 +10,7 @@ from pydantic import Field
 from otel_chat.server.queries.aggregation import MODEL
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import turns_source
+from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.paging import PAGE, check_limit
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
@@ -79,40 +80,16 @@ def slowest(
         ORDER BY duration DESC, start DESC, trace, span
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
-    inside = _spans(Query(store, scope), window, [row["trace"] for row in rows])
+    inside = intervals(
+        Query(store, scope),
+        [row["trace"] for row in rows],
+        moment(min((row["start_ns"] for row in rows), default=0)),
+        moment(max((row["end_ns"] for row in rows), default=0)),
+    )
     return SlowTurns(
         window=TimeSpan.of(window),
         items=[_slow(row, inside.get((row["tenant"], row["trace"]), [])) for row in rows],
     )
-
-
-def _spans(
-    statement: Query, window: Window, traces: list[str]
-) -> dict[tuple[str, str], list[Interval]]:
-    if not traces:
-        return {}
-    ids = statement.bind(sorted(set(traces)), "Array(String)")
-    source = statement.table(
-        "spans",
-        ("tenant", "trace_id", "span_id", "parent_span_id", "start", "end", "operation"),
-        [
-            statement.between("start", window.start, window.end + window.length),
-            f"trace_id IN arrayMap(x -> unhex(x), {ids})",
-        ],
-    )
-    rows = statement.run(f"""
-        SELECT tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
-            lower(hex(parent_span_id)) AS parent, {nanos("start")} AS start_ns,
-            {nanos("end")} AS end_ns, toString(operation) AS operation
-        FROM {source} AS s
-    """)  # noqa: S608
-    found: dict[tuple[str, str], list[Interval]] = {}
-    for row in rows:
-        interval = Interval(
-            row["span"], row["parent"], row["start_ns"], row["end_ns"], row["operation"]
-        )
-        found.setdefault((row["tenant"], row["trace"]), []).append(interval)
-    return found
 
 
 def _slow(row: dict[str, Any], spans: list[Interval]) -> SlowTurn:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
@@ -236,6 +236,38 @@ def trace(
             _print_json({"conversation": conversation, "traces": traces})
         else:
             print_conversation(conversation, traces)
+
+
+@app.command()
+def erase(
+    conversation: Annotated[str | None, typer.Option(help="The id of a conversation.")] = None,
+    user: Annotated[str | None, typer.Option(help="A user's hash, as it is stored.")] = None,
+    before: Annotated[
+        datetime | None, typer.Option(help="All that began before this moment, UTC.")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="This tenant only; all of the token's without.")
+    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase conversations for good: one, all of a user, or all before a moment."""
+    from otel_chat.client import AnalyticsClient
+
+    given = {
+        "conversation_id": conversation,
+        "user_hash": user,
+        "before": None if before is None else before.replace(tzinfo=UTC).isoformat(),
+        "tenant": tenant,
+    }
+    wanted = {name: value for name, value in given.items() if value is not None}
+    with errors_said(), AnalyticsClient(server, token=token) as client:
+        done = client.erase(wanted)
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(f"Erased {done['turns']} turns, {done['spans']} spans, {done['events']} events.")
 
 
 @contextmanager

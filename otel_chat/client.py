@@ -162,6 +162,17 @@ class AnalyticsClient:
         """
         return self._ask("DELETE", f"/api/v1/tokens/{quote(token_id, safe='')}")
 
+    def erase(self, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Erases for good; the answer says how many turns, spans and events.
+
+        Args:
+            wanted: One of `conversation_id`, `user_hash` and `before`; `tenant` beside it.
+
+        Raises:
+            AccessError: with status 404 when there is nothing of it.
+        """
+        return self._ask("POST", "/api/v1/erasures", json=wanted)
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return self._ask("GET", path, params=_named(parameters))
 

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -17,10 +18,11 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError
-from otel_chat.server.access import LOOPBACK_NAMES, Access
+from otel_chat.server.access import LOOPBACK_NAMES, OPEN, Access
 from otel_chat.server.api import (
     conversations,
     engagement,
+    erasures,
     events,
     exports,
     feedback,
@@ -38,12 +40,14 @@ from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.live import Live
 from otel_chat.server.entitytags import EntityTags
+from otel_chat.server.erase import forget_old
 from otel_chat.server.gauges import Gauges
 from otel_chat.server.ingest import router as ingest
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
 from otel_chat.server.pages.router import make_router
+from otel_chat.server.periodic import Periodic
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.tokens import TokenStore
 
@@ -56,6 +60,7 @@ API: Final = "/api/v1"
 READERS: Final = 16
 COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
+FORGET_SECONDS: Final = 3600
 
 
 def is_loopback(host: str) -> bool:
@@ -77,12 +82,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
     committer: Committer = app.state.committer
     committer.start()
-    gauges: Gauges = app.state.gauges
-    gauges.start()
+    chores: list[Periodic] = app.state.chores
+    for chore in chores:
+        chore.start()
     try:
         yield
     finally:
-        await anyio.to_thread.run_sync(gauges.stop)
+        for chore in chores:
+            await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(committer.stop)
 
 
@@ -115,6 +122,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.registry = _registry()
     app.state.committer = Committer(store)
     app.state.gauges = Gauges(store, settings)
+    app.state.chores = _chores(store, settings, app.state.gauges)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     if settings.cors_origins:
@@ -148,6 +156,7 @@ _PARTS: Final = (
     exports,
     report,
     events,
+    erasures,
     tokens,
 )
 
@@ -157,6 +166,14 @@ def _api() -> APIRouter:
     for part in _PARTS:
         router.include_router(part.router)
     return router
+
+
+def _chores(store: Store, settings: ServerSettings, gauges: Gauges) -> list[Periodic]:
+    chores = [Periodic("otel-chat-gauges", settings.gauge_seconds, gauges.refresh)]
+    if settings.retention_days is not None:
+        forget = partial(forget_old, store, OPEN, settings.retention_days)
+        chores.append(Periodic("otel-chat-retention", FORGET_SECONDS, forget))
+    return chores
 
 
 def _registry() -> CollectorRegistry:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -59,30 +58,17 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Gauges:
-    """Works the counts out again and again, in a thread of its own.
+    """The counts as of now.
 
     Args:
         store: The store to ask.
-        settings: How often, and what a human interaction costs.
+        settings: What the figures depend on.
     """
 
     store: Store
     settings: ServerSettings
     snapshot: Snapshot | None = None
     failures: int = 0
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begins, and counts for the first time."""
-        self._thread = threading.Thread(target=self._run, name="otel-chat-gauges", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends; waits for what is being counted."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def refresh(self, now: datetime | None = None) -> None:
         """Counts once; keeps what was there before if the store fails.
@@ -104,11 +90,6 @@ class Gauges:
             self.snapshot = None
         else:
             self.snapshot = Snapshot(time.time(), found)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self.refresh()
-            self._stopped.wait(self.settings.gauge_seconds)
 
 
 class GaugeCollector(Collector):

@@ -25,6 +25,8 @@ class ServerSettings(BaseSettings):
         gauge_seconds: How often the gauges for Prometheus are worked out, in seconds, 1 to 3600.
         cost_per_interaction: What a conversation with a human costs, USD; for the gauges of
             savings. 0 to a million.
+        retention_days: Turns, spans, events and metrics that are older than this many days are
+            erased, looked for every hour; none are without.
         idle_seconds: After so many seconds without anything new a conversation is settled.
 
     Example:
@@ -40,6 +42,7 @@ class ServerSettings(BaseSettings):
     cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
+    retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
 
 

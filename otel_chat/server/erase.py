@@ -1,0 +1,134 @@
+"""Erasing for good: a conversation, a user, or all that is older than it may be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_chat.errors import OtelChatError
+from otel_chat.server.queries.window import nanoseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
+
+_log = logging.getLogger("otel_chat.server")
+
+# Turns last: they say which spans and events there are, should one of these fail on the way.
+TABLES: Final = ("spans", "events", "turns")
+TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased.
+
+    Args:
+        turns: Turns.
+        spans: Spans inside them.
+        events: Events.
+    """
+
+    turns: int
+    spans: int
+    events: int
+
+
+class Eraser:
+    """Erases within the tenants of a scope. What is sent again afterwards is there again.
+
+    Args:
+        store: The store.
+        scope: Whose tenants may be touched.
+        tenant: One of them, or None for all of them.
+    """
+
+    def __init__(self, store: Store, scope: Scope, tenant: str | None = None) -> None:
+        self._store = store
+        self._values: dict[str, Any] = {}
+        self._within = "true"
+        tenants = scope.tenants
+        if tenant is not None:
+            tenants = frozenset({tenant}) & (tenants if tenants is not None else {tenant})
+        if tenants is not None:
+            self._values["tenants"] = sorted(tenants)
+            self._within = "tenant IN {tenants:Array(String)}"
+
+    def conversation(self, conversation_id: str) -> Erased:
+        """Erases a conversation, whole.
+
+        Args:
+            conversation_id: Its id.
+        """
+        self._values["id"] = conversation_id
+        of_it = "conversation_id = {id:String}"
+        return self._erase({"turns": of_it, "events": of_it, "spans": of_it})
+
+    def user(self, user_hash: str) -> Erased:
+        """Erases all conversations in which a user took part.
+
+        Args:
+            user_hash: The hash of the user's id, as it is stored.
+        """
+        self._values["user"] = user_hash
+        theirs = (
+            "(tenant, conversation_id) IN (SELECT tenant, conversation_id FROM turns"  # noqa: S608
+            f" WHERE user_hash = {{user:String}} AND conversation_id != '' AND {self._within})"
+        )
+        own = f"user_hash = {{user:String}} OR {theirs}"
+        return self._erase({"turns": own, "events": own, "spans": theirs})
+
+    def before(self, moment: datetime) -> Erased:
+        """Erases all that began before a moment, the applications' own metrics among it.
+
+        Args:
+            moment: With its time zone.
+        """
+        self._values["ns"] = nanoseconds(moment)
+        old = {
+            table: f"{column} < fromUnixTimestamp64Nano({{ns:Int64}}, 'UTC')"
+            for table, column in TIMES.items()
+        }
+        self._delete("metrics", old["metrics"])
+        return self._erase({table: old[table] for table in TABLES}, by_trace=False)
+
+    def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:
+        if by_trace:
+            turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
+            inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
+            conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
+        return Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
+
+    def _delete(self, table: str, condition: str) -> int:
+        where = f"({condition}) AND {self._within}"
+        (row,) = self._store.query(
+            f"SELECT count() AS found FROM {table} FINAL WHERE {where}",  # noqa: S608
+            self._values,
+        )
+        if row["found"]:
+            self._store.command(
+                f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2",
+                self._values,
+            )
+        return int(row["found"])
+
+
+def forget_old(store: Store, scope: Scope, days: float) -> None:
+    """Erases what is older than it may be; a failure is logged, and tried again the next time.
+
+    Args:
+        store: The store.
+        scope: Whose tenants may be touched.
+        days: How old it may be.
+    """
+    try:
+        erased = Eraser(store, scope).before(datetime.now(UTC) - timedelta(days=days))
+    except OtelChatError as error:
+        _log.warning("What is older than %g days could not be erased: %s", days, error)
+    else:
+        if erased.turns or erased.events or erased.spans:
+            _log.info("Erased what is older than %g days: %s", days, erased)

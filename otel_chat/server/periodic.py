@@ -1,0 +1,41 @@
+"""What a server does again and again, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Periodic:
+    """Calls something at once, and then every so often, until it is stopped.
+
+    Args:
+        name: The thread's name.
+        seconds: How long to wait between two calls.
+        act: What to do; its errors are its own to handle.
+    """
+
+    def __init__(self, name: str, seconds: float, act: Callable[[], object]) -> None:
+        self._name = name
+        self._seconds = seconds
+        self._act = act
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins."""
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; waits for a call that runs."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._act()
+            self._stopped.wait(self._seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from otel_chat.errors import QueryError
+from otel_chat.errors import QueryError, StoreUnavailableError
 from otel_chat.server.api.live import Live
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.realtime import realtime
+from otel_chat.server.queries.realtime import Realtime, realtime
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.tokens import TokenStore
 from tests.server.given import DAY, NOON, Given, at
@@ -155,3 +156,30 @@ def test_settings_of_the_idle_time_hold(given: Given, address: str) -> None:
     _, allowed = token(given.store, given.tenant)
     assert httpx.get(address, headers=allowed).json()["active_conversations"] == 1
     assert timedelta(seconds=idle) == timedelta(minutes=30)
+
+
+async def test_who_watches_the_same_shares_one_computation(given: Given) -> None:
+    """Three at once ask the store once; another scope's asks for itself."""
+    asked: list[str] = []
+
+    def compute(name: str) -> Realtime:
+        asked.append(name)
+        return realtime(given.store, given.scope, DAY, NONE)
+
+    live = Live(every=3600)
+    same = partial(compute, "same")
+    answers = await asyncio.gather(*(live.answer("same", same) for _ in range(3)))
+    await live.answer("other", partial(compute, "other"))
+    assert asked == ["same", "other"]
+    assert answers[0] is answers[1] is answers[2]
+
+
+def test_a_server_that_stops_ends_its_streams_and_begins_none() -> None:
+    """Those who watch are told to end, and the next one is refused."""
+    live = Live()
+    with live.watch() as first, live.watch() as second:
+        live.close()
+        assert first.is_set()
+        assert second.is_set()
+    with pytest.raises(StoreUnavailableError), live.watch():
+        pass

@@ -20,6 +20,7 @@ from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import LOOPBACK_NAMES, OPEN, Access
 from otel_chat.server.api import (
+    comparison,
     conversations,
     engagement,
     erasures,
@@ -148,6 +149,7 @@ _PARTS: Final = (
     conversations,
     interactions,
     journeys,
+    comparison,
     themes,
     engagement,
     feedback,

@@ -42,7 +42,12 @@ def now_window(request: Request) -> Window:
     return Window.last(idle=idle_of(request))
 
 
-def _utc(moment: datetime, field: str) -> datetime:
+def utc(moment: datetime, field: str) -> datetime:
+    """A time in UTC, within what the store knows.
+
+    Raises:
+        QueryError: If it lies outside.
+    """
     try:
         utc = moment.astimezone(UTC)
     except OverflowError as error:
@@ -85,8 +90,8 @@ def window_of(
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
     now = datetime.now(UTC)
-    end = now if to is None else _utc(to, "to")
-    start = end - timedelta(days=7) if from_ is None else _utc(from_, "from")
+    end = now if to is None else utc(to, "to")
+    start = end - timedelta(days=7) if from_ is None else utc(from_, "from")
     return Window(start, end, now, idle)
 
 

@@ -1,0 +1,65 @@
+"""`/api/v1/comparison`: two groups side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+
+from otel_chat.errors import QueryError
+from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.parameters import (
+    FiltersParameter,
+    StoreParameter,
+    Viewer,
+    WindowParameter,
+    utc,
+)
+from otel_chat.server.queries import comparison as queries
+
+router = APIRouter(responses=RESPONSES)
+
+Name = Annotated[str | None, Query(max_length=1000, description="One of the two groups.")]
+Moment = Annotated[
+    AwareDatetime | None,
+    Query(description="Of periods, the second's bound; the period before without."),
+]
+
+
+def sides_of(
+    window: WindowParameter,
+    by: Annotated[queries.By, Query(description="What tells the groups apart.")] = "period",
+    a: Name = None,
+    b: Name = None,
+    from_b: Moment = None,
+    to_b: Moment = None,
+) -> queries.Sides:
+    """The groups that a request names.
+
+    Raises:
+        QueryError: If a second period is given by half, or beside other groups.
+    """
+    if from_b is None and to_b is None:
+        return queries.Sides(by, a, b)
+    if from_b is None or to_b is None or by != "period":
+        raise QueryError("Give from_b and to_b together, with by=period.", field="from_b")
+    other = replace(window, start=utc(from_b, "from_b"), end=utc(to_b, "to_b"))
+    return queries.Sides(by, other=other)
+
+
+@router.get("/comparison", tags=["comparison"], summary="Two groups side by side, with intervals")
+def comparison(
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    sides: Annotated[queries.Sides, Depends(sides_of)],
+    confidence: Annotated[
+        float,
+        Query(ge=queries.LEAST, le=queries.MOST, description="The level of the intervals."),
+    ] = queries.CONFIDENCE,
+) -> queries.Comparison:
+    """Two agents, models, versions, variants, channels or periods."""
+    return queries.comparison(store, scope, window, filters, sides, confidence)

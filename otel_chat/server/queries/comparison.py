@@ -1,0 +1,364 @@
+"""Two groups of conversations side by side, with intervals, so that an experiment can be read.
+
+Every value counts as independent of the others. Turns of one conversation are not quite, so the
+intervals of figures of turns are somewhat too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
+
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.figures import (
+    CLASSIFIED,
+    LOW,
+    event_figures,
+    turns_source,
+    whole,
+)
+from otel_chat.server.queries.intervals import (
+    Interval,
+    Sample,
+    mean_interval,
+    newcombe,
+    quantile_ranks,
+    welch,
+    wilson,
+)
+from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.sql import SCALE, Query, billionths, quantiles, ratio
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.window import Window
+    from otel_chat.server.store import Store
+
+Part = tuple[str | None, "Window", "Filters"]
+By = Literal["agent", "model", "version", "variant", "channel", "period"]
+Better = Literal["higher", "lower", "neither"]
+Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "no data"]
+LEAST: Final = 0.8
+MOST: Final = 0.999
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The two groups that are compared.
+
+    Args:
+        by: What tells them apart.
+        a: The agent, model and so on of the one group; not asked for with periods.
+        b: That of the other.
+        other: Of periods the second; the one before the first without.
+    """
+
+    by: By = "period"
+    a: str | None = None
+    b: str | None = None
+    other: Window | None = None
+
+    def parts(self, window: Window, filters: Filters) -> list[Part]:
+        """The name, window and filters of each.
+
+        Raises:
+            QueryError: If the groups are not named.
+        """
+        if self.by == "period":
+            return [(None, window, filters), (None, self.other or window.previous(), filters)]
+        if not self.a or not self.b:
+            message = f"Name two values of {self.by}: a and b."
+            raise QueryError(message, field="b" if self.a else "a")
+        name = "agent_version" if self.by == "version" else self.by
+        named: list[dict[str, Any]] = [{name: one} for one in (self.a, self.b)]
+        return [(one[name], window, replace(filters, **one)) for one in named]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A figure that is a share: what is counted, out of what, and which way is good."""
+
+    numerator: str
+    denominator: str
+    better: Better
+
+
+RATES: Final = {
+    "resolution_ratio_low": Rate("confirmed_n", "settled_n", "higher"),
+    "resolution_ratio_high": Rate("resolved", "settled_n", "higher"),
+    "containment_ratio": Rate("contained", "settled_n", "higher"),
+    "handoff_ratio": Rate("handoffs", "conversations", "lower"),
+    "abandonment_ratio": Rate("abandoned", "settled_n", "lower"),
+    "fallback_ratio": Rate("fallbacks", "classified", "lower"),
+    "low_confidence_ratio": Rate("low_confidence", "confidence_n", "lower"),
+    "error_ratio": Rate("errors", "turns", "lower"),
+    "csat_top_ratio": Rate("top_ratings", "ratings", "higher"),
+}
+TIMES: Final = {"response_time": "duration", "time_to_first_chunk": "time_to_first_chunk"}
+LEVELS: Final = (0.5, 0.95)
+MEANS: Final[dict[str, tuple[str, Better, int]]] = {
+    "tokens_per_turn": ("tokens", "neither", 1),
+    "cost_per_turn": ("cost", "lower", SCALE),
+    "engagement_score": ("engagement", "higher", 3),
+}
+
+
+class Group(Answer):
+    """One of the two groups."""
+
+    name: str | None = Field(description="Its agent, model and so on; null for a period.")
+    window: TimeSpan
+    conversations: int
+    turns: int
+
+
+class Estimate(Answer):
+    """A value with its interval; null where the sample is too small for one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int = Field(description="The size of the sample it comes from.")
+    numerator: int | None = Field(None, description="Of a share: how many there were.")
+
+
+class Compared(Answer):
+    """A figure of both groups."""
+
+    figure: str
+    better: Better = Field(description="Which way is good.")
+    a: Estimate
+    b: Estimate
+    difference: float | None = Field(description="a - b.")
+    difference_low: float | None = Field(description="Null for quantiles, too.")
+    difference_high: float | None
+    verdict: Verdict = Field(
+        description="What a is against b. A clear difference has an interval without 0; that of"
+        " quantiles, intervals that do not touch."
+    )
+
+
+class Comparison(Answer):
+    """Two groups side by side."""
+
+    by: By
+    confidence: float
+    a: Group
+    b: Group
+    rates: list[Compared] = Field(
+        description="Wilson's intervals; of differences Newcombe's (1998, method 10)."
+    )
+    quantiles: list[Compared] = Field(description="Seconds; intervals by order statistics.")
+    means: list[Compared] = Field(description="Student's intervals; of differences Welch's.")
+
+
+Row = dict[str, Any]
+
+
+def _turns(statement: Query, window: Window, filters: Filters) -> Row:
+    columns = (
+        "duration", "time_to_first_chunk", "status", "confidence", "fallback", "intent",
+        "input_tokens", "output_tokens", "cost",
+    )  # fmt: skip
+    source = turns_source(statement, window, filters, columns)
+    tokens = (
+        "if(input_tokens IS NULL AND output_tokens IS NULL, NULL,"
+        " toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
+    )
+    cost = f"toInt256({billionths('cost')})"
+    return statement.one(f"""
+        SELECT count() AS turns, countIf(status = 'error') AS errors,
+            countIf({LOW}) AS low_confidence, count(confidence) AS confidence_n,
+            countIf(ifNull(fallback, false)) AS fallbacks, countIf({CLASSIFIED}) AS classified,
+            count(duration) AS response_time_n, count(time_to_first_chunk) AS
+            time_to_first_chunk_n,
+            count({tokens}) AS tokens_n, toString(ifNull(sum({tokens}), 0)) AS tokens_sum,
+            toString(ifNull(sum({tokens} * {tokens}), 0)) AS tokens_squares,
+            count(cost) AS cost_n, toString(ifNull(sum({cost}), 0)) AS cost_sum,
+            toString(ifNull(sum({cost} * {cost}), 0)) AS cost_squares
+        FROM {source} AS t
+    """)  # noqa: S608
+
+
+def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
+    source = conversation_rows(statement, Selection(window, filters))
+    return statement.one(f"""
+        SELECT count() AS conversations, countIf(settled) AS settled_n,
+            countIf(confirmed) AS confirmed_n, countIf(outcome = 'resolved') AS resolved,
+            countIf(settled AND NOT handed_off) AS contained, countIf(handed_off) AS handoffs,
+            countIf(outcome = 'abandoned') AS abandoned,
+            count() AS engagement_n, toString(sum(toInt256(engagement))) AS engagement_sum,
+            toString(sum(toInt256(engagement) * engagement)) AS engagement_squares
+        FROM {source} AS c
+    """)  # noqa: S608
+
+
+def _times(
+    statement: Query, window: Window, filters: Filters, row: Row, confidence: float
+) -> dict[tuple[str, float], Estimate]:
+    """Quantiles with the order statistics that bound them, which the sizes have told."""
+    source = turns_source(statement, window, filters, tuple(TIMES.values()))
+    asked, ranks = [], {}
+    for name, column in TIMES.items():
+        count = row[f"{name}_n"]
+        for level in LEVELS:
+            ranks[name, level] = quantile_ranks(level, count, confidence)
+        wanted: Iterable[int | None] = (rank for one in LEVELS for rank in ranks[name, one])
+        steps = [((rank or 1) - 1) / max(count - 1, 1) for rank in wanted]
+        asked.append(f"{quantiles(column, (*LEVELS, *steps))} AS {name}")
+    values = statement.one(f"SELECT {', '.join(asked)} FROM {source} AS t")  # noqa: S608
+    found = {}
+    for (name, level), (low, high) in ranks.items():
+        place, count = LEVELS.index(level), row[f"{name}_n"]
+        known, bounds = values[name], len(LEVELS) + 2 * LEVELS.index(level)
+        found[name, level] = Estimate(
+            value=known[place] if count else None,
+            low=None if low is None else known[bounds],
+            high=None if high is None else known[bounds + 1],
+            count=count,
+        )
+    return found
+
+
+def _verdict(a: Estimate, b: Estimate, better: Better, apart: Interval | None) -> Verdict:
+    if a.value is None or b.value is None:
+        return "no data"
+    if apart is None or apart.low <= 0 <= apart.high:
+        return "no clear difference"
+    if better == "neither":
+        return "higher" if apart.low > 0 else "lower"
+    return "better" if (apart.low > 0) == (better == "higher") else "worse"
+
+
+def _compared(
+    name: str, better: Better, a: Estimate, b: Estimate, apart: Interval | None, *, shown: bool
+) -> Compared:
+    known = None if a.value is None or b.value is None else a.value - b.value
+    return Compared(
+        figure=name,
+        better=better,
+        a=a,
+        b=b,
+        difference=known,
+        difference_low=apart.low if apart and shown else None,
+        difference_high=apart.high if apart and shown else None,
+        verdict=_verdict(a, b, better, apart),
+    )
+
+
+def _rates(a: Row, b: Row, confidence: float) -> list[Compared]:
+    found = []
+    for name, rate in RATES.items():
+        parts = [(row.get(rate.numerator, 0), row.get(rate.denominator, 0)) for row in (a, b)]
+        estimates = [
+            _estimate(ratio(*part), wilson(*part, confidence), part[1], part[0]) for part in parts
+        ]
+        apart = newcombe(parts[0], parts[1], confidence)
+        found.append(_compared(name, rate.better, estimates[0], estimates[1], apart, shown=True))
+    return found
+
+
+def _estimate(
+    value: float | None, interval: Interval | None, count: int, numerator: int | None = None
+) -> Estimate:
+    low, high = interval or (None, None)
+    return Estimate(value=value, low=low, high=high, count=count, numerator=numerator)
+
+
+def _means(a: Row, b: Row, confidence: float) -> list[Compared]:
+    found = []
+    for name, (column, better, scale) in MEANS.items():
+        samples = [
+            Sample.of_sums(
+                row[f"{column}_n"],
+                int(row[f"{column}_sum"]),
+                int(row[f"{column}_squares"]),
+                scale,
+            )
+            for row in (a, b)
+        ]
+        estimates = [
+            _estimate(None, None, 0)
+            if one is None
+            else _estimate(one.mean, mean_interval(one, confidence), one.count)
+            for one in samples
+        ]
+        first, second = samples
+        apart = None if first is None or second is None else welch(first, second, confidence)
+        found.append(_compared(name, better, estimates[0], estimates[1], apart, shown=True))
+    return found
+
+
+def _beside(a: Estimate, b: Estimate) -> Interval | None:
+    """How far two intervals lie from each other; around 0 where they touch."""
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return None
+    return Interval(a.low - b.high, a.high - b.low)
+
+
+@query()
+def comparison(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    sides: Sides | None = None,
+    confidence: float = CONFIDENCE,
+) -> Comparison:
+    """Two groups side by side.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns, events and conversations to take, each by its own start.
+        filters: What both groups are limited to.
+        sides: The groups; `window` and the period before it without.
+        confidence: The level of the intervals, 0.8 to 0.999.
+
+    Raises:
+        QueryError: If the groups are not named, or the level is out of range.
+    """
+    if not LEAST <= confidence <= MOST:
+        raise QueryError(f"A confidence is {LEAST} to {MOST}.", field="confidence")
+    statement = Query(store, scope)
+    asked = sides or Sides()
+    rows, times, groups = [], [], []
+    for value, span, limits in asked.parts(window, filters):
+        row = _turns(statement, span, limits) | _conversations(statement, span, limits)
+        row |= event_figures(statement, span, limits, whole).get(1, {})
+        rows.append(row)
+        times.append(_times(statement, span, limits, row, confidence))
+        groups.append(
+            Group(
+                name=value,
+                window=TimeSpan.of(span),
+                conversations=row["conversations"],
+                turns=row["turns"],
+            )
+        )
+    return Comparison(
+        by=asked.by,
+        confidence=confidence,
+        a=groups[0],
+        b=groups[1],
+        rates=_rates(rows[0], rows[1], confidence),
+        quantiles=[
+            _compared(
+                f"{name}_p{level * 100:.0f}",
+                "lower",
+                times[0][name, level],
+                times[1][name, level],
+                _beside(times[0][name, level], times[1][name, level]),
+                shown=False,
+            )
+            for name, level in times[0]
+        ],
+        means=_means(rows[0], rows[1], confidence),
+    )

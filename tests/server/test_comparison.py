@@ -1,0 +1,136 @@
+"""Two groups side by side, worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from otel_chat.errors import QueryError
+from otel_chat.server.queries.comparison import Compared, Comparison, Sides, comparison
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.overview import overview
+from tests.server.given import DAY, Given
+
+
+def ask(given: Given, **asked: Any) -> Comparison:
+    confidence = asked.pop("confidence", 0.95)
+    return comparison(given.store, given.scope, DAY, Filters(), Sides(**asked), confidence)
+
+
+def named(figures: list[Compared]) -> dict[str, Compared]:
+    return {one.figure: one for one in figures}
+
+
+@pytest.fixture
+def arms(given: Given) -> Given:
+    """Arm a: 10 conversations, 8 without a handoff; arm b: 10, of which 2 are without."""
+    for number in range(10):
+        given.turn(
+            f"a{number}", number, number + 1, variant="a", handoff=number >= 8,
+            input_tokens=10, cost="0.5", confidence=0.9,
+        )  # fmt: skip
+        given.turn(
+            f"b{number}", number, number + 11, variant="b", handoff=number >= 2,
+            input_tokens=10, cost="1.5" if number % 2 else "2.5", confidence=0.5,
+        )  # fmt: skip
+    given.save()
+    return given
+
+
+def test_rates_come_with_wilsons_and_newcombes_intervals(arms: Given) -> None:
+    """8 of 10 contained against 2 of 10: 0.6 apart.
+
+    Wilson of 8 of 10 is 0.4902 to 0.9433, of 2 of 10 it is 0.0567 to 0.5098. Newcombe's:
+    0.6 - hypot(0.8 - 0.4902, 0.5098 - 0.2) = 0.1619, 0.6 + hypot(0.1433, 0.1433) = 0.8027.
+    """
+    answer = ask(arms, by="variant", a="a", b="b")
+    one = named(answer.rates)["containment_ratio"]
+    assert (one.a.numerator, one.a.count, one.a.value) == (8, 10, 0.8)
+    assert (one.b.numerator, one.b.count, one.b.value) == (2, 10, 0.2)
+    assert (one.a.low, one.a.high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
+    assert one.difference == pytest.approx(0.6)
+    assert (one.difference_low, one.difference_high) == pytest.approx((0.1619, 0.8027), abs=1e-4)
+    assert one.verdict == "better"
+
+
+def test_whether_more_is_good_is_the_figures_own(arms: Given) -> None:
+    """Fewer handoffs and fewer unsure turns are better; errors do not differ; no feedback."""
+    rates = named(ask(arms, by="variant", a="b", b="a").rates)
+    assert rates["handoff_ratio"].verdict == "worse"
+    assert rates["low_confidence_ratio"].verdict == "worse"
+    assert rates["error_ratio"].verdict == "no clear difference"
+    csat = rates["csat_top_ratio"]
+    assert (csat.a.value, csat.a.low, csat.a.count, csat.verdict) == (None, None, 0, "no data")
+
+
+def test_quantiles_have_the_order_statistics_that_bound_them(arms: Given) -> None:
+    """Medians of 1 to 10 s and of 11 to 20 s: ranks 2 and 9 of 10 hold 95 %; no bound at p95."""
+    found = named(ask(arms, by="variant", a="a", b="b").quantiles)
+    median = found["response_time_p50"]
+    assert (median.a.value, median.a.low, median.a.high) == pytest.approx((5.5, 2, 9))
+    assert (median.b.value, median.b.low, median.b.high) == pytest.approx((15.5, 12, 19))
+    assert (median.difference, median.verdict) == (-10, "better")
+    high = found["response_time_p95"]
+    assert (high.a.high, high.verdict) == (None, "no clear difference")
+    assert found["time_to_first_chunk_p50"].verdict == "no data"
+
+
+def test_means_have_students_intervals(arms: Given) -> None:
+    """Cost 0.5 each against five of 1.5 and five of 2.5: mean 2, variance 10 × 0.25 ÷ 9.
+
+    t(9) at 97.5 % is 2.2622; half the interval is 2.2622 × √(0.27778 ÷ 10) = 0.3770.
+    """
+    found = named(ask(arms, by="variant", a="a", b="b").means)
+    cost = found["cost_per_turn"]
+    assert (cost.a.value, cost.a.low, cost.a.high) == (0.5, 0.5, 0.5)
+    assert (cost.b.low, cost.b.high) == pytest.approx((2 - 0.3770, 2 + 0.3770), abs=1e-4)
+    assert (cost.difference, cost.verdict) == (-1.5, "better")
+    assert found["tokens_per_turn"].verdict == "no clear difference"
+
+
+def test_periods_are_compared_with_the_one_before(given: Given) -> None:
+    """One conversation today, two the day before."""
+    given.turn("a", 0)
+    given.turn("b", -86400)
+    given.turn("c", -86400, status="error")
+    given.save()
+    answer = ask(given)
+    assert (answer.a.conversations, answer.b.conversations) == (1, 2)
+    assert answer.b.window.start == DAY.start - timedelta(days=1)
+    assert named(answer.rates)["error_ratio"].b.value == 0.5
+
+
+def test_figures_are_those_of_the_overview(arms: Given) -> None:
+    """The same filter, the same values."""
+    answer = named(ask(arms, by="variant", a="a", b="b").rates)
+    whole = overview(arms.store, arms.scope, DAY, Filters(variant="a"))
+    assert answer["containment_ratio"].a.value == whole.containment.rate
+    assert answer["resolution_ratio_low"].a.value == whole.resolution.low
+    assert answer["resolution_ratio_high"].a.value == whole.resolution.high
+    assert answer["handoff_ratio"].a.value == whole.handoffs.rate
+    assert answer["low_confidence_ratio"].a.value == whole.confidence.low_rate
+
+
+def test_without_data_everything_is_null(given: Given) -> None:
+    """With sample sizes of 0."""
+    answer = ask(given)
+    for one in (*answer.rates, *answer.quantiles, *answer.means):
+        assert (one.a.value, one.a.low, one.a.count) == (None, None, 0), one.figure
+        assert one.verdict == "no data"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"by": "agent"}, "a"),
+        ({"by": "agent", "a": "x"}, "b"),
+        ({"confidence": 0.5}, "confidence"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(given: Given, asked: dict, field: str) -> None:
+    """A group without a name, a level that says nothing."""
+    with pytest.raises(QueryError) as raised:
+        ask(given, **asked)
+    assert raised.value.field == field

@@ -87,6 +87,17 @@ class Process:
         """Whether it has been started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The id of the process.
+
+        Raises:
+            StackError: it was not started.
+        """
+        if self._child is None:
+            raise StackError(f"{self.part.name} does not run.")
+        return self._child.pid
+
     def start(self) -> None:
         """Starts it and waits until it is ready.
 

@@ -17,7 +17,7 @@ _EXTRAS: Final = {
     "fastapi": "server",
     "httpx": "cli",
     "opentelemetry.sdk": "sdk",
-    "sklearn": "demo",
+    "sklearn": "themes",
     "tokenizers": "demo",
     "uvicorn": "server",
 }

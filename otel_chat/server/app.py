@@ -36,6 +36,7 @@ from otel_chat.server.api import (
     report,
     themes,
     tokens,
+    unanswered,
 )
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
@@ -150,6 +151,7 @@ _PARTS: Final = (
     interactions,
     journeys,
     comparison,
+    unanswered,
     themes,
     engagement,
     feedback,

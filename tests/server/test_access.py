@@ -93,6 +93,7 @@ def fill(given: Given, marker: str) -> dict[str, str]:
         "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
         "token_id": "none",
         "dimension": "channel",
+        "pack": "lex-v2",
     }
 
 
@@ -249,6 +250,7 @@ IDS = {
     "interaction_id": f"{'0' * 32}-{'0' * 16}",
     "token_id": "none",
     "dimension": "channel",
+    "pack": "lex-v2",
 }
 
 

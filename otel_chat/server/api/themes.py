@@ -17,7 +17,7 @@ from otel_chat.server.api.parameters import (
 )
 from otel_chat.server.queries import business as business_queries
 from otel_chat.server.queries import definitions as definition_queries
-from otel_chat.server.queries import nlu, subjects
+from otel_chat.server.queries import nlu, packs, subjects
 
 router = APIRouter(responses=RESPONSES)
 
@@ -82,3 +82,19 @@ def business(
 def definitions(_scope: Viewer) -> definition_queries.Definitions:
     """The rules behind each figure."""
     return definition_queries.definitions()
+
+
+@router.get(
+    "/definitions/packs/{pack}",
+    tags=["definitions"],
+    summary="The same conversations by another product's rules",
+)
+def pack(
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    pack: packs.PackName,
+) -> packs.PackAnswer:
+    """Settled conversations scored by published rules, beside our own figures."""
+    return packs.pack(store, scope, window, filters, pack)

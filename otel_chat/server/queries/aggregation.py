@@ -112,6 +112,7 @@ TURN_COLUMNS: Final = {
     "foreign": ("countIf(foreign) = count()", ("foreign",)),
     "errors": ("countIf(status = 'error')", ("status",)),
     "fallbacks": ("countIf(ifNull(fallback, false))", ("fallback",)),
+    "classified": ("countIf(fallback IS NOT NULL OR intent != '')", ("fallback", "intent")),
 }
 """What may be asked of a conversation's turns: its SQL, and the columns that it reads."""
 
@@ -259,8 +260,9 @@ def conversation_rows(
 
     Returns:
         SQL whose rows have tenant, conversation_id, started_at, last_at, settled, handed_off,
-        outcome, confirmed, ended, turns, positive, negative, actions, engagement and what was
-        asked for. `engagement` is the score times three, a whole number.
+        outcome, confirmed, ended, unfinished, last_turn (0: well, 1: fallback, 2 and 3: error),
+        turns, positive, negative, actions, engagement and what was asked for. `engagement` is the
+        score times three, a whole number.
     """
     turn_names = list(dict.fromkeys(["turns", *turn_columns]))
     names = [*turn_names, *event_columns, "actions", "positive", "negative"]
@@ -269,7 +271,7 @@ def conversation_rows(
     return f"""(
         SELECT {KEY}, started_at, {", ".join(names)},
             greatest(turns_end, events_end) AS last_at,
-            ends > 0 AS ended,
+            ends > 0 AS ended, last_turn,
             ended OR last_at <= {idle} AS settled,
             handoff_turns + handoff_events > 0 AS handed_off,
             arrayExists(

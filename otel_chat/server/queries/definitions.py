@@ -6,6 +6,7 @@ from pydantic import Field
 
 from otel_chat.server.queries import aggregation
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.packs import PackSummary, summaries
 from otel_chat.server.queries.registry import FIGURES
 
 
@@ -22,6 +23,9 @@ class Definitions(Answer):
 
     conversations: str = Field(description="How conversations and their outcomes are made out.")
     items: list[Definition] = Field(description="By name.")
+    packs: list[PackSummary] = Field(
+        description="Other products' rules that the same conversations can be scored by."
+    )
 
 
 def definitions() -> Definitions:
@@ -32,4 +36,5 @@ def definitions() -> Definitions:
             Definition(name=one.name, unit=one.unit, definition=one.definition)
             for _, one in sorted(FIGURES.items())
         ],
+        packs=summaries(),
     )

@@ -15,6 +15,7 @@ help:
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
 	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
 	@echo "make test-stack   the tests that need them"
+	@echo "make env    write .env with secrets made here, for docker compose up"
 	@echo "make format, make lock, make wheel, make clean"
 
 setup: $(STAMP)
@@ -50,12 +51,18 @@ format: setup
 lock: setup
 	@$(BIN)/uv pip compile pyproject.toml --extra demo --extra hooks --group dev --universal --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra demo --universal --generate-hashes \
+	  --constraint requirements.lock --no-emit-package chdb --no-emit-package chdb-core \
+	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.image.lock
 
 tools: setup
 	@$(BIN)/python tools/binaries.py
 
 stack: tools
 	@exec $(BIN)/python -m tools.stack $(ARGS)
+
+env:
+	@$(PYTHON) tools/make_env.py
 
 wheel: setup
 	@$(BIN)/python -m build --no-isolation --outdir dist .

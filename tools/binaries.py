@@ -71,6 +71,7 @@ RECIPES: Final = (
         flags=(f"-ldflags=-s -w -X {VERSION}=0.31.1",),
     ),
     Recipe("collector", ("otelcol",), target="."),
+    Recipe("composecheck", ("composecheck",), target="."),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.requirements import demand
 from tests.stack.running import Running, Sender
-from tools.binaries import binary
+from tools.binaries import RECIPES, binary
 from tools.stack.parts import Ports, Settings, parts
 from tools.stack.processes import Stack
 
@@ -17,7 +17,7 @@ from tools.stack.processes import Stack
 @pytest.fixture(scope="session")
 def built() -> None:
     """That the servers were built."""
-    programs = ("otelcol", "prometheus", "alertmanager")
+    programs = [program for recipe in RECIPES for program in recipe.programs]
     demand("stack", there=all(map(binary, programs)), fix="make tools")
 
 

@@ -1,0 +1,143 @@
+"""What the collector keeps back: secrets of other libraries, and traces Tempo need not have."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
+
+from tests.stack.running import Running
+from tests.waiting import until
+from tools.stack.parts import COLLECTOR, Ports, Settings, parts
+from tools.stack.processes import Part, Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+
+
+def span(trace_id: str, *, seconds: float = 0.1, error: bool = False, **attributes: Any) -> Any:
+    """A turn's span in OTLP/JSON."""
+    end = time.time_ns()
+    given = {
+        "otel_chat.turn.root": True,
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.conversation.id": f"c-{trace_id}",
+        **attributes,
+    }
+    return {
+        "traceId": trace_id,
+        "spanId": secrets.token_hex(8),
+        "name": "invoke_agent",
+        "startTimeUnixNano": str(end - int(seconds * 1e9)),
+        "endTimeUnixNano": str(end),
+        "status": {"code": 2} if error else {},
+        "attributes": [
+            {"key": k, "value": {"boolValue": v} if isinstance(v, bool) else {"stringValue": v}}
+            for k, v in given.items()
+        ],
+    }
+
+
+def send(ports: Ports, *spans: Any) -> None:
+    """Gives spans to the collector."""
+    body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": spans}]}]}
+    url = f"{ports.url('otlp_http')}/v1/traces"
+    httpx.post(url, json=body, trust_env=False).raise_for_status()
+
+
+def test_secrets_that_others_put_into_attributes_are_masked(running: Running) -> None:
+    """Addresses, cards, keys and credentials go no further; ids stay, whatever they look like."""
+    secret = {
+        "input.value": "mail ann@example.org, card 4111 1111 1111 1111",
+        "http.request.header.authorization": "Basic YW5uOnNlY3JldA",
+        "note": "key sk-abcdefghijklmnop1234 and Bearer abcdefghijkl",
+    }
+    trace_id = secrets.token_hex(16)
+    kept = {"gen_ai.conversation.id": "4111111111111111", "otel_chat.channel": "web"}
+    send(running.settings.ports, span(trace_id, **secret, **kept))
+
+    found = str(until(lambda: _found(running, trace_id), timeout=30))
+    for text in ("ann@example.org", "4111 1111", "YW5uOnNlY3JldA", "sk-abc", "abcdefghijkl"):
+        assert text not in found
+    assert "4111111111111111" in found
+    assert "mail ****" in found
+
+
+def _found(running: Running, trace_id: str) -> dict[str, Any] | None:
+    from otel_chat.errors import AccessError
+
+    try:
+        return running.trace(trace_id)
+    except AccessError:
+        return None
+
+
+class Receiver(services.TraceServiceServicer):
+    """Stands where Tempo would; keeps the trace ids."""
+
+    def __init__(self) -> None:
+        self.traces: set[str] = set()
+        self.lock = threading.Lock()
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name
+        """Takes spans."""
+        with self.lock:
+            for resource in request.resource_spans:
+                for scope in resource.scope_spans:
+                    self.traces.update(each.trace_id.hex() for each in scope.spans)
+        return messages.ExportTraceServiceResponse()
+
+
+@contextmanager
+def receiver(address: str) -> Iterator[Receiver]:
+    """An OTLP/gRPC receiver."""
+    kept = Receiver()
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    services.add_TraceServiceServicer_to_server(kept, server)
+    server.add_insecure_port(address)
+    server.start()
+    try:
+        yield kept
+    finally:
+        server.stop(None).wait()
+
+
+def test_tempo_gets_errors_slow_turns_and_what_is_marked(built: None, tmp_path: Any) -> None:
+    """The rest stays with the analytics server, which has all."""
+    settings = Settings(tmp_path, Ports.free(), {"OTEL_CHAT_DECISION_WAIT_AFTER_ROOT": "1s"})
+    wanted = [
+        _sampling(part) for part in parts(settings) if part.name in {"analytics", "collector"}
+    ]
+    plain, failed, slow, marked = (secrets.token_hex(16) for _ in range(4))
+    with (
+        receiver(settings.ports.at("tempo_otlp")) as tempo,
+        Stack(wanted, tmp_path / "logs") as stack,
+    ):
+        send(
+            settings.ports,
+            span(plain, **{"otel_chat.keep": False}),
+            span(failed, error=True),
+            span(slow, seconds=4),
+            span(marked, **{"otel_chat.keep": True}),
+        )
+        until(lambda: len(tempo.traces) >= 3, timeout=30)
+        running = Running(stack, settings)
+        for trace_id in (plain, failed, slow, marked):
+            until(lambda wanted=trace_id: _found(running, wanted), timeout=30)
+    assert tempo.traces == {failed, slow, marked}
+
+
+def _sampling(part: Part) -> Part:
+    if part.name != "collector" or any("tempo.yaml" in word for word in part.command):
+        return part
+    command = [*part.command, f"--config={COLLECTOR / 'tempo.yaml'}"]
+    return Part(part.name, command, part.ports, part.ready, part.environment)

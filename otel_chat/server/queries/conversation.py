@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +18,9 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import TimeSplit, split
-from otel_chat.server.queries.sql import Query, moment, nanos
+from otel_chat.server.queries.sql import Query, Table, moment, nanos
 from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
-from otel_chat.server.queries.window import EARLIEST, LATEST, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -90,31 +91,81 @@ def events_of(statement: Query, scope: Scope, conditions: list[str]) -> list[Eve
     return [_event(scope, row) for row in rows]
 
 
+Span = tuple[datetime, datetime]
+"""From the first moment to the last."""
+_MOMENT: Final = timedelta(microseconds=1)
+
+
+def _span(statement: Query, table: Table, conversation_id: str) -> Span | None:
+    """When a conversation has rows in a table: with it the rest is found by the primary key."""
+    first, last = ("start", "end") if table == "turns" else ("time", "time")
+    named = f"conversation_id = {statement.bind(conversation_id, 'String')}"
+    columns = (first, last) if first != last else (first,)
+    source = statement.table(table, columns, [named], once=False)
+    row = statement.one(
+        f"SELECT count() AS found, {nanos(f'min({first})')} AS first_ns,"  # noqa: S608
+        f" {nanos(f'max({last})')} AS last_ns FROM {source} AS t"
+    )
+    if not row.get("found"):
+        return None
+    return moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A conversation that was found.
+
+    Args:
+        statement: What it was found with.
+        about: Its summary.
+        events: When it has events; `None` if it has none.
+    """
+
+    statement: Query
+    about: ConversationSummary
+    events: Span | None
+
+    def of_turns(self) -> list[str]:
+        """The conditions that turns belong to it."""
+        until = self.about.last_at + _MOMENT
+        return [*self._named(), self.statement.between("start", self.about.started_at, until)]
+
+    def of_events(self) -> list[str]:
+        """The conditions that events belong to it."""
+        start, end = self.events or (self.about.started_at, self.about.started_at)
+        return [*self._named(), self.statement.between("time", start, end)]
+
+    def _named(self) -> list[str]:
+        return [
+            f"conversation_id = {self.statement.bind(self.about.conversation_id, 'String')}",
+            f"tenant = {self.statement.bind(self.about.tenant, 'String')}",
+        ]
+
+
 def find(
     store: Store, scope: Scope, window: Window, conversation_id: str, tenant: str | None
-) -> tuple[Query, ConversationSummary]:
-    """A conversation's summary, whenever it was.
+) -> Found:
+    """A conversation, whenever it was.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
     statement = Query(store, scope)
-    always = Window(EARLIEST, LATEST, window.now, window.idle)
-    sql = summaries_sql(statement, Selection(always, Filters(conversation_id=conversation_id)))
+    unknown = AccessError("There is no conversation of this id.", status=404)
+    turns = _span(statement, "turns", conversation_id)
+    if turns is None:
+        raise unknown
+    events = _span(statement, "events", conversation_id)
+    around = Window(*turns, window.now, window.idle)
+    last = max(turns[1], events[1]) if events else turns[1]
+    selection = Selection(around, Filters(conversation_id=conversation_id), until=last)
+    sql = summaries_sql(statement, selection)
     if tenant is not None:
         sql += f" WHERE tenant = {statement.bind(tenant, 'String')}"
     rows = statement.run(f"{sql} ORDER BY tenant LIMIT 1")
     if not rows:
-        raise AccessError("There is no conversation of this id.", status=404)
-    return statement, summary(rows[0])
-
-
-def of_conversation(statement: Query, conversation_id: str, tenant: str) -> list[str]:
-    """The conditions that rows belong to a conversation."""
-    return [
-        f"conversation_id = {statement.bind(conversation_id, 'String')}",
-        f"tenant = {statement.bind(tenant, 'String')}",
-    ]
+        raise unknown
+    return Found(statement, summary(rows[0]), events)
 
 
 @query()
@@ -138,16 +189,16 @@ def conversation(
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    statement, about = find(store, scope, window, conversation_id, tenant)
-    conditions = of_conversation(statement, conversation_id, about.tenant)
+    found = find(store, scope, window, conversation_id, tenant)
+    statement, about = found.statement, found.about
     rows = statement.run(
-        f"{turns_sql(statement, conditions)} ORDER BY start_ns, trace_hex, span_hex"
+        f"{turns_sql(statement, found.of_turns())} ORDER BY start_ns, trace_hex, span_hex"
     )
-    intents = intents_of(statement, conditions)
+    intents = intents_of(statement, found.of_events())
     return Conversation(
         summary=about,
         turns=transcript(scope, rows, intents),
-        events=events_of(statement, scope, conditions),
+        events=events_of(statement, scope, found.of_events()),
         times=_times(statement, about, rows),
     )
 

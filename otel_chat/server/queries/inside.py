@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from otel_chat import semconv
 from otel_chat.server.queries.split import Interval
 from otel_chat.server.queries.sql import Query, nanos
-from otel_chat.server.queries.window import MARGIN
 
+EARLY: Final = timedelta(hours=1)
+MOMENT: Final = timedelta(microseconds=1)
 Key = tuple[str, str]
 """A tenant, and the hexadecimal digits of one of its traces."""
 
@@ -28,9 +30,10 @@ def intervals(
     if not traces:
         return {}
     ids = statement.bind(sorted(set(traces)), "Array(String)")
-    # The time is there for the primary key; a span may begin a little before its turn.
+    # The time is there for the primary key; a span may begin a little before its turn. What starts
+    # after the last turn ended is in none of them.
     conditions = [
-        statement.between("start", since - MARGIN, until + MARGIN),
+        statement.between("start", since - EARLY, until + MOMENT),
         f"trace_id IN arrayMap(x -> unhex(x), {ids})",
     ]
     columns = ("tenant", "trace_id", "span_id", "parent_span_id", "start", "end")

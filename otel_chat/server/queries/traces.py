@@ -12,7 +12,7 @@ from otel_chat import semconv
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.conversation import find, of_conversation
+from otel_chat.server.queries.conversation import find
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
@@ -255,8 +255,9 @@ def conversation_traces(
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    statement, about = find(store, scope, window, conversation_id, tenant)
-    turns = _turn_rows(statement, of_conversation(statement, conversation_id, about.tenant))
+    found = find(store, scope, window, conversation_id, tenant)
+    statement, about = found.statement, found.about
+    turns = _turn_rows(statement, found.of_turns())
     ids = sorted({row["trace_hex"] for row in turns})
     among = f"trace_id IN arrayMap(x -> unhex(x), {statement.bind(ids, 'Array(String)')})"
     # The time is there for the primary key; a span may begin a little before its turn.

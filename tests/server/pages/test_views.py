@@ -43,7 +43,12 @@ def span(
 
 def trace(*spans: Span) -> Trace:
     return Trace(
-        trace_id="0" * 32, tenant="t", conversation_id="c", turn_span_id=None, spans=list(spans)
+        trace_id="0" * 32,
+        tenant="t",
+        conversation_id="c",
+        turn_span_id=None,
+        spans=list(spans),
+        times=[],
     )
 
 

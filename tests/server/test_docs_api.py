@@ -1,0 +1,92 @@
+"""docs/api.md says what the API has, and its commands work; so do those of docs/reports.md."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from typer.main import get_command
+
+from otel_chat.cli import app as command_line
+from otel_chat.server.access import PERMISSIONS
+from otel_chat.server.app import create_app
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.settings import ServerSettings
+from tests.server.served import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_chat.server.store import Store
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "api.md").read_text()
+COMMANDS = re.findall(r"^curl (.+)$", PAGE, re.MULTILINE)
+
+
+def section(name: str) -> str:
+    return PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def server(store: Store) -> Iterator[str]:
+    store.command("TRUNCATE TABLE tokens")
+    with served(store) as address:
+        yield address
+
+
+def test_the_table_is_the_api() -> None:
+    """Each operation of the description stands in the table once, and nothing else does."""
+    app = create_app(cast("Store", object()), ServerSettings())
+    described = {
+        (method.upper(), path)
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+    }
+    told = re.findall(r"^\| ([A-Z]+) \| `([^`]+)` \| .", section("Every address"), re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == described
+
+
+def test_the_tables_name_every_filter_and_every_scope() -> None:
+    """No more and no fewer than there are."""
+    filters = re.findall(r"^\| (`.+?`) \|", section("Which conversations and turns"), re.MULTILINE)
+    assert set(re.findall(r"\w+", " ".join(filters))) == set(Filters.__slots__)
+    scopes = re.findall(r"^\| `([a-z:]+)` \|", section("Tokens"), re.MULTILINE)
+    assert set(scopes) == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_is_answered(server: str, command: str) -> None:
+    """200, whatever the server has."""
+    (address,) = [word for word in shlex.split(command) if word.startswith("localhost:8400")]
+    answer = httpx.get(address.replace("localhost:8400", server), timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_wrong_window_is_told_as_the_page_says(server: str) -> None:
+    """The shape of the example is the shape of the answer."""
+    answer = httpx.get(f"{server}/api/v1/overview", params={"window": "8d"})
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert set(error) == {"code", "message", "field"}
+    assert (error["code"], error["field"]) == ("invalid", "window")
+
+
+def test_the_recipes_for_reports_are_understood() -> None:
+    """Each `otel-chat report` of the page has options that there are."""
+    report = cast("Any", get_command(command_line)).commands["report"]
+    known = {option for parameter in report.params for option in parameter.opts}
+    page = (DOCS / "reports.md").read_text()
+    for place in ("### cron", "### systemd", "### Windows' Task Scheduler"):
+        recipe = page.partition(place)[2].partition("\n### ")[0]
+        found = re.findall(r"otel-chat report (--.+)", recipe)
+        assert found, place
+        for line in found:
+            used = set(re.findall(r"(?<=\s)--\w[\w-]*", f" {line}"))
+            assert used, place
+            assert used <= known, place

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # It has no end: a request for it would be answered for as long as somebody listens.
 ENDLESS = "/realtime/stream$"
-EXAMPLES = 12
+EXAMPLES = 8
 UNSAID = [
     # A cursor or id is what the API gave out before, `from` lies before `to`: no schema says so.
     positive_data_acceptance,

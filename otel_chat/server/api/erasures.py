@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from otel_chat.errors import AccessError, QueryError
-from otel_chat.server.api.errors import FOUND_RESPONSES
+from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.parameters import Admin, StoreParameter
 from otel_chat.server.erase import Eraser
 from otel_chat.server.ingest.events import EARLIEST, LATEST
 
-router = APIRouter(tags=["privacy"], responses=FOUND_RESPONSES)
+router = APIRouter(tags=["privacy"], responses={**FOUND_RESPONSES, **BODY_RESPONSES})
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -12,7 +12,7 @@ from otel_chat import semconv as sc
 from otel_chat.errors import QueryError
 from otel_chat.privacy import Redactor
 from otel_chat.server.access import IngestGrant
-from otel_chat.server.api.errors import BODY_RESPONSES
+from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.security import FeedbackGrant, Grant
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.events import EARLIEST, LATEST, Value, event_batch, new_id
@@ -148,7 +148,7 @@ async def feedback(request: Request, grant: FeedbackGrant, told: FeedbackReport)
     "/conversations/{conversation_id:path}/outcome",
     status_code=201,
     summary="Report how a conversation ended",
-    responses=BODY_RESPONSES,
+    responses={**BODY_RESPONSES, **FOUND_RESPONSES},
 )
 async def outcome(
     request: Request,

@@ -251,7 +251,7 @@ def segments(
     statement = Query(store, scope)
     column = _COLUMNS[dimension]
     rows = conversation_rows(statement, Selection(window, filters), (column,))
-    value = "domain(referrer)" if dimension == "referrer" else f"toString({column})"
+    value = "lower(domain(referrer))" if dimension == "referrer" else f"toString({column})"
     outcomes = ", ".join(f"countIf(outcome = '{name}') AS {name}" for name in semconv.OUTCOMES)
     found = statement.run(f"""
         SELECT {value} AS name, count() AS conversations, sum(turns) AS turns,

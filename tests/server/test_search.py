@@ -175,6 +175,19 @@ def test_what_cannot_be_searched_for_is_refused(given: Given, text: str) -> None
     assert raised.value.field == "search"
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize(
+    "text", ["\u00df\u0100", "Stra\u00dfe \u00c4\u00f6\u00dc", 'a/b \U0001f600 "q"']
+)
+def test_letters_of_both_cases_are_found_however_json_writes_them(
+    given: Given, text: str, ascii_only: bool
+) -> None:
+    """Escaped or not, a small letter beside a capital one."""
+    given.turn("a", 0, input_messages=said("user", f"so {text} it is", ascii_only=ascii_only))
+    given.save()
+    assert found(given, text) == found(given, text.lower()) == ["a"]
+
+
 words = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=6)
 
 

@@ -61,6 +61,22 @@ class Match(Answer):
     snippet: str = Field(description="The text with what stands around it, on one line.")
 
 
+def _as_stored(one: str) -> str:
+    """An expression for a character in the ways that JSON may write it, in either case.
+
+    Those that differ in case only are one: an expression for a single text is much faster.
+    """
+    forms = {
+        json.dumps(form, ensure_ascii=escaped)[1:-1].lower()
+        for form in (one, one.lower(), one.upper())
+        for escaped in (False, True)
+    }
+    if one == "/":
+        forms.add("\\/")
+    written = sorted(map(re.escape, forms))
+    return written[0] if len(written) == 1 else f"(?:{'|'.join(written)})"
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """A text to look for. Made by `of`, which checks who asks.
@@ -94,14 +110,7 @@ class Search:
             raise QueryError(message, field="search")
         if "\0" in wanted or not wanted.isprintable():
             raise QueryError("What to search for is one line of text.", field="search")
-        forms = {
-            json.dumps(form, ensure_ascii=escaped)[1:-1].replace("/", slash)
-            for form in (wanted.lower(), wanted.upper())
-            for escaped in (False, True)
-            for slash in ("/", "\\/")
-        }
-        # Those that differ in case only are one: an expression for a single text is much faster.
-        stored = "|".join(sorted({re.escape(form.lower()) for form in forms}))
+        stored = "".join(map(_as_stored, wanted))
         return cls(f"(?i){re.escape(wanted)}", f"(?i){stored}", f"(?i){_WITHIN}(?:{stored})")
 
     def few(self, query: Query, window: Window) -> tuple[Key, ...] | None:

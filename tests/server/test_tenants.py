@@ -14,6 +14,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
+from otel_chat import semconv
 from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.settings import ServerSettings
@@ -33,6 +34,7 @@ NOBODYS = "of-nobody-at-all-"  # as long, and in no store
 VIEWER = {"analytics:view"}
 READER = {"analytics:view", "conversations:read", "export:create", "metrics:read"}
 BASE = "http://127.0.0.1:8400"
+KINDS = ("message", "lead", "action", "custom", "handoff.requested")
 TABLES = ("turns", "events", "spans")
 
 # The filters are one dependency of all routes: all of them are tried where they are used in
@@ -150,7 +152,7 @@ def pour(given: Given, marker: str) -> dict[str, str]:
             given.turn(**(texts | {"input_messages": said, "output_messages": said}))
         elif table == "events":
             del texts["name"]
-            for name in ("message", "lead", "action", "custom", "handoff.requested"):
+            for name in (*KINDS, semconv.EVENT_EVALUATION, semconv.EVENT_EVALUATION):
                 given.event(name, **(texts | {"data": f'{{"x": "{marker}"}}'}))
         else:
             given.span(ids["trace_id"], ids["interaction_id"][-16:], **texts)

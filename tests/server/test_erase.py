@@ -170,7 +170,7 @@ def test_a_server_forgets_what_is_older_than_its_retention(store: Store, given: 
     assert len(kept(given)["turns"]) == 3
     days = (datetime.now(UTC) - at(90)) / timedelta(days=1)
     with TestClient(create_app(store, ServerSettings(retention_days=days))):
-        until(lambda: kept(given).get("turns") == ["c"])
+        until(lambda: kept(given).get("turns") == ["c"], timeout=120)
 
 
 def test_the_command_erases_at_a_server(store: Store, given: Given) -> None:

@@ -20,6 +20,9 @@ RowFormat = Literal["csv", "jsonl", "parquet"]
 ReportFormat = Literal["text", "json", "markdown", "html"]
 _DATES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _PATIENCE: Final = 600.0
+ToOption = Annotated[
+    datetime | None, typer.Option("--to", formats=_DATES, help="First moment after, UTC.")
+]
 
 
 def export(  # noqa: PLR0913, PLR0917 - one for each option
@@ -38,9 +41,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     start: Annotated[
         datetime | None, typer.Option("--from", formats=_DATES, help="First moment, UTC.")
     ] = None,
-    end: Annotated[
-        datetime | None, typer.Option("--to", formats=_DATES, help="First moment after, UTC.")
-    ] = None,
+    end: ToOption = None,
     limited: FilterOption = None,
     server: ServerOption = DEFAULT_SERVER,
     token: TokenOption = None,
@@ -62,7 +63,8 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def report(
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days up to now.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days up to now, or to --to.")] = 7,
+    end: ToOption = None,
     form: Annotated[
         ReportFormat, typer.Option("--format", "-f", help="text, json, markdown or html.")
     ] = "text",
@@ -80,10 +82,10 @@ def report(
     with errors_said():
         from otel_chat.client import AnalyticsClient
 
-        now = datetime.now(UTC)
+        until = end or datetime.now(UTC)
         asked = _filters(limited) | {
-            "start": _utc(now - timedelta(days=days)),
-            "end": _utc(now),
+            "start": _utc(until - timedelta(days=days)),
+            "end": _utc(until),
             "format": form,
             "timezone": timezone,
         }

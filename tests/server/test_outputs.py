@@ -106,3 +106,15 @@ def test_a_report_covers_the_days_asked_for(store: Store) -> None:
         assert run("report", "--server", server).stdout.startswith("Conversations from")
     assert found["window"]["from"] == found["previous_window"]["to"]
     assert len(found["over_time"]) in {30, 31}
+
+
+def test_a_report_may_end_in_the_past(store: Store) -> None:
+    """The same week again, whenever it is asked for: seven days up to a moment, which is UTC."""
+    with served(store) as server:
+        asked = ("report", "--to", "2026-11-11", "--format", "json", "--server", server)
+        found = json.loads(run(*asked).stdout)
+        assert json.loads(run(*asked).stdout) == found
+    assert (found["window"]["from"], found["window"]["to"]) == (
+        "2026-11-04T00:00:00Z",
+        "2026-11-11T00:00:00Z",
+    )

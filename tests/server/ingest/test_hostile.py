@@ -8,7 +8,7 @@ import gzip
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, current_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -374,7 +374,8 @@ def test_slow_queries_do_not_hold_up_telemetry(
     reached: list[int] = []
 
     def slow(sql: str, *args: Any, **named: Any) -> Any:
-        if "FROM tokens" not in sql and not go_on.is_set():
+        ours = current_thread().name == "otel-chat-gauges"
+        if "FROM tokens" not in sql and not ours and not go_on.is_set():
             reached.append(next(waiting))
             assert go_on.wait(60)
         return query(sql, *args, **named)

@@ -15,7 +15,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tools.stack.expand import MissingVariableError, expand_file
+from tools.stack.expand import MissingVariableError, expand_file, expand_rules
 
 OWNERS: Final = {"collector": 10001, "queue": 10001, "prometheus": 65534, "alertmanager": 65534}
 """The users that the servers' images run as."""
@@ -45,9 +45,10 @@ def make_tokens(out: Path) -> None:
 
 
 def write_configuration(source: Path, out: Path) -> None:
-    """Fills the environment into the files of Prometheus and Alertmanager."""
+    """Fills the environment into the files of Prometheus and Alertmanager, rules included."""
     for name in ("prometheus", "alertmanager"):
         expand_file(source / f"{name}.yml", out / name / f"{name}.yml", os.environ)
+    expand_rules(source, out / "prometheus", os.environ)
     webhook = out / "alertmanager" / "webhook_url"
     webhook.touch(mode=0o600)
     webhook.write_text(os.environ.get("OTEL_CHAT_ALERT_WEBHOOK", ""))

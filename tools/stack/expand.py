@@ -67,6 +67,21 @@ def expand_file(source: Path, target: Path, environ: Mapping[str, str]) -> Path:
     return target
 
 
+def expand_rules(source: Path, target: Path, environ: Mapping[str, str]) -> None:
+    """Writes the expanded files of `rules/` and `alerts/`, and takes away what is no more.
+
+    Raises:
+        MissingVariableError: as `expand_file`.
+    """
+    for folder in ("rules", "alerts"):
+        files = {path.name: path for path in sorted((source / folder).glob("*.yml"))}
+        for old in (target / folder).glob("*.yml"):
+            if old.name not in files:
+                old.unlink()
+        for name, path in files.items():
+            expand_file(path, target / folder / name, environ)
+
+
 if __name__ == "__main__":
     try:
         expand_file(Path(sys.argv[1]), Path(sys.argv[2]), os.environ)

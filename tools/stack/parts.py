@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tools.binaries import binary
-from tools.stack.expand import expand_file
+from tools.stack.expand import expand_file, expand_rules
 from tools.stack.processes import HOST, Part, StackError
 
 ROOT: Final = Path(__file__).parents[2]
@@ -80,11 +80,13 @@ class Settings:
         ports: Where it listens.
         environment: What the configuration files take beside that, such as
             `OTEL_CHAT_ALERT_PAGE`; wins.
+        rules: The folder of `rules/` and `alerts/`, as `python -m prometheus.generate` writes it.
     """
 
     data: Path
     ports: Ports = field(default_factory=Ports)
     environment: Mapping[str, str] = field(default_factory=dict)
+    rules: Path = PROMETHEUS
 
     def variables(self) -> dict[str, str]:
         """The variables that the configuration files read."""
@@ -102,6 +104,8 @@ class Settings:
             "OTEL_CHAT_PROMETHEUS_URL": ports.url("prometheus"),
             "OTEL_CHAT_PROMETHEUS": ports.at("prometheus"),
             "OTEL_CHAT_PROMETHEUS_FILES": str(PROMETHEUS),
+            "OTEL_CHAT_RULES": str(self.data / "prometheus-rules"),
+            "OTEL_CHAT_RUNBOOKS_URL": f"{ports.url('analytics')}/runbooks",
             "OTEL_CHAT_ALERTMANAGER": ports.at("alertmanager"),
             "OTEL_CHAT_METRICS_TOKEN_FILE": str(self.data / "metrics_token"),
             "OTEL_CHAT_TEMPO_HTTP_PORT": str(ports.tempo),
@@ -156,6 +160,7 @@ def _analytics(settings: Settings) -> Part:
 def _prometheus(settings: Settings, variables: Mapping[str, str]) -> Part:
     config = settings.data / "prometheus.yml"
     expand_file(PROMETHEUS / "prometheus.yml", config, variables)
+    expand_rules(settings.rules, Path(variables["OTEL_CHAT_RULES"]), variables)
     return Part(
         name="prometheus",
         command=[

@@ -1,0 +1,160 @@
+"""Rules as they are collected: what an alert needs recorded is recorded, once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prometheus.names import AGENT, ENVIRONMENT, MODEL, SERVICE, Metric, UnknownNameError
+from prometheus.settings import Settings, text_of
+
+LEVELS: Final = {
+    "agent": (SERVICE, ENVIRONMENT, AGENT),
+    "model": (SERVICE, ENVIRONMENT, AGENT, MODEL),
+    "service": (SERVICE, ENVIRONMENT),
+    "environment": (ENVIRONMENT,),
+}
+"""The first part of a recorded name, and the labels that it stands for."""
+PAGE, TICKET, INFO = "page", "ticket", "info"
+DASHBOARDS: Final = (
+    "overview",
+    "conversations",
+    "intents",
+    "cost",
+    "response-time",
+    "outcomes",
+    "pipeline",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert.
+
+    Args:
+        name: Also the name of its runbook.
+        severity: `page`, `ticket` or `info`.
+        expr: What must not be; its value is the alert's.
+        wait: How long it must be so, nominal.
+        summary: One line for people; a template.
+        description: What it means for users; a template.
+        dashboard: Where to look, one of `DASHBOARDS`.
+        labels: Further labels: component, falsified_by, slo, window.
+    """
+
+    name: str
+    severity: str
+    expr: str
+    wait: str
+    summary: str
+    description: str
+    dashboard: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Book:
+    """All rules of one set of settings.
+
+    Args:
+        settings: What they depend on.
+    """
+
+    settings: Settings
+    _records: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    _alerts: dict[str, list[Alert]] = field(default_factory=dict)
+    _slow: set[str] = field(default_factory=set)
+
+    def time(self, nominal: str) -> str:
+        """A duration as it stands in the rules."""
+        return self.settings.time(nominal)
+
+    def record(self, group: str, name: str, expr: str, *, slow: bool = False, **labels: str) -> str:
+        """Records an expression and gives the name to use instead of it.
+
+        Args:
+            group: Where it belongs.
+            name: level:metric:operations.
+            expr: What to record.
+            slow: Whether once a minute is enough.
+            labels: Labels to add.
+
+        Raises:
+            UnknownNameError: the name is none, or stands for another expression already.
+        """
+        if not re.fullmatch(r"[a-z_]+:[a-z_0-9]+:[a-z_0-9]+", name):
+            raise UnknownNameError(f"{name} is not of the form level:metric:operations.")
+        group = f"{group}_slow" if slow else group
+        rule: dict[str, Any] = {"record": name, "expr": expr}
+        if labels:
+            rule["labels"] = labels
+        for there, rules in self._records.items():
+            for same in rules.get(name, ()):
+                if same.get("labels", {}) == labels and same != rule:
+                    raise UnknownNameError(f"{name} is recorded twice, differently, in {there}.")
+        written = self._records.setdefault(group, {}).setdefault(name, [])
+        if rule not in written:
+            written.append(rule)
+        if slow:
+            self._slow.add(group)
+        return name
+
+    def alert(self, group: str, alert: Alert) -> None:
+        """Adds an alert to a group."""
+        if alert.dashboard not in DASHBOARDS:
+            raise UnknownNameError(f"There is no dashboard {alert.dashboard}.")
+        self._alerts.setdefault(group, []).append(alert)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """All alerts."""
+        return [alert for alerts in self._alerts.values() for alert in alerts]
+
+    def record_groups(self) -> dict[str, dict[str, Any]]:
+        """The groups of recording rules, as Prometheus reads them."""
+        every = text_of(max(1000, self.settings.milliseconds("1m")))
+        return {
+            name: {
+                "name": f"otel_chat_{name}",
+                **({"interval": every} if name in self._slow else {}),
+                "rules": [rule for rules in records.values() for rule in rules],
+            }
+            for name, records in self._records.items()
+        }
+
+    def alert_groups(self) -> dict[str, dict[str, Any]]:
+        """The groups of alerts, as Prometheus reads them."""
+        return {
+            name: {"name": f"otel_chat_{name}", "rules": [self._rule(alert) for alert in alerts]}
+            for name, alerts in self._alerts.items()
+        }
+
+    def _rule(self, alert: Alert) -> dict[str, Any]:
+        links = self.settings
+        place = f"{links.dashboards_url}/d/otel-chat-{alert.dashboard}"
+        return {
+            "alert": alert.name,
+            "expr": alert.expr,
+            "for": self.time(alert.wait),
+            "labels": {"severity": alert.severity, **alert.labels},
+            "annotations": {
+                "summary": alert.summary,
+                "description": alert.description,
+                "runbook_url": f"{links.runbooks_url}/{alert.name}",
+                "dashboard_url": place,
+            },
+        }
+
+
+def grown(metric: Metric, window: str, by: Sequence[str]) -> str:
+    """What a counter grew by in a window, its very first count included.
+
+    Args:
+        metric: The counter.
+        window: As it stands in the rules.
+        by: The labels to keep.
+    """
+    metric.require(by)
+    return f"sum by ({', '.join(by)}) (increase({metric}[{window}] anchored))"

@@ -1,0 +1,112 @@
+"""Writes the rules: `python -m prometheus.generate [--windows-factor 0.01] [--output DIR]`.
+
+`--output` takes the folders `rules/` and `alerts/`; without it, those of this package are written
+anew, and the tests for promtool with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from prometheus import slo
+from prometheus.book import Book
+from prometheus.settings import Settings
+
+HERE: Final = Path(__file__).parent
+HEAD: Final = "# Written by `python -m prometheus.generate`; change that, not this.\n"
+
+
+def rules(settings: Settings) -> Book:
+    """All recording rules and alerts.
+
+    Args:
+        settings: Objectives, thresholds and windows.
+
+    Raises:
+        UnknownNameError: a rule names what nobody sends.
+    """
+    book = Book(settings)
+    for add in (
+        slo.add_objectives,
+        slo.add_turns,
+        slo.add_understanding,
+    ):
+        add(book)
+    return book
+
+
+def files(book: Book) -> dict[str, str]:
+    """The files of the rules, by their path under the output folder."""
+    written = {
+        f"rules/{name}.yml": _yaml({"groups": [group]})
+        for name, group in book.record_groups().items()
+    }
+    for name, group in book.alert_groups().items():
+        written[f"alerts/{name}.yml"] = _yaml({"groups": [group]})
+    return written
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
+    """Several lines as a block; never an alias."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base class's name
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    return HEAD + str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000))
+
+
+def write(output: Path, contents: Mapping[str, str]) -> None:
+    """Writes files, and takes away what was generated before and is no more."""
+    for folder in {path.split("/")[0] for path in contents}:
+        for old in (output / folder).glob("*.yml"):
+            if f"{folder}/{old.name}" not in contents and old.read_text().startswith(HEAD):
+                old.unlink()
+    for path, text in contents.items():
+        (output / path).parent.mkdir(parents=True, exist_ok=True)
+        (output / path).write_text(text)
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    kinds = {line.name: line.type for line in fields(Settings)}
+    values: dict[str, Any] = {"windows_factor": given.windows_factor}
+    for assignment in given.set:
+        name, _, value = assignment.partition("=")
+        if name not in kinds:
+            raise ValueError(f"There is no setting {name!r}: {', '.join(kinds)}.")
+        values[name] = {"int": int, "float": float}.get(str(kinds[name]), str)(value)
+    return Settings(**values)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m prometheus.generate", description=__doc__)
+    parser.add_argument("--windows-factor", type=float, default=1.0, help="times every window")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--output", type=Path, default=HERE, metavar="DIR")
+    given = parser.parse_args(arguments)
+    try:
+        contents = files(rules(_settings(given)))
+    except ValueError as error:
+        sys.exit(f"generate: {error}")
+    write(given.output, contents)
+
+
+if __name__ == "__main__":
+    main()

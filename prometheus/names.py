@@ -1,0 +1,187 @@
+"""What the metrics are called in Prometheus: a name or label that does not exist is an error here.
+
+The application's names come from `otel_chat.instruments`; those of the analytics server, of the
+collector and of Prometheus itself stand here, and tests compare them with what these servers tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from otel_chat import semconv as sc
+from otel_chat.instruments import BY_NAME, Instrument, Kind
+
+SERVICE: Final = "service_name"
+ENVIRONMENT: Final = "deployment_environment_name"
+RESOURCE: Final = (SERVICE, ENVIRONMENT)
+"""Resource attributes that prometheus.yml promotes to labels, as far as the rules use them."""
+_SUFFIX: Final = {"s": "_seconds", "By": "_bytes"}
+
+
+class UnknownNameError(Exception):
+    """A rule names a metric, label or bound that nobody sends."""
+
+
+def label(attribute: str) -> str:
+    """An attribute's label.
+
+    Example:
+        >>> label("gen_ai.agent.name")
+        'gen_ai_agent_name'
+    """
+    return attribute.replace(".", "_")
+
+
+AGENT: Final = label(sc.AGENT_NAME)
+MODEL: Final = label(sc.REQUEST_MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric, or a part of it, as a selector.
+
+    Args:
+        name: The name in Prometheus.
+        labels: The labels that its series carry.
+        matchers: What is selected of it.
+        bounds: The `le` of its buckets.
+    """
+
+    name: str
+    labels: frozenset[str]
+    matchers: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}{{{','.join(self.matchers)}}}" if self.matchers else self.name
+
+    def require(self, labels: Sequence[str]) -> None:
+        """Sees that the series carry these labels.
+
+        Raises:
+            UnknownNameError: they do not.
+        """
+        if missing := [one for one in labels if one not in self.labels]:
+            raise UnknownNameError(f"{self.name} has no label {', '.join(missing)}.")
+
+    def where(self, name: str, value: str, operator: str = "=") -> Metric:
+        """The series with a label of this value.
+
+        Raises:
+            UnknownNameError: the series carry no such label.
+        """
+        self.require([name])
+        return replace(self, matchers=(*self.matchers, f'{name}{operator}"{value}"'))
+
+    def at_most(self, bound: float) -> Metric:
+        """The bucket of a histogram up to a bound.
+
+        Raises:
+            UnknownNameError: it is not one of the histogram's bounds.
+        """
+        text = f"{bound:g}"
+        if text not in self.bounds:
+            raise UnknownNameError(f"{text} is no bound of {self.name}; {', '.join(self.bounds)}.")
+        return self.where("le", text)
+
+
+def _labels(line: Instrument) -> frozenset[str]:
+    return frozenset({*map(label, line.attributes), *RESOURCE})
+
+
+def _name(line: Instrument) -> str:
+    return label(line.name) + _SUFFIX.get(line.unit, "")
+
+
+def _line(name: str, *kinds: Kind) -> Instrument:
+    line = BY_NAME.get(name)
+    if line is None or line.kind not in kinds:
+        raise UnknownNameError(f"No {' or '.join(kind.value for kind in kinds)} is named {name}.")
+    return line
+
+
+def counter(name: str) -> Metric:
+    """A counter of the table of instruments.
+
+    Example:
+        >>> str(counter("otel_chat.handoffs"))
+        'otel_chat_handoffs_total'
+    """
+    line = _line(name, Kind.COUNTER, Kind.OBSERVABLE_COUNTER)
+    return Metric(f"{_name(line)}_total", _labels(line))
+
+
+def gauge(name: str) -> Metric:
+    """An up-down counter of the table of instruments, which is a gauge in Prometheus."""
+    line = _line(name, Kind.UP_DOWN)
+    return Metric(_name(line), _labels(line))
+
+
+def histogram(name: str, part: str) -> Metric:
+    """A part of a histogram of the table of instruments.
+
+    Args:
+        name: The instrument's.
+        part: `count`, `sum` or `bucket`.
+
+    Example:
+        >>> str(histogram("otel_chat.turn.duration", "bucket").at_most(5))
+        'otel_chat_turn_duration_seconds_bucket{le="5"}'
+    """
+    line = _line(name, Kind.HISTOGRAM)
+    if part not in {"count", "sum", "bucket"}:
+        raise UnknownNameError(f"A histogram has no part {part}.")
+    labels = _labels(line)
+    if part != "bucket":
+        return Metric(f"{_name(line)}_{part}", labels)
+    bounds = tuple(f"{bound:g}" for bound in line.bounds or ())
+    return Metric(f"{_name(line)}_bucket", labels | {"le"}, bounds=bounds)
+
+
+SERVER_JOB: Final = "otel-chat-server"
+COLLECTOR_JOB: Final = "otel-collector"
+_PLACE: Final = ("agent", "channel", "window")
+_TARGET: Final = ("job", "instance")
+SIGNALS: Final = ("spans", "log_records", "metric_points")
+
+SERVER: Final[Mapping[str, tuple[str, ...]]] = {
+    "otel_chat_containment_ratio": _PLACE,
+    "otel_chat_abandonment_ratio": _PLACE,
+    "otel_chat_cost_usd": _PLACE,
+    "otel_chat_conversations_settled": (*_PLACE, "outcome"),
+    "otel_chat_server_ingest_failed_inserts_total": (),
+    "otel_chat_server_gauge_failures_total": (),
+}
+"""What the analytics server tells, as far as the rules use it."""
+
+COLLECTOR: Final[Mapping[str, tuple[str, ...]]] = {
+    **{f"otelcol_receiver_refused_{signal}": ("receiver", "transport") for signal in SIGNALS},
+    **{f"otelcol_exporter_sent_{signal}": ("exporter",) for signal in SIGNALS},
+    **{f"otelcol_exporter_send_failed_{signal}": ("exporter",) for signal in SIGNALS},
+    **{f"otelcol_exporter_enqueue_failed_{signal}": ("exporter",) for signal in SIGNALS},
+    "otelcol_exporter_queue_size": ("exporter", "data_type"),
+    "otelcol_exporter_queue_capacity": ("exporter", "data_type"),
+    "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early": (),
+}
+"""What the collector tells, as far as the rules use it."""
+
+PROMETHEUS: Final[Mapping[str, tuple[str, ...]]] = {
+    "up": (),
+    "prometheus_rule_evaluation_failures_total": ("rule_group",),
+    "prometheus_notifications_dropped_total": ("alertmanager",),
+}
+"""What Prometheus tells of itself, as far as the rules use it."""
+
+
+def scraped(name: str) -> Metric:
+    """A metric of the analytics server, the collector or Prometheus.
+
+    Raises:
+        UnknownNameError: none of them has it.
+    """
+    for table in (SERVER, COLLECTOR, PROMETHEUS):
+        if name in table:
+            return Metric(name, frozenset({*table[name], *_TARGET}))
+    raise UnknownNameError(f"No server tells {name}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +28,7 @@ TITLES: Final = {
     503: "The store is away for the moment",
 }
 UNEXPECTED: Final = "Something went wrong"
+_LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -39,7 +41,7 @@ class PageRoute(APIRoute):
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            if (tidy := without_empty(request)) is not None:
+            if (tidy := tidied(request)) is not None:
                 return RedirectResponse(tidy, status_code=303)
             try:
                 return await inner(request)
@@ -49,18 +51,25 @@ class PageRoute(APIRoute):
         return handle
 
 
-def without_empty(request: Request) -> str | None:
-    """The address without parameters that are empty; `None` where there are none of them.
+def tidied(request: Request) -> str | None:
+    """The address as it is to be shared; `None` where it is so already.
 
-    A form without a script sends `agent=` for 'all agents'.
+    A form without a script sends `agent=` for 'all agents', and times as they are typed: those are
+    in UTC, like all that the pages show.
     """
     pairs = request.query_params.multi_items()
-    kept = [(name, value) for name, value in pairs if value or name == "id"]
-    if request.method != "GET" or len(kept) == len(pairs):
+    kept = [(name, _in_utc(name, value)) for name, value in pairs if value or name == "id"]
+    if request.method != "GET" or kept == pairs:
         return None
     path = request.scope.get("raw_path", b"").decode("ascii") or request.url.path
     # Two leading slashes would lead to another host.
     return f"/{path.lstrip('/')}" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _in_utc(name: str, value: str) -> str:
+    if name not in {"from", "to"} or not _LOCAL.fullmatch(value):
+        return value
+    return f"{value}:00Z" if value.count(":") == 1 else f"{value}Z"
 
 
 def error_page(request: Request, error: Exception) -> Response:

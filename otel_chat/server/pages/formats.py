@@ -158,6 +158,16 @@ def clock(moment: datetime | None) -> str:
     return NO_DATA if moment is None else f"{moment.astimezone(UTC):%H:%M:%S}"
 
 
+def field_time(moment: datetime) -> str:
+    """A moment in UTC as a field of a form holds it, to the minute.
+
+    Example:
+        >>> field_time(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
+        '2026-03-04T15:06'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}"
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long before `now` something was, in its largest unit.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 TIMES: Final = ("window", "from", "to")
 OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id"})
 """Parameters that belong to one page and do not travel to others."""
+LIST: Final = "/conversations"
+OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
+"""What is asked of the list of conversations alone; it travels to a conversation and back."""
+CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")
+"""The filters that every page has a field for."""
 _STEPS: Final = frozenset({".", ".."})
 
 
@@ -38,9 +44,17 @@ class View:
         kept = [(name, value) for name, value in query.multi_items() if name not in OF_A_PAGE]
         return cls(path, tuple(kept))
 
+    def value(self, name: str) -> str:
+        """The value of a filter; empty where it is not set."""
+        return next((value for known, value in self.parameters if known == name), "")
+
+    def values(self, name: str) -> list[str]:
+        """All values of a parameter that may come several times."""
+        return [value for known, value in self.parameters if known == name]
+
     def at(self, path: str, **extra: str) -> str:
         """The address of another page with the same filters."""
-        return _address(path, [*self.parameters, *extra.items()])
+        return _address(path, [*self._for(path), *extra.items()])
 
     def narrowed(self, path: str, **values: str) -> str:
         """The address of another page with these filters instead of those of the same names.
@@ -49,8 +63,14 @@ class View:
             >>> View("/", (("intent", "greet"), ("agent", "a"))).narrowed("/x", intent="bye")
             '/x?agent=a&intent=bye'
         """
-        kept = [(name, value) for name, value in self.parameters if name not in values]
+        kept = [(name, value) for name, value in self._for(path) if name not in values]
         return _address(path, [*kept, *values.items()])
+
+    def conversation(
+        self, conversation_id: str, tenant: str | None, turn: str | None = None
+    ) -> str:
+        """The address of a conversation, from which the way back leads to the same filters."""
+        return conversation(conversation_id, tenant=tenant, turn=turn, carried=self._for(LIST))
 
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""
@@ -62,13 +82,37 @@ class View:
         kept = [(name, value) for name, value in self.parameters if name not in names]
         return _address(self.path, kept)
 
+    @property
+    def further(self) -> list[tuple[str, str]]:
+        """The filters that came with the address and have no field of their own."""
+        return self.hidden(*TIMES, *CHOSEN, *OF_THE_LIST)
+
+    @property
+    def cleared(self) -> str:
+        """The address of this page with its time alone."""
+        return _address(self.path, [pair for pair in self.parameters if pair[0] in TIMES])
+
+    @property
+    def narrowing(self) -> int:
+        """How many filters there are beside the time."""
+        return len(self.hidden(*TIMES, "sort", "column"))
+
     def hidden(self, *names: str) -> list[tuple[str, str]]:
         """The filters a form must carry along beside those that it sets itself."""
         return [(name, value) for name, value in self.parameters if name not in names]
 
+    def _for(self, path: str) -> list[tuple[str, str]]:
+        if path == LIST or path.startswith(f"{LIST}/"):
+            return [*self.parameters]
+        return self.hidden(*OF_THE_LIST)
+
 
 def conversation(
-    conversation_id: str, *, tenant: str | None = None, turn: str | None = None
+    conversation_id: str,
+    *,
+    tenant: str | None = None,
+    turn: str | None = None,
+    carried: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The address of a conversation, or of one of its turns.
 
@@ -78,6 +122,7 @@ def conversation(
         conversation_id: Any text.
         tenant: Its tenant, where the reader sees several.
         turn: The span id of a turn to go to.
+        carried: The filters that the reader came with.
 
     Example:
         >>> conversation("a/b c", turn="00f067aa0ba902b7")
@@ -85,7 +130,7 @@ def conversation(
         >>> conversation("..")
         '/conversations?id=..'
     """
-    query = []
+    query = [*carried]
     path = f"/conversations/{quote(conversation_id, safe='')}"
     if not conversation_id or conversation_id in _STEPS:
         path = "/conversations"

@@ -60,6 +60,7 @@ def environment() -> Environment:
         formats.compact,
         formats.count,
         formats.duration,
+        formats.field_time,
         formats.money,
         formats.percent,
         formats.plural,
@@ -67,6 +68,7 @@ def environment() -> Environment:
         formats.when,
     ):
         made.filters[written.__name__] = written
+    made.filters["pairs"] = lambda values: [(value, value) for value in values]
     made.filters["ago"] = lambda moment: formats.ago(moment, datetime.now(UTC))
     made.globals |= {
         "asset": assets.address,

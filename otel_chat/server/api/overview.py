@@ -14,6 +14,7 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.queries import choices as choices_queries
+from otel_chat.server.queries import leaders as leaders_queries
 from otel_chat.server.queries import overview as queries
 
 router = APIRouter(tags=["overview"], responses=RESPONSES)
@@ -41,6 +42,14 @@ def series(
 ) -> queries.Series:
     """Every headline figure by bucket of time, the empty buckets among them."""
     return queries.series(store, scope, window, filters, bucket)
+
+
+@router.get("/overview/leaders", summary="Top topics, user types, actions and intents")
+def leaders(
+    store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
+) -> leaders_queries.Leaders:
+    """What is most frequent in the window, beside the window before, and what moved containment."""
+    return leaders_queries.leaders(store, scope, window, filters)
 
 
 @router.get("/choices", summary="The values that can be filtered by")

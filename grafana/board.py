@@ -1,0 +1,233 @@
+"""A dashboard: rows of panels on the grid, variables, annotations, links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from grafana import names
+from grafana.panels import DATASOURCE, Placed
+from grafana.promql import Scope
+from grafana.sdk import Builder, JSONEncoder, dashboard, models, prometheus
+from otel_chat import semconv as sc
+from prometheus.names import ENVIRONMENT, Metric, gauge, histogram, label
+
+COLUMNS: Final = 24
+MOST_PANELS: Final = 14
+TAG: Final = "otel-chat"
+ANALYTICS_URL: Final = "http://127.0.0.1:8400"
+NOW: Final = "from=${__from:date:iso}&to=${__to:date:iso}"
+"""The dashboard's time in the address of a page of the analytics server."""
+EVERY: Final = ".*"
+WINDOWS: Final = ("1h", "24h", "7d")
+_LABELS: Final[Mapping[str, str]] = {
+    "environment": "Environment",
+    "agent": "Agent",
+    "channel": "Channel",
+    "model": "Model",
+}
+_AT_FIRST: Final = "24h"
+_NOISE: Final = frozenset({"placement", "auto", "auto_min", "auto_count"})
+
+
+class LayoutError(Exception):
+    """A dashboard does not fit its grid."""
+
+
+@dataclass(slots=True)
+class Board:
+    """One dashboard.
+
+    Args:
+        slug: Its place in the address: `/d/otel-chat-{slug}`.
+        title: Its name.
+        description: Whom it is for and what it answers.
+        variables: What a reader can choose, out of `names.VARIABLES`.
+        since: Where its time begins at first, as `now-6h`.
+    """
+
+    slug: str
+    title: str
+    description: str
+    variables: tuple[str, ...]
+    since: str = "now-6h"
+    _rows: list[tuple[Placed, ...]] = field(default_factory=list)
+
+    @property
+    def uid(self) -> str:
+        """The unique id."""
+        return f"{TAG}-{self.slug}"
+
+    @property
+    def scope(self) -> Scope:
+        """What its queries are limited to."""
+        return Scope(self.variables)
+
+    def row(self, *panels: Placed) -> None:
+        """Adds panels of one height that fill the width.
+
+        Raises:
+            LayoutError: they do not.
+        """
+        if sum(one.width for one in panels) != COLUMNS:
+            raise LayoutError(f"{self.slug}: a row is not {COLUMNS} wide.")
+        if len({one.height for one in panels}) != 1:
+            raise LayoutError(f"{self.slug}: a row has panels of different heights.")
+        self._rows.append(panels)
+        if sum(map(len, self._rows)) > MOST_PANELS:
+            raise LayoutError(f"{self.slug}: more than {MOST_PANELS} panels.")
+
+    def as_json(self, analytics: str = ANALYTICS_URL) -> str:
+        """The dashboard as Grafana reads it.
+
+        Args:
+            analytics: The address of the analytics server, for links.
+        """
+        built = (
+            dashboard.Dashboard(self.title)
+            .uid(self.uid)
+            .description(self.description)
+            .tags([TAG])
+            .timezone("browser")
+            .time(self.since, "now")
+            .refresh("30s")
+            .tooltip(models.DashboardCursorSync.CROSSHAIR)
+            .variables([_datasource(), *map(_variable, self.variables), _constant(analytics)])
+            .annotations([_deployments(self.variables), _alerts()])
+            .links(_links())
+        )
+        for panel in self._placed():
+            built = built.with_panel(panel)
+        plain = _plain(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
+        return f"{json.dumps(plain, indent=2, ensure_ascii=False)}\n"
+
+    def _placed(self) -> list[Any]:
+        found: list[Any] = []
+        top = 0
+        for panels in self._rows:
+            left = 0
+            for one in panels:
+                at = models.GridPos(x=left, y=top, w=one.width, h=one.height)
+                found.append(one.panel.id(len(found) + 1).grid_pos(at))
+                left += one.width
+            top += panels[0].height
+        return found
+
+
+def _plain(built: Any) -> Any:
+    """Without what the SDK writes everywhere: it would move links into a menu, for one."""
+    if isinstance(built, list):
+        return [_plain(one) for one in built]
+    if isinstance(built, dict):
+        return {name: _plain(value) for name, value in built.items() if name not in _NOISE}
+    return built
+
+
+def _datasource() -> dashboard.DatasourceVariable:
+    return dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _constant(analytics: str) -> dashboard.ConstantVariable:
+    return (
+        dashboard.ConstantVariable("analytics")
+        .label("Analytics server")
+        .description("Where links to conversations and traces lead.")
+        .value(analytics)
+    )
+
+
+def _variable(name: str) -> dashboard.QueryVariable | dashboard.CustomVariable:
+    if name == "window":
+        return (
+            dashboard.CustomVariable("window")
+            .label("Window (settled)")
+            .values(",".join(WINDOWS))
+            .current(models.VariableOption(text=_AT_FIRST, value=_AT_FIRST, selected=True))
+        )
+    turns = histogram(sc.METRIC_TURN_DURATION, "count")
+    (wanted,) = names.VARIABLES[name] & turns.labels
+    earlier = () if name == "environment" else ("environment",)
+    source = names.chosen(turns, earlier)
+    query = f"label_values({source}, {wanted})"
+    return (
+        dashboard.QueryVariable(name)
+        .label(_LABELS[name])
+        .datasource(DATASOURCE)
+        .query({"query": query, "refId": f"variable-{name}"})
+        .definition(query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(EVERY)
+        .current(models.VariableOption(text=["All"], value=["$__all"], selected=True))
+    )
+
+
+def _links() -> list[Builder[models.DashboardLink]]:
+    others = (
+        dashboard.DashboardLink("otel-chat dashboards")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(True)
+        .include_vars(True)
+        .keep_time(True)
+    )
+    conversations = (
+        dashboard.DashboardLink("Conversations")
+        .type(models.DashboardLinkType.LINK)
+        .icon("external link")
+        .tooltip("The conversations of this time, in the analytics server")
+        .url(f"${{analytics}}/conversations?{NOW}")
+        .target_blank(True)
+    )
+    return [others, conversations]
+
+
+def _annotation(name: str, colour: str, expr: str, title: str, text: str, tags: str) -> Any:
+    return (
+        dashboard.AnnotationQuery()
+        .name(name)
+        .datasource(DATASOURCE)
+        .enable(True)
+        .icon_color(colour)
+        .expr(expr)
+        .step("60s")
+        .title_format(title)
+        .text_format(text)
+        .tag_keys(tags)
+        .target(prometheus.Dataquery().ref_id("Anno").expr(expr).interval("60s").range())
+    )
+
+
+def _deployments(variables: tuple[str, ...]) -> Any:
+    """Where a version of a service is told of that was not there in the hour before."""
+    process = gauge(sc.METRIC_PROCESS_MEMORY)
+    versions = Metric(process.name, process.labels | {label("service.version")}, process.matchers)
+    versions = versions.where(label("service.version"), "", "!=")
+    if "environment" in variables:
+        versions = names.chosen(versions, ("environment",))
+    by = f"count by (service_name, {label('service.version')}, {ENVIRONMENT})"
+    now, before = f"{by} ({versions})", f"{by} (last_over_time({versions}[1h] offset 2m))"
+    return _annotation(
+        "Deployments",
+        "blue",
+        f"{now} unless {before}",
+        "Deployment",
+        "{{service_name}} {{service_version}}",
+        "service_name",
+    )
+
+
+def _alerts() -> Any:
+    firing = names.ALERTS.where("alertstate", "firing").where("severity", "page|ticket", "=~")
+    return _annotation(
+        "Firing alerts",
+        "red",
+        f"max by (alertname, severity) ({firing})",
+        "{{alertname}}",
+        "{{severity}}",
+        "severity",
+    )

@@ -1,0 +1,409 @@
+"""Panels: a figure, a course, a ranking, a table; each says what it shows and when it is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from grafana.sdk import (
+    bargauge,
+    common,
+    dashboard,
+    models,
+    prometheus,
+    promql,
+    shapes,
+    stat,
+    table,
+    timeseries,
+)
+
+DATASOURCE: Final = shapes.DataSourceRef(type_val="prometheus", uid="${datasource}")
+GREEN: Final = "green"
+ORANGE: Final = "orange"
+RED: Final = "red"
+BLUE: Final = "blue"
+GREY: Final = "text"
+QUIET: Final = "Empty when healthy."
+"""The end of a description: the panel may be empty."""
+NOTHING: Final = "no data"
+
+Steps = tuple[tuple[float | None, str], ...]
+Built = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel
+P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel)
+
+NEUTRAL: Final[Steps] = ((None, BLUE),)
+"""Of a figure that is neither good nor bad by itself."""
+
+
+def bad_from(warn: float, bad: float) -> Steps:
+    """The more, the worse.
+
+    Args:
+        warn: From here on it deserves a look.
+        bad: From here on it is bad.
+    """
+    return ((None, GREEN), (warn, ORANGE), (bad, RED))
+
+
+def good_from(fair: float, good: float) -> Steps:
+    """The more, the better.
+
+    Args:
+        fair: Below it is bad.
+        good: From here on it is good.
+    """
+    return ((None, RED), (fair, ORANGE), (good, GREEN))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query of a panel.
+
+    Args:
+        expr: PromQL.
+        legend: What a series is called, with `{{label}}`.
+        exemplars: Whether traces of single turns are marked on it.
+    """
+
+    expr: str
+    legend: str = "__auto"
+    exemplars: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What every panel says.
+
+    Args:
+        title: In a few words.
+        description: What exactly is counted, over which time, and what to make of it.
+        unit: Grafana's name of the unit.
+        thresholds: When it is good and when bad.
+        decimals: Digits after the point; as many as fit without.
+    """
+
+    title: str
+    description: str
+    unit: str
+    thresholds: Steps = NEUTRAL
+    decimals: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a panel or a series of it leads.
+
+    Args:
+        title: What is there.
+        url: The address; `${analytics}` stands for the analytics server.
+    """
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A panel and the room that it takes.
+
+    Args:
+        panel: The panel.
+        width: In 24ths of the dashboard.
+        height: In units of 38 pixels.
+    """
+
+    panel: Built
+    width: int
+    height: int
+
+
+def figure(
+    about: About,
+    query: str,
+    *,
+    course: bool = False,
+    links: Sequence[Link] = (),
+    width: int = 4,
+    height: int = 4,
+) -> Placed:
+    """One number.
+
+    Args:
+        about: What it is.
+        query: An expression of one series.
+        course: Whether its course stands behind it: for gauges, whose last value is shown; an
+            instant query otherwise.
+        links: Where to read on.
+        width: In 24ths.
+        height: In units of 38 pixels.
+    """
+    graph = shapes.BigValueGraphMode.AREA if course else shapes.BigValueGraphMode.NONE
+    panel = (
+        stat.Panel()
+        .graph_mode(graph)
+        .color_mode(shapes.BigValueColorMode.VALUE)
+        .justify_mode(shapes.BigValueJustifyMode.AUTO)
+        .text_mode(shapes.BigValueTextMode.VALUE)
+        .orientation(shapes.VizOrientation.AUTO)
+        .wide_layout(True)
+        .reduce_options(_last())
+        .targets([_target(Query(query), "A", instant=not course)])
+    )
+    return Placed(_said(panel, about, links, "thresholds"), width, height)
+
+
+def course(
+    about: About,
+    *queries: Query,
+    bars: bool = False,
+    stacked: bool = False,
+    colours: Mapping[str, str] | None = None,
+    links: Sequence[Link] = (),
+    each: Sequence[Link] = (),
+    width: int = 12,
+    height: int = 8,
+) -> Placed:
+    """What happened over time.
+
+    Args:
+        about: What it is.
+        queries: What is drawn.
+        bars: Counts per interval, of a minute at least, instead of lines.
+        stacked: Whether the series add up.
+        colours: Series that have a colour of their own, by name.
+        links: Where the panel leads.
+        each: Where each series leads.
+        width: In 24ths.
+        height: In units of 38 pixels.
+    """
+    mode = shapes.StackingMode.NORMAL if stacked else shapes.StackingMode.NONE
+    marked = len(about.thresholds) > 1
+    line = shapes.GraphThresholdsStyleMode.DASHED if marked else shapes.GraphThresholdsStyleMode.OFF
+    panel = (
+        timeseries.Panel()
+        .draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE)
+        .fill_opacity(70 if bars else (30 if stacked else 8))
+        .line_width(0 if bars else 2)
+        .line_interpolation(shapes.LineInterpolation.LINEAR)
+        .show_points(shapes.VisibilityMode.NEVER)
+        .span_nulls(60_000)
+        .stacking(common.StackingConfig().mode(mode).group("A"))
+        .thresholds_style(common.GraphThresholdsStyleConfig().mode(line))
+        .axis_soft_min(0)
+        .legend(_legend())
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(shapes.TooltipDisplayMode.MULTI)
+            .sort(shapes.SortOrder.DESCENDING)
+        )
+        .targets([_target(one, chr(ord("A") + at)) for at, one in enumerate(queries)])
+        .data_links([_link(one) for one in each])
+    )
+    if bars:
+        panel = panel.interval("1m")
+    for name, colour in (colours or {}).items():
+        panel = panel.override_by_name(name, [_fixed(colour)])
+    return Placed(_said(panel, about, links, "palette-classic"), width, height)
+
+
+def ranking(
+    about: About,
+    query: Query,
+    *,
+    links: Sequence[Link] = (),
+    each: Sequence[Link] = (),
+    width: int = 8,
+    height: int = 8,
+) -> Placed:
+    """The greatest ones as bars, greatest first.
+
+    Args:
+        about: What it is.
+        query: An expression with a series for each bar.
+        links: Where the panel leads.
+        each: Where each bar leads.
+        width: In 24ths.
+        height: In units of 38 pixels.
+    """
+    panel = (
+        bargauge.Panel()
+        .display_mode(shapes.BarGaugeDisplayMode.BASIC)
+        .orientation(shapes.VizOrientation.HORIZONTAL)
+        .value_mode(shapes.BarGaugeValueMode.TEXT)
+        .name_placement(shapes.BarGaugeNamePlacement.LEFT)
+        .show_unfilled(False)
+        .sizing(shapes.BarGaugeSizing.AUTO)
+        .reduce_options(_last())
+        .targets([_target(query, "A", instant=True)])
+        .data_links([_link(one) for one in each])
+    )
+    return Placed(_said(panel, about, links, "thresholds"), width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table that holds a query's values.
+
+    Args:
+        title: Its head.
+        expr: An instant query.
+        unit: Grafana's name of the unit.
+        thresholds: Colours of the text.
+        decimals: Digits after the point.
+    """
+
+    title: str
+    expr: str
+    unit: str
+    thresholds: Steps = ()
+    decimals: int | None = None
+
+
+def sheet(
+    about: About,
+    keys: Mapping[str, str],
+    *columns: Column,
+    links: Sequence[Link] = (),
+    each: Sequence[Link] = (),
+    width: int = 24,
+    height: int = 8,
+) -> Placed:
+    """A table: a row for each combination of labels, a column for each query.
+
+    Args:
+        about: What it is; its unit is that of columns without their own.
+        keys: The labels that name a row, and the heads of their columns.
+        columns: The queries; the first one orders the rows, greatest first.
+        links: Where the panel leads.
+        each: Where a row's first cell leads.
+        width: In 24ths.
+        height: In units of 38 pixels.
+    """
+    names = [f"Value #{chr(ord('A') + at)}" for at in range(len(columns))]
+    panel = (
+        table.Panel()
+        .show_header(True)
+        .cell_height(shapes.TableCellHeight.SM)
+        .sort_by([common.TableSortByFieldState().display_name(columns[0].title).desc(True)])
+        .targets(
+            [
+                _target(Query(one.expr), chr(ord("A") + at), instant=True, as_table=True)
+                for at, one in enumerate(columns)
+            ]
+        )
+        .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+        .with_transformation(_organised(keys, dict(zip(names, columns, strict=True))))
+    )
+    for one in columns:
+        panel = panel.override_by_name(one.title, _of_column(one))
+    if each:
+        first = next(iter(keys.values()))
+        links_of = [_link(one).build() for one in each]
+        panel = panel.override_by_name(
+            first, [models.DynamicConfigValue(id_val="links", value=links_of)]
+        )
+    return Placed(_said(panel, about, links, "thresholds"), width, height)
+
+
+def _organised(keys: Mapping[str, str], columns: Mapping[str, Column]) -> Any:
+    order = [*keys, *columns]
+    return models.DataTransformerConfig(
+        id_val="organize",
+        options={
+            "excludeByName": {"Time": True},
+            "indexByName": {name: at for at, name in enumerate(order)},
+            "renameByName": {**keys, **{name: one.title for name, one in columns.items()}},
+        },
+    )
+
+
+def _of_column(column: Column) -> list[models.DynamicConfigValue]:
+    found = [
+        models.DynamicConfigValue(id_val="unit", value=column.unit),
+        models.DynamicConfigValue(id_val="noValue", value=NOTHING),
+        models.DynamicConfigValue(id_val="custom.align", value="right"),
+    ]
+    if column.decimals is not None:
+        found.append(models.DynamicConfigValue(id_val="decimals", value=column.decimals))
+    if column.thresholds:
+        steps = _thresholds(column.thresholds).build()
+        found.append(models.DynamicConfigValue(id_val="thresholds", value=steps))
+        found.append(
+            models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"})
+        )
+    return found
+
+
+def _said(panel: P, about: About, links: Sequence[Link], colour: str) -> P:
+    panel = (
+        panel.title(about.title)
+        .description(about.description)
+        .datasource(DATASOURCE)
+        .unit(about.unit)
+        .no_value(NOTHING)
+        .thresholds(_thresholds(about.thresholds))
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId(colour)))
+        .links([_link(one) for one in links])
+    )
+    if about.decimals is not None:
+        panel = panel.decimals(about.decimals)
+    if about.minimum is not None:
+        panel = panel.min(about.minimum)
+    if about.maximum is not None:
+        panel = panel.max(about.maximum)
+    return panel
+
+
+def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps([models.Threshold(value=value, color=colour) for value, colour in steps])
+    )
+
+
+def _target(
+    query: Query, letter: str, *, instant: bool = False, as_table: bool = False
+) -> prometheus.Dataquery:
+    target = (
+        prometheus.Dataquery()
+        .ref_id(letter)
+        .expr(query.expr)
+        .legend_format(query.legend)
+        .exemplar(query.exemplars)
+        .editor_mode(promql.QueryEditorMode.CODE)
+        .datasource(DATASOURCE)
+    )
+    target = target.instant() if instant else target.range()
+    return target.format(promql.PromQueryFormat.TABLE) if as_table else target
+
+
+def _last() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields("")
+
+
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(shapes.LegendDisplayMode.LIST)
+        .placement(shapes.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs([])
+    )
+
+
+def _fixed(colour: str) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+
+
+def _link(link: Link) -> dashboard.DashboardLink:
+    return (
+        dashboard.DashboardLink(link.title)
+        .type(models.DashboardLinkType.LINK)
+        .url(link.url)
+        .target_blank(True)
+    )

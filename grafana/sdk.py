@@ -1,0 +1,41 @@
+"""The builders of Grafana's foundation SDK that the dashboards use.
+
+Importing `builders.dashboard` warns that newer dashboards have another schema. File provisioning
+takes this one (schemaVersion 42), so the warning is kept from every run.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.builders import (
+        bargauge,
+        common,
+        dashboard,
+        prometheus,
+        stat,
+        table,
+        timeseries,
+    )
+    from grafana_foundation_sdk.cog.builder import Builder
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.models import common as shapes
+    from grafana_foundation_sdk.models import dashboard as models
+    from grafana_foundation_sdk.models import prometheus as promql
+
+__all__ = [
+    "Builder",
+    "JSONEncoder",
+    "bargauge",
+    "common",
+    "dashboard",
+    "models",
+    "prometheus",
+    "promql",
+    "shapes",
+    "stat",
+    "table",
+    "timeseries",
+]

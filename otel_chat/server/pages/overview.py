@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Column, row_label, sparkline
+from otel_chat.server.pages.charts import Chart, Column, row_label
 from otel_chat.server.queries.registry import FIGURES
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.overview import Change, Overview, Point, Series
+    from otel_chat.server.queries.overview import Change, Overview, Series
 
 Better = Literal["up", "down", "neither"]
 
@@ -136,131 +135,6 @@ def trend(
 
 def _whole(value: float | None) -> str:
     return formats.count(None if value is None else round(value))
-
-
-def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str:
-    return sparkline([read(point) for point in points])
-
-
-def cards(overview: Overview, series: Series) -> list[Card]:
-    """The headline figures, in the order of the page."""
-    return [
-        *_volume_cards(overview, series.points),
-        *_quality_cards(overview, series.points),
-        *_spending_cards(overview, series.points),
-    ]
-
-
-def _volume_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
-    failed = o.errors.turns
-    return [
-        Card(
-            key="turns",
-            label="Turns",
-            value=formats.compact(o.turns),
-            note=f"{formats.count(failed)} failed ({formats.percent(o.errors.rate)})"
-            if failed
-            else ("none failed" if o.turns else "none yet"),
-            sample=formats.plural(o.messages, "message"),
-            meanings=meanings("turns", "failed_turns", "messages"),
-            trend=trend(o.changes["turns"], _whole, better="neither"),
-            line=_line(points, lambda p: p.turns),
-            alarm=failed > 0,
-        ),
-        Card(
-            key="conversations",
-            label="Conversations",
-            value=formats.compact(o.conversations),
-            note=f"{o.engagement.turns:.1f} turns each"
-            if o.engagement.turns is not None
-            else "none yet",
-            sample=f"{formats.count(o.containment.settled)} settled",
-            meanings=meanings("conversations", "mean_length_turns", "settled_conversations"),
-            trend=trend(o.changes["conversations"], _whole, better="neither"),
-            line=_line(points, lambda p: p.conversations),
-        ),
-        Card(
-            key="active",
-            label="Active now",
-            value=formats.compact(o.active_conversations),
-            note="open conversations",
-            sample=f"of {formats.count(o.conversations)}",
-            meanings=meanings("active_conversations", "open_conversations"),
-        ),
-    ]
-
-
-def _quality_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
-    time, confidence = o.response_time, o.confidence
-    return [
-        Card(
-            key="response-time",
-            label="Response time",
-            value=formats.duration(time.p50),
-            note=f"median · p95 {formats.duration(time.p95)}" if time.count else "median",
-            sample=formats.plural(time.count, "turn"),
-            meanings=[
-                *meanings("response_time", "time_to_first_chunk"),
-                ("Median, p95", "Half of the turns, and 95 % of them, took no longer."),
-            ],
-            trend=trend(
-                o.changes["response_time_p95"], formats.duration, better="down", subject="p95 "
-            ),
-            line=_line(points, lambda p: p.response_time.p50),
-        ),
-        Card(
-            key="confidence",
-            label="Confidence",
-            value=formats.score(confidence.mean),
-            note=f"{formats.percent(confidence.low_rate)} unsure (below {LOW_CONFIDENCE_THRESHOLD})"
-            if confidence.count
-            else "mean",
-            sample=formats.plural(confidence.count, "turn"),
-            meanings=meanings("mean_confidence", "low_confidence_ratio"),
-            trend=trend(o.changes["confidence"], formats.score, better="up"),
-            line=_line(points, lambda p: p.confidence.mean),
-        ),
-        Card(
-            key="handoffs",
-            label="Handoffs",
-            value=formats.percent(o.handoffs.rate),
-            note=formats.plural(o.handoffs.conversations, "conversation"),
-            sample=f"of {formats.count(o.conversations)}",
-            meanings=meanings("handoff_ratio", "handoff_conversations"),
-            trend=trend(o.changes["handoffs"], formats.percent, better="down", ratio=True),
-            line=_line(points, lambda p: p.handoffs.rate),
-        ),
-    ]
-
-
-def _spending_cards(o: Overview, points: Sequence[Point]) -> list[Card]:
-    tokens, cost = o.tokens, o.cost
-    return [
-        Card(
-            key="tokens",
-            label="Tokens",
-            value=formats.compact(tokens.total),
-            note=f"{formats.compact(tokens.input)} in · {formats.compact(tokens.output)} out"
-            if tokens.total is not None
-            else "none reported",
-            sample=formats.plural(tokens.turns, "turn"),
-            meanings=meanings("total_tokens", "input_tokens", "output_tokens"),
-            trend=trend(o.changes["tokens"], _whole, better="neither"),
-            line=_line(points, lambda p: p.tokens.total),
-        ),
-        Card(
-            key="cost",
-            label="Cost",
-            value=formats.money(cost.amount),
-            note=f"{formats.plural(cost.unpriced_turns, 'turn')} without a price"
-            if cost.unpriced_turns
-            else ("of models" if cost.priced_turns else "no model with a price"),
-            sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
-            meanings=meanings("cost", "unpriced_turns"),
-            trend=trend(o.changes["cost"], formats.money, better="neither"),
-            line=_line(points, lambda p: None if p.cost.amount is None else float(p.cost.amount)),
-        ),
-    ]
 
 
 OUTCOMES: Final = (

@@ -22,13 +22,14 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of
-from otel_chat.server.pages import assets, links, overview
+from otel_chat.server.pages import assets, headline_cards, links, movers, overview
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Sheet
 from otel_chat.server.queries import choices, conversations, traces
 from otel_chat.server.queries import conversation as one_conversation
+from otel_chat.server.queries import leaders as leaders_queries
 from otel_chat.server.queries import overview as figures
 from otel_chat.server.queries.window import DEFAULT_WINDOW
 
@@ -108,12 +109,36 @@ def overview_page(
         filters=filters,
         choices=choices.choices(store, scope, window),
         overview=answer,
-        cards=overview.cards(answer, series),
+        cards=headline_cards.cards(answer, series),
+        changed=movers.changed(answer),
+        changed_meaning=movers.CHANGED_MEANING,
+        containment_meanings=overview.meanings("containment_contribution", "containment_ratio"),
         charts=overview.charts(series),
         outcomes=overview.outcomes(answer),
         outcome_meanings=overview.outcome_meanings(),
         latest=latest,
         **_tenants(scope, latest.items),
+    )
+
+
+@router.get("/leaders")
+def leaders_page(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+) -> Response:
+    """What is most frequent: the part of the overview that is fetched after the rest."""
+    found = leaders_queries.leaders(store, scope, window, filters)
+    view = links.View.of("/", request.query_params)
+    return page(
+        request,
+        "leaders.html",
+        "overview",
+        view=view,
+        rankings=movers.rankings(found, view),
+        causes=movers.causes(found, view),
     )
 
 

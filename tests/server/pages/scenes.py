@@ -23,6 +23,7 @@ class Exchange:
     tool: str = ""
     handoff: str = ""
     error: str = ""
+    slow: float = 0.0
 
 
 DIALOGUES: Sequence[tuple[str, Sequence[Exchange]]] = (
@@ -166,7 +167,7 @@ def conversation(
 def turn(given: Given, name: str, seconds: float, said: Exchange, order: random.Random) -> float:
     """One turn and what happened in it; returns how long it took."""
     thinking = order.lognormvariate(-0.2, 0.45)
-    tool = order.lognormvariate(-1.0, 0.6) if said.tool else 0.0
+    tool = said.slow or (order.lognormvariate(-1.0, 0.6) if said.tool else 0.0)
     if said.error:
         tool = 10.0
     duration = 0.06 + tool + (0.0 if said.error else thinking) + 0.02
@@ -322,4 +323,46 @@ def busy_week(
     for number, start in enumerate(sorted(starts), start=first):
         kind, turns = order.choices(DIALOGUES, weights=(6, 2, 4, 1, 2))[0]
         conversation(given, f"{kind}-{number:04d}", start, turns, order)
+    given.save()
+
+
+REFUND: Sequence[Exchange] = (
+    Exchange(
+        "I sent my kettle back, where is my money?",
+        "Your return reached us on the 3rd; the refund is on its way.",
+        "refund",
+        0.93,
+        "track_return",
+    ),
+)
+NO_REFUND: Sequence[Exchange] = (
+    Exchange(
+        "I want my money back, order 5120",
+        "I am sorry to hear that. Let me look for your return.",
+        "refund",
+        0.91,
+        "lookup_order",
+    ),
+    Exchange(
+        "It has been three weeks!",
+        "I cannot find that parcel. I am bringing in a colleague.",
+        "refund",
+        0.82,
+        "track_return",
+        "tool_timeout",
+        slow=7.4,
+    ),
+)
+
+
+def fallen_containment(given: Given, now: datetime, *, seed: int = 3) -> None:
+    """Two weeks alike, but that this week returns are not found in time and a human is asked."""
+    order = random.Random(seed)
+    others = [turns for kind, turns in DIALOGUES if kind in {"order", "hours", "unsure"}]
+    for week, refund in ((2, REFUND), (1, NO_REFUND)):
+        for number in range(40):
+            before = timedelta(days=7 * (week - 1), seconds=order.uniform(4000, 6.9 * 86_400))
+            turns = refund if number % 4 == 0 else others[number % len(others)]
+            name = f"{'return' if number % 4 == 0 else 'chat'}-{week}{number:02d}"
+            conversation(given, name, now - before, turns, order)
     given.save()

@@ -83,12 +83,15 @@ export function startRefresh(afterSwap) {
     bar.classList.remove("is-stale");
     restore(region(), note ?? { open: [], index: -1 });
     afterSwap();
+    document.body.dispatchEvent(new Event("refreshed"));
     // Between the old and the new content the page was shorter, and may have moved.
     if (note) scrollTo({ top: note.scroll, behavior: "instant" });
     show();
   });
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-    document.addEventListener(failure, () => {
+    document.addEventListener(failure, (event) => {
+      const later = event.detail.elt?.closest?.(".later");
+      if (later && later.querySelector(".chart-empty")) later.querySelector(".chart-empty").textContent = "This could not be worked out; it is tried again with the next refresh.";
       bar.classList.add("is-stale");
       status.textContent = `The server does not answer: figures of ${region().dataset.at} UTC`;
     });

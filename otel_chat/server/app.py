@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,7 @@ from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
 from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
+from otel_chat.server.rollup import Rollup
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.tokens import TokenStore
 
@@ -63,6 +65,7 @@ READERS: Final = 16
 COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
 FORGET_SECONDS: Final = 3600
+ROLLUP_SECONDS: Final = 60
 
 
 def is_loopback(host: str) -> bool:
@@ -90,6 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        rollup: Rollup = app.state.rollup
+        rollup.stop()
         for chore in chores:
             await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(committer.stop)
@@ -124,7 +129,8 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.registry = _registry()
     app.state.committer = Committer(store)
     app.state.gauges = Gauges(store, settings)
-    app.state.chores = _chores(store, settings, app.state.gauges)
+    app.state.rollup = Rollup(store, timedelta(seconds=settings.rollup_quiet_seconds))
+    app.state.chores = _chores(store, settings, app)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     if settings.cors_origins:
@@ -172,8 +178,11 @@ def _api() -> APIRouter:
     return router
 
 
-def _chores(store: Store, settings: ServerSettings, gauges: Gauges) -> list[Periodic]:
-    chores = [Periodic("otel-chat-gauges", settings.gauge_seconds, gauges.refresh)]
+def _chores(store: Store, settings: ServerSettings, app: FastAPI) -> list[Periodic]:
+    chores = [
+        Periodic("otel-chat-gauges", settings.gauge_seconds, app.state.gauges.refresh),
+        Periodic("otel-chat-rollup", ROLLUP_SECONDS, app.state.rollup.refresh),
+    ]
     if settings.retention_days is not None:
         forget = partial(forget_old, store, OPEN, settings.retention_days)
         chores.append(Periodic("otel-chat-retention", FORGET_SECONDS, forget))

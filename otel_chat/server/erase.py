@@ -20,6 +20,8 @@ _log = logging.getLogger("otel_chat.server")
 
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
+TOUCHED: Final = ("turns", "events")
+KEPT: Final = ("turn_days", "event_days")
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 
 
@@ -66,7 +68,7 @@ class Eraser:
         """
         self._values["id"] = conversation_id
         of_it = "conversation_id = {id:String}"
-        return self._erase({"turns": of_it, "events": of_it, "spans": of_it})
+        return self._erase({"turns": of_it, "events": of_it, "spans": of_it}, kept=of_it)
 
     def user(self, user_hash: str) -> Erased:
         """Erases all conversations in which a user took part.
@@ -80,7 +82,7 @@ class Eraser:
             f" WHERE user_hash = {{user:String}} AND conversation_id != '' AND {self._within})"
         )
         own = f"user_hash = {{user:String}} OR {theirs}"
-        return self._erase({"turns": own, "events": own, "spans": theirs})
+        return self._erase({"turns": own, "events": own, "spans": theirs}, kept=theirs)
 
     def before(self, moment: datetime) -> Erased:
         """Erases all that began before a moment, the applications' own metrics among it.
@@ -94,9 +96,38 @@ class Eraser:
             for table, column in TIMES.items()
         }
         self._delete("metrics", old["metrics"])
-        return self._erase({table: old[table] for table in TABLES}, by_trace=False)
+        kept = "day < toDate32(fromUnixTimestamp64Nano({ns:Int64}, 'UTC'))"
+        return self._erase({table: old[table] for table in TABLES}, kept=kept, by_trace=False)
 
-    def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:
+    def _erase(self, conditions: Mapping[str, str], *, kept: str, by_trace: bool = True) -> Erased:
+        # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
+        days = {source: self._days(source, conditions[source]) for source in TOUCHED}
+        self._touch(days)
+        for table in KEPT:
+            self._delete(table, kept)
+        erased = self._erase_rows(conditions, by_trace=by_trace)
+        self._touch(days)
+        return erased
+
+    def _days(self, table: str, condition: str) -> list[str]:
+        rows = self._store.query(
+            f"SELECT DISTINCT toString(toDate32({TIMES[table]})) AS date FROM {table}"  # noqa: S608
+            f" WHERE ({condition}) AND {self._within}",
+            self._values,
+        )
+        return [row["date"] for row in rows]
+
+    def _touch(self, days: Mapping[str, list[str]]) -> None:
+        """Notes that of these days something has changed, as an insert does."""
+        for source, dates in days.items():
+            if dates:
+                self._store.command(
+                    "INSERT INTO touched (source, day, at) SELECT {source:String},"
+                    " arrayJoin({dates:Array(Date32)}), toUnixTimestamp64Nano(now64(9))",
+                    {"source": source, "dates": dates},
+                )
+
+    def _erase_rows(self, conditions: Mapping[str, str], *, by_trace: bool) -> Erased:
         if by_trace:
             turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
             inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"

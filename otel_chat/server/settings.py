@@ -27,6 +27,9 @@ class ServerSettings(BaseSettings):
             savings. 0 to a million.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
+        rollup_quiet_seconds: A day before today for which nothing arrived for so many seconds is
+            worked out ahead, which makes questions about many days fast. Longer than any insert
+            takes; 0 to a day.
         idle_seconds: After so many seconds without anything new a conversation is settled.
 
     Example:
@@ -43,6 +46,7 @@ class ServerSettings(BaseSettings):
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    rollup_quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
 
 

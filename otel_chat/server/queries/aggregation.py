@@ -25,10 +25,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_chat import semconv
-from otel_chat.server.queries.intent_numbers import NUMBERS, moment_and_intent
-from otel_chat.server.queries.sql import mean, total
-from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
+from otel_chat.server.queries.intent_numbers import NUMBERS
+from otel_chat.server.queries.partial_rows import event_rows, padded, turn_rows
+from otel_chat.server.queries.partials import EXPLICIT
+from otel_chat.server.queries.sql import SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,105 +38,79 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.window import Window
 
-USER_FEEDBACK: Final = "user_feedback"
 KEY: Final = "tenant, conversation_id"
-ORDER: Final = "(start, trace_id, span_id)"
-REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
-MODEL: Final = "if(response_model != '', response_model, request_model)"
-
-EXPLICIT: Final = ("resolved", "handed_off", "abandoned", "failed")
 _NUMBERED: Final = f"[{', '.join(repr(outcome) for outcome in EXPLICIT)}]"
-# "The last one" by a whole number that grows with the time and ends in what is asked for. It is
-# five times as fast as argMax by time and ids, and a tie has one answer too: the worse turn.
-LAST_TURN: Final = (
-    "intDiv(toUnixTimestamp64Nano(start), 1000) * 4"
-    " + if(status = 'error', 2, 0) + if(ifNull(fallback, false), 1, 0)"
-)
-LAST_OUTCOME: Final = (
-    f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
-)
-TURN_INTENT: Final = moment_and_intent("start")
-HANDOFF_EVENTS: Final = (
-    semconv.EVENT_HANDOFF_REQUESTED,
-    semconv.EVENT_HANDOFF_ACCEPTED,
-    semconv.EVENT_HANDOFF_ENDED,
-)
-WORKFLOW_ENDS: Final = (semconv.EVENT_WORKFLOW_COMPLETED, semconv.EVENT_WORKFLOW_FAILED)
-# What happens inside a turn only (intents, entities, topics, ...) moves no conversation's end:
-# the turn does. Leaving it unread keeps the aggregation fast.
-ACTIVITY_EVENTS: Final = (
-    semconv.EVENT_CONVERSATION_START,
-    semconv.EVENT_CONVERSATION_END,
-    semconv.EVENT_MESSAGE,
-    semconv.EVENT_ACTION,
-    semconv.EVENT_WORKFLOW_STARTED,
-    *WORKFLOW_ENDS,
-    *HANDOFF_EVENTS,
-    semconv.EVENT_LEAD,
-    semconv.EVENT_CUSTOM,
-)
 
-_BOXES: Final = "(isNotNull(value) AND scale_max - scale_min >= 3 AND scale_max - scale_min <= 10)"
-POSITIVE: Final = f"ifNull(if({_BOXES}, value >= scale_max - 1, score >= 0.75), false)"
-NEGATIVE: Final = f"ifNull(if({_BOXES}, value <= scale_min + 1, score <= 0.25), false)"
+
+def _sum(name: str) -> tuple[str, tuple[str, ...]]:
+    return f"sum(p_{name})", (name,)
+
+
+def _first(name: str) -> tuple[str, tuple[str, ...]]:
+    return f"argMinIf(p_{name}, p_first, of_turns)", (name, "first")
+
+
+def _words(name: str) -> tuple[str, tuple[str, ...]]:
+    return f"arraySort(groupUniqArrayArray(p_{name}))", (name,)
+
+
+def _mean(total: str, count: str) -> tuple[str, tuple[str, ...]]:
+    return f"sum(p_{total}) / nullIf(sum(p_{count}), 0) / {SCALE}", (total, count)
+
 
 TURN_COLUMNS: Final = {
-    "turns": ("count()", ()),
-    "replies": (f"countIf({REPLIED})", ("status", "time_to_first_chunk")),
-    "agent": (f"argMin(agent, {ORDER})", ("agent",)),
-    "channel": (f"argMin(channel, {ORDER})", ("channel",)),
-    "user_type": (f"argMin(user_type, {ORDER})", ("user_type",)),
-    "variant": (f"argMin(variant, {ORDER})", ("variant",)),
-    "agent_version": (f"argMin(agent_version, {ORDER})", ("agent_version",)),
-    "model": (f"argMin({MODEL}, {ORDER})", ("request_model", "response_model")),
-    "platform": (f"argMin(platform, {ORDER})", ("platform",)),
-    "location": (f"argMin(location, {ORDER})", ("location",)),
-    "page": (f"argMin(page, {ORDER})", ("page",)),
-    "referrer": (f"argMin(referrer, {ORDER})", ("referrer",)),
-    "user_agent": (f"argMin(user_agent, {ORDER})", ("user_agent",)),
-    "user_hash": (f"argMin(user_hash, {ORDER})", ("user_hash",)),
-    "last_intent": (f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
-    "intents": ("arraySort(groupUniqArrayIf(intent, intent != ''))", ("intent",)),
-    # By the numbers of `number_intents`, which must be asked before.
-    "path": (f"arraySort(groupArrayIf({TURN_INTENT}, intent != ''))", ("intent",)),
-    "last_number": (f"maxIf({TURN_INTENT}, intent != '') % {NUMBERS}", ("intent",)),
-    "user": ("max(user_hash)", ("user_hash",)),
-    "models": (
-        f"arraySort(groupUniqArrayIf({MODEL}, {MODEL} != ''))",
-        ("request_model", "response_model"),
+    **{
+        name: _sum(name)
+        for name in (
+            "turns", "replies", "errors", "fallbacks", "classified", "input_tokens",
+            "output_tokens", "cost", "duration_sum",
+        )
+    },
+    **{
+        name: _first(name)
+        for name in (
+            "environment", "agent", "agent_version", "variant", "channel", "user_type", "model",
+            "platform", "location", "page", "referrer", "user_agent", "user_hash",
+        )
+    },
+    "last_intent": (
+        "argMaxIf(p_last_intent, p_last_intent_at, p_last_intent != '')",
+        ("last_intent", "last_intent_at"),
     ),
-    "input_tokens": ("sum(input_tokens)", ("input_tokens",)),
-    "output_tokens": ("sum(output_tokens)", ("output_tokens",)),
-    "cost": ("sum(cost)", ("cost",)),
-    "duration_sum": (total("duration"), ("duration",)),
-    "foreign": ("countIf(foreign) = count()", ("foreign",)),
-    "errors": ("countIf(status = 'error')", ("status",)),
-    "fallbacks": ("countIf(ifNull(fallback, false))", ("fallback",)),
-    "classified": ("countIf(fallback IS NOT NULL OR intent != '')", ("fallback", "intent")),
-}
-"""What may be asked of a conversation's turns: its SQL, and the columns that it reads."""
+    "intents": _words("intents"),
+    "models": _words("models"),
+    "user": ("max(p_user)", ("user",)),
+    "foreign": ("sum(p_own) = 0", ("own",)),
+    # By the numbers of `number_intents`, which must be asked before.
+    "path": ("arraySort(groupArrayArray(p_path))", ("path",)),
+    "last_number": (f"max(p_last_number) % {NUMBERS}", ("last_number",)),
+}  # fmt: skip
+"""What may be asked of a conversation's turns: its SQL over partial rows, and what it reads."""
 
 EVENT_COLUMNS: Final = {
-    "user_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'user')",
-    "assistant_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'assistant')",
-    "system_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'system')",
-    "human_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = 'human')",
-    "end_reason": (f"argMaxIf(reason, (time, uid), name = '{semconv.EVENT_CONVERSATION_END}')"),
-    "feedbacks": f"countIf(name = '{semconv.EVENT_EVALUATION}' AND isNotNull(score))",
-    "satisfaction": mean("score", f"name = '{semconv.EVENT_EVALUATION}'"),
-    "rating": mean("value", f"name = '{semconv.EVENT_EVALUATION}'"),
-}
+    **{
+        name: _sum(name)
+        for name in (
+            "user_messages", "assistant_messages", "system_messages", "human_messages",
+        )
+    },
+    "end_reason": (
+        "argMaxIf(p_end_reason, p_end_reason_at, p_ends > 0)",
+        ("end_reason", "end_reason_at"),
+    ),
+    "feedbacks": ("sum(p_scores)", ("scores",)),
+    "satisfaction": _mean("score_sum", "scores"),
+    "rating": _mean("rating_sum", "ratings"),
+}  # fmt: skip
 """What may be asked of a conversation's events beside what its outcome needs."""
 
-
-EVENTS_READ: Final = (
-    "tenant", "conversation_id", "time", "uid", "name", "outcome", "reason", "sender",
-    "workflow", "evaluation", "score", "value", "scale_min", "scale_max",
+_OF_TURNS: Final = ("started_at", "turns_end", "last_turn", "handoff_turns")
+_OF_EVENTS: Final = (
+    "events_end", "ends", "explicit_end", "handoff_events", "positive", "negative", "actions",
+    "workflows_started", "workflows_ended",
 )  # fmt: skip
-
-
-def _names(query: Query, names: Sequence[str]) -> str:
-    return f"name IN {query.bind(names, 'Array(String)')}"
+_BEGIN: Final = """min{only}(p_started_at{of_turns}) AS started_at, max(p_turns_end) AS turns_end,
+            max(p_last_turn) % 4 AS last_turn, sum(p_handoff_turns) AS handoff_turns"""
 
 
 def among(query: Query, keys: Sequence[tuple[str, str]]) -> list[str]:
@@ -178,6 +152,19 @@ class Selection:
         return ["conversation_id != ''"]
 
 
+def _read(
+    base: Sequence[str], columns: dict[str, tuple[str, tuple[str, ...]]], wanted: Sequence[str]
+) -> list[str]:
+    """The columns of partial rows that are needed."""
+    return list(dict.fromkeys([*base, *(part for name in wanted for part in columns[name][1])]))
+
+
+def _having(query: Query, selection: Selection) -> str:
+    window = selection.window
+    begun = query.between("started_at", window.start, window.end)
+    return f"{begun} AND max(matched)" if selection.filters.of_turn(query) else begun
+
+
 def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[str] = ()) -> str:
     """A subquery with one row for each conversation, from its turns alone.
 
@@ -186,61 +173,49 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
         selection: The conversations to take.
         wanted: What to ask of them, out of `TURN_COLUMNS`.
     """
-    window = selection.window
-    read = {"start", "end", "status", "fallback", "handoff"}
-    for name in wanted:
-        sql, columns = TURN_COLUMNS[name]
-        read.update(columns, ("trace_id", "span_id") if ORDER in sql else ())
-    selected = ["tenant", "conversation_id", *sorted(read)]
-    having = [query.between("started_at", window.start, window.end)]
-    if matching := selection.filters.of_turn(query):
-        selected.append(f"ifNull({' AND '.join(matching)}, false) AS matched")
-        having.append("countIf(matched) > 0")
     extra = "".join(f", {TURN_COLUMNS[name][0]} AS {name}" for name in wanted)
-    within = query.between("start", window.start - MARGIN, selection.end + MARGIN)
-    source = query.table("turns", selected, [within, *selection.rows(query)])
+    source = turn_rows(query, selection, _read(_OF_TURNS, TURN_COLUMNS, wanted))
     return f"""(
-        SELECT {KEY}, min(start) AS started_at, max(end) AS turns_end,
-            max({LAST_TURN}) % 4 AS last_turn,
-            countIf(handoff) AS handoff_turns{extra}
-        FROM {source}
+        SELECT {KEY}, {_BEGIN.format(only="", of_turns="")}{extra}
+        FROM (SELECT true AS of_turns, * FROM {source})
         GROUP BY {KEY}
-        HAVING {" AND ".join(having)}
+        HAVING {_having(query, selection)}
     )"""  # noqa: S608
 
 
-def _events(query: Query, selection: Selection, wanted: Sequence[str]) -> str:
-    ends = f"name = '{semconv.EVENT_CONVERSATION_END}'"
-    explicit = f"{ends} AND outcome IN {query.bind(EXPLICIT, 'Array(String)')}"
-    feedback = f"name = '{semconv.EVENT_EVALUATION}'"
-    started = f"name = '{semconv.EVENT_WORKFLOW_STARTED}'"
-    ended = _names(query, WORKFLOW_ENDS)
-    first = selection.window.start - MARGIN
-    in_time = f"time < {query.moment(selection.end + MARGIN)}"
-    activity = f"{_names(query, ACTIVITY_EVENTS)} AND {in_time}"
-    source = query.table(
-        "events",
-        EVENTS_READ,
-        [
-            query.between("time", first, selection.end + FEEDBACK_MARGIN),
-            f"({feedback} AND evaluation = '{USER_FEEDBACK}') OR ({activity})",
-            *selection.rows(query),
-        ],
+def _conversations(
+    query: Query, selection: Selection, of_turns: Sequence[str], of_events: Sequence[str]
+) -> str:
+    """A subquery with one row for each conversation, from its turns and events.
+
+    Turns and events are put below one another and grouped once, which is faster than a join.
+    """
+    turn_parts = _read(_OF_TURNS, TURN_COLUMNS, of_turns)
+    event_parts = _read(_OF_EVENTS, EVENT_COLUMNS, of_events)
+    turns = turn_rows(query, selection, turn_parts)
+    events = event_rows(query, selection, event_parts)
+    extra = "".join(
+        f", {columns[name][0]} AS {name}"
+        for columns, names in ((TURN_COLUMNS, of_turns), (EVENT_COLUMNS, of_events))
+        for name in names
     )
-    extra = "".join(f", {EVENT_COLUMNS[name]} AS {name}" for name in wanted)
     return f"""(
-        SELECT {KEY},
-            maxIf(time, NOT ({feedback})) AS events_end,
-            countIf({ends}) AS ends,
-            maxIf({LAST_OUTCOME}, {explicit}) % 8 AS explicit_number,
-            countIf({_names(query, HANDOFF_EVENTS)}) AS handoff_events,
-            countIf({feedback} AND {POSITIVE}) AS positive,
-            countIf({feedback} AND {NEGATIVE}) AS negative,
-            countIf(name = '{semconv.EVENT_ACTION}') AS actions,
-            groupArrayIf(workflow, {started}) AS workflows_started,
-            groupArrayIf(workflow, {ended}) AS workflows_ended{extra}
-        FROM {source}
+        SELECT {KEY}, {_BEGIN.format(only="If", of_turns=", of_turns")},
+            max(p_events_end) AS events_end, sum(p_ends) AS ends,
+            max(p_explicit_end) % 8 AS explicit_number,
+            sum(p_handoff_events) AS handoff_events, sum(p_positive) AS positive,
+            sum(p_negative) AS negative, sum(p_actions) AS actions,
+            groupArrayArray(p_workflows_started) AS workflows_started,
+            groupArrayArray(p_workflows_ended) AS workflows_ended{extra}
+        FROM (
+            SELECT {KEY}, true AS of_turns, matched, {padded(turn_parts, event_parts, turns=True)}
+            FROM {turns}
+            UNION ALL
+            SELECT {KEY}, false, false, {padded(turn_parts, event_parts, turns=False)}
+            FROM {events}
+        )
         GROUP BY {KEY}
+        HAVING countIf(of_turns) > 0 AND {_having(query, selection)}
     )"""  # noqa: S608
 
 
@@ -291,7 +266,6 @@ def conversation_rows(
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0
             ) AS engagement
-        FROM {turns_by_conversation(query, selection, turn_names)} AS t
-        LEFT JOIN {_events(query, selection, event_columns)} AS e USING ({KEY})
+        FROM {_conversations(query, selection, turn_names, event_columns)}
         {"WHERE " + " AND ".join(where) if where else ""}
     )"""  # noqa: S608

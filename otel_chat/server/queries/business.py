@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import HANDOFF_EVENTS, KEY
+from otel_chat.server.queries.aggregation import KEY
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
 from otel_chat.server.queries.figures import (
     TOKENS,
@@ -20,6 +20,7 @@ from otel_chat.server.queries.figures import (
     whole,
 )
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
+from otel_chat.server.queries.partials import HANDOFF_EVENTS
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window

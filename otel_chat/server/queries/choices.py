@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.aggregation import MODEL
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Window

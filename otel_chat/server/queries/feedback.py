@@ -9,16 +9,11 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.server.access import CONVERSATIONS_READ
-from otel_chat.server.queries.aggregation import (
-    NEGATIVE,
-    POSITIVE,
-    USER_FEEDBACK,
-    Selection,
-    conversation_rows,
-)
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import by_bucket, members
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.partials import NEGATIVE, POSITIVE, USER_FEEDBACK
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio, total
 from otel_chat.server.queries.window import Bucket, Window

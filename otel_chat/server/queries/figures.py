@@ -7,14 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import (
-    KEY,
-    POSITIVE,
-    REPLIED,
-    USER_FEEDBACK,
-    Selection,
-    conversation_rows,
-)
+from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.partials import POSITIVE, REPLIED, USER_FEEDBACK
 from otel_chat.server.queries.sql import mean, quantiles, total
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.errors import QueryError
+from otel_chat.server.queries.partials import DIMENSIONS
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.sql import Query
@@ -95,6 +96,12 @@ class Filters:
     def empty(self) -> bool:
         """Whether nothing is limited."""
         return all(getattr(self, field.name) is None for field in fields(self))
+
+    @property
+    def by_dimensions(self) -> bool:
+        """Whether turns are limited by their dimensions alone, if at all."""
+        of_turns = {field.name for field in fields(self)} - {"outcome", "state", "handoff"}
+        return all(getattr(self, name) is None for name in of_turns.difference(DIMENSIONS))
 
     @property
     def whole_conversations(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import (
+from otel_chat.server.queries.partials import (
     EXPLICIT,
     HANDOFF_EVENTS,
     NEGATIVE,

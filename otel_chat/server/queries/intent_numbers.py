@@ -28,6 +28,11 @@ ANNOTATED: Final = f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' A
 _NAMES: Final = "{intents:Array(String)}"
 
 
+def micros(column: str) -> str:
+    """SQL for the microseconds of a time since the epoch."""
+    return f"toUInt64(intDiv(toUnixTimestamp64Nano({column}), 1000))"
+
+
 def moment_and_intent(column: str) -> str:
     """SQL for the microsecond of a time, times 1024, and the number of the row's intent.
 
@@ -35,8 +40,18 @@ def moment_and_intent(column: str) -> str:
     the ingest takes.
     """
     number = f"indexOf({_NAMES}, intent)"
-    micros = f"toUInt64(intDiv(toUnixTimestamp64Nano({column}), 1000))"
-    return f"{micros} * {NUMBERS} + if({number} = 0, {LAST}, {number})"
+    return f"{micros(column)} * {NUMBERS} + if({number} = 0, {LAST}, {number})"
+
+
+TURN_MICROS: Final = micros("start")
+TURN_INTENT: Final = moment_and_intent("start")
+
+
+def intent_number(name: str) -> str:
+    """SQL for the number of an intent's name, found by a hash: for names out of an array."""
+    names = f"if(empty({_NAMES}), [''], {_NAMES})"
+    numbers = f"arrayMap(x -> toUInt64(x), arrayEnumerate({names}))"
+    return f"transform(toString({name}), {names}, {numbers}, toUInt64({LAST}))"
 
 
 def number_intents(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import AccessError, QueryError
-from otel_chat.server.queries.aggregation import MODEL
 from otel_chat.server.queries.answers import (
     Answer,
     Confidence,
@@ -33,6 +32,7 @@ from otel_chat.server.queries.figures import (
     turn_conditions,
 )
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, quantiles, ratio, total
 from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql

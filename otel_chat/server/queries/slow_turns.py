@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.aggregation import MODEL
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import turns_source
 from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.paging import PAGE, check_limit
+from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
-Table = Literal["turns", "spans", "events", "metrics"]
+Table = Literal["turns", "spans", "events", "metrics", "turn_days", "event_days"]
 SCALE: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Query:
     """
 
     def __init__(self, store: Store, scope: Scope) -> None:
-        self._store = store
+        self.store = store
         self._scope = scope
         self.parameters: dict[str, Any] = {}
 
@@ -78,7 +78,7 @@ class Query:
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""
-        rows = self._store.query(sql, self.parameters)
+        rows = self.store.query(sql, self.parameters)
         return [{name: _clean(value) for name, value in row.items()} for row in rows]
 
     def one(self, sql: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Query:
 
     def stream(self, sql: str, fmt: str) -> Iterator[bytes]:
         """What `sql` returns in one of the engine's formats, piece by piece."""
-        return self._store.stream(sql, self.parameters, fmt=fmt)
+        return self.store.stream(sql, self.parameters, fmt=fmt)
 
     def _tenants(self) -> list[str]:
         if self._scope.tenants is None:

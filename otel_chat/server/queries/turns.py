@@ -9,8 +9,8 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.server.queries import content
-from otel_chat.server.queries.aggregation import MODEL
 from otel_chat.server.queries.answers import Answer, Money
+from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.sql import moment, nanos
 
 if TYPE_CHECKING:

@@ -1,0 +1,217 @@
+"""What is kept of a conversation's turns and events of one day, and how days come together.
+
+A conversation is worked out in two steps: of each day's rows a partial row, then of its partial
+rows the conversation. The partial rows of days on which nothing arrives any more are kept in
+`turn_days` and `event_days`; those of other days are worked out when they are asked for, by the
+same SQL. So a kept day changes how fast an answer comes, never what it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_chat import semconv
+from otel_chat.server.queries.intent_numbers import (
+    NUMBERS,
+    TURN_INTENT,
+    TURN_MICROS,
+    intent_number,
+)
+from otel_chat.server.queries.sql import billionths
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+USER_FEEDBACK: Final = "user_feedback"
+ORDER: Final = "(start, trace_id, span_id)"
+REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
+MODEL: Final = "if(response_model != '', response_model, request_model)"
+DIMENSIONS: Final = ("environment", "agent", "agent_version", "variant", "channel", "user_type")
+"""Columns of turns by which kept days are told apart: what they are limited to costs no time."""
+
+EXPLICIT: Final = ("resolved", "handed_off", "abandoned", "failed")
+_NUMBERED: Final = f"[{', '.join(repr(outcome) for outcome in EXPLICIT)}]"
+# "The last one" by a whole number that grows with the time and ends in what is asked for. It is
+# five times as fast as argMax by time and ids, and a tie has one answer too: the worse turn.
+_LAST_TURN: Final = (
+    "intDiv(toUnixTimestamp64Nano(start), 1000) * 4"
+    " + if(status = 'error', 2, 0) + if(ifNull(fallback, false), 1, 0)"
+)
+_LAST_OUTCOME: Final = (
+    f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
+)
+WORKFLOW_ENDS: Final = (semconv.EVENT_WORKFLOW_COMPLETED, semconv.EVENT_WORKFLOW_FAILED)
+HANDOFF_EVENTS: Final = (
+    semconv.EVENT_HANDOFF_REQUESTED,
+    semconv.EVENT_HANDOFF_ACCEPTED,
+    semconv.EVENT_HANDOFF_ENDED,
+)
+# What happens inside a turn only (intents, entities, topics, ...) moves no conversation's end:
+# the turn does. Leaving it unread keeps the aggregation fast.
+_ACTIVITY: Final = (
+    semconv.EVENT_CONVERSATION_START,
+    semconv.EVENT_CONVERSATION_END,
+    semconv.EVENT_MESSAGE,
+    semconv.EVENT_ACTION,
+    semconv.EVENT_WORKFLOW_STARTED,
+    *WORKFLOW_ENDS,
+    *HANDOFF_EVENTS,
+    semconv.EVENT_LEAD,
+    semconv.EVENT_CUSTOM,
+)
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"name IN ({', '.join(repr(name) for name in names)})"
+
+
+_BOXES: Final = "(isNotNull(value) AND scale_max - scale_min >= 3 AND scale_max - scale_min <= 10)"
+POSITIVE: Final = f"ifNull(if({_BOXES}, value >= scale_max - 1, score >= 0.75), false)"
+NEGATIVE: Final = f"ifNull(if({_BOXES}, value <= scale_min + 1, score <= 0.25), false)"
+IS_FEEDBACK: Final = f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'"
+IS_ACTIVITY: Final = _named(_ACTIVITY)
+_RATED: Final = f"name = '{semconv.EVENT_EVALUATION}'"
+_ENDS: Final = f"name = '{semconv.EVENT_CONVERSATION_END}'"
+
+_MOMENT: Final = "DateTime64(9, 'UTC')"
+_TURN_KEY: Final = f"Tuple({_MOMENT}, FixedString(16), FixedString(8))"
+_WORD: Final = "LowCardinality(String)"
+_WORDS: Final = "Array(LowCardinality(String))"
+_COUNT: Final = "UInt64"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A column of a partial row.
+
+    Args:
+        kind: Its type in the store.
+        sql: What it is of the day's rows.
+        columns: The columns of the rows that `sql` reads.
+        kept: What it is of the columns of a kept day; the column of its name without.
+    """
+
+    kind: str
+    sql: str
+    columns: tuple[str, ...] = ()
+    kept: str = ""
+
+
+def _first(column: str, kind: str = _WORD) -> Partial:
+    return Partial(kind, f"argMin({column}, {ORDER})", (column,))
+
+
+TURN_PARTIALS: Final[Mapping[str, Partial]] = {
+    "first": Partial(_TURN_KEY, f"min({ORDER})"),
+    "started_at": Partial(_MOMENT, "min(start)"),
+    "turns_end": Partial(_MOMENT, "max(end)", ("end",)),
+    "last_turn": Partial("Int64", f"max({_LAST_TURN})", ("status", "fallback")),
+    "handoff_turns": Partial(_COUNT, "countIf(handoff)", ("handoff",)),
+    "turns": Partial(_COUNT, "count()"),
+    "replies": Partial(_COUNT, f"countIf({REPLIED})", ("status", "time_to_first_chunk")),
+    "errors": Partial(_COUNT, "countIf(status = 'error')", ("status",)),
+    "fallbacks": Partial(_COUNT, "countIf(ifNull(fallback, false))", ("fallback",)),
+    "classified": Partial(
+        _COUNT, "countIf(fallback IS NOT NULL OR intent != '')", ("fallback", "intent")
+    ),
+    "own": Partial(_COUNT, "countIf(NOT foreign)", ("foreign",)),
+    **{name: _first(name) for name in (*DIMENSIONS, "platform", "location")},
+    "model": Partial(_WORD, f"argMin({MODEL}, {ORDER})", ("request_model", "response_model")),
+    **{name: _first(name, "String") for name in ("page", "referrer", "user_agent", "user_hash")},
+    "user": Partial("String", "max(user_hash)", ("user_hash",)),
+    "last_intent": Partial(_WORD, f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
+    "last_intent_at": Partial(_TURN_KEY, f"maxIf({ORDER}, intent != '')", ("intent",)),
+    "intents": Partial(_WORDS, "groupUniqArrayIf(intent, intent != '')", ("intent",)),
+    "models": Partial(
+        _WORDS, f"groupUniqArrayIf({MODEL}, {MODEL} != '')", ("request_model", "response_model")
+    ),
+    "input_tokens": Partial("Nullable(UInt64)", "sum(input_tokens)", ("input_tokens",)),
+    "output_tokens": Partial("Nullable(UInt64)", "sum(output_tokens)", ("output_tokens",)),
+    "cost": Partial("Nullable(Decimal(38, 9))", "sum(cost)", ("cost",)),
+    "duration_sum": Partial("Nullable(Int64)", f"sum({billionths('duration')})", ("duration",)),
+    # By the numbers of `number_intents`, which must be asked before.
+    "path": Partial(
+        "Array(UInt64)",
+        f"groupArrayIf({TURN_INTENT}, intent != '')",
+        ("intent",),
+        f"arrayMap((micros, name) -> micros * {NUMBERS} + {intent_number('name')},"
+        " path_times, path_intents)",
+    ),
+    "last_number": Partial(
+        "UInt64",
+        f"maxIf({TURN_INTENT}, intent != '')",
+        ("intent",),
+        f"if(last_named.2 = '', 0, last_named.1 * {NUMBERS} + {intent_number('last_named.2')})",
+    ),
+}
+"""The partial rows of turns: one for each conversation, and in kept days for each combination of
+`DIMENSIONS`."""
+
+KEPT_TURNS: Final[Mapping[str, Partial]] = {
+    **{
+        name: partial
+        for name, partial in TURN_PARTIALS.items()
+        if not partial.kept and name not in DIMENSIONS
+    },
+    "last_named": Partial(
+        "Tuple(UInt64, String)", f"maxIf(({TURN_MICROS}, toString(intent)), intent != '')"
+    ),
+    "path_times": Partial("Array(UInt64)", f"groupArrayIf({TURN_MICROS}, intent != '')"),
+    "path_intents": Partial(_WORDS, "groupArrayIf(intent, intent != '')"),
+}
+"""The columns of `turn_days` beside its key."""
+
+EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
+    "events_end": Partial(_MOMENT, f"maxIf(time, NOT ({_RATED}))", ("name", "time")),
+    "ends": Partial(_COUNT, f"countIf({_ENDS})", ("name",)),
+    "explicit_end": Partial(
+        "Int64",
+        f"maxIf({_LAST_OUTCOME}, {_ENDS} AND outcome IN {EXPLICIT})",
+        ("name", "time", "outcome"),
+    ),
+    "handoff_events": Partial(_COUNT, f"countIf({_named(HANDOFF_EVENTS)})", ("name",)),
+    "positive": Partial(
+        _COUNT,
+        f"countIf({_RATED} AND {POSITIVE})",
+        ("name", "score", "value", "scale_min", "scale_max"),
+    ),
+    "negative": Partial(
+        _COUNT,
+        f"countIf({_RATED} AND {NEGATIVE})",
+        ("name", "score", "value", "scale_min", "scale_max"),
+    ),
+    "actions": Partial(_COUNT, f"countIf(name = '{semconv.EVENT_ACTION}')", ("name",)),
+    "workflows_started": Partial(
+        _WORDS,
+        f"groupArrayIf(workflow, name = '{semconv.EVENT_WORKFLOW_STARTED}')",
+        ("name", "workflow"),
+    ),
+    "workflows_ended": Partial(
+        _WORDS, f"groupArrayIf(workflow, {_named(WORKFLOW_ENDS)})", ("name", "workflow")
+    ),
+    **{
+        f"{sender}_messages": Partial(
+            _COUNT,
+            f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = '{sender}')",
+            ("name", "sender"),
+        )
+        for sender in semconv.SENDERS
+    },
+    "end_reason": Partial(
+        _WORD, f"argMaxIf(reason, (time, uid), {_ENDS})", ("name", "time", "uid", "reason")
+    ),
+    "end_reason_at": Partial(
+        f"Tuple({_MOMENT}, String)", f"maxIf((time, uid), {_ENDS})", ("name", "time", "uid")
+    ),
+    "scores": Partial(_COUNT, f"countIf({_RATED} AND isNotNull(score))", ("name", "score")),
+    "score_sum": Partial(
+        "Nullable(Int64)", f"sumIf({billionths('score')}, {_RATED})", ("name", "score")
+    ),
+    "ratings": Partial(_COUNT, f"countIf({_RATED} AND isNotNull(value))", ("name", "value")),
+    "rating_sum": Partial(
+        "Nullable(Int64)", f"sumIf({billionths('value')}, {_RATED})", ("name", "value")
+    ),
+}
+"""The partial rows of events: one for each conversation, and in kept days one of its feedback and
+one of all else. They are also the columns of `event_days` beside its key."""

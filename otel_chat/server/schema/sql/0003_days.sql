@@ -1,0 +1,104 @@
+CREATE TABLE IF NOT EXISTS touched{{ local }}{{ on_cluster }} (
+  source LowCardinality(String),
+  day Date32,
+  at Int64
+) ENGINE = {{ engine }}(at) ORDER BY (source, day)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+{% if cluster %}
+CREATE TABLE IF NOT EXISTS touched{{ on_cluster }} AS touched{{ local }}
+ENGINE = Distributed({{ cluster }}, currentDatabase(), touched{{ local }}, sipHash64(source, day));
+{% endif %}
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS turns_to_touched{{ on_cluster }} TO touched AS
+SELECT 'turns' AS source, toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) AS at
+FROM turns{{ local }} GROUP BY day;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched{{ on_cluster }} TO touched AS
+SELECT 'events' AS source, toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) AS at
+FROM events{{ local }} GROUP BY day;
+
+INSERT INTO touched (source, day, at)
+SELECT 'turns', toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) FROM turns GROUP BY day
+UNION ALL
+SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP BY day;
+
+{% call table('rolled', version='covers', order='(source, day, generation)',
+  shard='sipHash64(source, day)') %}
+  source LowCardinality(String),
+  day Date32,
+  generation Int64,
+  covers Int64
+{% endcall %};
+
+{% call table('turn_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
+  order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  conversation_id String CODEC(ZSTD),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  agent_version LowCardinality(String),
+  variant LowCardinality(String),
+  channel LowCardinality(String),
+  user_type LowCardinality(String),
+  first Tuple(DateTime64(9, 'UTC'), FixedString(16), FixedString(8)) CODEC(ZSTD),
+  started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  turns_end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  last_turn Int64 CODEC(Delta, ZSTD),
+  handoff_turns UInt64,
+  turns UInt64,
+  replies UInt64,
+  errors UInt64,
+  fallbacks UInt64,
+  classified UInt64,
+  own UInt64,
+  platform LowCardinality(String),
+  location LowCardinality(String),
+  model LowCardinality(String),
+  page String CODEC(ZSTD),
+  referrer String CODEC(ZSTD),
+  user_agent String CODEC(ZSTD),
+  user_hash String CODEC(ZSTD),
+  user String CODEC(ZSTD),
+  last_intent LowCardinality(String),
+  last_intent_at Tuple(DateTime64(9, 'UTC'), FixedString(16), FixedString(8)) CODEC(ZSTD),
+  last_named Tuple(UInt64, String) CODEC(ZSTD),
+  intents Array(LowCardinality(String)),
+  path_times Array(UInt64) CODEC(ZSTD),
+  path_intents Array(LowCardinality(String)),
+  models Array(LowCardinality(String)),
+  input_tokens Nullable(UInt64),
+  output_tokens Nullable(UInt64),
+  cost Nullable(Decimal(38, 9)),
+  duration_sum Nullable(Int64)
+{% endcall %};
+
+{% call table('event_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
+  order='(tenant, day, generation, conversation_id, feedback)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  conversation_id String CODEC(ZSTD),
+  feedback Bool,
+  events_end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  ends UInt64,
+  explicit_end Int64,
+  handoff_events UInt64,
+  positive UInt64,
+  negative UInt64,
+  actions UInt64,
+  workflows_started Array(LowCardinality(String)),
+  workflows_ended Array(LowCardinality(String)),
+  user_messages UInt64,
+  assistant_messages UInt64,
+  system_messages UInt64,
+  human_messages UInt64,
+  end_reason LowCardinality(String),
+  end_reason_at Tuple(DateTime64(9, 'UTC'), String) CODEC(ZSTD),
+  scores UInt64,
+  score_sum Nullable(Int64),
+  ratings UInt64,
+  rating_sum Nullable(Int64)
+{% endcall %};

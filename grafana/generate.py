@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from grafana.board import ANALYTICS_URL, Board
-from grafana.boards import overview
+from grafana.boards import (
+    conversations,
+    cost,
+    intents,
+    outcomes,
+    overview,
+    pipeline,
+    response_time,
+)
 
 HERE: Final = Path(__file__).parent
 DASHBOARDS: Final = HERE / "dashboards"
@@ -27,6 +35,12 @@ def boards() -> list[Board]:
     """
     return [
         overview.board(),
+        conversations.board(),
+        intents.board(),
+        cost.board(),
+        response_time.board(),
+        outcomes.board(),
+        pipeline.board(),
     ]
 
 

@@ -26,7 +26,7 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_drop_off_conversations": (*IN_WINDOW, "intent"),
     "otel_chat_server_gauges_timestamp_seconds": (),
     "otel_chat_server_ingest_requests_total": ("signal", "status"),
-    "otel_chat_server_ingest_items_total": ("signal",),
+    "otel_chat_server_ingest_items_total": (),
     "otel_chat_server_ingest_queue_bytes": (),
 }
 """What the analytics server tells, as far as the dashboards use it."""

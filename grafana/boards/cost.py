@@ -1,0 +1,168 @@
+"""4 Models, tokens and cost."""
+
+from __future__ import annotations
+
+from grafana.board import NOW, Board
+from grafana.boards.common import ANY, CONVERSATIONS, GOALS, SLOW, each, or_zero
+from grafana.panels import QUIET, About, Column, Link, Query, bad_from, course, figure, sheet
+from grafana.promql import RANGE, RATE, STEP, grown, quantile, ratio
+from otel_chat import semconv as sc
+from prometheus.names import MODEL, label
+
+TYPE, ERROR = label(sc.TOKEN_TYPE), label(sc.ERROR_TYPE)
+OF_MODEL = Link(
+    "Conversations with this model",
+    f"${{analytics}}/conversations?{NOW}&model=${{__field.labels.{MODEL}}}",
+)
+
+
+def board() -> Board:
+    """What models do and cost."""
+    found = Board(
+        "cost",
+        "otel-chat / 4 Models, tokens and cost",
+        "What chat costs, which models and how many tokens it takes, and how models respond.",
+        ("environment", "agent", "channel", "model"),
+    )
+    _figures(found)
+    _amounts(found)
+    _per_turn(found)
+    _models(found)
+    _calls(found)
+    return found
+
+
+def _figures(found: Board) -> None:
+    scope = found.scope
+    cost, priced = scope.sum(sc.METRIC_TURN_COST), scope.count(sc.METRIC_TURN_COST)
+    tokens = scope.sum(sc.METRIC_TURN_TOKENS)
+    calls = scope.count(sc.METRIC_CLIENT_OPERATION_DURATION)
+    failed = calls.where(ERROR, "", "!=")
+    budget = bad_from(GOALS.daily_usd * 0.8, GOALS.daily_usd)
+    found.row(
+        figure(
+            About(
+                "Cost, last 24 hours",
+                "Cost of the priced turns of the last 24 hours, whatever time is chosen. The"
+                f" budget is {GOALS.daily_usd:g} USD a day.",
+                "currencyUSD", budget,
+            ),
+            grown(cost, "24h"),
+        ),
+        figure(
+            About(
+                "Cost of a day at this pace",
+                "What a day would cost that went on like the last hour.",
+                "currencyUSD", budget,
+            ),
+            f"24 * {grown(cost, '1h')}",
+        ),
+        figure(
+            About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD"),
+            grown(cost, RANGE), links=[CONVERSATIONS],
+        ),
+        figure(
+            About("Cost per turn", "Mean cost of a priced turn of the chosen time.",
+                  "currencyUSD"),
+            ratio(grown(cost, RANGE), grown(priced, RANGE)),
+        ),
+        figure(
+            About("Tokens", "Input and output tokens of the turns of the chosen time.", "short"),
+            grown(tokens, RANGE),
+        ),
+        figure(
+            About("Failed model calls", "Calls of models that ended with an error, of all calls"
+                  " of the chosen time; of every agent and channel.",
+                  "percentunit", bad_from(0.01, GOALS.throttled), 2),
+            ratio(grown(failed, RANGE), grown(calls, RANGE)),
+        ),
+    )  # fmt: skip
+
+
+def _amounts(found: Board) -> None:
+    scope = found.scope
+    found.row(
+        course(
+            About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD"),
+            Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [MODEL]), each(MODEL)),
+            bars=True, stacked=True, each=[OF_MODEL],
+        ),
+        course(
+            About("Tokens by type", "Tokens of turns per interval: what models read (input) and"
+                  " wrote (output).", "short"),
+            Query(grown(scope.sum(sc.METRIC_TURN_TOKENS), STEP, [TYPE]), each(TYPE)),
+            bars=True, stacked=True,
+        ),
+    )  # fmt: skip
+
+
+def _per_turn(found: Board) -> None:
+    scope = found.scope
+    cost = scope.buckets(sc.METRIC_TURN_COST)
+    tokens = scope.buckets(sc.METRIC_TURN_TOKENS)
+    calls = scope.buckets(sc.METRIC_CLIENT_OPERATION_DURATION)
+    found.row(
+        course(
+            About("Cost of a turn", "Half of the priced turns (p50) and 95 of 100 (p95) cost no"
+                  " more. Points are single turns; each opens its conversation.", "currencyUSD"),
+            Query(quantile(0.5, cost, RATE), "p50"),
+            Query(quantile(0.95, cost, RATE), "p95", exemplars=True),
+            width=8,
+        ),
+        course(
+            About("Tokens of a turn, p95", "95 of 100 turns took no more tokens. Growing input"
+                  " often means that whole histories are sent.", "short"),
+            Query(quantile(0.95, tokens, RATE, [TYPE]), each(TYPE), exemplars=True),
+            width=8,
+        ),
+        course(
+            About("Model calls, p95", "95 of 100 calls of a model took no longer; of every agent"
+                  " and channel.", "s"),
+            Query(quantile(0.95, calls, RATE, [MODEL]), each(MODEL), exemplars=True),
+            width=8,
+        ),
+    )  # fmt: skip
+
+
+def _models(found: Board) -> None:
+    scope = found.scope
+    by = (MODEL,)
+    turns = scope.count(sc.METRIC_TURN_DURATION)
+    cost, priced = scope.sum(sc.METRIC_TURN_COST), scope.count(sc.METRIC_TURN_COST)
+    tokens = scope.sum(sc.METRIC_TURN_TOKENS)
+    found.row(
+        sheet(
+            About("Models", "Turns of the chosen time by the model that was asked for.", "short"),
+            {MODEL: "Model"},
+            Column("Turns", grown(turns, RANGE, by), "short", decimals=0),
+            Column("Response time, p95",
+                   quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE, by), "s", SLOW),
+            Column("Input tokens", grown(tokens.where(TYPE, "input"), RANGE, by), "short"),
+            Column("Output tokens", grown(tokens.where(TYPE, "output"), RANGE, by), "short"),
+            Column("Cost", grown(cost, RANGE, by), "currencyUSD"),
+            Column("Cost per turn", ratio(grown(cost, RANGE, by), grown(priced, RANGE, by)),
+                   "currencyUSD"),
+            each=[OF_MODEL], height=6,
+        ),
+    )  # fmt: skip
+
+
+def _calls(found: Board) -> None:
+    scope = found.scope
+    calls = scope.count(sc.METRIC_CLIENT_OPERATION_DURATION)
+    unpriced = scope.count(sc.METRIC_TURN_UNPRICED)
+    found.row(
+        course(
+            About("Errors of model calls", "Failed calls per interval, by what the client"
+                  f" reported, refusals for the rate among them. {QUIET}", "short", ANY, 0),
+            Query(grown(calls.where(ERROR, "", "!="), STEP, [MODEL, ERROR]),
+                  f"{each(MODEL)} {each(ERROR)}"),
+            bars=True, stacked=True, width=12, height=7,
+        ),
+        course(
+            About("Unpriced turns", "Turns per interval whose cost nobody knows, because the"
+                  " model has no price: costs are too low by them.", "short", ANY, 0),
+            Query(or_zero(grown(unpriced, STEP)), "unpriced turns"),
+            bars=True, width=12, height=7,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""6 Outcomes and feedback."""
+
+from __future__ import annotations
+
+from grafana.board import Board
+from grafana.boards.common import GOALS, GOOD_SHARE, LIST, OUTCOMES, each
+from grafana.panels import (
+    About,
+    Column,
+    Link,
+    Query,
+    bad_from,
+    course,
+    figure,
+    good_from,
+    ranking,
+    sheet,
+)
+from grafana.promql import (
+    RANGE,
+    STEP,
+    Scope,
+    grown,
+    latest,
+    per_second,
+    ratio,
+    top,
+    total,
+    weighted,
+)
+from otel_chat import semconv as sc
+from prometheus.names import AGENT, Metric, label
+
+OUTCOME, EVALUATION = label(sc.OUTCOME), label(sc.EVALUATION_NAME)
+ACTION, WORKFLOW, STATE = label(sc.ACTION_TYPE), label(sc.WORKFLOW_NAME), label(sc.WORKFLOW_STATUS)
+ABANDONED = bad_from(GOALS.abandonment / 2, GOALS.abandonment)
+BANDS = (0.4, 0.8)
+
+
+def board() -> Board:
+    """What conversations lead to, and what users say of them."""
+    found = Board(
+        "outcomes",
+        "otel-chat / 6 Outcomes and feedback",
+        "What conversations lead to, what users say of them, and what they are worth.",
+        ("environment", "agent", "channel", "window"),
+        "now-24h",
+    )
+    _figures(found)
+    _outcomes(found)
+    _ratings(found)
+    _deeds(found)
+    return found
+
+
+def _rated(what: Metric) -> Metric:
+    return what.where(EVALUATION, sc.EVALUATION_USER_FEEDBACK)
+
+
+def _figures(found: Board) -> None:
+    scope = found.scope
+    settled = scope.server("otel_chat_conversations_settled")
+    resolved = scope.server("otel_chat_resolution_ratio")
+    scores = _rated(scope.sum(sc.METRIC_FEEDBACK_SCORE))
+    ratings = _rated(scope.count(sc.METRIC_FEEDBACK_SCORE))
+    found.row(
+        figure(
+            About(
+                "Resolution",
+                "Settled conversations of the window that ended resolved: confirmed by the user,"
+                " or assumed because nothing speaks against it.",
+                "percentunit", GOOD_SHARE, 1, 0, 1,
+            ),
+            weighted(resolved.where("bound", "assumed"), settled), course=True,
+            links=[Link("Resolved conversations", f"{LIST}&outcome=resolved")],
+        ),
+        figure(
+            About("Confirmed resolution", "The part of it that the user or the application"
+                  " confirmed: the low bound.", "percentunit", good_from(0.2, 0.4), 1, 0, 1),
+            weighted(resolved.where("bound", "confirmed"), settled), course=True,
+        ),
+        figure(
+            About("Abandonment", "Settled conversations of the window that users left without a"
+                  " result.", "percentunit", ABANDONED, 1, 0, 1),
+            weighted(scope.server("otel_chat_abandonment_ratio"), settled), course=True,
+            links=[Link("Abandoned conversations", f"{LIST}&outcome=abandoned")],
+        ),
+        figure(
+            About("User rating", "Mean rating by users in the chosen time: 0 % is the worst of"
+                  " their scale, 100 % the best.", "percentunit", GOOD_SHARE, 0, 0, 1),
+            ratio(grown(scores, RANGE), grown(ratings, RANGE)),
+        ),
+        figure(
+            About("Ratings", "Ratings that users gave in the chosen time: below"
+                  f" {GOALS.ratings} a mean says little.", "short",
+                  ((None, "orange"), (GOALS.ratings, "green")), 0),
+            grown(ratings, RANGE),
+        ),
+        figure(
+            About("Savings", "What the contained conversations of the window would have cost with"
+                  " a human, less what the models cost.", "currencyUSD", good_from(0, 0.01), 2),
+            total(scope.server("otel_chat_savings_usd").where("bound", "high")), course=True,
+        ),
+    )  # fmt: skip
+
+
+def _outcomes(found: Board) -> None:
+    scope = found.scope
+    settled = scope.server("otel_chat_conversations_settled")
+    outcome = Link("These conversations", f"{LIST}&outcome=${{__field.labels.outcome}}")
+    found.row(
+        ranking(
+            About("Settled conversations", "Settled conversations of the window, by how they"
+                  " ended.", "short", decimals=0),
+            Query(top(10, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
+        ),
+        course(
+            About("Ended conversations", "Conversations per interval whose end the application"
+                  " told, by outcome.", "short", decimals=0),
+            Query(grown(scope.count(sc.METRIC_CONVERSATION_ENDED), STEP, [OUTCOME]),
+                  each(OUTCOME)),
+            bars=True, stacked=True, colours=OUTCOMES, width=8,
+        ),
+        course(
+            About("Resolved and abandoned", "How both shares of the window went.",
+                  "percentunit", minimum=0, maximum=1),
+            Query(weighted(scope.server("otel_chat_resolution_ratio").where("bound", "assumed"),
+                           settled), "resolved"),
+            Query(weighted(scope.server("otel_chat_abandonment_ratio"), settled), "abandoned"),
+            colours={"resolved": "green", "abandoned": "orange"}, width=8,
+        ),
+    )  # fmt: skip
+
+
+def _ratings(found: Board) -> None:
+    scope = found.scope
+    scores, counts = scope.sum(sc.METRIC_FEEDBACK_SCORE), scope.count(sc.METRIC_FEEDBACK_SCORE)
+    engaged = scope.server("otel_chat_engagement_score")
+    low, high = (f"{bound:.0%}" for bound in BANDS)
+    names = (f"up to {low}", f"{low} to {high}", f"above {high}")
+    bands = _bands(scope)
+    found.row(
+        course(
+            About("Ratings by users", "Ratings per interval: low ones, middling ones and high"
+                  " ones of their scale.", "short", decimals=0),
+            *(Query(amount, name) for amount, name in zip(bands, names, strict=True)),
+            bars=True, stacked=True,
+            colours=dict(zip(names, ("red", "yellow", "green"), strict=True)), width=8,
+        ),
+        course(
+            About(
+                "Mean score by evaluation",
+                "Scores of users and of evaluations of your own, 0 % to 100 %. Of few ratings a"
+                " mean jumps. Points are single turns; each opens its conversation.",
+                "percentunit", GOOD_SHARE, minimum=0, maximum=1,
+            ),
+            Query(ratio(per_second(scores, [EVALUATION]), per_second(counts, [EVALUATION])),
+                  each(EVALUATION)),
+            width=8,
+        ),
+        course(
+            About("Engagement", "Mean score of the window's conversations, 0 to 100, out of turns,"
+                  " actions and outcome; for each agent and channel.", "short", minimum=0,
+                  maximum=100, decimals=0),
+            Query(latest(engaged, ["agent", "channel"]), "{{agent}} {{channel}}"), width=8,
+        ),
+    )  # fmt: skip
+
+
+def _bands(scope: Scope) -> tuple[str, str, str]:
+    buckets = _rated(scope.buckets(sc.METRIC_FEEDBACK_SCORE))
+    every = grown(_rated(scope.count(sc.METRIC_FEEDBACK_SCORE)), STEP)
+    low, high = (grown(buckets.at_most(bound), STEP) for bound in BANDS)
+    return low, f"{high} - {low}", f"{every} - {high}"
+
+
+def _deeds(found: Board) -> None:
+    scope = found.scope
+    actions, steps = scope.count(sc.METRIC_ACTIONS), scope.count(sc.METRIC_WORKFLOWS)
+    started, completed, failed = (
+        grown(steps.where(STATE, state), RANGE, [AGENT, WORKFLOW]) for state in sc.WORKFLOW_STATUSES
+    )
+    found.row(
+        ranking(
+            About("Actions", "What agents did for users in the chosen time; of every channel.",
+                  "short", decimals=0),
+            Query(top(10, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8,
+        ),
+        sheet(
+            About("Workflows", "Tasks of several steps: how many of those begun in the chosen time"
+                  " were brought to their end; of every channel.", "short"),
+            {AGENT: "Agent", WORKFLOW: "Workflow"},
+            Column("Started", started, "short", decimals=0),
+            Column("Completed", completed, "short", decimals=0),
+            Column("Failed", failed, "short", bad_from(1, 5), decimals=0),
+            Column("Completion", ratio(completed, started), "percentunit", GOOD_SHARE, 0),
+            width=16,
+        ),
+    )  # fmt: skip

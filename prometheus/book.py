@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from prometheus.names import AGENT, ENVIRONMENT, MODEL, SERVICE, Metric, UnknownNameError
+from otel_chat import semconv as sc
+from prometheus.names import AGENT, ENVIRONMENT, MODEL, SERVICE, UnknownNameError, label
 from prometheus.settings import Settings, text_of
 
 LEVELS: Final = {
     "agent": (SERVICE, ENVIRONMENT, AGENT),
+    "reason": (SERVICE, ENVIRONMENT, AGENT, label(sc.HANDOFF_REASON)),
     "model": (SERVICE, ENVIRONMENT, AGENT, MODEL),
-    "service": (SERVICE, ENVIRONMENT),
+    "tokens": (SERVICE, ENVIRONMENT, AGENT, MODEL, label(sc.TOKEN_TYPE)),
+    "provider": (SERVICE, ENVIRONMENT, label(sc.PROVIDER_NAME), MODEL),
+    "tool": (SERVICE, ENVIRONMENT, label(sc.TOOL_NAME)),
     "environment": (ENVIRONMENT,),
+    "application": (SERVICE, ENVIRONMENT),
+    "signal": (SERVICE, ENVIRONMENT, label(sc.TELEMETRY_SIGNAL)),
+    "attribute": (SERVICE, ENVIRONMENT, label(sc.TELEMETRY_ATTRIBUTE)),
+    "exporter": ("job", "instance", "exporter"),
+    "receiver": ("job", "instance", "receiver"),
 }
 """The first part of a recorded name, and the labels that it stands for."""
 PAGE, TICKET, INFO = "page", "ticket", "info"
@@ -86,7 +94,7 @@ class Book:
         """
         if not re.fullmatch(r"[a-z_]+:[a-z_0-9]+:[a-z_0-9]+", name):
             raise UnknownNameError(f"{name} is not of the form level:metric:operations.")
-        group = f"{group}_slow" if slow else group
+        group = f"{group}_minutely" if slow else group
         rule: dict[str, Any] = {"record": name, "expr": expr}
         if labels:
             rule["labels"] = labels
@@ -146,15 +154,3 @@ class Book:
                 "dashboard_url": place,
             },
         }
-
-
-def grown(metric: Metric, window: str, by: Sequence[str]) -> str:
-    """What a counter grew by in a window, its very first count included.
-
-    Args:
-        metric: The counter.
-        window: As it stands in the rules.
-        by: The labels to keep.
-    """
-    metric.require(by)
-    return f"sum by ({', '.join(by)}) (increase({metric}[{window}] anchored))"

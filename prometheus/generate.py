@@ -7,6 +7,7 @@ anew, and the tests for promtool with them.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -15,8 +16,10 @@ from typing import Any, Final
 
 import yaml
 
-from prometheus import slo
+from prometheus import anomalies, conversations, pipeline, slo, supply
 from prometheus.book import Book
+from prometheus.cases import CASES, VALUES
+from prometheus.cases.model import Case, document
 from prometheus.settings import Settings
 
 HERE: Final = Path(__file__).parent
@@ -37,6 +40,17 @@ def rules(settings: Settings) -> Book:
         slo.add_objectives,
         slo.add_turns,
         slo.add_understanding,
+        conversations.add_handoffs,
+        conversations.add_outcomes,
+        conversations.add_feedback,
+        supply.add_costs,
+        supply.add_models,
+        supply.add_tools,
+        anomalies.add_no_traffic,
+        anomalies.add_bands,
+        pipeline.add_application,
+        pipeline.add_collector,
+        pipeline.add_servers,
     ):
         add(book)
     return book
@@ -51,6 +65,44 @@ def files(book: Book) -> dict[str, str]:
     for name, group in book.alert_groups().items():
         written[f"alerts/{name}.yml"] = _yaml({"groups": [group]})
     return written
+
+
+def cases() -> dict[str, str]:
+    """The files of promtool's tests, by their path: those of a file of alerts and a step."""
+    written = files(rules(Settings()))
+    by_file: dict[tuple[str, str], list[Case]] = {}
+    for case in CASES:
+        (home,) = [
+            path
+            for path, text in written.items()
+            if path.startswith("alerts/") and f"alert: {case.alert}\n" in text
+        ]
+        by_file.setdefault((home, case.step), []).append(case)
+    documents = {}
+    for (home, step), chosen in by_file.items():
+        needed = [f"../{path}" for path in needed_by(home, written)]
+        values = VALUES if home == "alerts/conversations.yml" and step == "1m" else ()
+        name = Path(home).stem + ("" if step == "1m" else f"_{step}")
+        documents[f"tests/{name}.yml"] = _yaml(document(chosen, values, needed, step))
+    return documents
+
+
+def needed_by(home: str, written: Mapping[str, str]) -> list[str]:
+    """The files of rules that a file of alerts stands on, in the order of their use; it the last.
+
+    Args:
+        home: The path of the alerts.
+        written: All files.
+    """
+    found = [home]
+    for path in found:
+        asked = set(re.findall(r"[a-z_]+:[a-z_0-9]+:[a-z_0-9]+", written[path]))
+        found += [
+            other
+            for other, text in written.items()
+            if other not in found and asked & set(re.findall(r"record: (\S+)", text))
+        ]
+    return found[::-1]
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
@@ -105,6 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         contents = files(rules(_settings(given)))
     except ValueError as error:
         sys.exit(f"generate: {error}")
+    if given.output == HERE:
+        contents |= cases()
     write(given.output, contents)
 
 

@@ -152,7 +152,6 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_cost_usd": _PLACE,
     "otel_chat_conversations_settled": (*_PLACE, "outcome"),
     "otel_chat_server_ingest_failed_inserts_total": (),
-    "otel_chat_server_gauge_failures_total": (),
 }
 """What the analytics server tells, as far as the rules use it."""
 
@@ -170,7 +169,6 @@ COLLECTOR: Final[Mapping[str, tuple[str, ...]]] = {
 PROMETHEUS: Final[Mapping[str, tuple[str, ...]]] = {
     "up": (),
     "prometheus_rule_evaluation_failures_total": ("rule_group",),
-    "prometheus_notifications_dropped_total": ("alertmanager",),
 }
 """What Prometheus tells of itself, as far as the rules use it."""
 

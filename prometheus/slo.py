@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from otel_chat import semconv as sc
-from prometheus.book import LEVELS, PAGE, TICKET, Alert, Book, grown
-from prometheus.names import AGENT, Metric, counter, gauge, histogram, label
+from prometheus.book import PAGE, TICKET, Alert, Book
+from prometheus.measures import (
+    FALSIFIED,
+    OF_AGENT,
+    SHARE,
+    WHO,
+    grown,
+    recorded,
+    share,
+    turns,
+)
+from prometheus.names import counter, gauge, histogram, label
 
 BURNS: Final = (
     ("1h", "5m", 14.4, PAGE, "2m"),
@@ -15,37 +25,6 @@ BURNS: Final = (
     ("3d", "6h", 1, TICKET, "30m"),
 )
 """Long window, short window, burn rate, severity, wait."""
-OF_AGENT: Final = LEVELS["agent"]
-WHO: Final = f"{{{{ $labels.{AGENT} }}}}"
-SHARE: Final = "{{ $value | humanizePercentage }}"
-FALSIFIED: Final = {"falsified_by": "pipeline"}
-_SLOW_FROM: Final = 3600_000
-
-
-def turns(book: Book, window: str) -> str:
-    """Turns of an agent in a window, however they ended."""
-    count = histogram(sc.METRIC_TURN_DURATION, "count")
-    return _recorded(book, "otel_chat_turns", window, grown(count, book.time(window), OF_AGENT))
-
-
-def share(book: Book, name: str, window: str, part: Metric, whole: Metric) -> str:
-    """The share that one counter has of another, by agent, in a window.
-
-    Args:
-        book: Where it is recorded.
-        name: What the share is called.
-        window: The window, nominal.
-        part: The one.
-        whole: The other.
-    """
-    long = book.time(window)
-    expr = f"{grown(part, long, OF_AGENT)}\n/\n{grown(whole, long, OF_AGENT)}"
-    return _recorded(book, name, window, expr, "ratio")
-
-
-def _recorded(book: Book, name: str, window: str, expr: str, operation: str = "increase") -> str:
-    slow = window in {"6h", "1d", "3d", "7d"}
-    return book.record("turns", f"agent:{name}:{operation}{window}", expr, slow=slow)
 
 
 def _slow_share(book: Book, window: str) -> str:
@@ -54,7 +33,7 @@ def _slow_share(book: Book, window: str) -> str:
     within = histogram(sc.METRIC_TURN_DURATION, "bucket").at_most(book.settings.response_seconds)
     count = histogram(sc.METRIC_TURN_DURATION, "count")
     expr = f"1 - {grown(within, long, OF_AGENT)}\n/\n{grown(count, long, OF_AGENT)}"
-    return _recorded(book, "otel_chat_turns_slow", window, expr, "ratio")
+    return recorded(book, "otel_chat_turns_slow", window, expr, "ratio")
 
 
 def _failed_share(book: Book, window: str) -> str:
@@ -132,8 +111,8 @@ def _add_first_chunk(book: Book) -> None:
     name = sc.METRIC_TIME_TO_FIRST_CHUNK
     within = histogram(name, "bucket").at_most(settings.first_chunk_seconds)
     started = grown(histogram(name, "count"), long, OF_AGENT)
-    replies = _recorded(book, "otel_chat_first_chunks", "30m", started)
-    late = _recorded(
+    replies = recorded(book, "otel_chat_first_chunks", "30m", started)
+    late = recorded(
         book,
         "otel_chat_first_chunks_late",
         "30m",
@@ -161,9 +140,9 @@ def _add_stuck(book: Book) -> None:
     running.require(OF_AGENT)
     spent = histogram(sc.METRIC_TURN_DURATION, "sum")
     spent.require(OF_AGENT)
-    active = book.record("turns", "agent:otel_chat_turn_active:sum", f"sum by ({by}) ({running})")
+    active = book.record("agent", "agent:otel_chat_turn_active:sum", f"sum by ({by}) ({running})")
     usual = book.record(
-        "turns",
+        "agent",
         "agent:otel_chat_turn_concurrency:rate15m",
         f"sum by ({by}) (rate({spent}[{book.time('15m')}]))",
     )
@@ -207,7 +186,7 @@ def add_understanding(book: Book) -> None:
         ),
     ):
         ratio = share(book, measure, "1h", part, whole)
-        many = _recorded(
+        many = recorded(
             book,
             "otel_chat_confidences" if whole is known else "otel_chat_intents",
             "1h",

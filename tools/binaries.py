@@ -72,6 +72,7 @@ RECIPES: Final = (
     ),
     Recipe("collector", ("otelcol",), target="."),
     Recipe("composecheck", ("composecheck",), target="."),
+    Recipe("ruletest", ("ruletest",), target="."),
 )
 
 

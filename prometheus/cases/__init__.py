@@ -1,0 +1,21 @@
+"""What the alerts must do, minute by minute; written to `tests/` for promtool."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus.cases import anomalies, conversations, pipeline, supply, turns
+from prometheus.cases.model import Case, Value
+
+CASES: Final[tuple[Case, ...]] = (
+    *turns.BURNS,
+    *turns.TURNS,
+    *turns.UNDERSTANDING,
+    *conversations.CASES,
+    *supply.CASES,
+    *anomalies.CASES,
+    *pipeline.APPLICATIONS,
+    *pipeline.COLLECTOR,
+    *pipeline.SERVERS,
+)
+VALUES: Final[tuple[Value, ...]] = conversations.VALUES

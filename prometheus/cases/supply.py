@@ -1,0 +1,110 @@
+"""Cases of the alerts on cost, models and tools."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus.cases.conversations import OF_DAY, PLACE, SETTLED
+from prometheus.cases.model import (
+    AGENT,
+    APPLICATION,
+    FALSIFIED,
+    Case,
+    Series,
+    of_agent,
+    of_application,
+    series,
+)
+
+TICKET: Final = {"severity": "ticket", **FALSIFIED}
+ENVIRONMENT: Final = {"deployment_environment_name": "live"}
+MODEL: Final = {"gen_ai_request_model": "small"}
+COST: Final = of_agent("otel_chat_turn_cost_sum", **MODEL)
+DAY_COST: Final = series("otel_chat_cost_usd", **OF_DAY)
+INPUT: Final = {**MODEL, "gen_ai_token_type": "input"}
+UNPRICED: Final = of_agent("otel_chat_turn_unpriced_total", **MODEL)
+CALLS: Final = "gen_ai_client_operation_duration_seconds_count"
+PROVIDER: Final = {"gen_ai_provider_name": "openai", **MODEL}
+TOOL: Final = {"gen_ai_tool_name": "find_order"}
+TOOLS: Final = "gen_ai_execute_tool_duration_seconds_count"
+
+
+def _tokens(total: str, count: str) -> Series:
+    return {
+        of_agent("otel_chat_turn_tokens_sum", **INPUT): total,
+        of_agent("otel_chat_turn_tokens_count", **INPUT): count,
+    }
+
+
+def _calls(good: str, refused: str) -> Series:
+    return {
+        of_application(CALLS, **PROVIDER): good,
+        of_application(CALLS, **PROVIDER, error_type="RateLimitError"): refused,
+    }
+
+
+def _tools(good: str, failed: str) -> Series:
+    return {
+        of_application(TOOLS, **TOOL): good,
+        of_application(TOOLS, **TOOL, error_type="TimeoutError"): failed,
+    }
+
+
+CASES: Final = (
+    Case(
+        "ChatConversationCostHigh", {**TICKET, **PLACE},
+        {DAY_COST: "20x10 80x120 20x60", SETTLED: "100x200"}, "11m", "1h", "2h20m",
+        {"too few conversations": {DAY_COST: "900x140", SETTLED: "49x140"}},
+    ),
+    Case(
+        "ChatDailyBudgetSpent", {"severity": "page", **ENVIRONMENT},
+        # One dollar a minute for two hours
+        {COST: "0+1x120 120x1500"}, "1h45m", "5m", "1d1h",
+        {"within the budget": {COST: "0+0.0625x1500"}}, step="5m",
+    ),
+    Case(
+        "ChatDailyBudgetForecast", {**TICKET, **ENVIRONMENT},
+        # 7.5 dollars an hour: a quarter of the budget after 3 h 20 min
+        {COST: "0+0.125x360 45x600"}, "3h25m", "30m", "12h",
+        {"within the budget": {COST: "0+0.0625x900"}, "spent already": {COST: "0 101x900"}},
+        step="5m",
+    ),
+    Case(
+        "ChatDailyBudgetForecast", {**TICKET, **ENVIRONMENT},
+        {COST: "0+0.125x360 45x600"}, "3h25m", "30m", "12h",
+        {"each day has these hours": {COST: "0x60 0+0.25x300 75x1140 75.25+0.25x299 150x600"}},
+        until="1d14h", lately="14h", step="5m",
+    ),
+    Case(
+        "ChatTokenSurge", {**TICKET, **AGENT, **INPUT},
+        # From 100 a turn to 300 a turn after an hour, for an hour
+        _tokens("0+1000x60 63000+3000x59 241000+1000x120", "0+10x240"), "1h16m", "10m", "2h40m",
+        {
+            "too few turns": _tokens("0+90x60 5400+270x180", "0+0.9x240"),
+            "more turns of the same kind": _tokens(
+                "0+1000x60 66000+6000x180", "0+10x60 660+60x180"
+            ),
+        },
+    ),
+    Case(
+        "ChatModelUnpriced", {"severity": "ticket", **AGENT, **MODEL},
+        {UNPRICED: "0+1x20 20x120"}, "5m", "5m", "1h20m",
+        {"four turns": {UNPRICED: "0+1x4 4x120"}},
+    ),
+    Case(
+        "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
+        _calls("0+18x20 380+20x40", "0+2x20 40x40"), "3m", "5m", "35m",
+        {
+            "four calls refused": _calls("0x60", "0+1x4 4x60"),
+            "other errors": {
+                of_application(CALLS, **PROVIDER): "0+10x60",
+                of_application(CALLS, **PROVIDER, error_type="BadRequestError"): "0+10x60",
+            },
+        },
+    ),
+    Case(
+        "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},
+        _tools("0+8x30 250+10x60", "0+2x30 60x60"), "3m", "10m", "1h10m",
+        {"too few calls": _tools("0x90", "0+0.9x90")},
+    ),
+)  # fmt: skip

@@ -1,0 +1,134 @@
+"""Alerts on what becomes of conversations: handoffs, containment, abandonment, feedback."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_chat import semconv as sc
+from prometheus.book import LEVELS, TICKET, Alert, Book
+from prometheus.measures import FALSIFIED, OF_AGENT, SHARE, WHO, grown, recorded, turns
+from prometheus.names import Metric, counter, histogram, label, scraped
+
+REASON: Final = label(sc.HANDOFF_REASON)
+OF_PLACE: Final = ("agent", "channel")
+PLACE: Final = "{{ $labels.agent }}{{ if $labels.channel }} ({{ $labels.channel }}){{ end }}"
+_MOST_HANDOFFS: Final = 0.8
+
+
+def add_handoffs(book: Book) -> None:
+    """Adds the alert on spikes of handoffs for one reason, beside the traffic of the day before."""
+    settings, before = book.settings, book.time("30m")
+    now, usual = (_handoffs_per_turn(book, window) for window in ("30m", "1d"))
+    many = recorded(
+        book,
+        "otel_chat_handoffs",
+        "30m",
+        grown(counter(sc.METRIC_HANDOFFS), before, LEVELS["reason"]),
+        level="reason",
+    )
+    on = ", ".join(OF_AGENT)
+    book.alert(
+        "conversations",
+        Alert(
+            "ChatHandoffSpike",
+            TICKET,
+            f"{now} > clamp_max({settings.handoff_growth:g} * "
+            f"({usual} offset {before} or {now} * 0), {_MOST_HANDOFFS})\n"
+            f"and {many} >= {settings.handoff_least}\n"
+            f"and on ({on}) {turns(book, '1d')} offset {before} >= {settings.minimum_turns}",
+            "5m",
+            f"{WHO}: handoffs for “{{{{ $labels.{REASON} }}}}” after {SHARE} of turns",
+            f"That is more than {settings.handoff_growth:g} times the share of the day before.",
+            "conversations",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def _handoffs_per_turn(book: Book, window: str) -> str:
+    long = book.time(window)
+    handoffs = grown(counter(sc.METRIC_HANDOFFS), long, LEVELS["reason"])
+    all_turns = grown(histogram(sc.METRIC_TURN_DURATION, "count"), long, OF_AGENT)
+    expr = f"{handoffs}\n/ on ({', '.join(OF_AGENT)}) group_left ()\n{all_turns}"
+    return recorded(book, "otel_chat_handoffs_per_turn", window, expr, "ratio", "reason")
+
+
+def of_window(name: str, window: str) -> str:
+    """A figure of the analytics server by agent and channel, over a window of that server."""
+    metric = scraped(name).where("window", window)
+    metric.require(OF_PLACE)
+    return f"sum by ({', '.join(OF_PLACE)}) ({metric})"
+
+
+def settled(window: str) -> str:
+    """Settled conversations by agent and channel, in a window of the analytics server."""
+    return of_window("otel_chat_conversations_settled", window)
+
+
+def add_outcomes(book: Book) -> None:
+    """Adds the alerts on containment and abandonment, as the analytics server knows them."""
+    settings = book.settings
+    contained, usual = (of_window("otel_chat_containment_ratio", w) for w in ("24h", "7d"))
+    enough = f"and {settled('24h')} >= {settings.conversations}"
+    book.alert(
+        "conversations",
+        Alert(
+            "ChatContainmentFalling",
+            TICKET,
+            f"{contained} < {usual} - {settings.containment_fall:g}\n{enough}",
+            "1h",
+            f"{PLACE}: only {SHARE} of conversations stay with the bot",
+            f"Over 24 hours that is {settings.containment_fall * 100:g} points less than over the"
+            " week.",
+            "outcomes",
+            dict(FALSIFIED),
+        ),
+    )
+    book.alert(
+        "conversations",
+        Alert(
+            "ChatAbandonmentHigh",
+            TICKET,
+            f"{of_window('otel_chat_abandonment_ratio', '24h')} > {settings.abandonment:g}\n"
+            f"{enough}",
+            "1h",
+            f"{PLACE}: {SHARE} of conversations are abandoned",
+            "Over 24 hours. The page of journeys shows after which intent users give up.",
+            "outcomes",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def add_feedback(book: Book) -> None:
+    """Adds the alert on ratings of users, today's beside the week's."""
+    settings = book.settings
+    today, week = (_mean_rating(book, window) for window in ("1d", "7d"))
+    many = recorded(
+        book, "otel_chat_ratings", "1d", grown(_ratings("count"), book.time("1d"), OF_AGENT)
+    )
+    book.alert(
+        "conversations",
+        Alert(
+            "ChatFeedbackFalling",
+            TICKET,
+            f"{today} < {week} - {settings.feedback_fall:g}\nand {many} >= {settings.ratings}",
+            "30m",
+            f"{WHO}: ratings have fallen to {SHARE} of the best possible",
+            f"The mean of 24 hours is {settings.feedback_fall * 100:g} points below that of the"
+            " week.",
+            "outcomes",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def _ratings(part: str) -> Metric:
+    scores = histogram(sc.METRIC_FEEDBACK_SCORE, part)
+    return scores.where(label(sc.EVALUATION_NAME), sc.EVALUATION_USER_FEEDBACK)
+
+
+def _mean_rating(book: Book, window: str) -> str:
+    long = book.time(window)
+    total, count = (grown(_ratings(part), long, OF_AGENT) for part in ("sum", "count"))
+    return recorded(book, "otel_chat_ratings", window, f"{total}\n/\n{count}", "mean")

@@ -1,0 +1,192 @@
+"""Alerts on what chat costs, and on the models and tools that it stands on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_chat import semconv as sc
+from prometheus.book import LEVELS, PAGE, TICKET, Alert, Book
+from prometheus.conversations import PLACE, of_window, settled
+from prometheus.measures import (
+    DOLLARS,
+    FALSIFIED,
+    SERVICE_NAME,
+    SHARE,
+    WHO,
+    grown,
+    recorded,
+    share,
+)
+from prometheus.names import ENVIRONMENT, MODEL, counter, histogram, label
+
+WHICH_MODEL: Final = f"{{{{ $labels.{MODEL} }}}}"
+WHERE: Final = f'{{{{ or $labels.{ENVIRONMENT} "all" }}}}'
+THROTTLED: Final = ".*(RateLimit|TooManyRequests|Throttl|ResourceExhausted|Quota|429).*"
+"""Classes of errors by which the providers' clients say that there were too many calls."""
+
+
+def add_costs(book: Book) -> None:
+    """Adds the alerts on cost per conversation and on the day's budget."""
+    settings = book.settings
+    book.alert(
+        "cost",
+        Alert(
+            "ChatConversationCostHigh",
+            TICKET,
+            f"{of_window('otel_chat_cost_usd', '24h')} / {settled('24h')}"
+            f" > {settings.conversation_usd:g}\n"
+            f"and {settled('24h')} >= {settings.conversations}",
+            "1h",
+            f"{PLACE}: a conversation costs {DOLLARS}",
+            f"More than {settings.conversation_usd:g} USD, the mean of 24 hours.",
+            "cost",
+            dict(FALSIFIED),
+        ),
+    )
+    day = _spent(book, "1d")
+    book.alert(
+        "cost",
+        Alert(
+            "ChatDailyBudgetSpent",
+            PAGE,
+            f"{day} > {settings.daily_usd:g}",
+            "5m",
+            f"Environment {WHERE}: {DOLLARS} in 24 hours, over the budget",
+            f"The budget of a day is {settings.daily_usd:g} USD.",
+            "cost",
+        ),
+    )
+    book.alert(
+        "cost",
+        Alert(
+            "ChatDailyBudgetForecast",
+            TICKET,
+            f"{_forecast(book)} > {settings.daily_usd:g}\nand {day} <= {settings.daily_usd:g}\n"
+            f"and {_spent(book, '6h')} > {settings.daily_usd / 10:g}",
+            "30m",
+            f"Environment {WHERE}: on the way to {DOLLARS} a day, over the budget",
+            "The last 6 hours beside the same hours yesterday, times yesterday; without a"
+            f" yesterday, at the present pace. The budget of a day is {settings.daily_usd:g} USD.",
+            "cost",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def _spent(book: Book, window: str) -> str:
+    cost = grown(histogram(sc.METRIC_TURN_COST, "sum"), book.time(window), LEVELS["environment"])
+    return recorded(book, "otel_chat_cost_usd", window, cost, level="environment")
+
+
+def _forecast(book: Book) -> str:
+    """What a day will cost: yesterday's day, grown like the last hours."""
+    day, hours = _spent(book, "1d"), _spent(book, "6h")
+    yesterday = f"({hours} offset {book.time('1d')} > 0)"
+    grown_like = f"{day} offset {book.time('6h')}\n* {hours} / {yesterday}"
+    expr = f"{grown_like}\nor 4 * {hours}"
+    return recorded(book, "otel_chat_cost_usd", "1d", expr, "forecast", "environment")
+
+
+def add_models(book: Book) -> None:
+    """Adds the alerts on tokens, prices and throttling."""
+    settings = book.settings
+    _add_tokens(book)
+    unpriced = recorded(
+        book,
+        "otel_chat_turn_unpriced",
+        "1h",
+        grown(counter(sc.METRIC_TURN_UNPRICED), book.time("1h"), LEVELS["model"]),
+        level="model",
+    )
+    book.alert(
+        "models",
+        Alert(
+            "ChatModelUnpriced",
+            TICKET,
+            f"{unpriced} >= {settings.unpriced_turns}",
+            "5m",
+            f"{WHO}: {{{{ $value }}}} turns with {WHICH_MODEL} have no price",
+            "Nobody knows what this model costs: the figures of cost are too low.",
+            "cost",
+        ),
+    )
+    calls = histogram(sc.METRIC_CLIENT_OPERATION_DURATION, "count")
+    refused = calls.where(label(sc.ERROR_TYPE), THROTTLED, "=~")
+    many = grown(refused, book.time("10m"), LEVELS["provider"])
+    ratio = share(book, "gen_ai_client_throttled", "10m", refused, calls, level="provider")
+    number = recorded(book, "gen_ai_client_throttled", "10m", many, level="provider")
+    book.alert(
+        "models",
+        Alert(
+            "ChatProviderThrottling",
+            TICKET,
+            f"{ratio} > {settings.throttled:g}\nand {number} >= {settings.throttled_least}",
+            "5m",
+            f"{SERVICE_NAME}: {{{{ $labels.{label(sc.PROVIDER_NAME)} }}}} refuses {SHARE} of calls"
+            f" to {WHICH_MODEL} (429)",
+            "The provider's rate limit or quota is reached; turns wait for retries or fail.",
+            "cost",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def _add_tokens(book: Book) -> None:
+    settings, before = book.settings, book.time("30m")
+    now, usual = (_tokens_per_turn(book, window) for window in ("30m", "1d"))
+    many = recorded(
+        book,
+        "otel_chat_turn_tokens",
+        "30m",
+        grown(histogram(sc.METRIC_TURN_TOKENS, "count"), before, LEVELS["tokens"]),
+        level="tokens",
+    )
+    book.alert(
+        "models",
+        Alert(
+            "ChatTokenSurge",
+            TICKET,
+            f"{now} > {settings.token_growth:g} * {usual} offset {before}\n"
+            f"and {many} >= {settings.minimum_turns}",
+            "10m",
+            f"{WHO}: {{{{ $value | humanize }}}} {{{{ $labels.{label(sc.TOKEN_TYPE)} }}}} tokens a"
+            f" turn with {WHICH_MODEL}",
+            f"More than {settings.token_growth:g} times those of the day before: a prompt has"
+            " grown, or histories are sent whole.",
+            "cost",
+            dict(FALSIFIED),
+        ),
+    )
+
+
+def _tokens_per_turn(book: Book, window: str) -> str:
+    total, count = (
+        grown(histogram(sc.METRIC_TURN_TOKENS, part), book.time(window), LEVELS["tokens"])
+        for part in ("sum", "count")
+    )
+    return recorded(
+        book, "otel_chat_turn_tokens", window, f"{total}\n/\n({count} > 0)", "mean", "tokens"
+    )
+
+
+def add_tools(book: Book) -> None:
+    """Adds the alert on tools that fail."""
+    settings = book.settings
+    calls = histogram(sc.METRIC_EXECUTE_TOOL_DURATION, "count")
+    failed = calls.where(label(sc.ERROR_TYPE), "", "!=")
+    ratio = share(book, "gen_ai_execute_tool_failed", "30m", failed, calls, level="tool")
+    many = grown(calls, book.time("30m"), LEVELS["tool"])
+    number = recorded(book, "gen_ai_execute_tool", "30m", many, level="tool")
+    book.alert(
+        "models",
+        Alert(
+            "ChatToolErrors",
+            TICKET,
+            f"{ratio} > {settings.tool_errors:g}\nand {number} >= {settings.minimum_turns}",
+            "10m",
+            f"{SERVICE_NAME}: {SHARE} of calls of {{{{ $labels.{label(sc.TOOL_NAME)} }}}} fail",
+            "Turns that need this tool answer without it, or fail.",
+            "response-time",
+            dict(FALSIFIED),
+        ),
+    )

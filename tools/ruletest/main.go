@@ -1,0 +1,241 @@
+// Runs promtool's tests of rules, in promtool's file format, with all that PromQL can do: promtool
+// 3.14 itself checks `anchored` ranges but refuses to evaluate them in tests.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/util/teststorage"
+	"go.yaml.in/yaml/v3"
+)
+
+type document struct {
+	RuleFiles []string       `yaml:"rule_files"`
+	Every     model.Duration `yaml:"evaluation_interval"`
+	Tests     []test         `yaml:"tests"`
+}
+
+type test struct {
+	Name   string         `yaml:"name"`
+	Every  model.Duration `yaml:"interval"`
+	Series []struct {
+		Name   string `yaml:"series"`
+		Values string `yaml:"values"`
+	} `yaml:"input_series"`
+	Expected []expectation `yaml:"promql_expr_test"`
+}
+
+type expectation struct {
+	Expr    string         `yaml:"expr"`
+	At      model.Duration `yaml:"eval_time"`
+	Samples []struct {
+		Labels string  `yaml:"labels"`
+		Value  float64 `yaml:"value"`
+	} `yaml:"exp_samples"`
+}
+
+type point struct {
+	series labels.Labels
+	at     time.Time
+	value  float64
+}
+
+var language = parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
+
+func main() {
+	failed := 0
+	for _, path := range os.Args[1:] {
+		problems := run(path)
+		for _, problem := range problems {
+			fmt.Printf("%s: %v\n", path, problem)
+		}
+		failed += len(problems)
+	}
+	if failed > 0 || len(os.Args) < 2 {
+		fmt.Printf("%d expectations failed\n", failed)
+		os.Exit(1)
+	}
+}
+
+func run(path string) []error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return []error{err}
+	}
+	var given document
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&given); err != nil {
+		return []error{err}
+	}
+	for i, file := range given.RuleFiles {
+		given.RuleFiles[i] = filepath.Join(filepath.Dir(path), file)
+	}
+	var problems []error
+	for _, one := range given.Tests {
+		for _, problem := range one.run(given) {
+			problems = append(problems, fmt.Errorf("%s: %w", one.Name, problem))
+		}
+	}
+	return problems
+}
+
+// points are all samples of the test in the order of time.
+func (t test) points() ([]point, error) {
+	var all []point
+	for _, line := range t.Series {
+		series, values, err := language.ParseSeriesDesc(line.Name + " " + line.Values)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", line.Name, err)
+		}
+		for i, value := range values {
+			if !value.Omitted {
+				at := time.Unix(0, 0).Add(time.Duration(i) * time.Duration(t.Every))
+				all = append(all, point{series, at, value.Value})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b point) int { return a.at.Compare(b.at) })
+	return all, nil
+}
+
+func (t test) run(given document) (problems []error) {
+	storage, err := teststorage.NewWithError()
+	if err != nil {
+		return []error{err}
+	}
+	defer func() { problems = append(problems, nonNil(storage.Close())...) }()
+	engine := promql.NewEngine(promql.EngineOpts{
+		MaxSamples:           10_000_000,
+		Timeout:              time.Minute,
+		EnableAtModifier:     true,
+		EnableNegativeOffset: true,
+		Parser:               language,
+	})
+	defer func() { problems = append(problems, nonNil(engine.Close())...) }()
+	groups, err := load(engine, storage, given)
+	if err != nil {
+		return []error{err}
+	}
+	waiting, err := t.points()
+	if err != nil {
+		return []error{err}
+	}
+	ctx := context.Background()
+	last := time.Duration(0)
+	for _, expected := range t.Expected {
+		last = max(last, time.Duration(expected.At))
+	}
+	for now := time.Duration(0); now <= last; now += time.Duration(given.Every) {
+		moment := time.Unix(0, 0).Add(now)
+		appender := storage.Appender(ctx)
+		for len(waiting) > 0 && !waiting[0].at.After(moment) {
+			next := waiting[0]
+			if _, err := appender.Append(0, next.series, next.at.UnixMilli(), next.value); err != nil {
+				return []error{err}
+			}
+			waiting = waiting[1:]
+		}
+		if err := appender.Commit(); err != nil {
+			return []error{err}
+		}
+		for _, group := range groups {
+			group.Eval(ctx, moment)
+			for _, rule := range group.Rules() {
+				if err := rule.LastError(); err != nil {
+					return []error{fmt.Errorf("%s at %s: %w", rule.Name(), now, err)}
+				}
+			}
+		}
+		for _, expected := range t.Expected {
+			if time.Duration(expected.At) == now {
+				problems = append(problems, nonNil(expected.check(ctx, engine, storage, moment))...)
+			}
+		}
+	}
+	return problems
+}
+
+func nonNil(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// load reads the groups of rules in the order of their files.
+func load(engine *promql.Engine, storage *teststorage.TestStorage, given document) ([]*rules.Group, error) {
+	manager := rules.NewManager(&rules.ManagerOptions{
+		QueryFunc:  rules.EngineQueryFunc(engine, storage),
+		Appendable: storage,
+		Context:    context.Background(),
+		NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
+		Logger:     promslog.NewNopLogger(),
+		Parser:     language,
+	})
+	found, problems := manager.LoadGroups(
+		time.Duration(given.Every), labels.EmptyLabels(), "", nil, false, given.RuleFiles...)
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	var groups []*rules.Group
+	for _, file := range given.RuleFiles {
+		for _, group := range found {
+			if group.File() != file {
+				continue
+			}
+			groups = append(groups, group)
+			for _, rule := range group.Rules() {
+				if alert, is := rule.(*rules.AlertingRule); is {
+					alert.SetRestored(true) // else no ALERTS are written
+				}
+			}
+		}
+	}
+	return groups, nil
+}
+
+func (e expectation) check(
+	ctx context.Context, engine *promql.Engine, storage *teststorage.TestStorage, at time.Time,
+) error {
+	query, err := engine.NewInstantQuery(ctx, storage, nil, e.Expr, at)
+	if err != nil {
+		return err
+	}
+	defer query.Close()
+	vector, err := query.Exec(ctx).Vector()
+	if err != nil {
+		return err
+	}
+	expected := map[string]float64{}
+	for _, sample := range e.Samples {
+		series, err := language.ParseMetric(sample.Labels)
+		if err != nil {
+			return err
+		}
+		expected[series.String()] = sample.Value
+	}
+	same := len(vector) == len(expected)
+	for _, sample := range vector {
+		value, there := expected[sample.Metric.String()]
+		same = same && there && math.Abs(value-sample.F) <= 1e-9*math.Max(1, math.Abs(value))
+	}
+	if !same {
+		return fmt.Errorf("%s at %s:\n  expected %v\n  found    %v", e.Expr, e.At, expected, vector)
+	}
+	return nil
+}

@@ -25,6 +25,14 @@ LEVELS: Final = {
     "receiver": ("job", "instance", "receiver"),
 }
 """The first part of a recorded name, and the labels that it stands for."""
+VARIABLES: Final = {
+    ENVIRONMENT: "environment",
+    AGENT: "agent",
+    "agent": "agent",
+    "channel": "channel",
+    MODEL: "model",
+}
+"""Labels, and the variables of dashboards that they are values of."""
 PAGE, TICKET, INFO = "page", "ticket", "info"
 DASHBOARDS: Final = (
     "overview",
@@ -141,7 +149,7 @@ class Book:
 
     def _rule(self, alert: Alert) -> dict[str, Any]:
         links = self.settings
-        place = f"{links.dashboards_url}/d/otel-chat-{alert.dashboard}"
+        place = f"{links.dashboards_url}/d/otel-chat-{alert.dashboard}{_chosen(alert.summary)}"
         return {
             "alert": alert.name,
             "expr": alert.expr,
@@ -154,3 +162,16 @@ class Book:
                 "dashboard_url": place,
             },
         }
+
+
+def _chosen(summary: str) -> str:
+    """What the dashboard's variables are set to: to those labels that the summary names."""
+    named = set(re.findall(r"\$labels\.(\w+)", summary))
+    if AGENT in named:
+        named.add(ENVIRONMENT)
+    chosen = "".join(
+        f"{{{{ with $labels.{name} }}}}&var-{variable}={{{{ . | urlquery }}}}{{{{ end }}}}"
+        for name, variable in VARIABLES.items()
+        if name in named
+    )
+    return f"?{chosen}" if chosen else ""

@@ -19,6 +19,7 @@ ADMIN: Final = "admin"
 INGEST_WRITE: Final = "ingest:write"
 FEEDBACK_WRITE: Final = "feedback:write"
 METRICS_READ: Final = "metrics:read"
+MARKS_WRITE: Final = "marks:write"
 PERMISSIONS: Final = (
     ANALYTICS_VIEW,
     CONVERSATIONS_READ,
@@ -27,6 +28,7 @@ PERMISSIONS: Final = (
     INGEST_WRITE,
     FEEDBACK_WRITE,
     METRICS_READ,
+    MARKS_WRITE,
 )
 
 EVERY_TENANT: Final = "*"

@@ -31,6 +31,7 @@ from otel_chat.server.api import (
     health,
     interactions,
     journeys,
+    marks,
     overview,
     performance,
     realtime,
@@ -167,6 +168,7 @@ _PARTS: Final = (
     report,
     events,
     erasures,
+    marks,
     tokens,
 )
 

@@ -132,7 +132,24 @@ class Eraser:
             turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
             inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
             conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
-        return Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
+        erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
+        self._forget_marks()
+        return erased
+
+    def _forget_marks(self) -> None:
+        """Erases what was noted about conversations of which no turn is left."""
+        marked = f"SELECT tenant, conversation_id FROM conversation_marks WHERE {self._within}"  # noqa: S608
+        there = (
+            "SELECT tenant, conversation_id FROM turns WHERE conversation_id IN"  # noqa: S608
+            f" (SELECT conversation_id FROM conversation_marks WHERE {self._within})"
+            f" AND {self._within}"
+        )
+        orphans = self._store.query(f"{marked} EXCEPT DISTINCT {there}", self._values)
+        if orphans:
+            self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
+            self._values["orphans"] = [row["conversation_id"] for row in orphans]
+            pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
+            self._delete("conversation_marks", f"(tenant, conversation_id) IN {pairs}")
 
     def _delete(self, table: str, condition: str) -> int:
         where = f"({condition}) AND {self._within}"

@@ -49,7 +49,10 @@ def all_queries() -> dict[str, Callable[..., Any]]:
 
 
 NAMES = sorted(all_queries())
-HELPERS = {"otel_chat.server.queries.conversation.find"}
+HELPERS = {
+    "otel_chat.server.queries.conversation.find",
+    "otel_chat.server.queries.days.days_of",
+}
 ASKED = [name for name in NAMES if name not in HELPERS]
 
 
@@ -87,6 +90,12 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     now = (datetime.now(UTC) - NOON).total_seconds()
     given.turn(f"now-{marker}", now)  # what /realtime counts
     given.save()
+    kept = {"tenant": given.tenant, "version": 1}
+    given.store.insert_rows(
+        "conversation_marks",
+        [{**kept, "conversation_id": "shared", "tags": [f"tag-{marker}"], "note": marker}],
+    )
+    given.store.insert_rows("saved_views", [{**kept, "name": f"view-{marker}", "address": "/"}])
     return {
         "conversation_id": "shared",
         "trace_id": turn["trace_id"],
@@ -94,6 +103,7 @@ def fill(given: Given, marker: str) -> dict[str, str]:
         "token_id": "none",
         "dimension": "channel",
         "pack": "lex-v2",
+        "name": "none",
     }
 
 
@@ -171,7 +181,10 @@ def test_tables_are_read_in_one_place_only() -> None:
     """No query names a table behind FROM or JOIN: they all go through `Query.table`."""
     for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
         source = inspect.getsource(importlib.import_module(module_info.name))
-        direct = re.findall(r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens)\b", source)
+        direct = re.findall(
+            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_marks|saved_views)\b",
+            source,
+        )
         assert direct == [], module_info.name
 
 
@@ -251,6 +264,7 @@ IDS = {
     "token_id": "none",
     "dimension": "channel",
     "pack": "lex-v2",
+    "name": "none",
 }
 
 

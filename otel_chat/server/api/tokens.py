@@ -25,6 +25,7 @@ Permission = Literal[
     "ingest:write",
     "feedback:write",
     "metrics:read",
+    "marks:write",
 ]
 
 

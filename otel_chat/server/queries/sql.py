@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
-Table = Literal["turns", "spans", "events", "metrics", "turn_days", "event_days"]
+Table = Literal[
+    "turns",
+    "spans",
+    "events",
+    "metrics",
+    "turn_days",
+    "event_days",
+    "conversation_marks",
+    "saved_views",
+]
 SCALE: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

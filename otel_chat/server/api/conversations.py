@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
@@ -20,7 +20,7 @@ from otel_chat.server.api.parameters import (
 )
 from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries import conversations as queries
-from otel_chat.server.queries import traces
+from otel_chat.server.queries import ranked, traces
 from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.search import LONGEST
 
@@ -49,9 +49,26 @@ SearchParameter = Annotated[
 ]
 
 
+def listing_of(
+    sort: Annotated[
+        ranked.Sort, Query(description="What they are sorted by; a hyphen: the greatest first.")
+    ] = ranked.NEWEST,
+    search: SearchParameter = None,
+    tag: Annotated[str | None, Query(max_length=60, description="Those with this tag.")] = None,
+    reviewed: Annotated[
+        bool | None, Query(description="Those that were reviewed, or were not.")
+    ] = None,
+) -> ranked.Listing:
+    """In which order conversations are listed, and which of them."""
+    return ranked.Listing(sort, search, tag, reviewed)
+
+
+ListingParameter = Annotated[ranked.Listing, Depends(listing_of)]
+
+
 @router.get(
     "/conversations",
-    summary="Conversations, newest first",
+    summary="Conversations",
     responses={**RESPONSES, **examples.CONVERSATIONS_ANSWER},
 )
 def conversations(
@@ -59,15 +76,15 @@ def conversations(
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
+    listing: ListingParameter,
     limit: LimitParameter = PAGE,
     cursor: CursorParameter = None,
-    search: SearchParameter = None,
 ) -> queries.Conversations:
-    """The conversations that started in the window, page by page.
+    """The conversations that started in the window, page by page, the newest first without `sort`.
 
     With a text to search for, those in which it was said; that needs conversations:read too.
     """
-    return queries.conversations(store, scope, window, filters, limit, cursor, search)
+    return ranked.ranked(store, scope, window, filters, listing, limit, cursor)
 
 
 @router.get(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 WIDTH: Final = 100.0
 HEIGHT: Final = 24.0
@@ -24,7 +24,8 @@ class Column:
         written: How a value is written for people.
         kind: How it is drawn.
         colour: A name of the palette.
-        unit: s, USD, 1 (a ratio) or a count.
+        unit: s, USD, By (bytes), 1 (a ratio) or a count.
+        band: Whether the space down to the series before is filled.
     """
 
     label: str
@@ -32,26 +33,38 @@ class Column:
     written: Callable[[float | None], str]
     kind: Literal["bar", "line"] = "line"
     colour: Colour = "accent"
-    unit: Literal["s", "USD", "1", "count"] = "count"
+    unit: Literal["s", "USD", "By", "1", "count"] = "count"
+    band: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart over time.
+    """A chart over time, or over the steps of a scale.
 
     Args:
         key: A name for it, unique on its page.
         title: What it shows.
         question: The question that it answers.
-        rows: The moments, each with the label for its row.
+        rows: The moments, each with the label for its row; of a scale its steps, without moments.
         columns: The series.
+        axis: What the rows are.
+        meanings: Names and definitions of its figures.
+        sample: Over how many turns or conversations.
+        mark: A line to draw: before which row it stands, and what it says.
+        wide: Whether it takes the whole width of the page.
     """
 
+    form: ClassVar[str] = "chart"
     key: str
     title: str
     question: str
-    rows: Sequence[tuple[datetime, str]]
+    rows: Sequence[tuple[datetime | None, str]]
     columns: Sequence[Column]
+    axis: str = "Time (UTC)"
+    meanings: Sequence[tuple[str, str]] = ()
+    sample: str = ""
+    mark: tuple[int, str] | None = None
+    wide: bool = False
 
     @property
     def empty(self) -> bool:

@@ -163,8 +163,7 @@ def body(asking: Asking) -> Body:
     found = business.business(*asked)
     return Body(
         cards=_cards(found),
-        charts=_charts(overview.series(*asked)),
-        tables=[_models(asking), _reasons(found)],
+        panels=[*_charts(overview.series(*asked)), _models(asking), _reasons(found)],
         empty=not found.conversations and not found.cost.priced_turns,
     )
 

@@ -125,6 +125,26 @@ def money(amount: Decimal | float | None) -> str:
     return f"{sign}${exact:.{places}f}"
 
 
+def size(amount: float | None) -> str:
+    """Bytes, in the unit that leaves one to three digits before the point.
+
+    Example:
+        >>> [size(n).replace("\u202f", " ") for n in (0, 999, 84_500_000, 2.4e9)]
+        ['0 B', '999 B', '84.5 MB', '2.40 GB']
+    """
+    if amount is None:
+        return NO_DATA
+    scaled, unit = float(amount), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if scaled < 999.5:  # noqa: PLR2004 - what rounds to 1 000 kB is 1 MB
+            break
+        scaled, unit = scaled / 1000, larger
+    if unit == "B":
+        return f"{scaled:.0f}{THIN}B"
+    digits = 0 if scaled >= 100 else 1 if scaled >= 10 else 2  # noqa: PLR2004
+    return f"{scaled:,.{digits}f}{THIN}{unit}"
+
+
 def score(value: float | None) -> str:
     """A confidence or a score between 0 and 1, with two decimals.
 

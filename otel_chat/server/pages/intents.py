@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.errors import ConfigurationError
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
-from otel_chat.server.pages import formats
+from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.pages import formats, links
+from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.overview import Card, meanings
-from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import nlu, subjects
+from otel_chat.server.queries import nlu, subjects, unanswered
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
 
 OFTEN_FAILING: Final = 0.3
+_THEMES: Final = 15
+_LONG: Final = 140
 
 
 def _cards(found: nlu.Intents) -> list[Card]:
@@ -150,13 +156,75 @@ def _sentiments(asking: Asking) -> Table:
     )
 
 
+def unanswered_themes(asking: Asking) -> Table:
+    """What was asked and not understood, by theme; or why that cannot be shown."""
+    title, question = "Unanswered questions", "What do people ask that the bot does not know?"
+    if not asking.scope.allows(CONVERSATIONS_READ):
+        nothing = f"What people wrote needs a token with the scope {CONVERSATIONS_READ}."
+        return table("unanswered", title, question, _themes(asking), [], nothing=nothing)
+    try:
+        found = unanswered.unanswered(asking.store, asking.scope, asking.window, asking.filters)
+    except ConfigurationError as error:
+        return table("unanswered", title, question, _themes(asking), [], nothing=str(error))
+    nothing = "Every message was understood."
+    if found.turns and not found.with_text:
+        nothing = (
+            f"{formats.plural(found.turns, 'message')} not understood, but none is stored: switch"
+            " the capture of content on to see them."
+        )
+    made = table(
+        "unanswered",
+        title,
+        question,
+        _themes(asking),
+        found.items,
+        nothing=nothing,
+        wide=True,
+        shown=_THEMES,
+    )
+    sample = (
+        f"{formats.plural(found.turns, 'turn')} not understood, {found.with_text:,} with text,"
+        f" {found.grouped:,} grouped."
+    )
+    return replace(made, rest=f"{sample} {made.rest}".strip() if found.items else "")
+
+
+def _themes(asking: Asking) -> list[Head[unanswered.Theme]]:
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+
+    def example(theme: unanswered.Theme) -> Cell:
+        if not theme.examples:
+            return Cell(formats.NO_DATA)
+        newest = theme.examples[0]
+        text = newest.message if len(newest.message) <= _LONG else newest.message[:_LONG] + "\u2026"
+        tenant = newest.tenant if several else None
+        return Cell(text, links.conversation(newest.conversation_id, tenant=tenant), quoted=True)
+
+    def taken_for(theme: unanswered.Theme) -> str:
+        return ", ".join(intent.name or "nothing" for intent in theme.intents[:2])
+
+    return [
+        Head("Theme", lambda t: t.label or "(no words)", number=False),
+        Head(
+            "Turns",
+            lambda t: Cell(formats.count(t.turns), line=sparkline(t.trend)),
+            figure="theme_turns",
+        ),
+        Head("Share", lambda t: rate(t.share), figure="theme_share"),
+        Head("Conversations", lambda t: formats.count(t.conversations)),
+        Head("Taken for", taken_for, number=False),
+        Head("As somebody asked it", example, number=False, figure="unanswered_turns"),
+    ]
+
+
 def body(asking: Asking) -> Body:
     """What stands on the page of intents."""
     found = nlu.intents(asking.store, asking.scope, asking.window, asking.filters)
     return Body(
         cards=_cards(found),
-        tables=[
+        panels=[
             _intents(found, asking.view),
+            Later("unanswered", "Unanswered questions", asking.view.at("/intents/unanswered")),
             _topics(asking),
             _entities(asking),
             _sentiments(asking),
@@ -172,4 +240,5 @@ INTENTS: Final = Sheet(
     "unsure",
     "What do people ask for, and where are they not understood?",
     body,
+    {"unanswered": unanswered_themes},
 )

@@ -202,7 +202,7 @@ def body(asking: Asking) -> Body:
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
         cards=_cards(dropped, repeat_contact.repeat_contact(*asked), incomplete.total),
-        tables=[
+        panels=[
             _transitions(ways),
             _paths(ways),
             _by_intent(dropped, asking),

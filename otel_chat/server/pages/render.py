@@ -15,6 +15,7 @@ from otel_chat.server.pages import assets, formats, links
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
+from otel_chat.server.pages.performance import PERFORMANCE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,7 +38,7 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (INTENTS, JOURNEYS, COSTS)
+SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, COSTS)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),
@@ -65,6 +66,7 @@ def environment() -> Environment:
         formats.percent,
         formats.plural,
         formats.score,
+        formats.size,
         formats.when,
     ):
         made.filters[written.__name__] = written

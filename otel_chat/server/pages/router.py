@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
@@ -26,8 +27,8 @@ from otel_chat.server.pages import assets, headline_cards, links, movers, overvi
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
-from otel_chat.server.pages.sheets import Asking, Sheet
-from otel_chat.server.queries import choices, conversations, traces
+from otel_chat.server.pages.sheets import Asking, Panel, Sheet
+from otel_chat.server.queries import choices, conversations, marks, ranked, traces
 from otel_chat.server.queries import conversation as one_conversation
 from otel_chat.server.queries import leaders as leaders_queries
 from otel_chat.server.queries import overview as figures
@@ -221,8 +222,31 @@ def trace_page(store: StoreParameter, scope: Viewer, now: NowParameter, trace_id
 @router.get("/static/{version}/{name:path}")
 def static_file(request: Request, version: str, name: str) -> Response:
     """A static file."""
+def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Panel]) -> None:
+    @router.get(f"{sheet.path}/{name}", name=f"{sheet.key}-{name}")
+    def part_page(
+        request: Request,
+        store: StoreParameter,
+        scope: Viewer,
+        window: WindowParameter,
+        filters: FiltersParameter,
+    ) -> Response:
+        view = links.View.of(sheet.path, request.query_params)
+        return page(
+            request,
+            "part.html",
+            sheet.key,
+            view=view,
+            back=view.at(sheet.path),
+            label=sheet.label,
+            panel=make(Asking(store, scope, window, filters, view)),
+        )
+
+
     return assets.serve(request, version, name)
 
+    for _name, _make in _sheet.parts.items():
+        _part_route(_sheet, _name, _make)
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:

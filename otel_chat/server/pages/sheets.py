@@ -1,14 +1,16 @@
-"""Pages that are made of cards, charts and tables alone: each answers one question."""
+"""Pages that are made of cards, charts, grids and tables: each answers one question."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.pages.charts import Chart
+    from otel_chat.server.pages.flows import Flow
+    from otel_chat.server.pages.grids import Grid
     from otel_chat.server.pages.links import View
     from otel_chat.server.pages.overview import Card
     from otel_chat.server.pages.tables import Table
@@ -37,20 +39,42 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """A panel that is fetched after the rest of the page, for it takes its time.
+
+    Args:
+        key: A name for it, unique on the page.
+        title: What it shows.
+        address: Where it comes from.
+    """
+
+    form: ClassVar[str] = "later"
+    key: str
+    title: str
+    address: str
+
+
+Panel: TypeAlias = "Chart | Flow | Grid | Later | Table"
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """What stands on a page.
 
     Args:
         cards: The headline figures.
-        charts: The charts.
-        tables: The tables.
+        panels: Charts, grids and tables, in the order of the page.
         empty: Whether there was nothing at all in the window.
     """
 
     cards: Sequence[Card] = ()
-    charts: Sequence[Chart] = ()
-    tables: Sequence[Table] = field(default_factory=tuple)
+    panels: Sequence[Panel] = ()
     empty: bool = False
+
+    @property
+    def charts(self) -> bool:
+        """Whether anything has to be drawn by the library of charts."""
+        return any(panel.form == "chart" for panel in self.panels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,7 @@ class Sheet:
         icon: The name of its icon in the navigation.
         question: What it answers.
         body: What stands on it.
+        parts: Panels that are fetched later, by the last step of their address.
     """
 
     key: str
@@ -72,3 +97,4 @@ class Sheet:
     icon: str
     question: str
     body: Callable[[Asking], Body]
+    parts: Mapping[str, Callable[[Asking], Panel]] = field(default_factory=dict)

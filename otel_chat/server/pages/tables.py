@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeVar
 
 from otel_chat.server.pages import formats
 from otel_chat.server.queries.registry import FIGURES
@@ -24,6 +24,9 @@ class Cell:
         share: The length of the bar beside it, 0 to 1; `None` for no bar.
         tone: Whether it tells of something good or bad.
         tag: Whether the text is a name of the user's, set apart from ours.
+        line: The path of a small line beside it, in a box of 100 by 24.
+        parts: Parts of a whole, drawn as a bar: the name of a colour, offset and width, 0 to 1.
+        quoted: Whether it is what somebody wrote.
     """
 
     text: str
@@ -31,6 +34,9 @@ class Cell:
     share: float | None = None
     tone: Tone = ""
     tag: bool = False
+    line: str = ""
+    parts: Sequence[tuple[str, float, float]] = ()
+    quoted: bool = False
 
     @property
     def empty(self) -> bool:
@@ -60,7 +66,7 @@ class Table:
     """A table.
 
     Args:
-        key: A name for it, unique on the page.
+        key: A name for it, unique on its page.
         title: What it shows.
         question: The question that it answers.
         heads: Labels of the columns, and whether they hold figures.
@@ -69,8 +75,10 @@ class Table:
         nothing: What is said where there are no rows.
         rest: What is said of rows that are not shown.
         wide: Whether it takes the whole width of the page.
+        legend: The colours of the parts in its bars: their names, and what they stand for.
     """
 
+    form: ClassVar[str] = "table"
     key: str
     title: str
     question: str
@@ -80,6 +88,7 @@ class Table:
     nothing: str
     rest: str = ""
     wide: bool = False
+    legend: Sequence[tuple[str, str]] = ()
 
 
 def table(  # noqa: PLR0913 - what a table is made of
@@ -93,6 +102,7 @@ def table(  # noqa: PLR0913 - what a table is made of
     others: int = 0,
     wide: bool = False,
     shown: int = SHOWN,
+    legend: Sequence[tuple[str, str]] = (),
 ) -> Table:
     """A table of items, one to a row.
 
@@ -106,6 +116,7 @@ def table(  # noqa: PLR0913 - what a table is made of
         others: How many items the answer itself leaves out.
         wide: Whether it takes the whole width of the page.
         shown: How many rows at most.
+        legend: The colours of the parts in its bars: their names, and what they stand for.
 
     Example:
         >>> made = table("t", "Words", "Which?", [Head("Word", str.upper, number=False)], ["a"],
@@ -119,7 +130,7 @@ def table(  # noqa: PLR0913 - what a table is made of
     told = [(head.label, FIGURES[head.figure].definition) for head in heads if head.figure]
     return Table(
         key, title, question, [(head.label, head.number) for head in heads], rows, told,
-        nothing, f"{left:,} more not shown." if left else "", wide,
+        nothing, f"{left:,} more not shown." if left else "", wide, legend,
     )  # fmt: skip
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -13,9 +16,11 @@ from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers
 from tests.server.pages.test_browser import HOSTILE, WIDE_ENOUGH, ago
 
+MEMORY = "process.memory.usage"
+
 pytestmark = pytest.mark.browser
 
-PATHS = ("/intents", "/journeys", "/costs")
+PATHS = ("/intents", "/journeys", "/performance", "/costs")
 
 
 def told(given: Given, marker: str) -> None:
@@ -26,9 +31,17 @@ def told(given: Given, marker: str) -> None:
         given.turn(
             name, start, agent=marker, intent=marker, confidence=0.4, response_model=marker,
             input_tokens=10, output_tokens=5, cost="0.25", sentiment=marker, handoff=True,
-            handoff_reason=marker,
+            handoff_reason=marker, route=marker, http_status=200, time_to_first_chunk=0.2,
+            input_messages=scenes.content("user", f"Where is my {marker}?"),
         )  # fmt: skip
-        given.turn(name, start + 20, agent=marker, intent=f"{marker}2", status="error")
+        failed = given.turn(
+            name, start + 20, agent=marker, intent=f"{marker}2", status="error", error_type=marker
+        )
+        given.span(
+            failed["trace_id"], failed["span_id"], start + 20, operation="execute_tool",
+            tool=marker, status_code="error", error_type=marker,
+        )  # fmt: skip
+        given.metric(MEMORY, 2e8, start, service_name=marker, instance_id=marker)
         given.event("topic", name, start + 1, topic=marker)
         given.event("entity", name, start + 1, entity_type=marker)
         given.event("workflow.started", name, start + 2, workflow=marker, step=marker)
@@ -122,3 +135,115 @@ def test_a_phone_shows_every_figure(given: Given, readers: Readers, path: str) -
     page = readers(390, 844).read(path)
     expect(page.locator(".card").first).to_be_visible()
     assert page.evaluate(WIDE_ENOUGH)
+
+
+def test_what_was_not_understood_stands_by_theme(given: Given, reader: Reader) -> None:
+    """Fetched after the rest of the page: the theme, how often, and how somebody put it."""
+    told(given, "parcel")
+    page = reader.read("/intents")
+    row = page.locator("[data-table=unanswered] tbody tr").first
+    expect(row.locator("th")).to_contain_text("parcel")
+    expect(row.locator(".quoted a")).to_have_text("Where is my parcel?")
+    expect(page.locator(".later")).to_contain_text("2 turns not understood, 2 with text, 2 grouped")
+    row.locator(".quoted a").click()
+    page.wait_for_url("**/conversations/parcel%201")
+
+
+def test_questions_are_kept_from_whoever_may_not_read_them(given: Given, reader: Reader) -> None:
+    """Without conversations:read the page says which scope it takes, and shows no text."""
+    told(given, "parcel")
+    reader.site.keys.permissions[given.tenant] = frozenset({"analytics:view"})
+    page = reader.read("/intents")
+    expect(page.locator(".later")).to_contain_text(
+        "needs a token with the scope conversations:read"
+    )
+    assert "Where is my" not in page.content()
+
+
+def test_themes_say_what_has_to_be_installed(
+    given: Given, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra the rest of the page stands, and the panel says how to get it."""
+    told(given, "parcel")
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    page = reader.read("/intents")
+    expect(page.locator(".later")).to_contain_text("pip install 'otel-chat[themes]'")
+    expect(page.locator("[data-table=intents] tbody tr")).to_have_count(2)
+
+
+def test_slow_turns_lead_to_the_turn_and_its_trace(given: Given, reader: Reader) -> None:
+    """The conversation at the turn, or the trace: both end at the same turn."""
+    turns = scenes_of_waiting(given)
+    page = reader.read("/performance")
+    slowest = page.locator("[data-table=slowest] tbody tr").first
+    expect(slowest).to_contain_text("Tools 3.0")
+    for link in (slowest.locator("th a"), slowest.locator("td a")):
+        address = link.get_attribute("href") or ""
+        other = reader.read(address)
+        expect(other.locator(f"#turn-{turns[0]['span_id']}.is-chosen")).to_be_visible()
+        page = reader.read("/performance")
+        slowest = page.locator("[data-table=slowest] tbody tr").first
+
+
+def scenes_of_waiting(given: Given) -> list[dict[str, Any]]:
+    """Two turns, of which the first waits three of its four seconds for a tool."""
+    slow = given.turn("waiting", ago(600), 4.0)
+    quick = given.turn("waiting", ago(500), 0.3)
+    scenes.add_span(
+        given, "execute_tool look", ago(600) + 0.5, 3.0, trace_id=slow["trace_id"],
+        parent=slow["span_id"], operation="execute_tool", tool="look",
+    )  # fmt: skip
+    given.save()
+    return [slow, quick]
+
+
+def test_latency_is_a_grid_of_turns_by_time(given: Given, reader: Reader) -> None:
+    """The squares sum to the turns; each says in words what it stands for."""
+    scenes_of_waiting(given)
+    page = reader.read("/performance?window=24h")
+    cells = page.locator("[data-table=latency] tbody td")
+    assert sum(int(text) for text in cells.all_text_contents()) == 2
+    heads = page.locator("[data-table=latency] tbody th").all_inner_texts()
+    assert [head.replace("\u202f", " ") for head in (heads[0], heads[-1])] == [
+        "3 to 5 s",
+        "0.25 to 0.5 s",
+    ]
+    expect(page.locator("[data-table=latency] .depth-8")).to_have_count(2)
+    assert "3 to 5\u202fs: 1 turn" in (
+        page.locator("[data-table=latency] .depth-8").first.get_attribute("title") or ""
+    )
+
+
+@pytest.mark.parametrize("kind", ["response-bands", "latency"])
+def test_charts_are_saved_as_pictures(
+    given: Given, reader: Reader, tmp_path: Path, kind: str
+) -> None:
+    """As PNG, drawn in the browser: with a title, and not of one colour."""
+    scenes_of_waiting(given)
+    page = reader.read("/performance")
+    with page.expect_download() as download:
+        page.locator(f"[data-picture={kind}]").click()
+    assert download.value.suggested_filename == f"{kind}.png"
+    saved = tmp_path / "saved.png"
+    download.value.save_as(saved)
+    content = saved.read_bytes()
+    assert content.startswith(b"\x89PNG\r\n")
+    width, height = struct.unpack(">II", content[16:24])
+    assert width > 600
+    assert height > 200
+    assert len(content) > 3000
+
+
+def test_what_can_be_saved_outlives_a_refresh(given: Given, reader: Reader) -> None:
+    """After new figures have come in there are still the buttons."""
+    told(given, "parcel")
+    page = reader.page
+    page.clock.install()
+    reader.read("/performance")
+    given.rows.clear()
+    given.turn("fresh", ago(30))
+    given.save()
+    page.clock.fast_forward(31_000)
+    expect(page.locator("[data-table=slowest] tbody tr")).to_have_count(5)
+    expect(page.locator("[data-download=slowest]")).to_be_visible()
+    expect(page.locator("[data-picture=response-bands]")).to_be_visible()

@@ -5,6 +5,7 @@ import { startDownloads } from "./downloads.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
+import { startPictures } from "./pictures.js";
 
 function startFilters() {
   for (const form of document.querySelectorAll("[data-filters]")) {
@@ -27,7 +28,12 @@ function startCopying() {
   }
 }
 
-for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+function showWhatNeedsAScript() {
+  for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+}
+
+showWhatNeedsAScript();
+document.addEventListener("htmx:afterSwap", showWhatNeedsAScript);
 startThemeSwitch(redrawCharts);
 startFilters();
 startCopying();
@@ -36,3 +42,4 @@ startDownloads();
 startConversation();
 startRefresh(drawCharts);
 drawCharts();
+startPictures();

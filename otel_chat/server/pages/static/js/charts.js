@@ -15,6 +15,10 @@ function colour(name) {
 const whole = new Intl.NumberFormat("en-GB");
 const short = new Intl.NumberFormat("en-GB", { notation: "compact" });
 function tick(unit, value) {
+  if (unit === "By") {
+    const step = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), 4);
+    return `${+(value / 1000 ** step).toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][step]}`;
+  }
   if (unit === "s") return value < 1 && value > 0 ? `${Math.round(value * 1000)} ms` : `${+value.toFixed(1)} s`;
   if (unit === "1") return `${Math.round(value * 100)} %`;
   if (unit === "USD") return `$${+value.toPrecision(2)}`;
@@ -33,6 +37,7 @@ function read(figure) {
       kind: head.dataset.kind,
       colour: head.dataset.colour,
       unit: head.dataset.unit,
+      band: "band" in head.dataset,
       values: rows.map((row) => {
         const value = row.cells[index + 1].dataset.value;
         return value === undefined ? null : Number(value);
@@ -50,7 +55,8 @@ function dataset(column, count) {
   }
   // A point alone between two gaps would not be seen as a line.
   const lonely = column.values.map((v, i, all) => v !== null && (all[i - 1] ?? null) === null && (all[i + 1] ?? null) === null);
-  return { ...base, type: "line", borderColor: ink, backgroundColor: ink, borderWidth: 2, cubicInterpolationMode: "monotone",
+  const soft = `color-mix(in srgb, ${ink} 16%, transparent)`;
+  return { ...base, type: "line", fill: column.band ? "-1" : false, borderColor: ink, backgroundColor: column.band ? soft : ink, borderWidth: 2, cubicInterpolationMode: "monotone",
     borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, pointHoverBackgroundColor: ink, pointHoverBorderColor: ink, spanGaps: false };
 }
 
@@ -75,6 +81,26 @@ function options(unit) {
   };
 }
 
+// A line between two steps of a scale, with what it stands for.
+const mark = (at, label) => ({
+  id: "mark",
+  afterDatasetsDraw({ ctx, chartArea, scales }) {
+    const step = scales.x.getPixelForValue(1) - scales.x.getPixelForValue(0);
+    const x = scales.x.getPixelForValue(at) - step / 2;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = colour("text");
+    ctx.setLineDash([4, 3]);
+    ctx.beginPath();
+    ctx.moveTo(x, chartArea.top);
+    ctx.lineTo(x, chartArea.bottom);
+    ctx.stroke();
+    ctx.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+    ctx.textAlign = at > 4 ? "right" : "left";
+    ctx.fillText(label, x + (at > 4 ? -6 : 6), chartArea.top + 10);
+    ctx.restore();
+  },
+});
+
 function draw(figure) {
   const area = figure.querySelector(".chart-area");
   const { labels, columns } = read(figure);
@@ -86,6 +112,7 @@ function draw(figure) {
   const chart = new window.Chart(area.querySelector("canvas"), {
     data: { labels, datasets: columns.map((column) => dataset(column, labels.length)) },
     options: settings,
+    plugins: figure.dataset.mark ? [mark(Number(figure.dataset.mark), figure.dataset.markLabel)] : [],
   });
   drawn.set(figure, chart);
 }

@@ -1,0 +1,327 @@
+"""The page of performance: how fast replies come, what fails, and what takes the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.pages import formats, links, machines
+from otel_chat.server.pages.charts import Chart, Column, row_label, sparkline
+from otel_chat.server.pages.grids import Grid, Square, depth, sparse
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.queries import dependencies, performance, process, slow_turns
+from otel_chat.server.queries.window import BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_chat.server.queries.performance import Performance, TurnErrors
+    from otel_chat.server.queries.split import TimeSplit
+
+_SLOWEST: Final = 15
+_OFTEN_FAILING: Final = 0.05
+_SHOWN_LABELS: Final = 8
+QUANTILES: Final = (
+    "Median, p95, p99",
+    "Half of the turns, and 95 % and 99 % of them, took no longer.",
+)
+PARTS: Final = (
+    ("model", "Model"),
+    ("retrieval", "Retrieval"),
+    ("tool", "Tools"),
+    ("own", "Own code"),
+)
+
+
+def _cards(found: Performance) -> list[Card]:
+    took, first = found.response_time, found.time_to_first_chunk
+    return [
+        Card(
+            key="response-time",
+            label="Response time",
+            value=formats.duration(took.p50),
+            note=f"median · p95 {formats.duration(took.p95)} · p99 {formats.duration(took.p99)}"
+            if took.count
+            else "median",
+            sample=formats.plural(took.count, "turn"),
+            meanings=[*meanings("response_time"), QUANTILES],
+        ),
+        Card(
+            key="first-chunk",
+            label="First words",
+            value=formats.duration(first.p50),
+            note=f"median · p95 {formats.duration(first.p95)}" if first.count else "median",
+            sample=formats.plural(first.count, "streamed turn"),
+            meanings=[*meanings("time_to_first_chunk"), QUANTILES],
+        ),
+        Card(
+            key="errors",
+            label="Errors",
+            value=formats.percent(found.error_rate),
+            note=f"{formats.plural(found.errors, 'turn')} failed, {found.cancelled:,} cut off",
+            sample=f"of {formats.count(found.turns)}",
+            meanings=meanings("error_ratio", "failed_turns", "cancelled_turns"),
+            alarm=found.errors > 0,
+        ),
+        Card(
+            key="throughput",
+            label="Turns a minute",
+            value=formats.NO_DATA if found.throughput is None else f"{found.throughput:.3g}",
+            note="mean over the window",
+            sample=formats.plural(found.turns, "turn"),
+            meanings=meanings("turns_per_minute"),
+        ),
+    ]
+
+
+def _labels(found: Performance) -> list[str]:
+    width = BUCKETS[found.bucket]
+    return [row_label(point.start, width) for point in found.points]
+
+
+def _bands(found: Performance) -> list[Chart]:
+    starts = [point.start for point in found.points]
+    rows = list(zip(starts, _labels(found), strict=True))
+    return [
+        Chart(
+            "response-bands",
+            "Response time",
+            "How long do people wait, most of them and the unlucky ones?",
+            rows,
+            [
+                Column(
+                    "Median", [p.response_time_p50 for p in found.points], formats.duration,
+                    unit="s",
+                ),
+                Column(
+                    "p95", [p.response_time_p95 for p in found.points], formats.duration,
+                    colour="warn", unit="s", band=True,
+                ),
+            ],
+            meanings=[*meanings("response_time"), QUANTILES],
+            sample=formats.plural(found.response_time.count, "turn"),
+        ),
+        Chart(
+            "first-chunk-bands",
+            "Time to the first words",
+            "How long does a streamed reply keep people waiting before it starts?",
+            rows,
+            [
+                Column(
+                    "Median", [p.first_chunk_p50 for p in found.points], formats.duration, unit="s"
+                ),
+                Column(
+                    "p95", [p.first_chunk_p95 for p in found.points], formats.duration,
+                    colour="warn", unit="s", band=True,
+                ),
+            ],
+            meanings=[*meanings("time_to_first_chunk"), QUANTILES],
+            sample=formats.plural(found.time_to_first_chunk.count, "streamed turn"),
+        ),
+    ]  # fmt: skip
+
+
+def span_label(bounds: Sequence[float], index: int) -> str:
+    """The label of one part of a histogram.
+
+    Example:
+        >>> [span_label([0.5, 1.0], index).replace("\u202f", " ") for index in range(3)]
+        ['under 0.5 s', '0.5 to 1 s', 'over 1 s']
+    """
+    if index == 0:
+        return f"under {bounds[0]:g}{formats.THIN}s"
+    if index == len(bounds):
+        return f"over {bounds[-1]:g}{formats.THIN}s"
+    return f"{bounds[index - 1]:g} to {bounds[index]:g}{formats.THIN}s"
+
+
+def _heatmap(found: Performance) -> Grid:
+    most = max((count for point in found.points for count in point.histogram), default=0)
+    used = [
+        index
+        for index in range(len(found.bounds) + 1)
+        if any(point.histogram[index] for point in found.points)
+    ]
+    labels = _labels(found)
+    rows = []
+    for index in reversed(range(used[0], used[-1] + 1) if used else range(0)):
+        span = span_label(found.bounds, index)
+        squares = [
+            Square(
+                str(point.histogram[index]),
+                f"{label}, {span}: {formats.plural(point.histogram[index], 'turn')}",
+                depth(point.histogram[index], most),
+            )
+            for label, point in zip(labels, found.points, strict=True)
+        ]
+        rows.append((span, squares))
+    return Grid(
+        "latency",
+        "Latency over time",
+        "Is everything a little slower, or are a few turns much slower?",
+        "Response time by time (UTC)",
+        sparse(labels, _SHOWN_LABELS),
+        rows,
+        meanings=[
+            *meanings("response_time"),
+            ("Colour", "The deeper, the more turns took this long at this time."),
+        ],
+        sample=formats.plural(found.turns, "turn"),
+    )
+
+
+def parts(split: TimeSplit) -> list[tuple[str, float, float]]:
+    """Where the time of a turn went, as parts of a bar."""
+    made, offset = [], 0.0
+    for name, _ in PARTS:
+        width = getattr(split, name) / split.duration if split.duration else 0.0
+        made.append((name, offset, width))
+        offset += width
+    return made
+
+
+def _slowest(asking: Asking) -> Table:
+    found = slow_turns.slowest(
+        asking.store, asking.scope, asking.window, asking.filters, limit=_SLOWEST
+    )
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+
+    def conversation(turn: slow_turns.SlowTurn) -> Cell:
+        tenant = turn.tenant if several else None
+        address = links.conversation(turn.conversation_id, tenant=tenant, turn=turn.span_id)
+        return Cell(turn.conversation_id or "(no id)", address)
+
+    def longest(turn: slow_turns.SlowTurn) -> Cell:
+        name, label = max(PARTS, key=lambda part: getattr(turn.split, part[0]))
+        took = getattr(turn.split, name)
+        return Cell(f"{label} {formats.duration(took)}", parts=parts(turn.split))
+
+    heads: list[Head[slow_turns.SlowTurn]] = [
+        Head("Turn of", conversation, number=False),
+        Head("Started", lambda t: formats.when(t.start), number=False),
+        Head("Intent", lambda t: t.intent or "(none)", number=False),
+        Head("Model", lambda t: t.model or "(none)", number=False),
+        Head(
+            "Took",
+            lambda t: Cell(formats.duration(t.duration), tone="bad" if t.status == "error" else ""),
+            figure="response_time",
+        ),
+        Head("Mostly", longest, number=False, figure="turn_model_time"),
+        Head("Trace", lambda t: Cell(t.trace_id[:8], f"/traces/{t.trace_id}"), number=False),
+    ]
+    return table(
+        "slowest",
+        "Slowest turns",
+        "What kept people waiting longest, and where did the time go?",
+        heads,
+        found.items,
+        nothing="There are no turns.",
+        wide=True,
+        legend=PARTS,
+    )
+
+
+def _errors(found: TurnErrors) -> Table:
+    heads: list[Head[performance.TurnError]] = [
+        Head(
+            "Error",
+            lambda e: Cell(e.error_type or "(not said)", f"/traces/{e.trace_id}"),
+            number=False,
+        ),
+        Head(
+            "Turns",
+            lambda e: Cell(formats.count(e.turns), line=sparkline(e.trend)),
+            figure="error_type_turns",
+        ),
+        Head("Share", lambda e: rate(e.share)),
+        Head("Conversations", lambda e: formats.count(e.conversations)),
+        Head("Last seen", lambda e: formats.when(e.last_seen), number=False),
+    ]
+    return table(
+        "errors",
+        "Errors by type",
+        "What goes wrong? Each leads to the latest turn that failed so.",
+        heads,
+        found.items,
+        nothing="No turn ended in an error.",
+        wide=True,
+    )
+
+
+def _routes(found: performance.Routes) -> Table:
+    heads: list[Head[performance.Route]] = [
+        Head("Route", lambda r: r.route or "(not known)", number=False),
+        Head("Status", lambda r: formats.NO_DATA if r.status_code is None else str(r.status_code)),
+        Head("Turns", lambda r: formats.count(r.turns)),
+        Head("Failed", lambda r: rate(r.error_rate, bad_from=_OFTEN_FAILING), figure="error_ratio"),
+        Head("Median", lambda r: formats.duration(r.p50), figure="response_time"),
+        Head("p95", lambda r: formats.duration(r.p95)),
+    ]
+    return table(
+        "routes",
+        "Routes and status codes",
+        "Which way in is slow, or answers with errors?",
+        heads,
+        found.items,
+        nothing="No turn came with a route.",
+        wide=True,
+    )
+
+
+def _dependencies(found: dependencies.Dependencies) -> Table:
+    heads: list[Head[dependencies.Dependency]] = [
+        Head("Name", lambda d: d.name or "(no name)", number=False),
+        Head("Kind", lambda d: d.kind, number=False),
+        Head("Calls", lambda d: formats.count(d.calls), figure="dependency_calls"),
+        Head(
+            "Failed",
+            lambda d: Cell(formats.count(d.failures), tone="bad" if d.failures else ""),
+            figure="dependency_failures",
+        ),
+        Head("Success", lambda d: rate(d.success_rate), figure="dependency_success_ratio"),
+        Head("Mean", lambda d: formats.duration(d.mean), figure="dependency_duration"),
+        Head("Median", lambda d: formats.duration(d.p50)),
+        Head("p95", lambda d: formats.duration(d.p95)),
+        Head("Failed as", lambda d: ", ".join(d.error_types[:3]), number=False),
+    ]
+    return table(
+        "dependencies",
+        "Tools, APIs, retrievals and models",
+        "Which of the things that turns depend on is slow, or fails?",
+        heads,
+        found.items,
+        nothing="No calls of tools, APIs, retrievals or models were reported.",
+        others=found.others,
+        wide=True,
+    )
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of performance."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    found = performance.performance(*asked)
+    used = process.processes(asking.store, asking.scope, asking.window)
+    return Body(
+        cards=_cards(found),
+        panels=[
+            *_bands(found),
+            _heatmap(found),
+            _slowest(asking),
+            _errors(performance.errors(*asked)),
+            _dependencies(dependencies.dependencies(*asked)),
+            _routes(performance.routes(*asked)),
+            *machines.panels(used),
+        ],
+        empty=not found.turns and not used.items,
+    )
+
+
+PERFORMANCE: Final = Sheet(
+    "performance",
+    "/performance",
+    "Performance",
+    "slow",
+    "How fast do replies come, what fails, and what takes the time?",
+    body,
+)

@@ -29,7 +29,12 @@ _LABELS: Final[Mapping[str, str]] = {
     "model": "Model",
 }
 _AT_FIRST: Final = "24h"
-_NOISE: Final = frozenset({"placement", "auto", "auto_min", "auto_count"})
+_NOISE: Final = (
+    ("placement", "inControlsMenu"),
+    ("auto", False),
+    ("auto_min", "10s"),
+    ("auto_count", 30),
+)
 
 
 class LayoutError(Exception):
@@ -117,11 +122,11 @@ class Board:
 
 
 def _plain(built: Any) -> Any:
-    """Without what the SDK writes everywhere: it would move links into a menu, for one."""
+    """Without what the SDK writes though nobody asked: it would hide links in a menu, for one."""
     if isinstance(built, list):
         return [_plain(one) for one in built]
     if isinstance(built, dict):
-        return {name: _plain(value) for name, value in built.items() if name not in _NOISE}
+        return {name: _plain(value) for name, value in built.items() if (name, value) not in _NOISE}
     return built
 
 

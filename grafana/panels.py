@@ -162,6 +162,8 @@ def course(
     bars: bool = False,
     stacked: bool = False,
     colours: Mapping[str, str] | None = None,
+    shades: str | None = None,
+    reach: float | None = None,
     links: Sequence[Link] = (),
     each: Sequence[Link] = (),
     width: int = 12,
@@ -175,6 +177,8 @@ def course(
         bars: Counts per interval, of a minute at least, instead of lines.
         stacked: Whether the series add up.
         colours: Series that have a colour of their own, by name.
+        shades: The colour whose shades the series have; different ones without.
+        reach: The axis reaches at least this far.
         links: Where the panel leads.
         each: Where each series leads.
         width: In 24ths.
@@ -186,7 +190,7 @@ def course(
     panel = (
         timeseries.Panel()
         .draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE)
-        .fill_opacity(70 if bars else (30 if stacked else 8))
+        .fill_opacity(70 if bars else (30 if stacked else 0))
         .line_width(0 if bars else 2)
         .line_interpolation(shapes.LineInterpolation.LINEAR)
         .show_points(shapes.VisibilityMode.NEVER)
@@ -205,9 +209,15 @@ def course(
     )
     if bars:
         panel = panel.interval("1m")
+    if reach is not None:
+        panel = panel.axis_soft_max(reach)
     for name, colour in (colours or {}).items():
         panel = panel.override_by_name(name, [_fixed(colour)])
-    return Placed(_said(panel, about, links, "palette-classic"), width, height)
+    panel = _said(panel, about, links, "palette-classic")
+    if shades is not None:
+        of_one = models.FieldColorModeId.SHADES
+        panel = panel.color_scheme(dashboard.FieldColor().mode(of_one).fixed_color(shades))
+    return Placed(panel, width, height)
 
 
 def ranking(

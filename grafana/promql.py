@@ -112,10 +112,10 @@ def quantile(share: float, buckets: Metric, over: str, by: Sequence[str] = ()) -
         by: The labels to keep.
     """
     labels = ("le", *by)
-    inner = grown(buckets, over, labels)
     if over == RATE:
-        inner = per_second(buckets, labels)
-    return f"histogram_quantile({share:g}, {inner})"
+        return f"histogram_quantile({share:g}, {per_second(buckets, labels)})"
+    # Of no turns at all there is no quantile; without the comparison NaN would be shown
+    return f"histogram_quantile({share:g}, {grown(buckets, over, labels)}) >= 0"
 
 
 def ratio(part: str, whole: str) -> str:
@@ -129,7 +129,17 @@ def ratio(part: str, whole: str) -> str:
         >>> ratio("sum(a)", "sum(b)")
         '(sum(a) or sum(b) * 0) / (sum(b) > 0)'
     """
-    return f"({part} or {whole} * 0) / ({whole} > 0)"
+    return f"({of_any(part, whole)}) / ({whole} > 0)"
+
+
+def of_any(part: str, whole: str) -> str:
+    """An amount that is 0 where there is some of the whole, but none of this.
+
+    Args:
+        part: An expression.
+        whole: An expression with the same labels.
+    """
+    return f"{part} or {whole} * 0"
 
 
 def weighted(value: Metric, weight: Metric, by: Sequence[str] = ()) -> str:

@@ -55,7 +55,7 @@ def firing(width: int, height: int) -> Placed:
         About(
             "Firing alerts",
             "Alerts of severity page or ticket that fire now, of any agent.",
-            "short",
+            "locale",
             bad_from(1, 3),
             0,
         ),

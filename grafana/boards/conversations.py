@@ -60,7 +60,7 @@ def _figures(found: Board) -> None:
             About(
                 "Handoffs",
                 "Handoffs to humans that were asked for in the chosen time.",
-                "short", decimals=0,
+                "locale", decimals=0,
             ),
             grown(handoffs, RANGE), links=[HANDED_OFF], width=6,
         ),
@@ -78,7 +78,7 @@ def _figures(found: Board) -> None:
                 "Open conversations",
                 "Conversations in which something happened lately and that have not ended, as the"
                 " analytics server sees them now.",
-                "short", decimals=0,
+                "locale", decimals=0,
             ),
             total(scope.server("otel_chat_conversations_open")), course=True,
             links=[CONVERSATIONS], width=6,
@@ -92,7 +92,7 @@ def _handoffs(found: Board) -> None:
     found.row(
         course(
             About("Handoffs by reason", "Handoffs per interval, by why a human was needed.",
-                  "short", decimals=0),
+                  "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_HANDOFFS), STEP, [REASON]), each(REASON)),
             bars=True, stacked=True, links=[HANDED_OFF],
         ),
@@ -115,16 +115,16 @@ def _reasons(found: Board) -> None:
     outcome = Link("These conversations", f"{LIST}&outcome=${{__field.labels.outcome}}")
     found.row(
         ranking(
-            About("Reasons", "Why humans were called in the chosen time.", "short", decimals=0),
+            About("Reasons", "Why humans were called in the chosen time.", "locale", decimals=0),
             Query(top(10, grown(handoffs, RANGE, [REASON])), each(REASON)), links=[HANDED_OFF],
         ),
         ranking(
-            About("Targets", "To whom conversations were handed in the chosen time.", "short",
+            About("Targets", "To whom conversations were handed in the chosen time.", "locale",
                   decimals=0),
             Query(top(10, grown(handoffs, RANGE, [TARGET])), each(TARGET)),
         ),
         ranking(
-            About("Outcomes", "Settled conversations of the window, by how they ended.", "short",
+            About("Outcomes", "Settled conversations of the window, by how they ended.", "locale",
                   decimals=0),
             Query(top(10, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
         ),
@@ -142,7 +142,7 @@ def _lengths(found: Board) -> None:
                 "Open conversations by channel",
                 "As each application process sees them; the figure above is of the analytics"
                 " server, which sees the whole.",
-                "short", decimals=0,
+                "locale", decimals=0,
             ),
             Query(total(scope.gauge(sc.METRIC_CONVERSATION_ACTIVE), [CHANNEL]), each(CHANNEL)),
             stacked=True, width=8,

@@ -134,7 +134,7 @@ def _models(found: Board) -> None:
         sheet(
             About("Models", "Turns of the chosen time by the model that was asked for.", "short"),
             {MODEL: "Model"},
-            Column("Turns", grown(turns, RANGE, by), "short", decimals=0),
+            Column("Turns", grown(turns, RANGE, by), "locale", decimals=0),
             Column("Response time, p95",
                    quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE, by), "s", SLOW),
             Column("Input tokens", grown(tokens.where(TYPE, "input"), RANGE, by), "short"),
@@ -154,14 +154,14 @@ def _calls(found: Board) -> None:
     found.row(
         course(
             About("Errors of model calls", "Failed calls per interval, by what the client"
-                  f" reported, refusals for the rate among them. {QUIET}", "short", ANY, 0),
+                  f" reported, refusals for the rate among them. {QUIET}", "locale", ANY, 0),
             Query(grown(calls.where(ERROR, "", "!="), STEP, [MODEL, ERROR]),
                   f"{each(MODEL)} {each(ERROR)}"),
-            bars=True, stacked=True, width=12, height=7,
+            bars=True, stacked=True, shades="red", width=12, height=7,
         ),
         course(
             About("Unpriced turns", "Turns per interval whose cost nobody knows, because the"
-                  " model has no price: costs are too low by them.", "short", ANY, 0),
+                  " model has no price: costs are too low by them.", "locale", ANY, 0),
             Query(or_zero(grown(unpriced, STEP)), "unpriced turns"),
             bars=True, width=12, height=7,
         ),

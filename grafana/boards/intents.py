@@ -73,7 +73,7 @@ def _figures(found: Board) -> None:
         ),
         figure(
             About("Classified messages", "Messages of the chosen time whose intent was looked"
-                  " for.", "short", decimals=0),
+                  " for.", "locale", decimals=0),
             grown(intents, RANGE), width=6,
         ),
     )  # fmt: skip
@@ -117,7 +117,7 @@ def _intents(found: Board) -> None:
     found.row(
         ranking(
             About("Most frequent intents", "What people asked for most in the chosen time.",
-                  "short", decimals=0),
+                  "locale", decimals=0),
             Query(top(12, grown(intents, RANGE, [INTENT])), each(INTENT)),
             each=[OF_INTENT], width=8, height=10,
         ),
@@ -125,14 +125,14 @@ def _intents(found: Board) -> None:
             About(
                 "Where people give up",
                 "Last intent of the conversations of the window that ended abandoned or failed.",
-                "short", bad_from(1, 10), 0,
+                "locale", bad_from(1, 10), 0,
             ),
             Query(top(10, total(dropped, ["intent"])), "{{intent}}"), each=[last], width=8,
             height=10,
         ),
         course(
             About("Turns by confidence", "Turns per interval, by how sure the agent was of what"
-                  " they are about.", "short", decimals=0),
+                  " they are about.", "locale", decimals=0),
             *_bands(scope),
             bars=True, stacked=True,
             colours=dict(zip(_names(), ("red", "orange", "yellow", "green"), strict=True)),
@@ -165,7 +165,7 @@ def _agents(found: Board) -> None:
             About("Agents and channels", "How well each agent understands on each channel, over"
                   " the chosen time.", "short"),
             {AGENT: "Agent", CHANNEL: "Channel"},
-            Column("Classified", grown(intents, RANGE, by), "short", decimals=0),
+            Column("Classified", grown(intents, RANGE, by), "locale", decimals=0),
             Column("Not understood", ratio(grown(fallbacks, RANGE, by), grown(intents, RANGE, by)),
                    "percentunit", FALLBACKS, 1),
             Column("Unsure", ratio(grown(low, RANGE, by), grown(known, RANGE, by)),

@@ -92,7 +92,7 @@ def _figures(found: Board) -> None:
         ),
         figure(
             About("Ratings", "Ratings that users gave in the chosen time: below"
-                  f" {GOALS.ratings} a mean says little.", "short",
+                  f" {GOALS.ratings} a mean says little.", "locale",
                   ((None, "orange"), (GOALS.ratings, "green")), 0),
             grown(ratings, RANGE),
         ),
@@ -111,12 +111,12 @@ def _outcomes(found: Board) -> None:
     found.row(
         ranking(
             About("Settled conversations", "Settled conversations of the window, by how they"
-                  " ended.", "short", decimals=0),
+                  " ended.", "locale", decimals=0),
             Query(top(10, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
         ),
         course(
             About("Ended conversations", "Conversations per interval whose end the application"
-                  " told, by outcome.", "short", decimals=0),
+                  " told, by outcome.", "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_CONVERSATION_ENDED), STEP, [OUTCOME]),
                   each(OUTCOME)),
             bars=True, stacked=True, colours=OUTCOMES, width=8,
@@ -142,7 +142,7 @@ def _ratings(found: Board) -> None:
     found.row(
         course(
             About("Ratings by users", "Ratings per interval: low ones, middling ones and high"
-                  " ones of their scale.", "short", decimals=0),
+                  " ones of their scale.", "locale", decimals=0),
             *(Query(amount, name) for amount, name in zip(bands, names, strict=True)),
             bars=True, stacked=True,
             colours=dict(zip(names, ("red", "yellow", "green"), strict=True)), width=8,
@@ -183,16 +183,16 @@ def _deeds(found: Board) -> None:
     found.row(
         ranking(
             About("Actions", "What agents did for users in the chosen time; of every channel.",
-                  "short", decimals=0),
+                  "locale", decimals=0),
             Query(top(10, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8,
         ),
         sheet(
             About("Workflows", "Tasks of several steps: how many of those begun in the chosen time"
                   " were brought to their end; of every channel.", "short"),
             {AGENT: "Agent", WORKFLOW: "Workflow"},
-            Column("Started", started, "short", decimals=0),
-            Column("Completed", completed, "short", decimals=0),
-            Column("Failed", failed, "short", bad_from(1, 5), decimals=0),
+            Column("Started", started, "locale", decimals=0),
+            Column("Completed", completed, "locale", decimals=0),
+            Column("Failed", failed, "locale", bad_from(1, 5), decimals=0),
             Column("Completion", ratio(completed, started), "percentunit", GOOD_SHARE, 0),
             width=16,
         ),

@@ -15,7 +15,7 @@ from grafana.boards.common import (
     firing,
 )
 from grafana.panels import About, Column, Query, course, figure, good_from, sheet
-from grafana.promql import RANGE, RATE, STEP, grown, quantile, ratio, total, weighted
+from grafana.promql import RANGE, RATE, STEP, grown, of_any, quantile, ratio, total, weighted
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, label
 
@@ -96,7 +96,7 @@ def _runs(found: Board) -> None:
                 "Open conversations",
                 "Conversations in which something happened lately and that have not ended, as the"
                 " analytics server sees them now.",
-                "short", decimals=0,
+                "locale", decimals=0,
             ),
             total(scope.server("otel_chat_conversations_open")), course=True,
         ),
@@ -104,7 +104,7 @@ def _runs(found: Board) -> None:
             About(
                 "Turns",
                 "User messages of the chosen time that the agents answered, or tried to.",
-                "short", decimals=0,
+                "locale", decimals=0,
             ),
             grown(turns, RANGE), links=[CONVERSATIONS],
         ),
@@ -140,7 +140,7 @@ def _courses(found: Board) -> None:
     status = label(sc.STATUS)
     found.row(
         course(
-            About("Turns by result", "Turns per interval, by how they ended.", "short",
+            About("Turns by result", "Turns per interval, by how they ended.", "locale",
                   decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [status]), each(status)),
             bars=True, stacked=True, colours=RESULTS, links=[CONVERSATIONS],
@@ -163,18 +163,19 @@ def _agents(found: Board) -> None:
     turns = scope.count(sc.METRIC_TURN_DURATION)
     failed = turns.where(label(sc.STATUS), sc.STATUS_ERROR)
     by = (AGENT, label(sc.CHANNEL))
+    every = grown(turns, RANGE, by)
     found.row(
         sheet(
             About("Agents and channels", "Each agent on each channel, over the chosen time.",
                   "short"),
             {AGENT: "Agent", label(sc.CHANNEL): "Channel"},
-            Column("Turns", grown(turns, RANGE, by), "short", decimals=0),
+            Column("Turns", every, "locale", decimals=0),
             Column("Response time, p95",
                    quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE, by), "s", SLOW),
             Column("Failed", ratio(grown(failed, RANGE, by), grown(turns, RANGE, by)),
                    "percentunit", FAILED, 2),
-            Column("Handoffs", grown(scope.count(sc.METRIC_HANDOFFS), RANGE, by), "short",
-                   decimals=0),
+            Column("Handoffs", of_any(grown(scope.count(sc.METRIC_HANDOFFS), RANGE, by), every),
+                   "locale", decimals=0),
             Column("Cost", grown(scope.sum(sc.METRIC_TURN_COST), RANGE, by), "currencyUSD"),
             each=[OF_AGENT], height=7,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.board import Board
 from grafana.boards.common import ANY, GOALS, each, firing, or_zero
 from grafana.panels import QUIET, About, Column, Query, bad_from, course, figure, sheet
-from grafana.promql import RANGE, STEP, grown, latest, per_second, total
+from grafana.promql import RANGE, STEP, grown, latest, of_any, per_second, total
 from otel_chat import semconv as sc
 from prometheus.names import ENVIRONMENT, SERVICE, SIGNALS, label
 
@@ -43,24 +43,24 @@ def _figures(found: Board) -> None:
     found.row(
         figure(
             About("Servers down", "Analytics servers, collectors and others that Prometheus cannot"
-                  " scrape now.", "short", ANY, 0),
+                  " scrape now.", "locale", ANY, 0),
             or_zero(f"count({up} == 0)"),
         ),
         firing(4, 4),
         figure(
             About("Dropped in applications", "Spans, events and records of the chosen time that"
-                  " applications could not send.", "short", ANY, 0),
+                  " applications could not send.", "locale", ANY, 0),
             or_zero(grown(scope.count(sc.METRIC_TELEMETRY_DROPPED), RANGE)),
         ),
         figure(
             About("Lost by the collector", "Items of the chosen time that no server took even after"
-                  " repeated tries, or for which the queue had no room.", "short", ANY, 0),
+                  " repeated tries, or for which the queue had no room.", "locale", ANY, 0),
             f"{_every(found, 'otelcol_exporter_send_failed')}"
             f" + {_every(found, 'otelcol_exporter_enqueue_failed')}",
         ),
         figure(
             About("Refused by the server", "Requests with telemetry in the chosen time that the"
-                  " analytics server answered with an error.", "short", bad_from(1, 10), 0),
+                  " analytics server answered with an error.", "locale", bad_from(1, 10), 0),
             or_zero(grown(requests.where("status", "200", "!="), RANGE)),
         ),
         figure(
@@ -116,7 +116,7 @@ def _queues(found: Board) -> None:
         ),
         course(
             About("Refused by the collector", "Items per interval that applications must send"
-                  " again, because memory or queues are full.", "short", ANY, 0),
+                  " again, because memory or queues are full.", "locale", ANY, 0),
             *refused, bars=True, stacked=True, width=8,
         ),
         course(
@@ -134,6 +134,7 @@ def _applications(found: Board) -> None:
     busy = scope.count(sc.METRIC_PROCESS_CPU_TIME)
     threads = scope.gauge(sc.METRIC_PROCESS_THREADS)
     by = (SERVICE, ENVIRONMENT)
+    processes = f"count by ({', '.join(by)}) ({memory})"
     found.row(
         course(
             About("Memory of applications", "Resident memory of all processes of a service.",
@@ -142,7 +143,7 @@ def _applications(found: Board) -> None:
         ),
         course(
             About("Folded attribute values", "Values per interval that stand as _other on metrics,"
-                  f" because an attribute had too many different ones. {QUIET}", "short", ANY, 0),
+                  f" because an attribute had too many different ones. {QUIET}", "locale", ANY, 0),
             Query(grown(scope.count(sc.METRIC_CAPPED_ATTRIBUTES), STEP, [ATTRIBUTE]),
                   each(ATTRIBUTE)),
             bars=True, stacked=True, width=12, height=7,
@@ -153,15 +154,16 @@ def _applications(found: Board) -> None:
             About("Applications", "The services that send telemetry now, all their processes"
                   " together.", "short"),
             {SERVICE: "Service", ENVIRONMENT: "Environment"},
-            Column("Processes", f"count by ({', '.join(by)}) ({memory})", "short", decimals=0),
+            Column("Processes", processes, "locale", decimals=0),
             Column("Memory", total(memory, by), "bytes"),
             Column("Processor", per_second(busy, by), "percentunit", decimals=1),
-            Column("Threads", total(threads, by), "short", decimals=0),
+            Column("Threads", total(threads, by), "locale", decimals=0),
             Column("Telemetry dropped",
-                   grown(scope.count(sc.METRIC_TELEMETRY_DROPPED), RANGE, by), "short",
+                   grown(scope.count(sc.METRIC_TELEMETRY_DROPPED), RANGE, by), "locale",
                    ANY, 0),
             Column("Errors of the instrumentation",
-                   grown(scope.count(sc.METRIC_TELEMETRY_ERRORS), RANGE, by), "short", ANY, 0),
+                   of_any(grown(scope.count(sc.METRIC_TELEMETRY_ERRORS), RANGE, by), processes),
+                   "locale", ANY, 0),
             height=6,
         ),
     )  # fmt: skip

@@ -81,7 +81,7 @@ def _figures(found: Board) -> None:
         ),
         figure(
             About("Turns running now", "Turns that have begun and not ended, of every model. A"
-                  " number that only climbs means that a handler hangs.", "short",
+                  " number that only climbs means that a handler hangs.", "locale",
                   bad_from(50, 200), 0),
             or_zero(total(scope.gauge(sc.METRIC_TURN_ACTIVE))), course=True,
         ),
@@ -132,6 +132,7 @@ def _burns(found: Board) -> None:
                     )
                     for window in BURNS
                 ),
+                reach=2,
                 height=7,
             )
             for title, name, budget in (
@@ -156,15 +157,15 @@ def _where(found: Board) -> None:
         ),
         course(
             About("Turns by result", "Turns per interval, by how they ended. Cancelled: the user"
-                  " left, or the connection broke.", "short", decimals=0),
+                  " left, or the connection broke.", "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [STATUS]), each(STATUS)),
             bars=True, stacked=True, colours=RESULTS, width=8,
         ),
         course(
             About("Errors by type", "Failed turns per interval, by the class of the error; of"
-                  f" every model. {QUIET}", "short", decimals=0),
+                  f" every model. {QUIET}", "locale", decimals=0),
             Query(grown(errors, STEP, [ERROR]), each(ERROR)),
-            bars=True, stacked=True, width=8,
+            bars=True, stacked=True, shades="red", width=8,
         ),
     )  # fmt: skip
 
@@ -179,7 +180,7 @@ def _tools(found: Board) -> None:
             About("Tools", "Calls of tools in the chosen time: slow or failing tools slow down and"
                   " fail turns. Of every agent and channel.", "short"),
             {TOOL: "Tool"},
-            Column("Calls", grown(tools, RANGE, [TOOL]), "short", decimals=0),
+            Column("Calls", grown(tools, RANGE, [TOOL]), "locale", decimals=0),
             Column("p95", quantile(0.95, time, RANGE, [TOOL]), "s", SLOW),
             Column("Failed", ratio(grown(failed, RANGE, [TOOL]), grown(tools, RANGE, [TOOL])),
                    "percentunit", bad_from(0.01, GOALS.tool_errors), 1),

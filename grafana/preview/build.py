@@ -1,0 +1,50 @@
+"""Builds the page that draws dashboards, when its sources have changed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+DIST: Final = HERE / "dist"
+SOURCES: Final = ("package-lock.json", "vite.config.mjs", "index.html", "src/*")
+
+
+class BuildError(Exception):
+    """The page could not be built."""
+
+
+def key() -> str:
+    """What the page is built of, as a hash."""
+    digest = hashlib.sha256()
+    for pattern in SOURCES:
+        for path in sorted(HERE.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def build() -> Path:
+    """The folder of the built page.
+
+    Raises:
+        BuildError: npm is missing, or it failed; with its last words.
+    """
+    stamp = DIST / "key"
+    wanted = key()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return DIST
+    npm = shutil.which("npm")
+    if npm is None:
+        raise BuildError("npm is needed to build the preview; it comes with Node.js 20.")
+    for command in (["ci"], ["run", "build"]):
+        done = subprocess.run(  # noqa: S603 - npm itself, found on the PATH
+            [npm, *command], cwd=HERE, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+            raise BuildError(f"npm {' '.join(command)} failed:\n{said}")
+    stamp.write_text(wanted)
+    return DIST

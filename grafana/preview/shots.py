@@ -1,0 +1,138 @@
+"""Draws each dashboard in headless Chromium and takes a picture of it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from playwright.sync_api import Browser, sync_playwright
+
+WIDTH: Final = 1440
+THEMES: Final = ("dark", "light")
+_PATIENCE: Final = 60_000.0
+_SETTLED: Final = 1000.0
+_LEAST_HEIGHT: Final = 400
+
+
+class NotDrawnError(Exception):
+    """A dashboard asks for what the preview does not draw, or a query failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to draw.
+
+    Args:
+        prometheus: The address of the Prometheus whose data are drawn.
+        dashboards: The folder of the dashboards' JSON.
+        output: The folder of the pictures.
+        seconds: How long the time is that the pictures show; it ends now.
+        names: The dashboards; all of the folder without.
+        themes: `dark`, `light`.
+    """
+
+    prometheus: str
+    dashboards: Path
+    output: Path
+    seconds: float
+    names: Sequence[str] = ()
+    themes: Sequence[str] = THEMES
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture that was taken.
+
+    Args:
+        path: Where it is.
+        empty: The panels without data.
+    """
+
+    path: Path
+    empty: list[str] = field(default_factory=list)
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """The built page, and the dashboards under `/dashboards/`."""
+
+    def __init__(self, *given: object, dashboards: Path, directory: Path) -> None:
+        self._dashboards = dashboards
+        super().__init__(*given, directory=str(directory))  # type: ignore[arg-type] # as given
+
+    def translate_path(self, path: str) -> str:
+        """Where a path's file is."""
+        name = path.partition("?")[0].removeprefix("/dashboards/")
+        if path.startswith("/dashboards/") and "/" not in name:
+            return str(self._dashboards / name)
+        return super().translate_path(path)
+
+    def log_message(self, *_given: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _served(page: Path, dashboards: Path) -> Iterator[str]:
+    handler = partial(_Files, dashboards=dashboards, directory=page)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def take(asked: Asked, page: Path) -> Iterator[Shot]:
+    """Takes the pictures, one after the other.
+
+    Args:
+        asked: What to draw.
+        page: The folder of the built page.
+
+    Raises:
+        NotDrawnError: a panel type or an option is not drawn, or a query failed.
+    """
+    names = asked.names or sorted(path.stem for path in asked.dashboards.glob("*.json"))
+    asked.output.mkdir(parents=True, exist_ok=True)
+    with _served(page, asked.dashboards) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name in names:
+            for theme in asked.themes:
+                yield _one(browser, address, asked, name, theme)
+        browser.close()
+
+
+def _one(browser: Browser, address: str, asked: Asked, name: str, theme: str) -> Shot:
+    end = time.time()
+    query = {
+        "dashboard": name,
+        "theme": theme,
+        "prometheus": asked.prometheus,
+        "from": int((end - asked.seconds) * 1000),
+        "to": int(end * 1000),
+    }
+    size = {"width": WIDTH, "height": _LEAST_HEIGHT}
+    page = browser.new_page(viewport=size)  # type: ignore[arg-type] # a TypedDict of the same
+    try:
+        page.goto(f"{address}/?{urlencode(query)}")
+        page.wait_for_function("window.preview?.done", timeout=_PATIENCE)
+        page.wait_for_load_state("networkidle")
+        # What lies outside of the window, Chromium does not lay out
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.wait_for_timeout(_SETTLED)  # charts are drawn on the next frames
+        if errors := page.evaluate("window.preview.errors"):
+            raise NotDrawnError(f"{name}: {'; '.join(errors)}")
+        path = asked.output / f"{name}-{theme}.png"
+        page.screenshot(path=path)
+        return Shot(path, page.evaluate("window.preview.empty"))
+    finally:
+        page.close()

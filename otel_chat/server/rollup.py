@@ -16,9 +16,9 @@ from otel_chat.errors import OtelChatError
 from otel_chat.server.queries.days import midnight
 from otel_chat.server.queries.partials import (
     DIMENSIONS,
-    EVENT_PARTIALS,
     IS_ACTIVITY,
     IS_FEEDBACK,
+    KEPT_EVENTS,
     KEPT_TURNS,
 )
 from otel_chat.server.queries.window import nanoseconds
@@ -36,7 +36,7 @@ TABLES: Final = {"turns": "turn_days", "events": "event_days"}
 _TIMES: Final = {"turns": "start", "events": "time"}
 # Questions that began before a day was kept anew may still read the generation before.
 OUTDATED_AFTER: Final = timedelta(minutes=10)
-_PARTIALS: Final = {"turns": KEPT_TURNS, "events": EVENT_PARTIALS}
+_PARTIALS: Final = {"turns": KEPT_TURNS, "events": KEPT_EVENTS}
 _KEYS: Final = {
     "turns": ("tenant", "conversation_id", *DIMENSIONS),
     "events": ("tenant", "conversation_id", "feedback"),

@@ -18,7 +18,7 @@ from otel_chat.server.erase import Eraser
 from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview
-from otel_chat.server.queries.partials import EVENT_PARTIALS, KEPT_TURNS
+from otel_chat.server.queries.partials import KEPT_EVENTS, KEPT_TURNS
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
@@ -190,7 +190,7 @@ def test_what_is_kept_is_what_is_read(given: Given, rollup: Rollup) -> None:
     (row,) = rows(given, "turn_days")
     assert (row["turns"], str(row["day"])) == (1, "2026-11-10")
     given.store.command(
-        "INSERT INTO turn_days SELECT * REPLACE ('b' AS conversation_id, 7 AS turns)"
+        "INSERT INTO turn_days SELECT * REPLACE ('b' AS conversation_id, hash + 1 AS hash, 7 AS turns)"
         f" FROM turn_days WHERE tenant = '{given.tenant}'"
     )
     assert counted(given) == (2, 8)
@@ -315,7 +315,7 @@ def test_another_tenant_of_the_same_day_is_kept_and_told_apart(
 
 
 @pytest.mark.parametrize(
-    ("table", "partials"), [("turn_days", KEPT_TURNS), ("event_days", EVENT_PARTIALS)]
+    ("table", "partials"), [("turn_days", KEPT_TURNS), ("event_days", KEPT_EVENTS)]
 )
 def test_the_tables_have_the_columns_that_are_worked_out(
     store: Store, table: str, partials: dict[str, Any]

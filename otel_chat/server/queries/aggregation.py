@@ -39,7 +39,14 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.window import Window
 
 KEY: Final = "tenant, conversation_id"
-_NUMBERED: Final = f"[{', '.join(repr(outcome) for outcome in EXPLICIT)}]"
+# By numbers, named: text of every conversation would take most of the time.
+_OUTCOMES: Final = "'Enum8({})'".format(
+    ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *EXPLICIT)))
+)
+
+
+def _number(outcome: str) -> int:
+    return EXPLICIT.index(outcome) + 1
 
 
 def _sum(name: str) -> tuple[str, tuple[str, ...]]:
@@ -109,6 +116,7 @@ _OF_EVENTS: Final = (
     "events_end", "ends", "explicit_end", "handoff_events", "positive", "negative", "actions",
     "workflows_started", "workflows_ended",
 )  # fmt: skip
+_NAMED: Final = "any(s.tenant) AS tenant, any(s.conversation_id) AS conversation_id"
 _BEGIN: Final = """min{only}(p_started_at{of_turns}) AS started_at, max(p_turns_end) AS turns_end,
             max(p_last_turn) % 4 AS last_turn, sum(p_handoff_turns) AS handoff_turns"""
 
@@ -176,9 +184,9 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
     extra = "".join(f", {TURN_COLUMNS[name][0]} AS {name}" for name in wanted)
     source = turn_rows(query, selection, _read(_OF_TURNS, TURN_COLUMNS, wanted))
     return f"""(
-        SELECT {KEY}, {_BEGIN.format(only="", of_turns="")}{extra}
-        FROM (SELECT true AS of_turns, * FROM {source})
-        GROUP BY {KEY}
+        SELECT {_NAMED}, {_BEGIN.format(only="", of_turns="")}{extra}
+        FROM (SELECT true AS of_turns, * FROM {source}) AS s
+        GROUP BY hash
         HAVING {_having(query, selection)}
     )"""  # noqa: S608
 
@@ -200,7 +208,7 @@ def _conversations(
         for name in names
     )
     return f"""(
-        SELECT {KEY}, {_BEGIN.format(only="If", of_turns=", of_turns")},
+        SELECT {_NAMED}, {_BEGIN.format(only="If", of_turns=", of_turns")},
             max(p_events_end) AS events_end, sum(p_ends) AS ends,
             max(p_explicit_end) % 8 AS explicit_number,
             sum(p_handoff_events) AS handoff_events, sum(p_positive) AS positive,
@@ -208,13 +216,15 @@ def _conversations(
             groupArrayArray(p_workflows_started) AS workflows_started,
             groupArrayArray(p_workflows_ended) AS workflows_ended{extra}
         FROM (
-            SELECT {KEY}, true AS of_turns, matched, {padded(turn_parts, event_parts, turns=True)}
+            SELECT hash, {KEY}, true AS of_turns, matched,
+                {padded(turn_parts, event_parts, turns=True)}
             FROM {turns}
             UNION ALL
-            SELECT {KEY}, false, false, {padded(turn_parts, event_parts, turns=False)}
+            SELECT hash, {KEY}, false, false,
+                {padded(turn_parts, event_parts, turns=False)}
             FROM {events}
-        )
-        GROUP BY {KEY}
+        ) AS s
+        GROUP BY hash
         HAVING countIf(of_turns) > 0 AND {_having(query, selection)}
     )"""  # noqa: S608
 
@@ -249,19 +259,19 @@ def conversation_rows(
             ends > 0 AS ended, last_turn,
             ended OR last_at <= {idle} AS settled,
             handoff_turns + handoff_events > 0 AS handed_off,
-            arrayExists(
+            notEmpty(workflows_started) AND arrayExists(
                 w -> countEqual(workflows_started, w) > countEqual(workflows_ended, w),
                 workflows_started
             ) AS unfinished,
-            multiIf(
-                NOT settled, 'open',
-                explicit_number > 0, {_NUMBERED}[explicit_number],
-                handed_off, 'handed_off',
-                last_turn >= 2, 'failed',
-                positive > 0, 'resolved',
-                last_turn = 1 OR negative > 0 OR unfinished, 'abandoned',
-                'resolved'
-            ) AS outcome,
+            CAST(multiIf(
+                NOT settled, 0,
+                explicit_number > 0, explicit_number,
+                handed_off, {_number("handed_off")},
+                last_turn >= 2, {_number("failed")},
+                positive > 0, {_number("resolved")},
+                last_turn = 1 OR negative > 0 OR unfinished, {_number("abandoned")},
+                {_number("resolved")}
+            ), {_OUTCOMES}) AS outcome,
             outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.queries.days import Days, days_of, midnight
 from otel_chat.server.queries.partials import (
     EVENT_PARTIALS,
+    HASH,
     IS_ACTIVITY,
     IS_FEEDBACK,
     ORDER,
@@ -72,15 +73,21 @@ def turn_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
         names: Out of `TURN_PARTIALS`.
 
     Returns:
-        SQL whose rows have tenant, conversation_id, matched (whether the filters let a turn of
-        it through) and each of the names after `p_`.
+        SQL whose rows have hash, tenant, conversation_id, matched (whether the filters let a turn
+        of it through) and each of the names after `p_`.
     """
     days = _days(query, "turns", selection, (selection.end + MARGIN).date())
     matching = " AND ".join(selection.filters.of_turn(query))
     matched = f"ifNull({matching}, false) AS matched" if matching else "true AS matched"
     parts = []
     if days.kept:
-        columns = ["tenant", "conversation_id", matched, *_kept_columns(TURN_PARTIALS, names)]
+        columns = [
+            "hash",
+            "tenant",
+            "conversation_id",
+            matched,
+            *_kept_columns(TURN_PARTIALS, names),
+        ]
         kept = query.table("turn_days", columns, _kept(query, days), once=False)
         parts.append(f"SELECT * FROM {kept}")  # noqa: S608
     if days.afresh or not parts:
@@ -89,7 +96,7 @@ def turn_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
         source = query.table("turns", [*read, matched], [within, *selection.rows(query)])
         any_matched = "max(matched) AS matched" if matching else "true AS matched"
         parts.append(
-            f"SELECT {_KEY}, {any_matched}{_columns(TURN_PARTIALS, names)}"  # noqa: S608
+            f"SELECT {HASH} AS hash, {_KEY}, {any_matched}{_columns(TURN_PARTIALS, names)}"  # noqa: S608
             f" FROM {source} GROUP BY {_KEY}"
         )
     return f"({' UNION ALL '.join(parts)})"
@@ -104,13 +111,13 @@ def event_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
         names: Out of `EVENT_PARTIALS`.
 
     Returns:
-        SQL whose rows have tenant, conversation_id and each of the names after `p_`.
+        SQL whose rows have hash, tenant, conversation_id and each of the names after `p_`.
     """
     last = (selection.end + MARGIN).date()
     days = _days(query, "events", selection, (selection.end + FEEDBACK_MARGIN).date())
     parts = []
     if days.kept:
-        columns = ["tenant", "conversation_id", *_kept_columns(EVENT_PARTIALS, names)]
+        columns = ["hash", "tenant", "conversation_id", *_kept_columns(EVENT_PARTIALS, names)]
         early = f"feedback OR day <= {query.bind(last.isoformat(), 'Date32')}"
         conditions = [*_kept(query, days), early]
         kept = query.table("event_days", columns, conditions, once=False)
@@ -125,7 +132,8 @@ def event_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
         ]
         source = query.table("events", [*read, "evaluation"], conditions)
         parts.append(
-            f"SELECT {_KEY}{_columns(EVENT_PARTIALS, names)} FROM {source} GROUP BY {_KEY}"  # noqa: S608
+            f"SELECT {HASH} AS hash, {_KEY}{_columns(EVENT_PARTIALS, names)}"  # noqa: S608
+            f" FROM {source} GROUP BY {_KEY}"
         )
     return f"({' UNION ALL '.join(parts)})"
 

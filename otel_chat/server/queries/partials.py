@@ -27,6 +27,8 @@ USER_FEEDBACK: Final = "user_feedback"
 ORDER: Final = "(start, trace_id, span_id)"
 REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
 MODEL: Final = "if(response_model != '', response_model, request_model)"
+# Grouping by it is three times as fast as by the tenant and the id themselves.
+HASH: Final = "reinterpretAsUInt128(sipHash128(toString(tenant), conversation_id))"
 DIMENSIONS: Final = ("environment", "agent", "agent_version", "variant", "channel", "user_type")
 """Columns of turns by which kept days are told apart: what they are limited to costs no time."""
 
@@ -149,6 +151,7 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
 `DIMENSIONS`."""
 
 KEPT_TURNS: Final[Mapping[str, Partial]] = {
+    "hash": Partial("UInt128", HASH),
     **{
         name: partial
         for name, partial in TURN_PARTIALS.items()
@@ -214,4 +217,7 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
     ),
 }
 """The partial rows of events: one for each conversation, and in kept days one of its feedback and
-one of all else. They are also the columns of `event_days` beside its key."""
+one of all else."""
+
+KEPT_EVENTS: Final[Mapping[str, Partial]] = {"hash": Partial("UInt128", HASH), **EVENT_PARTIALS}
+"""The columns of `event_days` beside its key."""

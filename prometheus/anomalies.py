@@ -43,12 +43,13 @@ def add_bands(book: Book) -> None:
     enough = f"and {traffic} >= {least}"
     lower, upper = _lower(book, traffic), _upper(book, traffic)
     yesterday = f"{traffic} offset {book.time('1d')}"
-    for name, expr, what, dashboard in (
+    for name, expr, what, dashboard, labels in (
         (
             "ChatTrafficAnomaly",
             f"({traffic} > {upper} {enough})\nor ({traffic} < {lower} and {yesterday} >= {least})",
             "{{ $value | humanize }} turns in an hour",
             "overview",
+            FALSIFIED,
         ),
         _above(book, "ChatLatencyAnomaly", _latency(book), enough),
         _above(book, "ChatCostAnomaly", _cost(book), enough),
@@ -64,16 +65,18 @@ def add_bands(book: Book) -> None:
                 "Outside the bands around the mean of the day before and of the same hours a week"
                 f" ago, each {book.settings.band:g} standard deviations wide.",
                 dashboard,
-                dict(FALSIFIED),
+                labels,
             ),
         )
 
 
-def _above(book: Book, name: str, signal: str, enough: str) -> tuple[str, str, str, str]:
+def _above(
+    book: Book, name: str, signal: str, enough: str
+) -> tuple[str, str, str, str, dict[str, str]]:
     latency = "latency" in name.lower()
     what = "p95 of {{ $value | humanizeDuration }}" if latency else f"{DOLLARS} in an hour"
     dashboard = "response-time" if latency else "cost"
-    return name, f"{signal} > {_upper(book, signal)}\n{enough}", what, dashboard
+    return name, f"{signal} > {_upper(book, signal)}\n{enough}", what, dashboard, {}
 
 
 def _latency(book: Book) -> str:

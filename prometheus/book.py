@@ -158,7 +158,7 @@ class Book:
             "annotations": {
                 "summary": alert.summary,
                 "description": alert.description,
-                "runbook_url": f"{links.runbooks_url}/{alert.name}",
+                "runbook_url": f"{links.runbooks_url}/{alert.name}.md",
                 "dashboard_url": place,
             },
         }

@@ -19,6 +19,7 @@ from prometheus.names import (
 )
 
 PIPELINE: Final = {"component": "pipeline"}
+ANALYTICS: Final = {"component": "analytics"}
 APPLICATION: Final = {"component": "application"}
 EXPORTER: Final = "{{ $labels.exporter }}"
 OF_TEMPO: Final = ".*tempo.*"
@@ -218,7 +219,7 @@ def add_servers(book: Book) -> None:
     """Adds the alerts on the analytics server and on Prometheus' own rules."""
     inserts = scraped("otel_chat_server_ingest_failed_inserts_total")
     failures = scraped("prometheus_rule_evaluation_failures_total")
-    for name, severity, expr, wait, summary, description in (
+    for name, severity, expr, wait, summary, description, component in (
         (
             "AnalyticsAway",
             PAGE,
@@ -229,6 +230,7 @@ def add_servers(book: Book) -> None:
                 "Its pages and its figures of whole conversations are missing. Telemetry waits in"
                 " the collector's queue on disk."
             ),
+            ANALYTICS,
         ),
         (
             "AnalyticsInsertsFailing",
@@ -237,6 +239,7 @@ def add_servers(book: Book) -> None:
             "5m",
             "The analytics server cannot write",
             "{{ $value | humanize }} inserts failed in 5 minutes; the collector tries again.",
+            ANALYTICS,
         ),
         (
             "TelemetryRulesFailing",
@@ -245,7 +248,8 @@ def add_servers(book: Book) -> None:
             "5m",
             "Rules cannot be worked out: {{ $labels.rule_group }}",
             "Alerts of this group may be silent. Prometheus' page of rules names the error.",
+            PIPELINE,
         ),
     ):
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", dict(PIPELINE))
+        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", dict(component))
         book.alert("servers", alert)

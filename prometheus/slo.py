@@ -7,7 +7,6 @@ from typing import Final
 from otel_chat import semconv as sc
 from prometheus.book import PAGE, TICKET, Alert, Book
 from prometheus.measures import (
-    FALSIFIED,
     OF_AGENT,
     SHARE,
     WHO,
@@ -77,7 +76,7 @@ def add_objectives(book: Book) -> None:
                     f"Over {long} and over {short} the error budget of {1 - target:.4g} burns at"
                     f" {burn:g} times the rate that would use it up exactly.",
                     "response-time",
-                    {"slo": slo, "window": long, **FALSIFIED},
+                    {"slo": slo, "window": long},
                 ),
             )
 
@@ -101,7 +100,6 @@ def add_turns(book: Book) -> None:
             f"{WHO}: {SHARE} of turns are cancelled",
             "Users close the page or the client gives up before the reply is complete.",
             "response-time",
-            dict(FALSIFIED),
         ),
     )
 
@@ -129,7 +127,6 @@ def _add_first_chunk(book: Book) -> None:
             f"{WHO}: {SHARE} of replies begin after more than {settings.first_chunk_seconds:g} s",
             "Users look at an empty reply: the time to the first chunk is over its limit.",
             "response-time",
-            dict(FALSIFIED),
         ),
     )
 
@@ -157,7 +154,6 @@ def _add_stuck(book: Book) -> None:
             "At every moment more turns run than those that end can explain: handlers hang. They"
             " have no duration yet, so that no other figure shows them.",
             "response-time",
-            dict(FALSIFIED),
         ),
     )
 
@@ -202,6 +198,5 @@ def add_understanding(book: Book) -> None:
                 f"{WHO}: {SHARE} {what[0]}",
                 f"{what[1]} Seen over the last hour.",
                 "intents",
-                dict(FALSIFIED),
             ),
         )

@@ -6,10 +6,9 @@ from typing import Final
 
 from otel_chat import semconv as sc
 from prometheus.book import LEVELS, PAGE, TICKET, Alert, Book
-from prometheus.conversations import PLACE, of_window, settled
+from prometheus.conversations import OF_ANALYTICS, PLACE, of_window, settled
 from prometheus.measures import (
     DOLLARS,
-    FALSIFIED,
     SERVICE_NAME,
     SHARE,
     WHO,
@@ -40,7 +39,7 @@ def add_costs(book: Book) -> None:
             f"{PLACE}: a conversation costs {DOLLARS}",
             f"More than {settings.conversation_usd:g} USD, the mean of 24 hours.",
             "cost",
-            dict(FALSIFIED),
+            dict(OF_ANALYTICS),
         ),
     )
     day = _spent(book, "1d")
@@ -68,7 +67,6 @@ def add_costs(book: Book) -> None:
             "The last 6 hours beside the same hours yesterday, times yesterday; without a"
             f" yesterday, at the present pace. The budget of a day is {settings.daily_usd:g} USD.",
             "cost",
-            dict(FALSIFIED),
         ),
     )
 
@@ -126,7 +124,6 @@ def add_models(book: Book) -> None:
             f" to {WHICH_MODEL} (429)",
             "The provider's rate limit or quota is reached; turns wait for retries or fail.",
             "cost",
-            dict(FALSIFIED),
         ),
     )
 
@@ -154,7 +151,6 @@ def _add_tokens(book: Book) -> None:
             f"More than {settings.token_growth:g} times those of the day before: a prompt has"
             " grown, or histories are sent whole.",
             "cost",
-            dict(FALSIFIED),
         ),
     )
 
@@ -187,6 +183,5 @@ def add_tools(book: Book) -> None:
             f"{SERVICE_NAME}: {SHARE} of calls of {{{{ $labels.{label(sc.TOOL_NAME)} }}}} fail",
             "Turns that need this tool answer without it, or fail.",
             "response-time",
-            dict(FALSIFIED),
         ),
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus.cases.model import AGENT, FALSIFIED, Case, Series, of_agent
 
-TICKET: Final = {"severity": "ticket", **AGENT, **FALSIFIED}
+TICKET: Final = {"severity": "ticket", **AGENT}
 TURNS: Final = of_agent("otel_chat_turn_duration_seconds_count")
 COST: Final = of_agent("otel_chat_turn_cost_sum")
 BUCKET: Final = "otel_chat_turn_duration_seconds_bucket"
@@ -42,7 +42,7 @@ CASES: Final = (
         until="7d12h", step="5m",
     ),
     Case(
-        "ChatTrafficAnomaly", TICKET,
+        "ChatTrafficAnomaly", {**TICKET, **FALSIFIED},
         # 60 an hour for 26 hours: the band is 42 to 78. Then 180 an hour, for an hour
         {TURNS: "0+1x1560 1563+3x59 1741+1x180"}, "1d2h10m", "15m", "1d4h",
         {
@@ -52,7 +52,7 @@ CASES: Final = (
         step="5m",
     ),
     Case(
-        "ChatTrafficAnomaly", TICKET,
+        "ChatTrafficAnomaly", {**TICKET, **FALSIFIED},
         {TURNS: "0+1x1560 1560x59 1561+1x180"}, "1d2h20m", "15m", "1d4h",
         {"so was a week ago": {TURNS: "0+1x1560 1563+3x179 2101+1x9899 12003+3x180"}},
         until="8d5h", lately="4h", step="5m",

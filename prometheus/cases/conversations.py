@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus.cases.model import AGENT, FALSIFIED, Case, Value, of_agent, series
+from prometheus.cases.model import AGENT, Case, Value, of_agent, series
 
-TICKET: Final = {"severity": "ticket", **FALSIFIED}
+TICKET: Final = {"severity": "ticket"}
+OF_ANALYTICS: Final = {"falsified_by": "analytics"}
 PLACE: Final = {"agent": "support", "channel": "web"}
 OF_DAY: Final = {"job": "otel-chat-server", "instance": "a", **PLACE, "window": "24h"}
 OF_WEEK: Final = {**OF_DAY, "window": "7d"}
@@ -37,13 +38,13 @@ CASES: Final = (
         },
     ),
     Case(
-        "ChatContainmentFalling", {**TICKET, **PLACE},
+        "ChatContainmentFalling", {**TICKET, **PLACE, **OF_ANALYTICS},
         {CONTAINED: "0.8x10 0.6x120 0.75x60", USUAL: "0.8x200", SETTLED: "100x200"},
         "11m", "1h", "2h20m",
         {"too few conversations": {CONTAINED: "0.1x140", USUAL: "0.8x140", SETTLED: "49x140"}},
     ),
     Case(
-        "ChatAbandonmentHigh", {**TICKET, **PLACE},
+        "ChatAbandonmentHigh", {**TICKET, **PLACE, **OF_ANALYTICS},
         {ABANDONED: "0.2x10 0.5x120 0.3x60", SETTLED: "100x200"}, "11m", "1h", "2h20m",
         {"too few conversations": {ABANDONED: "1x140", SETTLED: "49x140"}},
     ),

@@ -135,12 +135,12 @@ COLLECTOR: Final = (
 )  # fmt: skip
 SERVERS: Final = (
     Case(
-        "AnalyticsAway", {**PAGE, **SERVER},
+        "AnalyticsAway", {"severity": "page", "component": "analytics", **SERVER},
         _up(SERVER, "1x5 0x20 1x20"), "6m", "2m", "30m",
         {"a restart": _up(SERVER, "1x5 0x1 1x30")},
     ),
     Case(
-        "AnalyticsInsertsFailing", {**PAGE, **SERVER},
+        "AnalyticsInsertsFailing", {"severity": "page", "component": "analytics", **SERVER},
         {FAILED_INSERTS: "0x5 1+1x20 21x30"}, "6m", "5m", "45m",
         {"nothing failed": {FAILED_INSERTS: "0x45"}},
     ),

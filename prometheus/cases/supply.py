@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus.cases.conversations import OF_DAY, PLACE, SETTLED
+from prometheus.cases.conversations import OF_ANALYTICS, OF_DAY, PLACE, SETTLED
 from prometheus.cases.model import (
     AGENT,
     APPLICATION,
-    FALSIFIED,
     Case,
     Series,
     of_agent,
@@ -16,7 +15,7 @@ from prometheus.cases.model import (
     series,
 )
 
-TICKET: Final = {"severity": "ticket", **FALSIFIED}
+TICKET: Final = {"severity": "ticket"}
 ENVIRONMENT: Final = {"deployment_environment_name": "live"}
 MODEL: Final = {"gen_ai_request_model": "small"}
 COST: Final = of_agent("otel_chat_turn_cost_sum", **MODEL)
@@ -52,7 +51,7 @@ def _tools(good: str, failed: str) -> Series:
 
 CASES: Final = (
     Case(
-        "ChatConversationCostHigh", {**TICKET, **PLACE},
+        "ChatConversationCostHigh", {**TICKET, **PLACE, **OF_ANALYTICS},
         {DAY_COST: "20x10 80x120 20x60", SETTLED: "100x200"}, "11m", "1h", "2h20m",
         {"too few conversations": {DAY_COST: "900x140", SETTLED: "49x140"}},
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus.cases.model import AGENT, FALSIFIED, Case, Series, of_agent
+from prometheus.cases.model import AGENT, Case, Series, of_agent
 
 COUNT: Final = "otel_chat_turn_duration_seconds_count"
 WITHIN: Final = of_agent("otel_chat_turn_duration_seconds_bucket", le="5")
@@ -12,7 +12,7 @@ ALL: Final = of_agent(COUNT)
 GOOD: Final = of_agent(COUNT, otel_chat_status="ok")
 FAILED: Final = of_agent(COUNT, otel_chat_status="error")
 CANCELLED: Final = of_agent(COUNT, otel_chat_status="cancelled")
-TICKET: Final = {"severity": "ticket", **AGENT, **FALSIFIED}
+TICKET: Final = {"severity": "ticket", **AGENT}
 ACTIVE: Final = of_agent("otel_chat_turn_active", otel_chat_channel="web")
 SPENT: Final = of_agent("otel_chat_turn_duration_seconds_sum", otel_chat_channel="web")
 CHUNKS: Final = "otel_chat_turn_time_to_first_chunk_seconds"
@@ -32,7 +32,7 @@ def _failing(good: str, failed: str) -> Series:
 
 
 def _burn(slo: str, window: str, severity: str) -> dict[str, str]:
-    return {"severity": severity, "slo": slo, "window": window, **AGENT, **FALSIFIED}
+    return {"severity": severity, "slo": slo, "window": window, **AGENT}
 
 
 RESPONSE: Final = "ChatResponseTimeBudgetBurn"
@@ -104,7 +104,7 @@ TURNS: Final = (
         },
     ),
     Case(
-        "ChatTurnsStuck", {"severity": "page", **AGENT, **FALSIFIED},
+        "ChatTurnsStuck", {"severity": "page", **AGENT},
         {ACTIVE: "0x5 2x60 0x30", SPENT: "0x95"}, "6m", "15m", "1h10m",
         {
             "as many run as end": {ACTIVE: "10x90", SPENT: "0+600x90"},
@@ -112,7 +112,7 @@ TURNS: Final = (
         },
     ),
     Case(
-        "ChatTurnsStuck", {"severity": "page", **AGENT, **FALSIFIED},
+        "ChatTurnsStuck", {"severity": "page", **AGENT},
         {ACTIVE: "0x5 1x60 0x30"}, "6m", "15m", "1h10m", {},
     ),
     Case(

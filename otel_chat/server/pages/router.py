@@ -12,7 +12,8 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from otel_chat.server.access import CONVERSATIONS_READ, Scope
+from otel_chat.server.access import CONVERSATIONS_READ, EXPORT_CREATE, MARKS_WRITE, Scope
+from otel_chat.server.api.conversations import ListingParameter
 from otel_chat.server.api.parameters import (
     CursorParameter,
     FiltersParameter,
@@ -23,7 +24,7 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of
-from otel_chat.server.pages import assets, headline_cards, links, movers, overview
+from otel_chat.server.pages import assets, headline_cards, links, listing, movers, overview
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
@@ -118,6 +119,7 @@ def overview_page(
         outcomes=overview.outcomes(answer),
         outcome_meanings=overview.outcome_meanings(),
         latest=latest,
+        columns=listing.USUAL,
         **_tenants(scope, latest.items),
     )
 
@@ -148,22 +150,36 @@ def conversations_page(
     asked: Asked,
     window: WindowParameter,
     filters: FiltersParameter,
+    wanted: ListingParameter,
     cursor: CursorParameter = None,
     tenant: TenantParameter = None,
     turn: TurnParameter = None,
 ) -> Response:
-    """The conversations of the window, newest first."""
+    """The conversations of the window, in the order and as far as the reader asks."""
     query = asked.request.query_params
     if (named := query.get("id")) is not None:
         return _conversation(asked, named, tenant, turn)
-    found = conversations.conversations(asked.store, asked.scope, window, filters, cursor=cursor)
+    found = ranked.ranked(asked.store, asked.scope, window, filters, wanted, cursor=cursor)
+    view = links.View.of(links.LIST, query)
+    keys = [(item.tenant, item.conversation_id) for item in found.items]
+    noted = marks.marks(asked.store, asked.scope, keys).items
     return page(
         asked.request,
         "conversations.html",
         "conversations",
-        view=links.View.of(links.LIST, query),
+        view=view,
         window=window,
         window_name=_window_name(asked.request),
+        columns=listing.columns(view),
+        all_columns=listing.COLUMNS,
+        headings=listing.headings(view),
+        marks=listing.marks_by_key(found.items, noted),
+        tags=marks.marks(asked.store, asked.scope).tags,
+        download=listing.download(view),
+        newest=wanted.sort == ranked.NEWEST,
+        may_read=asked.scope.allows(CONVERSATIONS_READ),
+        may_mark=asked.scope.allows(MARKS_WRITE),
+        may_export=asked.scope.allows(EXPORT_CREATE),
         filters=filters,
         choices=choices.choices(asked.store, asked.scope, window),
         page=found,
@@ -206,22 +222,6 @@ def _sheet_route(sheet: Sheet) -> None:
         )
 
 
-for _sheet in SHEETS:
-    _sheet_route(_sheet)
-
-
-@router.get("/traces/{trace_id}")
-def trace_page(store: StoreParameter, scope: Viewer, now: NowParameter, trace_id: str) -> Response:
-    """Leads to the turn that a trace belongs to."""
-    found = traces.trace(store, scope, now, trace_id)
-    tenant = found.tenant if _sees_several(scope) else None
-    address = links.conversation(found.conversation_id, tenant=tenant, turn=found.turn_span_id)
-    return RedirectResponse(address, status_code=303)
-
-
-@router.get("/static/{version}/{name:path}")
-def static_file(request: Request, version: str, name: str) -> Response:
-    """A static file."""
 def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Panel]) -> None:
     @router.get(f"{sheet.path}/{name}", name=f"{sheet.key}-{name}")
     def part_page(
@@ -243,10 +243,26 @@ def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Panel]) -> Non
         )
 
 
-    return assets.serve(request, version, name)
-
+for _sheet in SHEETS:
+    _sheet_route(_sheet)
     for _name, _make in _sheet.parts.items():
         _part_route(_sheet, _name, _make)
+
+
+@router.get("/traces/{trace_id}")
+def trace_page(store: StoreParameter, scope: Viewer, now: NowParameter, trace_id: str) -> Response:
+    """Leads to the turn that a trace belongs to."""
+    found = traces.trace(store, scope, now, trace_id)
+    tenant = found.tenant if _sees_several(scope) else None
+    address = links.conversation(found.conversation_id, tenant=tenant, turn=found.turn_span_id)
+    return RedirectResponse(address, status_code=303)
+
+
+@router.get("/static/{version}/{name:path}")
+def static_file(request: Request, version: str, name: str) -> Response:
+    """A static file."""
+    return assets.serve(request, version, name)
+
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:

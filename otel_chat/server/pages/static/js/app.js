@@ -1,11 +1,14 @@
 // Everything here makes a page that works without it nicer: nothing is shown by script alone.
 import { drawCharts, redrawCharts } from "./charts.js";
 import { startConversation } from "./conversation.js";
+import { startLists } from "./list.js";
+import { startNoting } from "./noting.js";
+import { startViews } from "./views.js";
 import { startDownloads } from "./downloads.js";
+import { startPictures } from "./pictures.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
-import { startPictures } from "./pictures.js";
 
 function startFilters() {
   for (const form of document.querySelectorAll("[data-filters]")) {
@@ -39,7 +42,10 @@ startFilters();
 startCopying();
 startPopovers();
 startDownloads();
+startPictures();
 startConversation();
+startLists();
+startNoting();
+startViews();
 startRefresh(drawCharts);
 drawCharts();
-startPictures();

@@ -1,0 +1,119 @@
+"""The list of conversations as it is shown: its columns, its order, and what was noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from otel_chat.server.pages.links import LIST, TIMES, View
+from otel_chat.server.queries.marks import Mark
+from otel_chat.server.queries.ranked import NEWEST
+
+if TYPE_CHECKING:
+    from otel_chat.server.queries.conversations import ConversationSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the list.
+
+    Args:
+        key: Its name in the address, and of what stands in it.
+        label: What it is called.
+        sort: What it is sorted by; empty where it is not.
+        number: Whether it holds figures.
+        usual: Whether it is there unless others were chosen.
+    """
+
+    key: str
+    label: str
+    sort: str = ""
+    number: bool = False
+    usual: bool = True
+
+
+COLUMNS: Final = (
+    Column("started", "Started", "started"),
+    Column("conversation", "Conversation"),
+    Column("outcome", "Outcome"),
+    Column("intents", "Intents"),
+    Column("agent", "Agent"),
+    Column("channel", "Channel", usual=False),
+    Column("user_type", "User type", usual=False),
+    Column("model", "Models", usual=False),
+    Column("variant", "Variant", usual=False),
+    Column("feedback", "Feedback", usual=False),
+    Column("turns", "Turns", "turns", number=True),
+    Column("messages", "Messages", number=True, usual=False),
+    Column("errors", "Failed turns", "errors", number=True, usual=False),
+    Column("duration", "Lasted", "duration", number=True, usual=False),
+    Column("response", "Mean response", "response", number=True),
+    Column("tokens", "Tokens", "tokens", number=True),
+    Column("cost", "Cost", "cost", number=True),
+    Column("engagement", "Engagement", "engagement", number=True),
+)
+USUAL: Final = tuple(column for column in COLUMNS if column.usual)
+_ALWAYS: Final = "conversation"
+
+
+def columns(view: View) -> Sequence[Column]:
+    """The columns that a reader chose, in their own order; the usual ones without a choice.
+
+    Example:
+        >>> [one.key for one in columns(View("/conversations", (("column", "cost"),)))]
+        ['conversation', 'cost']
+    """
+    chosen = set(view.values("column"))
+    found = [one for one in COLUMNS if one.key in chosen]
+    return [one for one in COLUMNS if one in found or one.key == _ALWAYS] if found else USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The head of a column.
+
+    Args:
+        column: The column.
+        href: Where a click on it leads; empty where it cannot be sorted by.
+        order: How the list is sorted by it, as aria-sort has it.
+    """
+
+    column: Column
+    href: str = ""
+    order: Literal["", "ascending", "descending"] = ""
+
+
+def headings(view: View) -> list[Heading]:
+    """The heads of the columns, each with the order that a click on it asks for."""
+    present = view.value("sort") or NEWEST
+    made = []
+    for column in columns(view):
+        if not column.sort:
+            made.append(Heading(column))
+            continue
+        falling = present == f"-{column.sort}"
+        rising = present == column.sort
+        other = column.sort if falling else f"-{column.sort}"
+        order: Literal["", "ascending", "descending"] = (
+            "descending" if falling else "ascending" if rising else ""
+        )
+        made.append(Heading(column, view.narrowed(LIST, sort=other), order))
+    return made
+
+
+def marks_by_key(
+    items: Sequence[ConversationSummary], marks: Sequence[Mark]
+) -> dict[tuple[str, str], Mark]:
+    """What was noted about each of the conversations; nothing where nothing was."""
+    known = {(mark.tenant, mark.conversation_id): mark for mark in marks}
+    return {
+        key: known.get(key, Mark(tenant=key[0], conversation_id=key[1]))
+        for key in ((item.tenant, item.conversation_id) for item in items)
+    }
+
+
+def download(view: View) -> str:
+    """The address of all conversations of the view as a file, whatever the page shows of them."""
+    kept = view.narrowed("/api/v1/exports/sessions", format="csv")
+    return kept if any(view.value(name) for name in TIMES) else f"{kept}&window=7d"

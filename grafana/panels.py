@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from grafana.sdk import (
@@ -26,8 +26,10 @@ RED: Final = "red"
 BLUE: Final = "blue"
 GREY: Final = "text"
 QUIET: Final = "Empty when healthy."
-"""The end of a description: the panel may be empty."""
+RARE: Final = "Empty without such conversations."
+"""Ends of a description: the panel may be empty."""
 NOTHING: Final = "no data"
+NONE: Final = "none in this time"
 
 Steps = tuple[tuple[float | None, str], ...]
 Built = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel
@@ -107,6 +109,32 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How a course is drawn.
+
+    Args:
+        bars: Counts per interval, of a minute at least, instead of lines.
+        stacked: Whether the series add up.
+        colours: Series that have a colour of their own, by name.
+        shades: The colour whose shades the series have; different ones without.
+        reach: The axis reaches at least this far.
+    """
+
+    bars: bool = False
+    stacked: bool = False
+    colours: Mapping[str, str] = field(default_factory=dict)
+    shades: str | None = None
+    reach: float | None = None
+
+
+LINES: Final = Look()
+AREAS: Final = Look(stacked=True)
+BARS: Final = Look(bars=True, stacked=True)
+FAULTS: Final = Look(bars=True, stacked=True, shades=RED, reach=5)
+"""Of what should not be: a single one is not drawn as tall as a hundred."""
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A panel and the room that it takes.
 
@@ -159,11 +187,7 @@ def figure(
 def course(
     about: About,
     *queries: Query,
-    bars: bool = False,
-    stacked: bool = False,
-    colours: Mapping[str, str] | None = None,
-    shades: str | None = None,
-    reach: float | None = None,
+    look: Look = LINES,
     links: Sequence[Link] = (),
     each: Sequence[Link] = (),
     width: int = 12,
@@ -174,24 +198,20 @@ def course(
     Args:
         about: What it is.
         queries: What is drawn.
-        bars: Counts per interval, of a minute at least, instead of lines.
-        stacked: Whether the series add up.
-        colours: Series that have a colour of their own, by name.
-        shades: The colour whose shades the series have; different ones without.
-        reach: The axis reaches at least this far.
+        look: How it is drawn.
         links: Where the panel leads.
         each: Where each series leads.
         width: In 24ths.
         height: In units of 38 pixels.
     """
-    mode = shapes.StackingMode.NORMAL if stacked else shapes.StackingMode.NONE
+    mode = shapes.StackingMode.NORMAL if look.stacked else shapes.StackingMode.NONE
     marked = len(about.thresholds) > 1
     line = shapes.GraphThresholdsStyleMode.DASHED if marked else shapes.GraphThresholdsStyleMode.OFF
     panel = (
         timeseries.Panel()
-        .draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE)
-        .fill_opacity(70 if bars else (30 if stacked else 0))
-        .line_width(0 if bars else 2)
+        .draw_style(shapes.GraphDrawStyle.BARS if look.bars else shapes.GraphDrawStyle.LINE)
+        .fill_opacity(70 if look.bars else (30 if look.stacked else 0))
+        .line_width(0 if look.bars else 2)
         .line_interpolation(shapes.LineInterpolation.LINEAR)
         .show_points(shapes.VisibilityMode.NEVER)
         .span_nulls(60_000)
@@ -207,16 +227,16 @@ def course(
         .targets([_target(one, chr(ord("A") + at)) for at, one in enumerate(queries)])
         .data_links([_link(one) for one in each])
     )
-    if bars:
+    if look.bars:
         panel = panel.interval("1m")
-    if reach is not None:
-        panel = panel.axis_soft_max(reach)
-    for name, colour in (colours or {}).items():
+    if look.reach is not None:
+        panel = panel.axis_soft_max(look.reach)
+    for name, colour in look.colours.items():
         panel = panel.override_by_name(name, [_fixed(colour)])
     panel = _said(panel, about, links, "palette-classic")
-    if shades is not None:
+    if look.shades is not None:
         of_one = models.FieldColorModeId.SHADES
-        panel = panel.color_scheme(dashboard.FieldColor().mode(of_one).fixed_color(shades))
+        panel = panel.color_scheme(dashboard.FieldColor().mode(of_one).fixed_color(look.shades))
     return Placed(panel, width, height)
 
 
@@ -247,6 +267,10 @@ def ranking(
         .name_placement(shapes.BarGaugeNamePlacement.LEFT)
         .show_unfilled(False)
         .sizing(shapes.BarGaugeSizing.AUTO)
+        .min(0)
+        .max_viz_height(28)
+        .min_viz_height(16)
+        .text(common.VizTextDisplayOptions().title_size(13).value_size(14))
         .reduce_options(_last())
         .targets([_target(query, "A", instant=True)])
         .data_links([_link(one) for one in each])
@@ -316,7 +340,8 @@ def sheet(
         panel = panel.override_by_name(
             first, [models.DynamicConfigValue(id_val="links", value=links_of)]
         )
-    return Placed(_said(panel, about, links, "thresholds"), width, height)
+    panel = _said(panel, about, links, "thresholds").no_value("")  # of a label that is not there
+    return Placed(panel, width, height)
 
 
 def _organised(keys: Mapping[str, str], columns: Mapping[str, Column]) -> Any:
@@ -354,7 +379,7 @@ def _said(panel: P, about: About, links: Sequence[Link], colour: str) -> P:
         .description(about.description)
         .datasource(DATASOURCE)
         .unit(about.unit)
-        .no_value(NOTHING)
+        .no_value(NONE if about.description.endswith(QUIET) else NOTHING)
         .thresholds(_thresholds(about.thresholds))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId(colour)))
         .links([_link(one) for one in links])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from grafana.board import NOW
 from grafana.names import ALERTS
-from grafana.panels import About, Link, Placed, Steps, bad_from, figure, good_from
+from grafana.panels import BARS, About, Link, Placed, Steps, bad_from, figure, good_from
 from prometheus.names import AGENT
 from prometheus.settings import Settings
 
@@ -24,7 +25,7 @@ GOOD_SHARE: Final[Steps] = good_from(0.5, 0.7)
 ANY: Final[Steps] = bad_from(1, 1)
 """One is too many."""
 
-RESULTS: Final = {"ok": "green", "error": "red", "cancelled": "text"}
+RESULTS: Final = replace(BARS, colours={"ok": "green", "error": "red", "cancelled": "text"})
 OUTCOMES: Final = {
     "resolved": "green",
     "handed_off": "blue",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from grafana.board import Board
 from grafana.boards.common import CONVERSATIONS, GOOD_SHARE, HANDED_OFF, LIST, each
-from grafana.panels import About, Link, Query, bad_from, course, figure, ranking
+from grafana.panels import (
+    AREAS,
+    BARS,
+    RARE,
+    About,
+    Link,
+    Query,
+    bad_from,
+    course,
+    figure,
+    ranking,
+)
 from grafana.promql import (
     RANGE,
     RATE,
@@ -54,7 +65,7 @@ def _figures(found: Board) -> None:
                 "percentunit", GOOD_SHARE, 1, 0, 1,
             ),
             weighted(scope.server("otel_chat_containment_ratio"), settled),
-            course=True, width=6,
+            course=True, width=6, height=5,
         ),
         figure(
             About(
@@ -62,7 +73,7 @@ def _figures(found: Board) -> None:
                 "Handoffs to humans that were asked for in the chosen time.",
                 "locale", decimals=0,
             ),
-            grown(handoffs, RANGE), links=[HANDED_OFF], width=6,
+            grown(handoffs, RANGE), links=[HANDED_OFF], width=6, height=5,
         ),
         figure(
             About(
@@ -71,7 +82,7 @@ def _figures(found: Board) -> None:
                 " it is.",
                 "short", bad_from(5, 10), 1,
             ),
-            f"100 * {ratio(grown(handoffs, RANGE), grown(turns, RANGE))}", width=6,
+            f"100 * {ratio(grown(handoffs, RANGE), grown(turns, RANGE))}", width=6, height=5,
         ),
         figure(
             About(
@@ -81,7 +92,7 @@ def _figures(found: Board) -> None:
                 "locale", decimals=0,
             ),
             total(scope.server("otel_chat_conversations_open")), course=True,
-            links=[CONVERSATIONS], width=6,
+            links=[CONVERSATIONS], width=6, height=5,
         ),
     )  # fmt: skip
 
@@ -94,7 +105,7 @@ def _handoffs(found: Board) -> None:
             About("Handoffs by reason", "Handoffs per interval, by why a human was needed.",
                   "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_HANDOFFS), STEP, [REASON]), each(REASON)),
-            bars=True, stacked=True, links=[HANDED_OFF],
+            look=BARS, links=[HANDED_OFF],
         ),
         course(
             About(
@@ -135,17 +146,15 @@ def _lengths(found: Board) -> None:
     scope = found.scope
     turns = scope.buckets(sc.METRIC_CONVERSATION_TURNS)
     duration = scope.buckets(sc.METRIC_CONVERSATION_DURATION)
-    only = "Of conversations whose end the application told."
+    only = (
+        f"Of conversations that one process carried from start to end, as over a WebSocket. {RARE}"
+    )
     found.row(
         course(
-            About(
-                "Open conversations by channel",
-                "As each application process sees them; the figure above is of the analytics"
-                " server, which sees the whole.",
-                "locale", decimals=0,
-            ),
-            Query(total(scope.gauge(sc.METRIC_CONVERSATION_ACTIVE), [CHANNEL]), each(CHANNEL)),
-            stacked=True, width=8,
+            About("Open conversations by channel", "As the analytics server sees them.", "locale",
+                  decimals=0),
+            Query(total(scope.server("otel_chat_conversations_open"), ["channel"]), "{{channel}}"),
+            look=AREAS, width=8,
         ),
         course(
             About("Turns per conversation", f"Half of the conversations (p50), and 9 of 10 (p90),"
@@ -164,16 +173,16 @@ def _lengths(found: Board) -> None:
     )  # fmt: skip
     found.row(
         course(
-            About("Turns by agent", "User messages a second, by the agent that answered them.",
-                  "reqps"),
+            About("Turns a minute, by agent", "User messages a minute, by the agent that answered"
+                  " them.", "short"),
             Query(_rate(found), each(AGENT)), links=[CONVERSATIONS], width=12, height=7,
         ),
         course(
-            About("Turns by channel", "User messages a second, by channel.", "reqps"),
+            About("Turns a minute, by channel", "User messages a minute, by channel.", "short"),
             Query(_rate(found, CHANNEL), each(CHANNEL)), width=12, height=7,
         ),
     )  # fmt: skip
 
 
 def _rate(found: Board, by: str = AGENT) -> str:
-    return per_second(found.scope.count(sc.METRIC_TURN_DURATION), [by])
+    return f"60 * {per_second(found.scope.count(sc.METRIC_TURN_DURATION), [by])}"

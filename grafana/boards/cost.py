@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from grafana.board import NOW, Board
 from grafana.boards.common import ANY, CONVERSATIONS, GOALS, SLOW, each, or_zero
-from grafana.panels import QUIET, About, Column, Link, Query, bad_from, course, figure, sheet
+from grafana.panels import (
+    BARS,
+    FAULTS,
+    QUIET,
+    About,
+    Column,
+    Link,
+    Query,
+    bad_from,
+    course,
+    figure,
+    sheet,
+)
 from grafana.promql import RANGE, RATE, STEP, grown, quantile, ratio
 from otel_chat import semconv as sc
 from prometheus.names import MODEL, label
@@ -51,7 +63,7 @@ def _figures(found: Board) -> None:
         ),
         figure(
             About(
-                "Cost of a day at this pace",
+                "Daily cost at this pace",
                 "What a day would cost that went on like the last hour.",
                 "currencyUSD", budget,
             ),
@@ -62,9 +74,9 @@ def _figures(found: Board) -> None:
             grown(cost, RANGE), links=[CONVERSATIONS],
         ),
         figure(
-            About("Cost per turn", "Mean cost of a priced turn of the chosen time.",
+            About("Cost of 1,000 turns", "Mean cost of 1,000 priced turns of the chosen time.",
                   "currencyUSD"),
-            ratio(grown(cost, RANGE), grown(priced, RANGE)),
+            f"1000 * {ratio(grown(cost, RANGE), grown(priced, RANGE))}",
         ),
         figure(
             About("Tokens", "Input and output tokens of the turns of the chosen time.", "short"),
@@ -85,13 +97,13 @@ def _amounts(found: Board) -> None:
         course(
             About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD"),
             Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [MODEL]), each(MODEL)),
-            bars=True, stacked=True, each=[OF_MODEL],
+            look=BARS, each=[OF_MODEL],
         ),
         course(
             About("Tokens by type", "Tokens of turns per interval: what models read (input) and"
                   " wrote (output).", "short"),
             Query(grown(scope.sum(sc.METRIC_TURN_TOKENS), STEP, [TYPE]), each(TYPE)),
-            bars=True, stacked=True,
+            look=BARS,
         ),
     )  # fmt: skip
 
@@ -127,7 +139,8 @@ def _per_turn(found: Board) -> None:
 def _models(found: Board) -> None:
     scope = found.scope
     by = (MODEL,)
-    turns = scope.count(sc.METRIC_TURN_DURATION)
+    turns = scope.count(sc.METRIC_TURN_DURATION).where(MODEL, "", "!=")
+    times = scope.buckets(sc.METRIC_TURN_DURATION).where(MODEL, "", "!=")
     cost, priced = scope.sum(sc.METRIC_TURN_COST), scope.count(sc.METRIC_TURN_COST)
     tokens = scope.sum(sc.METRIC_TURN_TOKENS)
     found.row(
@@ -136,11 +149,12 @@ def _models(found: Board) -> None:
             {MODEL: "Model"},
             Column("Turns", grown(turns, RANGE, by), "locale", decimals=0),
             Column("Response time, p95",
-                   quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE, by), "s", SLOW),
+                   quantile(0.95, times, RANGE, by), "s", SLOW),
             Column("Input tokens", grown(tokens.where(TYPE, "input"), RANGE, by), "short"),
             Column("Output tokens", grown(tokens.where(TYPE, "output"), RANGE, by), "short"),
             Column("Cost", grown(cost, RANGE, by), "currencyUSD"),
-            Column("Cost per turn", ratio(grown(cost, RANGE, by), grown(priced, RANGE, by)),
+            Column("Cost of 1,000 turns",
+                   f"1000 * {ratio(grown(cost, RANGE, by), grown(priced, RANGE, by))}",
                    "currencyUSD"),
             each=[OF_MODEL], height=6,
         ),
@@ -157,12 +171,12 @@ def _calls(found: Board) -> None:
                   f" reported, refusals for the rate among them. {QUIET}", "locale", ANY, 0),
             Query(grown(calls.where(ERROR, "", "!="), STEP, [MODEL, ERROR]),
                   f"{each(MODEL)} {each(ERROR)}"),
-            bars=True, stacked=True, shades="red", width=12, height=7,
+            look=FAULTS, width=12, height=7,
         ),
         course(
             About("Unpriced turns", "Turns per interval whose cost nobody knows, because the"
                   " model has no price: costs are too low by them.", "locale", ANY, 0),
             Query(or_zero(grown(unpriced, STEP)), "unpriced turns"),
-            bars=True, width=12, height=7,
+            look=FAULTS, width=12, height=7,
         ),
     )  # fmt: skip

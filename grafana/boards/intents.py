@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana.board import Board
 from grafana.boards.common import GOALS, LIST, UNSURE, each
-from grafana.panels import About, Column, Link, Query, bad_from, course, figure, ranking, sheet
+from grafana.panels import (
+    BARS,
+    About,
+    Column,
+    Link,
+    Query,
+    bad_from,
+    course,
+    figure,
+    ranking,
+    sheet,
+)
 from grafana.promql import RANGE, RATE, STEP, Scope, grown, per_second, quantile, ratio, top, total
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, Metric, label
@@ -13,6 +26,7 @@ CHANNEL, INTENT = label(sc.CHANNEL), label(sc.INTENT_NAME)
 FALLBACKS = bad_from(GOALS.fallback * 0.6, GOALS.fallback)
 UNSURE_TURNS = bad_from(GOALS.low_confidence * 0.6, GOALS.low_confidence)
 BANDS = (0.5, 0.7, 0.9)
+COLOURS = ("red", "orange", "yellow", "green")
 OF_INTENT = Link("Conversations with this intent", f"{LIST}&intent=${{__field.labels.{INTENT}}}")
 
 
@@ -112,13 +126,14 @@ def _courses(found: Board) -> None:
 def _intents(found: Board) -> None:
     scope = found.scope
     intents, _, _, _ = _parts(scope)
+    named = intents.where(INTENT, "", "!=")
     dropped = scope.server("otel_chat_drop_off_conversations")
     last = Link("Conversations with this intent", f"{LIST}&intent=${{__field.labels.intent}}")
     found.row(
         ranking(
             About("Most frequent intents", "What people asked for most in the chosen time.",
                   "locale", decimals=0),
-            Query(top(12, grown(intents, RANGE, [INTENT])), each(INTENT)),
+            Query(top(12, grown(named, RANGE, [INTENT])), each(INTENT)),
             each=[OF_INTENT], width=8, height=10,
         ),
         ranking(
@@ -134,8 +149,7 @@ def _intents(found: Board) -> None:
             About("Turns by confidence", "Turns per interval, by how sure the agent was of what"
                   " they are about.", "locale", decimals=0),
             *_bands(scope),
-            bars=True, stacked=True,
-            colours=dict(zip(_names(), ("red", "orange", "yellow", "green"), strict=True)),
+            look=replace(BARS, colours=dict(zip(_names(), COLOURS, strict=True))),
             links=[UNSURE], width=8, height=10,
         ),
     )  # fmt: skip
@@ -171,6 +185,6 @@ def _agents(found: Board) -> None:
             Column("Unsure", ratio(grown(low, RANGE, by), grown(known, RANGE, by)),
                    "percentunit", UNSURE_TURNS, 1),
             Column("Confidence, median", confidence, "percentunit", decimals=0),
-            height=7,
+            height=6,
         ),
     )  # fmt: skip

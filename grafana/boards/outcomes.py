@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana.board import Board
 from grafana.boards.common import GOALS, GOOD_SHARE, LIST, OUTCOMES, each
 from grafana.panels import (
+    BARS,
     About,
     Column,
     Link,
+    Look,
     Query,
     bad_from,
     course,
@@ -35,6 +39,7 @@ OUTCOME, EVALUATION = label(sc.OUTCOME), label(sc.EVALUATION_NAME)
 ACTION, WORKFLOW, STATE = label(sc.ACTION_TYPE), label(sc.WORKFLOW_NAME), label(sc.WORKFLOW_STATUS)
 ABANDONED = bad_from(GOALS.abandonment / 2, GOALS.abandonment)
 BANDS = (0.4, 0.8)
+COLOURS = ("red", "yellow", "green")
 
 
 def board() -> Board:
@@ -119,7 +124,7 @@ def _outcomes(found: Board) -> None:
                   " told, by outcome.", "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_CONVERSATION_ENDED), STEP, [OUTCOME]),
                   each(OUTCOME)),
-            bars=True, stacked=True, colours=OUTCOMES, width=8,
+            look=replace(BARS, colours=OUTCOMES), width=8,
         ),
         course(
             About("Resolved and abandoned", "How both shares of the window went.",
@@ -127,7 +132,7 @@ def _outcomes(found: Board) -> None:
             Query(weighted(scope.server("otel_chat_resolution_ratio").where("bound", "assumed"),
                            settled), "resolved"),
             Query(weighted(scope.server("otel_chat_abandonment_ratio"), settled), "abandoned"),
-            colours={"resolved": "green", "abandoned": "orange"}, width=8,
+            look=Look(colours={"resolved": "green", "abandoned": "orange"}), width=8,
         ),
     )  # fmt: skip
 
@@ -144,8 +149,7 @@ def _ratings(found: Board) -> None:
             About("Ratings by users", "Ratings per interval: low ones, middling ones and high"
                   " ones of their scale.", "locale", decimals=0),
             *(Query(amount, name) for amount, name in zip(bands, names, strict=True)),
-            bars=True, stacked=True,
-            colours=dict(zip(names, ("red", "yellow", "green"), strict=True)), width=8,
+            look=replace(BARS, colours=dict(zip(names, COLOURS, strict=True))), width=8,
         ),
         course(
             About(

@@ -143,7 +143,7 @@ def _courses(found: Board) -> None:
             About("Turns by result", "Turns per interval, by how they ended.", "locale",
                   decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [status]), each(status)),
-            bars=True, stacked=True, colours=RESULTS, links=[CONVERSATIONS],
+            look=RESULTS, links=[CONVERSATIONS],
         ),
         course(
             About(
@@ -177,6 +177,6 @@ def _agents(found: Board) -> None:
             Column("Handoffs", of_any(grown(scope.count(sc.METRIC_HANDOFFS), RANGE, by), every),
                    "locale", decimals=0),
             Column("Cost", grown(scope.sum(sc.METRIC_TURN_COST), RANGE, by), "currencyUSD"),
-            each=[OF_AGENT], height=7,
+            each=[OF_AGENT], height=6,
         ),
     )  # fmt: skip

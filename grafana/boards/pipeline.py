@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.board import Board
 from grafana.boards.common import ANY, GOALS, each, firing, or_zero
-from grafana.panels import QUIET, About, Column, Query, bad_from, course, figure, sheet
+from grafana.panels import FAULTS, QUIET, About, Column, Query, bad_from, course, figure, sheet
 from grafana.promql import RANGE, STEP, grown, latest, of_any, per_second, total
 from otel_chat import semconv as sc
 from prometheus.names import ENVIRONMENT, SERVICE, SIGNALS, label
@@ -117,7 +117,7 @@ def _queues(found: Board) -> None:
         course(
             About("Refused by the collector", "Items per interval that applications must send"
                   " again, because memory or queues are full.", "locale", ANY, 0),
-            *refused, bars=True, stacked=True, width=8,
+            *refused, look=FAULTS, width=8,
         ),
         course(
             About("Stored by the analytics server", "Spans, events and metric points a second.",
@@ -146,7 +146,7 @@ def _applications(found: Board) -> None:
                   f" because an attribute had too many different ones. {QUIET}", "locale", ANY, 0),
             Query(grown(scope.count(sc.METRIC_CAPPED_ATTRIBUTES), STEP, [ATTRIBUTE]),
                   each(ATTRIBUTE)),
-            bars=True, stacked=True, width=12, height=7,
+            look=FAULTS, width=12, height=7,
         ),
     )  # fmt: skip
     found.row(
@@ -161,9 +161,9 @@ def _applications(found: Board) -> None:
             Column("Telemetry dropped",
                    grown(scope.count(sc.METRIC_TELEMETRY_DROPPED), RANGE, by), "locale",
                    ANY, 0),
-            Column("Errors of the instrumentation",
+            Column("Own errors",
                    of_any(grown(scope.count(sc.METRIC_TELEMETRY_ERRORS), RANGE, by), processes),
                    "locale", ANY, 0),
-            height=6,
+            height=5,
         ),
     )  # fmt: skip

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from grafana.board import Board
 from grafana.boards.common import CONVERSATIONS, FAILED, GOALS, RESULTS, SLOW, each, or_zero
-from grafana.panels import QUIET, About, Column, Query, Steps, bad_from, course, figure, sheet
+from grafana.panels import (
+    FAULTS,
+    QUIET,
+    About,
+    Column,
+    Look,
+    Query,
+    Steps,
+    bad_from,
+    course,
+    figure,
+    sheet,
+)
 from grafana.promql import RANGE, RATE, STEP, grown, latest, quantile, ratio, total
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, label
@@ -52,7 +64,7 @@ def _figures(found: Board) -> None:
                 f"Turns of the chosen time answered within {GOALS.response_seconds:g} s. The"
                 f" objective: {target:.0%}.",
                 "percentunit", ((None, "red"), (target, "orange"), ((1 + target) / 2, "green")),
-                2, 0, 1,
+                1, 0, 1,
             ),
             within,
         ),
@@ -124,7 +136,7 @@ def _burns(found: Board) -> None:
     found.row(
         *(
             course(
-                About(title, text, "short", BURN, 1, 0),
+                About(title, text, "short", BURN, minimum=0),
                 *(
                     Query(
                         f"{latest(scope.recorded(f'agent:{name}:ratio{window}'))} / {budget:.6g}",
@@ -132,7 +144,7 @@ def _burns(found: Board) -> None:
                     )
                     for window in BURNS
                 ),
-                reach=2,
+                look=Look(reach=2),
                 height=7,
             )
             for title, name, budget in (
@@ -159,13 +171,13 @@ def _where(found: Board) -> None:
             About("Turns by result", "Turns per interval, by how they ended. Cancelled: the user"
                   " left, or the connection broke.", "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [STATUS]), each(STATUS)),
-            bars=True, stacked=True, colours=RESULTS, width=8,
+            look=RESULTS, width=8,
         ),
         course(
             About("Errors by type", "Failed turns per interval, by the class of the error; of"
                   f" every model. {QUIET}", "locale", decimals=0),
             Query(grown(errors, STEP, [ERROR]), each(ERROR)),
-            bars=True, stacked=True, shades="red", width=8,
+            look=FAULTS, width=8,
         ),
     )  # fmt: skip
 

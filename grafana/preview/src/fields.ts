@@ -65,6 +65,7 @@ const OPTIONS: Record<string, string[]> = {
     'minVizWidth',
     'minVizHeight',
     'maxVizHeight',
+    'text',
     'legend',
   ],
 };

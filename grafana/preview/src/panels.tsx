@@ -45,7 +45,7 @@ export function Body(props: Props) {
   }
 }
 
-function Nothing({ width, height, theme }: Props) {
+function Nothing({ panel, width, height, theme }: Props) {
   const style = {
     width,
     height,
@@ -54,7 +54,7 @@ function Nothing({ width, height, theme }: Props) {
     justifyContent: 'center',
     color: theme.colors.text.secondary,
   };
-  return <div style={style}>No data</div>;
+  return <div style={style}>{panel.fieldConfig.defaults.noValue || 'No data'}</div>;
 }
 
 function values({ panel, frames, theme }: Props, sparkline: boolean): FieldDisplay[] {
@@ -112,6 +112,7 @@ function Ranking(props: Props) {
           displayMode={options.displayMode}
           valueDisplayMode={options.valueMode}
           namePlacement={options.namePlacement}
+          text={options.text}
           showUnfilled={options.showUnfilled}
           alignmentFactors={alignmentFactors}
           itemSpacing={8}

@@ -66,25 +66,28 @@ export class Prometheus {
     return found.map((series) => frame(target, series, step * 1000));
   }
 
-  /** The exemplars of a panel, the slowest one of each interval. */
+  /** The exemplars of a panel; of those close together the one farthest from the mean. */
   async exemplars(panel: Panel, values: Values): Promise<Exemplar[]> {
     const [start, end] = this.seconds();
-    const greatest = new Map<number, Exemplar>();
+    const found: Exemplar[] = [];
     for (const target of panel.targets.filter((one) => one.exemplar)) {
       const asked = { query: fill(target.expr, values), start: `${start}`, end: `${end}` };
       for (const series of await this.ask('query_exemplars', asked)) {
         for (const one of series.exemplars) {
-          const time = Number(one.timestamp) * 1000;
-          const value = Number(one.value);
-          const slot = Math.floor(time / (3 * Number(values.__interval_ms)));
-          const before = greatest.get(slot);
-          if (before === undefined || value > before.value) {
-            greatest.set(slot, { time, value });
-          }
+          found.push({ time: Number(one.timestamp) * 1000, value: Number(one.value) });
         }
       }
     }
-    return [...greatest.values()];
+    const mean = found.reduce((sum, one) => sum + one.value, 0) / found.length;
+    const chosen = new Map<number, Exemplar>();
+    for (const one of found) {
+      const slot = Math.floor(one.time / (3 * Number(values.__interval_ms)));
+      const before = chosen.get(slot);
+      if (before === undefined || Math.abs(one.value - mean) > Math.abs(before.value - mean)) {
+        chosen.set(slot, one);
+      }
+    }
+    return [...chosen.values()];
   }
 
   /** The times of an annotation; what goes on for several steps is a region. */

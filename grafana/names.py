@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from otel_chat import semconv as sc
@@ -65,17 +66,24 @@ def scraped(name: str) -> Metric:
     return names.scraped(name)
 
 
+@cache
+def records() -> frozenset[str]:
+    """The metrics that the recording rules make of each agent."""
+    from prometheus.generate import rules
+    from prometheus.settings import Settings
+
+    groups = rules(Settings()).record_groups().values()
+    found = {str(rule["record"]) for group in groups for rule in group["rules"]}
+    return frozenset(name for name in found if name.startswith("agent:"))
+
+
 def recorded(name: str) -> Metric:
     """A metric that the recording rules make.
 
     Raises:
         UnknownNameError: no rule records it.
     """
-    from prometheus.generate import rules
-    from prometheus.settings import Settings
-
-    groups = rules(Settings()).record_groups().values()
-    if name not in {rule["record"] for group in groups for rule in group["rules"]}:
+    if name not in records():
         raise UnknownNameError(f"No rule records {name}.")
     return Metric(name, frozenset({names.SERVICE, ENVIRONMENT, names.AGENT}))
 

@@ -1,0 +1,194 @@
+"""Rules for dashboards, in the manner of Grafana's dashboard linter, and some of our own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from grafana.board import COLUMNS, MOST_PANELS, TAG
+from grafana.check.expressions import Expression
+from grafana.sdk import JSONEncoder, models
+
+SCHEMA_VERSION: Final = 42
+DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_LEAST_WORDS: Final = 4
+_LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+)")
+_LEGEND: Final = re.compile(r"{{\s*(\w+)\s*}}")
+_HIDDEN: Final = 2
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong.
+
+    Args:
+        dashboard: Its title.
+        panel: The panel's title; empty for the dashboard itself.
+        text: What it is.
+    """
+
+    dashboard: str
+    panel: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.dashboard}, {self.panel}" if self.panel else self.dashboard
+        return f"{where}: {self.text}"
+
+
+def lint(dashboards: Sequence[Json]) -> list[Finding]:
+    """All findings.
+
+    Args:
+        dashboards: The dashboards, as Grafana reads them.
+    """
+    found = [finding for one in dashboards for finding in _dashboard(one)]
+    for key in ("uid", "title"):
+        many = Counter(one.get(key) for one in dashboards)
+        found += [
+            Finding(str(value), "", f"{key} is not unique") for value, n in many.items() if n > 1
+        ]
+    return found
+
+
+def _dashboard(one: Json) -> Iterator[Finding]:
+    title = str(one.get("title", ""))
+    for rule in (_identity, _schema, _grid, _variables):
+        yield from (Finding(title, "", text) for text in rule(one))
+    for annotation in one["annotations"]["list"]:
+        for text in Expression(annotation["expr"]).wrong(instant=False):
+            yield Finding(title, annotation["name"], text)
+    for panel in one["panels"]:
+        yield from (Finding(title, str(panel.get("title", "")), text) for text in _panel(panel))
+
+
+def _identity(one: Json) -> Iterator[str]:
+    panels = one["panels"]
+    if not re.fullmatch(rf"{TAG}-[a-z-]+", one.get("uid", "")):
+        yield "has no uid of the form otel-chat-name"
+    if one.get("schemaVersion") != SCHEMA_VERSION:
+        yield f"is not of schemaVersion {SCHEMA_VERSION}"
+    if TAG not in one.get("tags", []) or len(one.get("description", "").split()) < _LEAST_WORDS:
+        yield "has no tag or no description"
+    if len(panels) > MOST_PANELS:
+        yield f"has more than {MOST_PANELS} panels"
+    for key in ("id", "title"):
+        if len({panel.get(key) for panel in panels}) != len(panels):
+            yield f"has panels of the same {key}"
+
+
+def _schema(one: Json) -> Iterator[str]:
+    """What Grafana's schema does not know, or knows otherwise."""
+    try:
+        read = models.Dashboard.from_json(json.loads(json.dumps(one)))
+    except (TypeError, ValueError, KeyError) as error:
+        yield f"is not of Grafana's schema: {error}"
+        return
+    yield from _lost(one, json.loads(json.dumps(read, cls=JSONEncoder)), "")
+
+
+def _lost(wanted: Any, there: Any, path: str) -> Iterator[str]:
+    if isinstance(wanted, Mapping) and isinstance(there, Mapping):
+        for key, value in wanted.items():
+            if key in there:
+                yield from _lost(value, there[key], f"{path}.{key}")
+            else:
+                yield f"has {path}.{key}, which Grafana's schema does not know"
+    elif isinstance(wanted, list) and isinstance(there, list) and len(wanted) == len(there):
+        for at, (value, other) in enumerate(zip(wanted, there, strict=True)):
+            yield from _lost(value, other, f"{path}[{at}]")
+    elif wanted != there:
+        yield f"has {path} = {wanted!r}, which Grafana's schema reads as {there!r}"
+
+
+def _grid(one: Json) -> Iterator[str]:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in one["panels"]:
+        at = panel["gridPos"]
+        if at["x"] + at["w"] > COLUMNS:
+            yield f"has {panel['title']} outside of the grid"
+        for x in range(at["x"], at["x"] + at["w"]):
+            for y in range(at["y"], at["y"] + at["h"]):
+                if (x, y) in taken:
+                    yield f"has {panel['title']} over {taken[x, y]}"
+                    return
+                taken[x, y] = panel["title"]
+
+
+def _variables(one: Json) -> Iterator[str]:
+    texts = [target["expr"] for panel in one["panels"] for target in panel["targets"]]
+    texts += [annotation["expr"] for annotation in one["annotations"]["list"]]
+    used = {name for text in texts for name in Expression(text).variables}
+    offered = {}
+    for variable in one["templating"]["list"]:
+        offered[variable["name"]] = variable
+        if variable["type"] == "query":
+            inside = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
+            if inside is None:
+                yield f"offers {variable['name']} by a query that is not label_values"
+                continue
+            asked = Expression(f"count by ({inside[2]}) ({inside[1]})")
+            yield from (f"offers {variable['name']}: {text}" for text in asked.wrong(instant=True))
+            if variable["datasource"] != DATASOURCE or not variable.get("includeAll"):
+                yield f"offers {variable['name']} of a fixed data source, or not all of it"
+    yield from (f"uses ${name}, which it does not offer" for name in sorted(used - set(offered)))
+    shown = {
+        n for n, v in offered.items() if v.get("hide") != _HIDDEN and v["type"] != "datasource"
+    }
+    yield from (f"offers {name}, which no query uses" for name in sorted(shown - used))
+    if next(iter(offered), None) != "datasource":
+        yield "does not offer its data source first"
+
+
+def _panel(panel: Json) -> Iterator[str]:
+    defaults = panel["fieldConfig"]["defaults"]
+    if not panel.get("title") or len(panel.get("description", "").split()) < _LEAST_WORDS:
+        yield "has no title or no description"
+    if not defaults.get("unit"):
+        yield "has no unit"
+    if not defaults.get("thresholds", {}).get("steps"):
+        yield "has no thresholds"
+    if panel.get("datasource") != DATASOURCE:
+        yield "does not take the data source that was chosen"
+    targets = panel.get("targets", [])
+    if not targets:
+        yield "asks nothing"
+    if len({target.get("refId") for target in targets}) != len(targets):
+        yield "has queries of the same refId"
+    for target in targets:
+        yield from _target(target)
+    quantiles = [one for one in targets if "histogram_quantile" in one["expr"]]
+    turns = [one for one in quantiles if "otel_chat_turn_" in one["expr"]]
+    single = panel["type"] == "timeseries" and turns and all("by (le)" in q["expr"] for q in turns)
+    if single and not any(one.get("exemplar") for one in targets):
+        yield "shows quantiles of turns without exemplars"
+    yield from _links(panel)
+
+
+def _target(target: Json) -> Iterator[str]:
+    expression = Expression(target["expr"])
+    yield from expression.wrong(instant=bool(target.get("instant")))
+    if target.get("datasource") != DATASOURCE:
+        yield "has a query that does not take the data source that was chosen"
+    for label in _LEGEND.findall(target.get("legendFormat", "")):
+        if label not in expression.grouped:
+            yield f"has a legend of {label}, by which its query does not group"
+
+
+def _links(panel: Json) -> Iterator[str]:
+    grouped = {label for one in panel["targets"] for label in Expression(one["expr"]).grouped}
+    links = [*panel.get("links", []), *panel["fieldConfig"]["defaults"].get("links", [])]
+    for rule in panel["fieldConfig"]["overrides"]:
+        links += [x for p in rule["properties"] if p["id"] == "links" for x in p["value"]]
+    for link in links:
+        if not link.get("title") or not link.get("url", "").startswith("${analytics}/"):
+            yield "has a link without a title, or to elsewhere than the analytics server"
+        for label in _LINK_LABEL.findall(link.get("url", "")):
+            if label not in grouped:
+                yield f"has a link with {label}, by which no query groups"

@@ -89,5 +89,5 @@ def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender:
     found = until(worked_out, timeout=90)
     assert {rule["name"]: rule.get("lastError") for rule in found if rule["health"] != "ok"} == {}
     # A first count is one, from the application to the recorded rule
-    series = f'agent:otel_chat_turns:increase5m{{service_name="{sender.service}"}}'
+    series = f'agent:otel_chat_turns:increase30m{{service_name="{sender.service}"}}'
     until(lambda: running.query(series) == [50.0], timeout=30)

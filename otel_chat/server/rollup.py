@@ -150,7 +150,7 @@ class Rollup:
         self._store.command(
             f"INSERT INTO {TABLES[source]} (day, generation, {grouped}, {names})"  # noqa: S608
             f" SELECT toDate32({{day:String}}), {{generation:Int64}}, {grouped}, {values}"
-            f" FROM ({_ROWS[source]} WHERE {moments} AND conversation_id != '')"
+            f" FROM ({_ROWS[source]} WHERE {moments})"
             f" WHERE counts GROUP BY {grouped}",
             entry,
         )

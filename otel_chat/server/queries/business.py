@@ -11,11 +11,10 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import KEY
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
 from otel_chat.server.queries.figures import (
-    TOKENS,
-    UNPRICED,
     conversation_figures,
     distribution_sql,
     members,
+    turn_sums,
     turns_source,
     whole,
 )
@@ -142,11 +141,10 @@ def _wait(statement: Query, window: Window, filters: Filters) -> Distribution:
 
 
 def _cost(statement: Query, window: Window, filters: Filters) -> Cost:
-    source = turns_source(statement, window, filters, ("cost", "cost_source", *TOKENS))
     row = statement.one(f"""
-        SELECT sum(cost) AS sum_cost, count(cost) AS priced_turns,
-            countIf({UNPRICED}) AS unpriced_turns
-        FROM {source} AS t
+        SELECT sum(p_cost) AS sum_cost, sum(p_priced_turns) AS priced_turns,
+            sum(p_unpriced_turns) AS unpriced_turns
+        FROM {turn_sums(statement, window, filters, whole)} AS t
     """)  # noqa: S608
     return Cost.read(row)
 

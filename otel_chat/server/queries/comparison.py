@@ -15,13 +15,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import (
-    CLASSIFIED,
-    LOW,
-    event_figures,
-    turns_source,
-    whole,
-)
+from otel_chat.server.queries.figures import event_figures, turns_source, whole
 from otel_chat.server.queries.intervals import (
     Interval,
     Sample,
@@ -31,6 +25,7 @@ from otel_chat.server.queries.intervals import (
     welch,
     wilson,
 )
+from otel_chat.server.queries.partials import CLASSIFIED, LOW
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import SCALE, Query, billionths, quantiles, ratio
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
-from otel_chat.server.queries.partials import POSITIVE, REPLIED, USER_FEEDBACK
-from otel_chat.server.queries.sql import mean, quantiles, total
+from otel_chat.server.queries.partials import IS_FEEDBACK, TOKENS
+from otel_chat.server.queries.sql import SCALE, mean, quantiles
+from otel_chat.server.queries.sums import Grouping, Source, all_of, sums, whole_days
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
 
 if TYPE_CHECKING:
@@ -17,55 +18,41 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.sql import Query
 
 Rows = dict[Any, dict[str, Any]]
-Grouping = Callable[["Query", str], str]
-"""SQL that says which part of an answer a row belongs to, given the row's column of time."""
-
 LEVELS: Final = (0.5, 0.95, 0.99)
-TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
-TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
-CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
-UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"
-LOW: Final = f"confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}"
-
-TURN_FIGURE_COLUMNS: Final = (
-    "start",
-    "duration",
-    "time_to_first_chunk",
-    "status",
-    *TOKENS,
-    "confidence",
-    "fallback",
-    "intent",
-    "handoff",
-    "cost",
-    "cost_source",
-)
-
-
-def whole(_query: Query, _column: str) -> str:
-    """All rows belong together."""
-    return "1"
+_TURN_SUMS: Final = (
+    "turns", "replies", "duration_sum", "first_chunks", "first_chunk_sum", "confidences",
+    "confidence_sum", "low_confidence", "classified", "fallbacks", "handoff_turns", "errors",
+    *TOKENS, "token_turns", "cost", "priced_turns", "unpriced_turns",
+)  # fmt: skip
+_EVENT_SUMS: Final = (
+    *(f"{sender}_messages" for sender in semconv.SENDERS), "scores", "score_sum", "top_scores",
+    "scored_values", "scored_value_sum", "scales",
+)  # fmt: skip
 
 
 def by_period(window: Window) -> Grouping:
     """Rows of the window are 1, rows before it 0."""
 
-    def grouping(query: Query, column: str) -> str:
+    def sql(query: Query, column: str) -> str:
         return f"toUInt8({column} >= {query.moment(window.start)})"
 
-    return grouping
+    return Grouping(sql, (window.start,))
 
 
 def by_bucket(window: Window, bucket: Bucket) -> Grouping:
     """Rows belong to the bucket of that number, the first being the window's first."""
-    first = nanoseconds(window.bucket_starts(bucket)[0])
-    width = BUCKETS[bucket].total_seconds() * 1_000_000_000
+    starts = window.bucket_starts(bucket)
+    first, width = nanoseconds(starts[0]), BUCKETS[bucket] // timedelta(microseconds=1) * 1000
 
-    def grouping(query: Query, column: str) -> str:
+    def sql(query: Query, column: str) -> str:
         since = f"toUnixTimestamp64Nano({column}) - {query.bind(first, 'Int64')}"
-        return f"intDiv({since}, {query.bind(int(width), 'Int64')})"
+        return f"intDiv({since}, {query.bind(width, 'Int64')})"
 
-    return grouping
+    return Grouping(sql, tuple(starts))
+
+
+whole: Final = Grouping(lambda _query, _column: "1")
+"""All rows belong together."""
 
 
 def distribution_sql(name: str, value: str) -> str:
@@ -107,57 +94,76 @@ def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[
     return query.table("turns", columns, conditions)
 
 
+def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping) -> str:
+    """A subquery with sums of the turns that started in the window; see `sums`."""
+    limits = tuple(filters.of_turn(query))
+    if filters.by_dimensions and not filters.whole_conversations:
+        days = whole_days(query, "turns", window, grouping)
+        return sums(query, Source("turns", days, limits, limits), grouping, _TURN_SUMS)
+    if filters.whole_conversations:
+        limits = (*limits, members(query, window, filters))
+    return sums(query, Source("turns", all_of(window), limits), grouping, _TURN_SUMS)
+
+
 def turn_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     """Figures of the turns that started in the window.
 
     Returns:
         A row for each part that has any turn, by the value of the grouping.
     """
-    source = turns_source(query, window, filters, TURN_FIGURE_COLUMNS)
-    sums = ", ".join(f"sum({name}) AS sum_{name}" for name in TOKENS)
+    tokens = ", ".join(f"sum(p_{name}) AS sum_{name}" for name in TOKENS)
+    counts = ", ".join(
+        f"sum(p_{name}) AS {name}"
+        for name in (
+            "replies", "low_confidence", "classified", "fallbacks", "handoff_turns", "errors",
+            "token_turns", "priced_turns", "unpriced_turns",
+        )
+    )  # fmt: skip
     rows = query.run(f"""
-        SELECT {grouping(query, "start")} AS part, count() AS turns,
-            countIf({REPLIED}) AS replies,
-            {distribution_sql("duration", "duration")},
-            {distribution_sql("first_chunk", "time_to_first_chunk")},
-            count(confidence) AS confidence_n, {mean("confidence")} AS confidence_mean,
-            countIf({LOW}) AS low_confidence,
-            countIf({CLASSIFIED}) AS classified,
-            countIf(ifNull(fallback, false)) AS fallbacks,
-            countIf(handoff) AS handoff_turns,
-            countIf(status = 'error') AS errors,
-            {sums}, countIf({TOKENS_KNOWN}) AS token_turns,
-            sum(cost) AS sum_cost, count(cost) AS priced_turns,
-            countIf({UNPRICED}) AS unpriced_turns
-        FROM {source} AS t
+        SELECT part, sum(p_turns) AS turns, {counts}, {tokens}, sum(p_cost) AS sum_cost,
+            turns AS duration_n, sum(p_duration_sum) / nullIf(turns, 0) / {SCALE} AS duration_mean,
+            sum(p_first_chunks) AS first_chunk_n,
+            sum(p_first_chunk_sum) / nullIf(first_chunk_n, 0) / {SCALE} AS first_chunk_mean,
+            sum(p_confidences) AS confidence_n,
+            sum(p_confidence_sum) / nullIf(confidence_n, 0) / {SCALE} AS confidence_mean
+        FROM {turn_sums(query, window, filters, grouping)} AS s
         GROUP BY part
     """)  # noqa: S608
-    return {row["part"]: row for row in rows}
+    found = {row["part"]: row for row in rows}
+    columns = ("start", "duration", "time_to_first_chunk")
+    quantiled = query.run(f"""
+        SELECT {grouping(query, "start")} AS part,
+            {quantiles("duration", LEVELS)} AS duration_q,
+            {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q
+        FROM {turns_source(query, window, filters, columns)} AS t
+        GROUP BY part
+    """)  # noqa: S608
+    for row in quantiled:
+        # What arrived between the two questions is in the next answer.
+        found.get(row["part"], {}).update(row)
+    return found
 
 
 def event_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     """Figures of the messages and feedback in the window, by their own time."""
-    message = f"name = '{semconv.EVENT_MESSAGE}'"
-    feedback = f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'"
     conditions = [
-        query.between("time", window.start, window.end),
-        f"{message} OR ({feedback} AND isNotNull(score))",
+        f"name = '{semconv.EVENT_MESSAGE}' OR ({IS_FEEDBACK} AND isNotNull(score))",
     ]
-    if not filters.empty:
+    if filters.empty:
+        days = whole_days(query, "events", window, grouping)
+    else:
+        days = all_of(window)
         conditions.append(members(query, window, filters))
-    columns = ("time", "name", "sender", "evaluation", "score", "value", "scale_min", "scale_max")
     senders = ", ".join(
-        f"countIf({message} AND sender = '{sender}') AS {sender}_messages"
-        for sender in semconv.SENDERS
+        f"sum(p_{sender}_messages) AS {sender}_messages" for sender in semconv.SENDERS
     )
+    source = Source("events", days, tuple(conditions))
     rows = query.run(f"""
-        SELECT {grouping(query, "time")} AS part, {senders},
-            countIf({feedback}) AS ratings,
-            {total("score", feedback)} AS score_sum,
-            countIf({feedback} AND {POSITIVE}) AS top_ratings,
-            {mean("value", feedback)} AS mean_value,
-            uniqExactIf((scale_min, scale_max), {feedback}) AS scales
-        FROM {query.table("events", columns, conditions)} AS e
+        SELECT part, {senders}, sum(p_scores) AS ratings, sum(p_score_sum) AS score_sum,
+            sum(p_top_scores) AS top_ratings,
+            sum(p_scored_value_sum) / nullIf(sum(p_scored_values), 0) / {SCALE} AS mean_value,
+            length(groupUniqArrayArray(p_scales)) AS scales
+        FROM {sums(query, source, grouping, _EVENT_SUMS)} AS s
         GROUP BY part
     """)  # noqa: S608
     return {row["part"]: row for row in rows}

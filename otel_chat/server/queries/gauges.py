@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import semconv
 from otel_chat.server.access import METRICS_READ
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
-from otel_chat.server.queries.figures import CLASSIFIED
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.partials import USER_FEEDBACK
+from otel_chat.server.queries.partials import CLASSIFIED, USER_FEEDBACK
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query, total
 

@@ -23,16 +23,9 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.queries.figures import (
-    LEVELS,
-    LOW,
-    TOKENS,
-    TOKENS_KNOWN,
-    UNPRICED,
-    turn_conditions,
-)
+from otel_chat.server.queries.figures import LEVELS, turn_conditions
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
-from otel_chat.server.queries.partials import MODEL
+from otel_chat.server.queries.partials import LOW, MODEL, TOKENS, TOKENS_KNOWN, UNPRICED
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, quantiles, ratio, total
 from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql

@@ -9,13 +9,14 @@ from pydantic import Field
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
-from otel_chat.server.queries.figures import CLASSIFIED, LOW, members, turns_source
+from otel_chat.server.queries.figures import members, turns_source
 from otel_chat.server.queries.intent_numbers import (
     FOLDED,
     NUMBERS,
     moment_and_intent,
     number_intents,
 )
+from otel_chat.server.queries.partials import CLASSIFIED, LOW
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio, total
 from otel_chat.server.queries.window import MARGIN, Window

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import (
-    Grouping,
     by_bucket,
     by_period,
     conversation_figures,
@@ -24,6 +23,7 @@ from otel_chat.server.queries.window import Bucket, Window
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.sums import Grouping
     from otel_chat.server.store import Store
 
 

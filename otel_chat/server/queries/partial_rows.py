@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = "tenant, conversation_id"
 _DAY: Final = timedelta(days=1)
+NAMED: Final = "hash != 0"
 
 
 def _days(query: Query, source: Source, selection: Selection, last: date) -> Days:
@@ -42,7 +43,13 @@ def _within(query: Query, column: str, days: Days) -> str:
     return " OR ".join(f"({query.between(column, *span)})" for span in days.afresh)
 
 
-def _kept(query: Query, days: Days) -> list[str]:
+def kept_conditions(query: Query, days: Days) -> list[str]:
+    """The conditions that rows are those of kept days.
+
+    Args:
+        query: The SELECT that they become a part of.
+        days: How days are read.
+    """
     dates = query.bind([day.isoformat() for day in days.kept], "Array(Date32)")
     generations = query.bind(list(days.kept.values()), "Array(Int64)")
     # The days by themselves as well, for the index.
@@ -88,7 +95,7 @@ def turn_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
             matched,
             *_kept_columns(TURN_PARTIALS, names),
         ]
-        kept = query.table("turn_days", columns, _kept(query, days), once=False)
+        kept = query.table("turn_days", columns, [*kept_conditions(query, days), NAMED], once=False)
         parts.append(f"SELECT * FROM {kept}")  # noqa: S608
     if days.afresh or not parts:
         read = _read(TURN_PARTIALS, names, "tenant", "conversation_id", "start")
@@ -119,7 +126,7 @@ def event_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
     if days.kept:
         columns = ["hash", "tenant", "conversation_id", *_kept_columns(EVENT_PARTIALS, names)]
         early = f"feedback OR day <= {query.bind(last.isoformat(), 'Date32')}"
-        conditions = [*_kept(query, days), early]
+        conditions = [*kept_conditions(query, days), NAMED, early]
         kept = query.table("event_days", columns, conditions, once=False)
         parts.append(f"SELECT * FROM {kept}")  # noqa: S608
     if days.afresh or not parts:

@@ -18,7 +18,7 @@ from otel_chat.server.queries.intent_numbers import (
     TURN_MICROS,
     intent_number,
 )
-from otel_chat.server.queries.sql import billionths
+from otel_chat.server.queries.sql import total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,10 @@ ORDER: Final = "(start, trace_id, span_id)"
 REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
 MODEL: Final = "if(response_model != '', response_model, request_model)"
 # Grouping by it is three times as fast as by the tenant and the id themselves.
-HASH: Final = "reinterpretAsUInt128(sipHash128(toString(tenant), conversation_id))"
+HASH: Final = (
+    "if(conversation_id = '', toUInt128(0),"
+    " reinterpretAsUInt128(sipHash128(toString(tenant), conversation_id)))"
+)
 DIMENSIONS: Final = ("environment", "agent", "agent_version", "variant", "channel", "user_type")
 """Columns of turns by which kept days are told apart: what they are limited to costs no time."""
 
@@ -74,7 +77,14 @@ NEGATIVE: Final = f"ifNull(if({_BOXES}, value <= scale_min + 1, score <= 0.25), 
 IS_FEEDBACK: Final = f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'"
 IS_ACTIVITY: Final = _named(_ACTIVITY)
 _RATED: Final = f"name = '{semconv.EVENT_EVALUATION}'"
+_SCORED: Final = f"{_RATED} AND isNotNull(score)"
 _ENDS: Final = f"name = '{semconv.EVENT_CONVERSATION_END}'"
+
+TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
+TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
+CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
+UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"
+LOW: Final = f"confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}"
 
 _MOMENT: Final = "DateTime64(9, 'UTC')"
 _TURN_KEY: Final = f"Tuple({_MOMENT}, FixedString(16), FixedString(8))"
@@ -114,9 +124,7 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
     "replies": Partial(_COUNT, f"countIf({REPLIED})", ("status", "time_to_first_chunk")),
     "errors": Partial(_COUNT, "countIf(status = 'error')", ("status",)),
     "fallbacks": Partial(_COUNT, "countIf(ifNull(fallback, false))", ("fallback",)),
-    "classified": Partial(
-        _COUNT, "countIf(fallback IS NOT NULL OR intent != '')", ("fallback", "intent")
-    ),
+    "classified": Partial(_COUNT, f"countIf({CLASSIFIED})", ("fallback", "intent")),
     "own": Partial(_COUNT, "countIf(NOT foreign)", ("foreign",)),
     **{name: _first(name) for name in (*DIMENSIONS, "platform", "location")},
     "model": Partial(_WORD, f"argMin({MODEL}, {ORDER})", ("request_model", "response_model")),
@@ -128,10 +136,19 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
     "models": Partial(
         _WORDS, f"groupUniqArrayIf({MODEL}, {MODEL} != '')", ("request_model", "response_model")
     ),
-    "input_tokens": Partial("Nullable(UInt64)", "sum(input_tokens)", ("input_tokens",)),
-    "output_tokens": Partial("Nullable(UInt64)", "sum(output_tokens)", ("output_tokens",)),
+    **{name: Partial("Nullable(UInt64)", f"sum({name})", (name,)) for name in TOKENS},
+    "token_turns": Partial(_COUNT, f"countIf({TOKENS_KNOWN})", TOKENS),
+    "priced_turns": Partial(_COUNT, "count(cost)", ("cost",)),
+    "unpriced_turns": Partial(_COUNT, f"countIf({UNPRICED})", ("cost", "cost_source", *TOKENS)),
+    "confidences": Partial(_COUNT, "count(confidence)", ("confidence",)),
+    "confidence_sum": Partial("Nullable(Int64)", total("confidence"), ("confidence",)),
+    "low_confidence": Partial(_COUNT, f"countIf({LOW})", ("confidence",)),
+    "first_chunks": Partial(_COUNT, "count(time_to_first_chunk)", ("time_to_first_chunk",)),
+    "first_chunk_sum": Partial(
+        "Nullable(Int64)", total("time_to_first_chunk"), ("time_to_first_chunk",)
+    ),
     "cost": Partial("Nullable(Decimal(38, 9))", "sum(cost)", ("cost",)),
-    "duration_sum": Partial("Nullable(Int64)", f"sum({billionths('duration')})", ("duration",)),
+    "duration_sum": Partial("Nullable(Int64)", total("duration"), ("duration",)),
     # By the numbers of `number_intents`, which must be asked before.
     "path": Partial(
         "Array(UInt64)",
@@ -208,13 +225,25 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
         f"Tuple({_MOMENT}, String)", f"maxIf((time, uid), {_ENDS})", ("name", "time", "uid")
     ),
     "scores": Partial(_COUNT, f"countIf({_RATED} AND isNotNull(score))", ("name", "score")),
-    "score_sum": Partial(
-        "Nullable(Int64)", f"sumIf({billionths('score')}, {_RATED})", ("name", "score")
+    "score_sum": Partial("Nullable(Int64)", total("score", _RATED), ("name", "score")),
+    "top_scores": Partial(
+        _COUNT,
+        f"countIf({_SCORED} AND {POSITIVE})",
+        ("name", "score", "value", "scale_min", "scale_max"),
+    ),
+    "scored_values": Partial(
+        _COUNT, f"countIf({_SCORED} AND isNotNull(value))", ("name", "score", "value")
+    ),
+    "scored_value_sum": Partial(
+        "Nullable(Int64)", total("value", _SCORED), ("name", "score", "value")
+    ),
+    "scales": Partial(
+        "Array(Tuple(Nullable(Float64), Nullable(Float64)))",
+        f"groupUniqArrayIf((scale_min, scale_max), {_SCORED})",
+        ("name", "score", "scale_min", "scale_max"),
     ),
     "ratings": Partial(_COUNT, f"countIf({_RATED} AND isNotNull(value))", ("name", "value")),
-    "rating_sum": Partial(
-        "Nullable(Int64)", f"sumIf({billionths('value')}, {_RATED})", ("name", "value")
-    ),
+    "rating_sum": Partial("Nullable(Int64)", total("value", _RATED), ("name", "value")),
 }
 """The partial rows of events: one for each conversation, and in kept days one of its feedback and
 one of all else."""

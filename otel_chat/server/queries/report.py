@@ -14,6 +14,7 @@ from otel_chat.server.queries.overview import Change, Overview, Point, overview,
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.subjects import Topic, topics
+from otel_chat.server.queries.sums import Grouping
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _issues(now: list[Topic], before: list[Topic]) -> list[Ranked]:
 
 def _by_user_type(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     rows = conversation_figures(
-        statement, window, filters, lambda _query, _column: "user_type", ("user_type",)
+        statement, window, filters, Grouping(lambda _query, _column: "user_type"), ("user_type",)
     )
     return {str(name): row["conversations"] for name, row in rows.items()}
 

@@ -72,6 +72,16 @@ SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM eve
   models Array(LowCardinality(String)),
   input_tokens Nullable(UInt64),
   output_tokens Nullable(UInt64),
+  cache_read_tokens Nullable(UInt64),
+  reasoning_tokens Nullable(UInt64),
+  token_turns UInt64,
+  priced_turns UInt64,
+  unpriced_turns UInt64,
+  confidences UInt64,
+  confidence_sum Nullable(Int64),
+  low_confidence UInt64,
+  first_chunks UInt64,
+  first_chunk_sum Nullable(Int64),
   cost Nullable(Decimal(38, 9)),
   duration_sum Nullable(Int64)
 {% endcall %};
@@ -101,6 +111,10 @@ SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM eve
   end_reason_at Tuple(DateTime64(9, 'UTC'), String) CODEC(ZSTD),
   scores UInt64,
   score_sum Nullable(Int64),
+  top_scores UInt64,
+  scored_values UInt64,
+  scored_value_sum Nullable(Int64),
+  scales Array(Tuple(Nullable(Float64), Nullable(Float64))),
   ratings UInt64,
   rating_sum Nullable(Int64)
 {% endcall %};

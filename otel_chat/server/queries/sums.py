@@ -1,0 +1,130 @@
+"""Sums over the turns and events of a span of time, by the parts of an answer.
+
+Whole days that are kept give their sums, the rest is summed up from its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.queries.days import Days, days_of, midnight
+from otel_chat.server.queries.partial_rows import kept_conditions
+from otel_chat.server.queries.partials import EVENT_PARTIALS, TURN_PARTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from otel_chat.server.queries.days import Source as Name
+    from otel_chat.server.queries.days import Span
+    from otel_chat.server.queries.partials import Partial
+    from otel_chat.server.queries.sql import Query, Table
+    from otel_chat.server.queries.window import Window
+
+_DAY: Final = timedelta(days=1)
+_KEPT: Final[Mapping[Name, Table]] = {"turns": "turn_days", "events": "event_days"}
+_TIMES: Final = {"turns": "start", "events": "time"}
+_PARTIALS: Final[Mapping[Name, Mapping[str, Partial]]] = {
+    "turns": TURN_PARTIALS,
+    "events": EVENT_PARTIALS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which part of an answer a row belongs to.
+
+    Args:
+        sql: SQL for the part, given the row's column of time.
+        ends: The moments inside a window at which one part ends and the next begins.
+    """
+
+    sql: Callable[[Query, str], str]
+    ends: tuple[datetime, ...] = ()
+
+    def __call__(self, query: Query, column: str) -> str:
+        """SQL for the part of a row, given its column of time."""
+        return self.sql(query, column)
+
+
+def whole_days(query: Query, name: Name, window: Window, grouping: Grouping) -> Days:
+    """The kept days that lie in one part each, and the spans of the window beside them.
+
+    Args:
+        query: The SELECT under construction.
+        name: Whose days.
+        window: The span of time.
+        grouping: The parts of the answer.
+    """
+    found = days_of(query.store, name, window.start.date(), window.end.date())
+    kept = {
+        day: generation
+        for day, generation in found.kept.items()
+        if window.start <= midnight(day) and midnight(day) + _DAY <= window.end
+        if not any(midnight(day) < end < midnight(day) + _DAY for end in grouping.ends)
+    }
+    return Days(kept, _beside(window, sorted(kept)))
+
+
+def all_of(window: Window) -> Days:
+    """No kept day: all of the window is read."""
+    return Days({}, [(window.start, window.end)])
+
+
+def _beside(window: Window, days: Sequence[date]) -> list[Span]:
+    """The spans of the window that are in none of the days."""
+    spans, since = [], window.start
+    for day in days:
+        if since < midnight(day):
+            spans.append((since, midnight(day)))
+        since = midnight(day) + _DAY
+    return [*spans, (since, window.end)] if since < window.end else spans
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where sums are taken from.
+
+    Args:
+        name: Turns or events.
+        days: How their days are read; without any, all rows of `conditions` are.
+        conditions: What single rows must fulfil beside lying in a span.
+        of_days: What kept rows must fulfil beside being of a kept day.
+    """
+
+    name: Name
+    days: Days
+    conditions: tuple[str, ...] = ()
+    of_days: tuple[str, ...] = ()
+
+
+def sums(query: Query, source: Source, grouping: Grouping, names: Sequence[str]) -> str:
+    """A subquery with the sums of each part: `part`, and each of the names after `p_`.
+
+    What is a list in a day is a list of days' lists.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+        source: What to sum up.
+        grouping: The parts.
+        names: Out of `TURN_PARTIALS` or `EVENT_PARTIALS`.
+    """
+    column, partials = _TIMES[source.name], _PARTIALS[source.name]
+    parts = []
+    if source.days.kept:
+        conditions = [*kept_conditions(query, source.days), *source.of_days]
+        table = query.table(_KEPT[source.name], ["day", *names], conditions, once=False)
+        day = "toDateTime64(day, 9, 'UTC')"
+        columns = "".join(f", {name} AS p_{name}" for name in names)
+        parts.append(f"SELECT {grouping(query, day)} AS part{columns} FROM {table}")  # noqa: S608
+    if source.days.afresh or not parts:
+        read = sorted({column, *(one for name in names for one in partials[name].columns)})
+        spans = [f"({query.between(column, *span)})" for span in source.days.afresh]
+        table = query.table(source.name, read, [" OR ".join(spans) or "false", *source.conditions])
+        columns = "".join(f", {partials[name].sql} AS p_{name}" for name in names)
+        parts.append(
+            f"SELECT {grouping(query, column)} AS part{columns} FROM {table} GROUP BY part"  # noqa: S608
+        )
+    return f"({' UNION ALL '.join(parts)})"

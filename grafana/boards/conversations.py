@@ -127,17 +127,18 @@ def _reasons(found: Board) -> None:
     found.row(
         ranking(
             About("Reasons", "Why humans were called in the chosen time.", "locale", decimals=0),
-            Query(top(10, grown(handoffs, RANGE, [REASON])), each(REASON)), links=[HANDED_OFF],
+            Query(top(4, grown(handoffs, RANGE, [REASON])), each(REASON)), links=[HANDED_OFF],
+            height=6,
         ),
         ranking(
             About("Targets", "To whom conversations were handed in the chosen time.", "locale",
                   decimals=0),
-            Query(top(10, grown(handoffs, RANGE, [TARGET])), each(TARGET)),
+            Query(top(4, grown(handoffs, RANGE, [TARGET])), each(TARGET)), height=6,
         ),
         ranking(
             About("Outcomes", "Settled conversations of the window, by how they ended.", "locale",
                   decimals=0),
-            Query(top(10, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
+            Query(top(4, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome], height=6,
         ),
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ def _figures(found: Board) -> None:
                 "Cost, last 24 hours",
                 "Cost of the priced turns of the last 24 hours, whatever time is chosen. The"
                 f" budget is {GOALS.daily_usd:g} USD a day.",
-                "currencyUSD", budget,
+                "currencyUSD", budget, 2,
             ),
             grown(cost, "24h"),
         ),
@@ -65,17 +65,18 @@ def _figures(found: Board) -> None:
             About(
                 "Daily cost at this pace",
                 "What a day would cost that went on like the last hour.",
-                "currencyUSD", budget,
+                "currencyUSD", budget, 2,
             ),
             f"24 * {grown(cost, '1h')}",
         ),
         figure(
-            About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD"),
+            About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD",
+                  decimals=2),
             grown(cost, RANGE), links=[CONVERSATIONS],
         ),
         figure(
             About("Cost of 1,000 turns", "Mean cost of 1,000 priced turns of the chosen time.",
-                  "currencyUSD"),
+                  "currencyUSD", decimals=3),
             f"1000 * {ratio(grown(cost, RANGE), grown(priced, RANGE))}",
         ),
         figure(

@@ -127,13 +127,13 @@ def _intents(found: Board) -> None:
     scope = found.scope
     intents, _, _, _ = _parts(scope)
     named = intents.where(INTENT, "", "!=")
-    dropped = scope.server("otel_chat_drop_off_conversations")
+    dropped = scope.server("otel_chat_drop_off_conversations").where("intent", "", "!=")
     last = Link("Conversations with this intent", f"{LIST}&intent=${{__field.labels.intent}}")
     found.row(
         ranking(
             About("Most frequent intents", "What people asked for most in the chosen time.",
                   "locale", decimals=0),
-            Query(top(12, grown(named, RANGE, [INTENT])), each(INTENT)),
+            Query(top(8, grown(named, RANGE, [INTENT])), each(INTENT)),
             each=[OF_INTENT], width=8, height=10,
         ),
         ranking(
@@ -142,7 +142,7 @@ def _intents(found: Board) -> None:
                 "Last intent of the conversations of the window that ended abandoned or failed.",
                 "locale", bad_from(1, 10), 0,
             ),
-            Query(top(10, total(dropped, ["intent"])), "{{intent}}"), each=[last], width=8,
+            Query(top(8, total(dropped, ["intent"])), "{{intent}}"), each=[last], width=8,
             height=10,
         ),
         course(

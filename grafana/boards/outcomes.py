@@ -117,7 +117,7 @@ def _outcomes(found: Board) -> None:
         ranking(
             About("Settled conversations", "Settled conversations of the window, by how they"
                   " ended.", "locale", decimals=0),
-            Query(top(10, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
+            Query(top(4, total(settled, ["outcome"])), "{{outcome}}"), each=[outcome],
         ),
         course(
             About("Ended conversations", "Conversations per interval whose end the application"
@@ -188,7 +188,7 @@ def _deeds(found: Board) -> None:
         ranking(
             About("Actions", "What agents did for users in the chosen time; of every channel.",
                   "locale", decimals=0),
-            Query(top(10, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8,
+            Query(top(6, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8,
         ),
         sheet(
             About("Workflows", "Tasks of several steps: how many of those begun in the chosen time"

@@ -127,7 +127,8 @@ def _runs(found: Board) -> None:
             ratio(grown(failed, RANGE), grown(turns, RANGE)),
         ),
         figure(
-            About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD"),
+            About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD",
+                  decimals=2),
             grown(scope.sum(sc.METRIC_TURN_COST), RANGE),
         ),
         firing(4, 4),

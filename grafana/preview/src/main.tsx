@@ -165,6 +165,11 @@ async function main(): Promise<void> {
       drawn(panel, prometheus, filled, range, place(panel, whole).width, marks, theme),
     ),
   );
+  // Sizes of texts are measured: with another font they would not fit
+  for (const [weight, file] of [['400', 'Regular'], ['500', 'Medium']]) {
+    const font = new FontFace('Inter', `url(/public/fonts/inter/Inter-${file}.woff2)`, { weight });
+    document.fonts.add(await font.load());
+  }
   document.body.style.margin = '0';
   createRoot(document.getElementById('root')!, {
     onUncaughtError: (error) => window.preview.errors.push(String(error)),

@@ -10,15 +10,15 @@ from typing import ClassVar, Final
 
 from otel_chat.server.pages import formats
 
-WIDTH: Final = 660
+WIDTH: Final = 540
 STEPS: Final = 4
-MOST: Final = 5
+MOST: Final = 4
 OTHERS: Final = "other intents"
 _NODE: Final = 10
-_GAP: Final = 18
+_GAP: Final = 20
 _TOP: Final = 14
-_SCALE: Final = 230.0
-_LABEL: Final = 120
+_SCALE: Final = 360.0
+_LABEL: Final = 84
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def draw(
     Example:
         >>> nodes, ribbons, height = draw([Way(["ask"], "done", 3)], [("done", "resolved")])
         >>> [(node.name, round(node.height)) for node in nodes], len(ribbons)
-        ([('ask', 230), ('done', 230)], 1)
+        ([('ask', 360), ('done', 360)], 1)
     """
     kept = _kept(ways)
     order = {name: number for number, (name, _) in enumerate(ends)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.flows import STEPS, Flow, Way, draw
+from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.queries import drop_off, journeys, repeat_contact, workflows
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 ARROW: Final = " \u2192 "
 _SOME: Final = 15
+_LISTED: Final = 12
+_DRAWN: Final = 100
 _MANY_DROPPED: Final = 0.3
 
 
@@ -93,8 +96,32 @@ def _paths(found: journeys.Paths) -> Table:
         found.paths,
         nothing="No settled conversation has an intent.",
         others=found.paths_not_listed,
-        wide=True,
-        shown=_SOME,
+        shown=_LISTED,
+    )
+
+
+def _flow(found: journeys.Paths) -> Flow:
+    ways = [
+        Way(path.intents, dict(OUTCOMES)[key], count)
+        for path in found.paths
+        if path.intents
+        for key, _ in OUTCOMES
+        if (count := getattr(path.outcomes, key))
+    ]
+    nodes, ribbons, height = draw(ways, [(label, key) for key, label in OUTCOMES])
+    drawn = sum(way.count for way in ways)
+    return Flow(
+        "flow",
+        "The ways that are taken",
+        "What comes after what, and how does it end?",
+        nodes,
+        ribbons,
+        height,
+        meanings=[
+            ("Width", "So many conversations go from one intent to the next."),
+            ("Columns", f"The first {STEPS} intents, one after the other; then the outcome."),
+        ],
+        sample=f"{drawn:,} of {formats.plural(found.settled, 'settled conversation')}.",
     )
 
 
@@ -196,15 +223,16 @@ def _incomplete(found: journeys.Incomplete, *, tenants: bool) -> Table:
 def body(asking: Asking) -> Body:
     """What stands on the page of journeys."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    ways = journeys.paths(*asked, limit=_SOME)
+    ways = journeys.paths(*asked, limit=_DRAWN)
     dropped = drop_off.drop_off(*asked)
     incomplete = journeys.incomplete(*asked, limit=_SOME)
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
         cards=_cards(dropped, repeat_contact.repeat_contact(*asked), incomplete.total),
         panels=[
-            _transitions(ways),
             _paths(ways),
+            _flow(ways),
+            _transitions(ways),
             _by_intent(dropped, asking),
             _by_step(dropped),
             _workflows(asking),

@@ -16,6 +16,8 @@ OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id"})
 LIST: Final = "/conversations"
 OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
+OF_A_SHEET: Final = frozenset({"timezone", "by", "a", "b", "from_b", "to_b"})
+"""What one page of figures is asked and no other; it stays there."""
 CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")
 """The filters that every page has a field for."""
 _STEPS: Final = frozenset({".", ".."})
@@ -85,7 +87,7 @@ class View:
     @property
     def further(self) -> list[tuple[str, str]]:
         """The filters that came with the address and have no field of their own."""
-        return self.hidden(*TIMES, *CHOSEN, *OF_THE_LIST)
+        return self.hidden(*TIMES, *CHOSEN, *OF_THE_LIST, *OF_A_SHEET)
 
     @property
     def cleared(self) -> str:
@@ -95,16 +97,17 @@ class View:
     @property
     def narrowing(self) -> int:
         """How many filters there are beside the time."""
-        return len(self.hidden(*TIMES, "sort", "column"))
+        return len(self.hidden(*TIMES, "sort", "column", *OF_A_SHEET))
 
     def hidden(self, *names: str) -> list[tuple[str, str]]:
         """The filters a form must carry along beside those that it sets itself."""
         return [(name, value) for name, value in self.parameters if name not in names]
 
     def _for(self, path: str) -> list[tuple[str, str]]:
+        own = () if path == self.path else OF_A_SHEET
         if path == LIST or path.startswith(f"{LIST}/"):
-            return [*self.parameters]
-        return self.hidden(*OF_THE_LIST)
+            return self.hidden(*own)
+        return self.hidden(*OF_THE_LIST, *own)
 
 
 def conversation(

@@ -15,6 +15,7 @@ from otel_chat.server.pages import assets, formats, links
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
+from otel_chat.server.pages.outcomes import OUTCOMES_PAGE
 from otel_chat.server.pages.performance import PERFORMANCE
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, COSTS)
+SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),

@@ -89,6 +89,7 @@ class Sheet:
         question: What it answers.
         body: What stands on it.
         parts: Panels that are fetched later, by the last step of their address.
+        title: Its heading, where the label is too short for one.
     """
 
     key: str
@@ -98,3 +99,9 @@ class Sheet:
     question: str
     body: Callable[[Asking], Body]
     parts: Mapping[str, Callable[[Asking], Panel]] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands above it."""
+        return self.title or self.label

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.server.given import Given
 from tests.server.pages import scenes
@@ -20,7 +20,7 @@ MEMORY = "process.memory.usage"
 
 pytestmark = pytest.mark.browser
 
-PATHS = ("/intents", "/journeys", "/performance", "/costs")
+PATHS = ("/intents", "/journeys", "/performance", "/outcomes", "/costs")
 
 
 def told(given: Given, marker: str) -> None:
@@ -41,6 +41,10 @@ def told(given: Given, marker: str) -> None:
             failed["trace_id"], failed["span_id"], start + 20, operation="execute_tool",
             tool=marker, status_code="error", error_type=marker,
         )  # fmt: skip
+        given.feedback(4, name, start + 30)["comment"] = marker
+        given.event(
+            "gen_ai.evaluation.result", name, start + 31, evaluation=marker, label=marker, score=0.5
+        )
         given.metric(MEMORY, 2e8, start, service_name=marker, instance_id=marker)
         given.event("topic", name, start + 1, topic=marker)
         given.event("entity", name, start + 1, entity_type=marker)
@@ -247,3 +251,86 @@ def test_what_can_be_saved_outlives_a_refresh(given: Given, reader: Reader) -> N
     expect(page.locator("[data-table=slowest] tbody tr")).to_have_count(5)
     expect(page.locator("[data-download=slowest]")).to_be_visible()
     expect(page.locator("[data-picture=response-bands]")).to_be_visible()
+
+
+def test_outcomes_are_counted_by_hand(given: Given, reader: Reader) -> None:
+    """Both bounds of resolution, ratings on their scale, sure and unsure turns, comments."""
+    for number, rating in enumerate((5, 5, 2)):
+        given.turn(f"rated-{number}", ago(9000), confidence=(0.65, 0.7, 1.0)[number])
+        given.feedback(rating, f"rated-{number}", ago(8990))["comment"] = f"I say {rating}"
+    given.turn("silent", ago(9000))
+    given.save()
+    page = reader.read("/outcomes")
+    resolved = page.locator("section[aria-labelledby=card-resolved]")
+    expect(resolved.locator(".figure")).to_have_text("50\u202f% to 75\u202f%")
+    expect(resolved).to_contain_text("2 confirmed, 1 assumed")
+    page.locator("[data-chart=scale-0] summary").click()
+    ratings = page.locator("[data-chart=scale-0] tbody td").all_inner_texts()
+    assert ratings == ["0", "1", "0", "0", "2"]
+    page.locator("[data-chart=confidence] summary").click()
+    rows = page.locator("[data-chart=confidence] tbody tr")
+    expect(rows.nth(6)).to_have_text("0.6 to 0.710")
+    expect(rows.nth(7)).to_have_text("0.7 to 0.801")
+    expect(page.locator("[data-chart=confidence]")).to_have_attribute("data-mark", "7")
+    expect(page.locator("[data-table=comments] tbody th").first).to_have_text("I say 2")
+    page.locator("[data-table=outcomes]").get_by_text("Abandoned").click()
+    page.wait_for_url("**/conversations?outcome=abandoned")
+
+
+def test_comments_are_kept_from_whoever_may_not_read_them(given: Given, reader: Reader) -> None:
+    """Without conversations:read there are scores and no words."""
+    told(given, "parcel")
+    reader.site.keys.permissions[given.tenant] = frozenset({"analytics:view"})
+    page = reader.read("/outcomes")
+    panel = page.locator("section[aria-labelledby=table-comments]")
+    expect(panel).to_contain_text("needs a token with the scope conversations:read")
+
+
+def test_hours_follow_the_time_zone_of_the_address(given: Given, reader: Reader) -> None:
+    """A turn at noon of a Tuesday in UTC is at 21:00 in Tokyo; the choice stays in the address."""
+    given.turn("noon", 0)
+    given.save()
+    range_of_noon = "from=2026-11-10T00:00:00Z&to=2026-11-11T00:00:00Z"
+    page = reader.read(f"/outcomes?{range_of_noon}")
+    assert "Tuesday, 12:00: 1 turn" in (hour(page).get_attribute("title") or "")
+    page.get_by_label("Time zone").select_option("Asia/Tokyo")
+    page.wait_for_url("**timezone=Asia*")
+    assert "Tuesday, 21:00: 1 turn" in (hour(page).get_attribute("title") or "")
+    expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    assert page.locator(".chip").count() == 0
+    link = page.get_by_role("link", name="Journeys").get_attribute("href") or ""
+    assert "timezone" not in link
+    reader.read("/outcomes?timezone=Nowhere/Land")
+    expect(reader.page.locator(".empty h1")).to_contain_text("asks for something")
+    reader.faults.clear()
+
+
+def hour(page: Page) -> Locator:
+    """The one hour of the week in which there was anything."""
+    return page.locator("[data-table=hours] td.depth-8")
+
+
+def test_journeys_are_a_table_and_a_diagram(given: Given, reader: Reader, tmp_path: Path) -> None:
+    """The table stands first; the ribbons beside it say the same, and can be saved."""
+    for number in range(3):
+        start = ago(9000 + number)
+        given.turn(f"c-{number}", start, intent="order")
+        given.turn(f"c-{number}", start + 60, intent="thanks" if number else "complaint")
+    given.save()
+    page = reader.read("/journeys")
+    places = page.locator("[data-table=paths], .flow-drawing").evaluate_all(
+        "(found) => found.map((one) => one.tagName)"
+    )
+    assert places == ["TABLE", "svg"]
+    tips = page.locator(".flow-drawing title").all_text_contents()
+    for tip in (
+        "order: 3 conversations",
+        "order \u2192 thanks: 2 conversations",
+        "order \u2192 complaint: 1 conversation",
+        "thanks \u2192 Resolved: 2 conversations",
+    ):
+        assert tip in tips
+    with page.expect_download() as download:
+        page.locator("[data-picture=flow]").click()
+    download.value.save_as(tmp_path / "flow.png")
+    assert (tmp_path / "flow.png").stat().st_size > 5000

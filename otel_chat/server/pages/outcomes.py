@@ -1,0 +1,352 @@
+"""The page of outcomes and feedback: how conversations end, and what people think of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
+from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.pages import formats, links
+from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
+from otel_chat.server.pages.grids import Grid, Square, depth, sparse
+from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.queries import business, evaluations, feedback, hours, interactions, overview
+from otel_chat.server.queries.hours import UTC_NAME
+from otel_chat.server.queries.window import BUCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_chat.server.queries.business import Business
+    from otel_chat.server.queries.feedback import FeedbackFigures, RatingScale
+    from otel_chat.server.queries.interactions import InteractionStatistics
+    from otel_chat.server.queries.overview import Series
+
+_COMMENTS: Final = 20
+_SHOWN: Final = 6
+_SCALES: Final = 2
+_LARGEST_SCALE: Final = 11
+_COLOURS: Final[dict[str, Colour]] = {
+    "resolved": "ok",
+    "handed_off": "handoff",
+    "abandoned": "warn",
+    "failed": "bad",
+    "open": "accent",
+}
+DAYS: Final = (
+    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
+)  # fmt: skip
+ZONES: Final = (
+    "UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York",
+    "America/Sao_Paulo", "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Nairobi",
+    "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney",
+    "Pacific/Auckland",
+)  # fmt: skip
+
+
+def between(low: float | None, high: float | None) -> str:
+    """Two bounds of a share in words.
+
+    Example:
+        >>> [between(*pair).replace("\u202f", " ") for pair in ((0.5, 0.8), (0.5, 0.5))]
+        ['50 % to 80 %', '50 %']
+        >>> between(None, None)
+        'no data'
+    """
+    if low is None or low == high:
+        return formats.percent(high)
+    return f"{formats.percent(low)} to {formats.percent(high)}"
+
+
+def _cards(found: Business, rated: FeedbackFigures) -> list[Card]:
+    solved, kept, human = found.resolution, found.containment, found.handoffs
+    return [
+        Card(
+            key="resolved",
+            label="Resolved",
+            value=between(solved.low, solved.high),
+            note=f"{solved.confirmed:,} confirmed, {solved.assumed:,} assumed",
+            sample=f"of {formats.count(solved.settled)} settled",
+            meanings=meanings(
+                "resolution_ratio_low",
+                "resolution_ratio_high",
+                "confirmed_resolutions",
+                "assumed_resolutions",
+            ),
+        ),
+        Card(
+            key="contained",
+            label="Contained",
+            value=formats.percent(kept.rate),
+            note=f"{formats.count(kept.count)} without a human",
+            sample=f"of {formats.count(kept.settled)} settled",
+            meanings=meanings("containment_ratio", "contained_conversations"),
+        ),
+        Card(
+            key="handoffs",
+            label="Handed off",
+            value=formats.percent(human.rate),
+            note=f"wait for a human {formats.duration(human.wait.p50)}"
+            if human.wait.count
+            else formats.plural(human.conversations, "conversation"),
+            sample=f"of {formats.count(found.conversations)}",
+            meanings=meanings("handoff_ratio", "handoff_conversations", "handoff_wait"),
+        ),
+        Card(
+            key="satisfaction",
+            label="Satisfaction",
+            value=formats.percent(rated.all.score),
+            note=f"{formats.percent(rated.all.top_share)} in the top two boxes"
+            if rated.all.ratings
+            else "nobody rated",
+            sample=f"{formats.plural(rated.all.ratings, 'rating')},"
+            f" {formats.percent(rated.response_rate)} of settled",
+            meanings=meanings("csat_ratio", "csat_top_ratio", "feedback_response_ratio"),
+        ),
+    ]
+
+
+def _whole(value: float | None) -> str:
+    return formats.count(None if value is None else round(value))
+
+
+def _ends(series: Series) -> Chart:
+    width = BUCKETS[series.bucket]
+    rows = [(point.start, row_label(point.start, width)) for point in series.points]
+    counted = [point.outcomes.model_dump() for point in series.points]
+    return Chart(
+        "ends",
+        "Outcomes",
+        "Do conversations end better or worse than they did?",
+        rows,
+        [
+            Column(label, [c[key] for c in counted], _whole, kind="bar", colour=_COLOURS[key])
+            for key, label in OUTCOMES
+        ],
+        meanings=meanings(*(f"{key}_conversations" for key, _ in OUTCOMES)),
+        sample=formats.plural(sum(point.conversations for point in series.points), "conversation"),
+    )
+
+
+def _score_over_time(found: FeedbackFigures) -> Chart:
+    width = BUCKETS[found.bucket]
+    return Chart(
+        "satisfaction",
+        "Satisfaction over time",
+        "Are people happier than before?",
+        [(point.start, row_label(point.start, width)) for point in found.points],
+        [Column("Satisfaction", [p.score for p in found.points], formats.percent, unit="1")],
+        meanings=meanings("csat_ratio"),
+        sample=formats.plural(found.all.ratings, "rating"),
+    )
+
+
+def _scale(number: int, scale: RatingScale) -> Chart:
+    given = {value.value: value.ratings for value in scale.values}
+    steps = sorted(given)
+    low, high = scale.lowest, scale.highest
+    if low.is_integer() and high.is_integer() and high - low < _LARGEST_SCALE:
+        steps = [low + step for step in range(int(high - low) + 1)]
+    return Chart(
+        f"scale-{number}",
+        f"Ratings from {low:g} to {high:g}",
+        f"Is everybody content, or are some delighted and some angry? Mean {scale.mean:.2f}."
+        if scale.mean is not None
+        else "Is everybody content, or are some delighted and some angry?",
+        [(None, f"{step:g}") for step in steps],
+        [Column("Ratings", [given.get(step, 0) for step in steps], _whole, kind="bar")],
+        axis="Rating",
+        meanings=meanings("csat_original_mean"),
+        sample=formats.plural(scale.ratings, "rating"),
+    )
+
+
+def _confidence(found: InteractionStatistics) -> Chart:
+    bins = found.confidence_distribution
+    unsure = [b.high <= LOW_CONFIDENCE_THRESHOLD + 1e-9 for b in bins]
+    return Chart(
+        "confidence",
+        "Confidence",
+        "How sure is the bot of what people want?",
+        [(None, f"{b.low:.1f} to {b.high:.1f}") for b in bins],
+        [
+            Column(
+                "Unsure",
+                [b.turns if low else 0 for b, low in zip(bins, unsure, strict=True)],
+                _whole,
+                kind="bar",
+                colour="warn",
+            ),
+            Column(
+                "Sure",
+                [0 if low else b.turns for b, low in zip(bins, unsure, strict=True)],
+                _whole,
+                kind="bar",
+            ),
+        ],
+        axis="Confidence",
+        meanings=meanings("mean_confidence", "low_confidence_ratio"),
+        sample=formats.plural(found.confidence.count, "turn"),
+        mark=(sum(unsure), f"threshold {LOW_CONFIDENCE_THRESHOLD}"),
+    )
+
+
+def _hours(asking: Asking) -> Grid:
+    zone = asking.view.value("timezone") or UTC_NAME
+    found = hours.peak_hours(asking.store, asking.scope, asking.window, asking.filters, zone)
+    most = found.peak.turns if found.peak else 0
+    rows = []
+    for day, name in enumerate(DAYS):
+        cells = [cell for cell in found.cells if cell.weekday == day]
+        squares = [
+            Square(
+                str(cell.turns),
+                f"{name}, {cell.hour:02d}:00: {formats.plural(cell.turns, 'turn')},"
+                f" {formats.plural(cell.conversations, 'conversation')} begun,"
+                f" response {formats.duration(cell.mean_response_time)}",
+                depth(cell.turns, most),
+            )
+            for cell in cells
+        ]
+        rows.append((name, squares))
+    busiest = (
+        f" Most on {DAYS[found.peak.weekday]} at {found.peak.hour}:00"
+        f" ({formats.percent(found.peak_share)})."
+        if found.peak
+        else ""
+    )
+    return Grid(
+        "hours",
+        "Hours of the week",
+        f"When do people write, so that somebody is there?{busiest}",
+        f"Turns by weekday and hour, {zone}",
+        sparse([f"{hour:02d}:00" for hour in range(24)], 8),
+        rows,
+        meanings=[("Turns", "Turns that started in the hour, in the time zone chosen.")],
+        sample=formats.plural(sum(cell.turns for cell in found.cells), "turn"),
+        zones=[zone, *(one for one in ZONES if one != zone)],
+    )
+
+
+def _evaluations(asking: Asking) -> Table:
+    found = evaluations.evaluations(asking.store, asking.scope, asking.window, asking.filters)
+
+    def labels(one: evaluations.Evaluation) -> str:
+        return ", ".join(f"{label.label} {label.count:,}" for label in one.labels[:3])
+
+    heads: list[Head[evaluations.Evaluation]] = [
+        Head("Evaluation", lambda e: e.name or "(no name)", number=False),
+        Head("Results", lambda e: formats.count(e.count), figure="evaluations"),
+        Head("Scored", lambda e: formats.count(e.scored)),
+        Head(
+            "Mean",
+            lambda e: Cell(formats.score(e.mean), line=sparkline([p.mean for p in e.points])),
+            figure="evaluation_score",
+        ),
+        Head("Median", lambda e: formats.score(e.p50)),
+        Head("Lowest", lambda e: formats.score(e.lowest)),
+        Head("Highest", lambda e: formats.score(e.highest)),
+        Head("Labels", labels, number=False),
+    ]
+    return table(
+        "evaluations",
+        "Evaluation scores",
+        "What do users, judges and tests say of the replies?",
+        heads,
+        found.items,
+        nothing="No evaluations were reported.",
+        others=found.others,
+        wide=True,
+    )
+
+
+def _comments(asking: Asking, *, wide: bool) -> Table:
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+    allowed = asking.scope.allows(CONVERSATIONS_READ)
+    items: Sequence[feedback.Comment] = ()
+    if allowed:
+        asked = (asking.store, asking.scope, asking.window, asking.filters)
+        items = feedback.comments(*asked, limit=_COMMENTS).items
+
+    def words(comment: feedback.Comment) -> Cell:
+        tenant = comment.tenant if several else None
+        address = links.conversation(comment.conversation_id, tenant=tenant)
+        return Cell(comment.comment, address, quoted=True)
+
+    heads: list[Head[feedback.Comment]] = [
+        Head("Comment", words, number=False),
+        Head("Given", lambda c: formats.when(c.time), number=False),
+        Head("Score", lambda c: formats.score(c.score)),
+    ]
+    return table(
+        "comments",
+        "Comments",
+        "What do people say in their own words?",
+        heads,
+        items,
+        nothing="Nobody wrote anything, or content is not captured."
+        if allowed
+        else f"What people wrote needs a token with the scope {CONVERSATIONS_READ}.",
+        wide=wide,
+        shown=_SHOWN,
+    )
+
+
+def _endings(series: Series, asking: Asking) -> Table:
+    whole = sum(point.conversations for point in series.points)
+    counts = {
+        key: sum(getattr(point.outcomes, key) for point in series.points) for key, _ in OUTCOMES
+    }
+    heads: list[Head[tuple[str, str]]] = [
+        Head(
+            "Outcome",
+            lambda o: Cell(o[1], asking.view.narrowed("/conversations", outcome=o[0])),
+            number=False,
+        ),
+        Head("Conversations", lambda o: formats.count(counts[o[0]]), figure="conversations"),
+        Head("Share", lambda o: rate(counts[o[0]] / whole if whole else None)),
+    ]
+    return table(
+        "outcomes",
+        "How conversations end",
+        "Which ones to read next? Each leads to its conversations.",
+        heads,
+        OUTCOMES if whole else (),
+        nothing="No conversation began in this window.",
+    )
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of outcomes and feedback."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    found = business.business(*asked)
+    rated = feedback.feedback(*asked)
+    told = interactions.interaction_statistics(*asked)
+    series = overview.series(*asked)
+    return Body(
+        cards=_cards(found, rated),
+        panels=[
+            _ends(series),
+            _endings(series, asking),
+            *(_scale(number, one) for number, one in enumerate(rated.scales[:_SCALES])),
+            _score_over_time(rated),
+            _confidence(told),
+            _comments(asking, wide=not rated.scales),
+            _hours(asking),
+            _evaluations(asking),
+        ],
+        empty=not found.conversations and not rated.all.ratings and not told.turns,
+    )
+
+
+OUTCOMES_PAGE: Final = Sheet(
+    "outcomes",
+    "/outcomes",
+    "Outcomes",
+    "resolved",
+    "How do conversations end, and what do people think of them?",
+    body,
+    title="Outcomes and feedback",
+)

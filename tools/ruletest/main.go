@@ -156,7 +156,7 @@ func (t test) run(given document) (problems []error) {
 		for _, group := range groups {
 			group.Eval(ctx, moment)
 			for _, rule := range group.Rules() {
-				if err := rule.LastError(); err != nil {
+				if err := errors.Join(rule.LastError(), unreadable(rule)); err != nil {
 					return []error{fmt.Errorf("%s at %s: %w", rule.Name(), now, err)}
 				}
 			}
@@ -168,6 +168,22 @@ func (t test) run(given document) (problems []error) {
 		}
 	}
 	return problems
+}
+
+// unreadable tells of texts of active alerts whose template could not be filled in.
+func unreadable(rule rules.Rule) (problem error) {
+	alert, is := rule.(*rules.AlertingRule)
+	if !is {
+		return nil
+	}
+	for _, active := range alert.ActiveAlerts() {
+		active.Annotations.Range(func(text labels.Label) {
+			if strings.Contains(text.Value, "error expanding") || strings.Contains(text.Value, "<no value>") {
+				problem = fmt.Errorf("%s: %s", text.Name, text.Value)
+			}
+		})
+	}
+	return problem
 }
 
 func nonNil(err error) []error {

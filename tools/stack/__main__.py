@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tools.stack.expand import MissingVariableError
-from tools.stack.parts import Ports, Settings, parts
+from tools.stack.parts import PROMETHEUS, Ports, Settings, parts
 from tools.stack.processes import Stack, StackError
 
 
@@ -19,6 +19,9 @@ def arguments() -> argparse.Namespace:
     """The command line: a folder, and a port for every server."""
     parser = argparse.ArgumentParser(prog="make stack", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(".otel-chat/stack"))
+    parser.add_argument(
+        "--rules", type=Path, default=PROMETHEUS, help="folder of rules/ and alerts/ (generated)"
+    )
     parser.add_argument("--quiet", action="store_true", help="logs go to DATA/logs only")
     for port, default in asdict(Ports()).items():
         parser.add_argument(f"--{port.replace('_', '-')}", type=int, default=default)
@@ -30,7 +33,7 @@ def main() -> None:
     given = arguments()
     ports = Ports(*(getattr(given, line.name) for line in fields(Ports)))
     own = {name: value for name, value in os.environ.items() if name.startswith("OTEL_CHAT_")}
-    settings = Settings(given.data.absolute(), ports, own)
+    settings = Settings(given.data.absolute(), ports, own, given.rules)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup demo test coverage lint format lock wheel clean tools
+.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
@@ -15,6 +15,7 @@ help:
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
 	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
 	@echo "make test-stack   the tests that need them"
+	@echo "make dashboard-shots   pictures of the dashboards on a running stack's data (needs npm)"
 	@echo "make env    write .env with secrets made here, for docker compose up"
 	@echo "make format, make lock, make wheel, make clean"
 
@@ -60,6 +61,13 @@ tools: setup
 
 stack: tools
 	@exec $(BIN)/python -m tools.stack $(ARGS)
+
+dashboards: setup
+	@$(BIN)/python -m grafana.generate $(ARGS)
+	@$(BIN)/python -m grafana.check
+
+dashboard-shots: setup
+	@$(BIN)/python -m grafana.preview $(ARGS)
 
 env:
 	@$(PYTHON) tools/make_env.py

@@ -156,6 +156,17 @@ def weighted(value: Metric, weight: Metric, by: Sequence[str] = ()) -> str:
     return f"{_sum(product, value, by)} / ({_sum(str(weight), weight, by)} > 0)"
 
 
+def named(expression: str, label: str, otherwise: str) -> str:
+    """Series, of which the one without a label has a name too.
+
+    Args:
+        expression: What has the label, or has not.
+        label: The label.
+        otherwise: Its value where it is missing.
+    """
+    return f'label_replace({expression}, "{label}", "{otherwise}", "{label}", "")'
+
+
 def top(many: int, expression: str) -> str:
     """The greatest ones that are more than nothing, greatest first."""
     return f"sort_desc(topk({many}, {expression} > 0))"

@@ -140,7 +140,7 @@ def _intents(found: Board) -> None:
             About(
                 "Where people give up",
                 "Last intent of the conversations of the window that ended abandoned or failed.",
-                "locale", bad_from(1, 10), 0,
+                "locale", ((None, "orange"),), 0,
             ),
             Query(top(8, total(dropped, ["intent"])), "{{intent}}"), each=[last], width=8,
             height=10,

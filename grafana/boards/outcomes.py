@@ -26,6 +26,7 @@ from grafana.promql import (
     Scope,
     grown,
     latest,
+    named,
     per_second,
     ratio,
     top,
@@ -39,6 +40,7 @@ OUTCOME, EVALUATION = label(sc.OUTCOME), label(sc.EVALUATION_NAME)
 ACTION, WORKFLOW, STATE = label(sc.ACTION_TYPE), label(sc.WORKFLOW_NAME), label(sc.WORKFLOW_STATUS)
 ABANDONED = bad_from(GOALS.abandonment / 2, GOALS.abandonment)
 BANDS = (0.4, 0.8)
+NOT_TOLD = "not told"
 COLOURS = ("red", "yellow", "green")
 
 
@@ -122,9 +124,9 @@ def _outcomes(found: Board) -> None:
         course(
             About("Ended conversations", "Conversations per interval whose end the application"
                   " told, by outcome.", "locale", decimals=0),
-            Query(grown(scope.count(sc.METRIC_CONVERSATION_ENDED), STEP, [OUTCOME]),
-                  each(OUTCOME)),
-            look=replace(BARS, colours=OUTCOMES), width=8,
+            Query(named(grown(scope.count(sc.METRIC_CONVERSATION_ENDED), STEP, [OUTCOME]),
+                        OUTCOME, NOT_TOLD), each(OUTCOME)),
+            look=replace(BARS, colours={**OUTCOMES, NOT_TOLD: "text"}), width=8,
         ),
         course(
             About("Resolved and abandoned", "How both shares of the window went.",

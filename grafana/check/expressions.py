@@ -28,7 +28,7 @@ _WORDS: Final = frozenset(
         *("group_left", "group_right", "anchored", "smoothed"),
         *("sum", "count", "max", "min", "avg", "topk", "bottomk", "stddev", "quantile"),
         *("rate", "irate", "increase", "delta", "last_over_time", "histogram_quantile"),
-        *("sort", "sort_desc", "vector", "time", "abs", "clamp_min", "clamp_max"),
+        *("sort", "sort_desc", "label_replace", "vector", "time", "abs", "clamp_min", "clamp_max"),
     }
 )
 _PARTS: Final = ("bucket", "count", "sum")

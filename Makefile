@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots
+.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots rules
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
@@ -16,6 +16,7 @@ help:
 	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
 	@echo "make test-stack   the tests that need them"
 	@echo "make dashboard-shots   pictures of the dashboards on a running stack's data (needs npm)"
+	@echo "make rules  write Prometheus' rules and alerts anew (ARGS=\"--set daily_usd=250\")"
 	@echo "make env    write .env with secrets made here, for docker compose up"
 	@echo "make format, make lock, make wheel, make clean"
 
@@ -61,6 +62,9 @@ tools: setup
 
 stack: tools
 	@exec $(BIN)/python -m tools.stack $(ARGS)
+
+rules: setup
+	@$(BIN)/python -m prometheus.generate $(ARGS)
 
 dashboards: setup
 	@$(BIN)/python -m grafana.generate $(ARGS)

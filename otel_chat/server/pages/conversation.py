@@ -155,6 +155,13 @@ class ConversationView:
         return [*opening, *sorted(rest, key=lambda item: item.time)]
 
     @property
+    def events(self) -> list[tuple[EventView, TurnView | None]]:
+        """All events by time, each with the turn that it happened in, if it did in one."""
+        every: list[tuple[EventView, TurnView | None]] = [(one, None) for one in self.outside]
+        every += [(one, turn) for turn in self.turns for one in turn.events]
+        return sorted(every, key=lambda one: one[0].time)
+
+    @property
     def jumps(self) -> list[Jump]:
         """What there is to jump to."""
         jumps = []
@@ -263,6 +270,8 @@ _TIMES: Final = frozenset({"duration", "wait"})
 
 def event_view(event: Event) -> EventView:
     """An event as it is shown."""
+    if _is_feedback(event):
+        return _feedback_view(event)
     short = [name for name in _SHORT.get(event.name, ()) if name in event.details]
     rest = [name for name in event.details if name not in {*short, *_QUIET}]
     label = event.name.removeprefix("otel_chat.").removeprefix("gen_ai.")
@@ -270,11 +279,20 @@ def event_view(event: Event) -> EventView:
     sender = str(event.details.get("sender", "")) if event.name == semconv.EVENT_MESSAGE else None
     return EventView(
         event,
-        "Feedback" if _is_feedback(event) else label,
+        label,
         " · ".join(_written(name, event.details[name]) for name in short),
         [(name, _written(name, event.details[name])) for name in rest],
         None if sender is None else _MESSAGE_LABELS.get(sender, sender or "Message"),
     )
+
+
+def _feedback_view(event: Event) -> EventView:
+    """A rating, on the scale that it was given on."""
+    value, low, high = (event.details.get(name) for name in ("value", "scale_min", "scale_max"))
+    scale = "" if high is None else f" on a scale from {low:g} to {high:g}"
+    said = "" if value is None else f"{value:g}{scale}"
+    label = event.details.get("label")
+    return EventView(event, "Feedback", said, [("label", str(label))] if label else [])
 
 
 def _is_feedback(event: Event) -> bool:

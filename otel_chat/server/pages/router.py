@@ -24,8 +24,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of
-from otel_chat.server.pages import assets, headline_cards, links, listing, movers, overview
+from otel_chat.server.pages import assets, headline_cards, links, listing, movers, overview, times
 from otel_chat.server.pages import conversation as transcript
+from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
@@ -318,6 +319,12 @@ def _conversation(
         about=about,
         facts=transcript.facts(about),
         shown=transcript.view(found, spans),
+        splits={split.span_id: times.parts([split]) for split in found.times},
+        whole=times.parts(found.times),
+        time_meanings=times.meanings(),
+        elsewhere=Elsewhere.of(asked.request.app.state.settings),
+        mark=marks.mark(*source, about.tenant),
+        may_mark=asked.scope.allows(MARKS_WRITE),
         chosen=turn,
         flags=transcript.FLAGS,
         flag_meanings=transcript.FLAG_MEANINGS,

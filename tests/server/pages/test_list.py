@@ -141,7 +141,7 @@ def test_from_one_conversation_to_the_next(three: Given, reader: Reader) -> None
     page.locator("[data-row-link]").first.click()
     steps = page.locator("[data-steps]")
     expect(steps).to_contain_text("1 of 3")
-    expect(page.get_by_role("link", name="Previous conversation")).to_be_disabled()
+    expect(page.get_by_label("Previous conversation")).to_have_attribute("aria-disabled", "true")
     page.get_by_role("link", name="Next conversation").click()
     page.wait_for_url("**/conversations/a?window=24h&sort=-cost")
     page.keyboard.press("n")

@@ -45,13 +45,13 @@ export function startConversation() {
   const all = turns();
   if (!all.length) return;
   document.addEventListener("keydown", onKey);
-  for (const link of document.querySelectorAll("[data-jump]")) {
-    link.addEventListener("click", (event) => {
-      event.preventDefault();
-      go(next(link.dataset.jump));
-      link.focus({ preventScroll: true });
-    });
-  }
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-jump]");
+    if (!link) return;
+    event.preventDefault();
+    go(next(link.dataset.jump));
+    link.focus({ preventScroll: true });
+  });
   const asked = new URLSearchParams(location.search).get("turn");
   if (asked && !location.hash) go(document.getElementById(`turn-${asked}`));
 }

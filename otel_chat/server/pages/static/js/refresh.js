@@ -1,5 +1,4 @@
-// Brings the figures up to date every 30 seconds, and keeps the reader's place.
-const EVERY = 30_000;
+// Brings the figures up to date every 30 seconds, or as the page says, and keeps the reader's place.
 const KEY = "otel-chat-refresh";
 const GLYPHS = { pause: "M9 6v12M15 6v12", play: "M8 5l11 7-11 7z" };
 
@@ -33,7 +32,8 @@ function takeNote(region) {
   const open = [...region.querySelectorAll("details[open][data-keep]")].map((d) => d.dataset.keep);
   const focused = document.activeElement;
   const inside = region.contains(focused) && focused !== document.body;
-  return { open, scroll: scrollY, index: inside ? [...region.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focused) : -1,
+  const chosen = region.querySelector(".is-chosen")?.id;
+  return { open, chosen, scroll: scrollY, index: inside ? [...region.querySelectorAll("a, button, summary, [tabindex]")].indexOf(focused) : -1,
     href: inside ? focused.getAttribute("href") : null };
 }
 
@@ -59,12 +59,13 @@ export function startRefresh(afterSwap) {
   let note = null;
 
   const region = () => document.querySelector("[data-refresh]");
+  const every = () => Number(region().dataset.every ?? 30);
   const show = () => {
     button.setAttribute("aria-pressed", String(paused));
     label.textContent = paused ? "Resume" : "Pause";
     glyph.setAttribute("d", paused ? GLYPHS.play : GLYPHS.pause);
     const at = `Figures of ${region().dataset.at} UTC`;
-    status.textContent = paused ? `${at}, paused` : `${at}, every 30 s`;
+    status.textContent = paused ? `${at}, paused` : `${at}, every ${every()} s`;
     bar.classList.toggle("is-paused", paused);
   };
 
@@ -88,6 +89,10 @@ export function startRefresh(afterSwap) {
     if (note) scrollTo({ top: note.scroll, behavior: "instant" });
     show();
   });
+  // Classes are put back to what the server says until then.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target?.id === "live" && note?.chosen) document.getElementById(note.chosen)?.classList.add("is-chosen");
+  });
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     document.addEventListener(failure, (event) => {
       const later = event.detail.elt?.closest?.(".later");
@@ -103,7 +108,10 @@ export function startRefresh(afterSwap) {
     refresh();
   });
   document.addEventListener("visibilitychange", refresh);
-  setInterval(refresh, EVERY);
+  setTimeout(function again() {
+    refresh();
+    setTimeout(again, every() * 1000);
+  }, every() * 1000);
   bar.hidden = false;
   show();
 }

@@ -1,0 +1,75 @@
+"""Addresses in the other places where a conversation can be looked at: Grafana and Tempo."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from otel_chat.server.settings import ServerSettings
+
+DATASOURCE: Final = "otel-chat-tempo"
+DASHBOARD: Final = "otel-chat-response-time"
+AROUND: Final = timedelta(minutes=30)
+
+
+def _millis(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where Grafana and Tempo are.
+
+    Args:
+        grafana: Grafana's address; empty without one.
+        tempo: Tempo's address; empty without one.
+
+    Example:
+        >>> Elsewhere("", "http://tempo:3200").trace("4bf92f3577b34da6a3ce929d0e0e4736")
+        'http://tempo:3200/api/traces/4bf92f3577b34da6a3ce929d0e0e4736'
+    """
+
+    grafana: str = ""
+    tempo: str = ""
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Elsewhere:
+        """As the server's settings say."""
+        return cls((settings.grafana_url or "").rstrip("/"), (settings.tempo_url or "").rstrip("/"))
+
+    def trace(self, trace_id: str) -> str:
+        """A trace in Tempo; empty without one."""
+        return f"{self.tempo}/api/traces/{quote(trace_id)}" if self.tempo else ""
+
+    def explore(self, trace_id: str, start: datetime, end: datetime) -> str:
+        """A trace in Grafana, by way of Tempo; empty without Grafana."""
+        if not self.grafana:
+            return ""
+        asked = {
+            "refId": "A",
+            "datasource": {"type": "tempo", "uid": DATASOURCE},
+            "queryType": "traceql",
+            "query": trace_id,
+        }
+        pane = {
+            "datasource": DATASOURCE,
+            "queries": [asked],
+            "range": {"from": _millis(start - AROUND), "to": _millis(end + AROUND)},
+        }
+        panes = json.dumps({"trace": pane}, separators=(",", ":"))
+        return f"{self.grafana}/explore?{urlencode({'schemaVersion': 1, 'panes': panes})}"
+
+    def dashboard(self, agent: str, start: datetime, end: datetime) -> str:
+        """How long replies took around a conversation; empty without Grafana."""
+        if not self.grafana:
+            return ""
+        asked = {"from": _millis(start - AROUND), "to": _millis(end + AROUND)}
+        if agent:
+            asked["var-agent"] = agent
+        return f"{self.grafana}/d/{DASHBOARD}?{urlencode(asked)}"

@@ -1,0 +1,237 @@
+"""One conversation in a real browser: times, cost, events, notes, other places, live."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from otel_chat.server.queries.marks import mark
+from otel_chat.server.queries.window import Window
+from tests.server.given import Given
+from tests.server.pages import scenes
+from tests.server.pages.conftest import Reader, Readers
+from tests.server.pages.test_browser import HOSTILE, WIDE_ENOUGH, ago, talk
+from tests.waiting import until
+
+pytestmark = pytest.mark.browser
+
+
+def plain(text: str) -> str:
+    return " ".join(text.replace("\u202f", " ").split())
+
+
+def test_where_the_time_went_is_drawn_to_scale(given: Given, reader: Reader) -> None:
+    """The slow turn of 4.2 s spent 3.5 s in a tool; so did the conversation, of 9.2 s."""
+    turns = talk(given)
+    page = reader.read("/conversations/talk-1")
+    slow = page.locator(f"#turn-{turns[3]['span_id']} .turn-split")
+    assert plain(slow.inner_text()) == "tools 3.5 s 83 % own code 700 ms 17 %"
+    tool, own = (box.bounding_box() or {} for box in slow.locator("rect").all())
+    assert tool["width"] / (tool["width"] + own["width"]) == pytest.approx(3.5 / 4.2, abs=0.01)
+    assert own["x"] == pytest.approx(tool["x"] + tool["width"], abs=1)
+    whole = page.locator(".stats-wide > dd")
+    assert plain(whole.inner_text()) == "tools 3.5 s 38 % own code 5.7 s 62 %"
+    page.get_by_role("button", name="What where the time went means").click()
+    expect(page.locator("#meaning-times")).to_contain_text("innermost running work was a model")
+
+
+def test_each_turn_says_its_tokens_and_cost(given: Given, reader: Reader) -> None:
+    """A turn with a price, one with tokens but none, and one without either."""
+    start = ago(7200)
+    given.turn("c", start, input_tokens=120, output_tokens=30, cost="0.0042")
+    given.turn("c", start + 10, input_tokens=5, output_tokens=1, cost_source="unpriced")
+    given.turn("c", start + 20)
+    given.save()
+    page = reader.read("/conversations/c")
+    shown = [plain(text) for text in page.locator(".facts-grid").all_inner_texts()]
+    assert "Tokens 120 → 30 Cost $0.0042" in shown[0]
+    assert "Tokens 5 → 1 Cost no price" in shown[1]
+    assert "Tokens no data Cost no data" in shown[2]
+
+
+def test_events_stand_in_order_with_their_turns(given: Given, reader: Reader) -> None:
+    """By time, whether inside a turn or not; a turn's number leads to it; ratings by scale."""
+    start = ago(7200)
+    row = given.turn("c", start, 2.0)
+    inside = {"trace_id": row["trace_id"], "span_id": row["span_id"]}
+    given.event("action", "c", start + 1.5, action="open link", **inside)
+    given.event("topic", "c", start + 1, topic="bills", **inside)
+    given.feedback(4, "c", start + 60)
+    given.event("conversation.end", "c", start + 70, outcome="resolved")
+    given.save()
+    page = reader.read("/conversations/c")
+    page.get_by_text("All events in order").click()
+    rows = page.locator(".all-events tbody tr")
+    told = [plain(" ".join(row.locator("td").all_inner_texts()[1:])) for row in rows.all()]
+    assert told == [
+        "1 Topic bills",
+        "1 Action open link",
+        "\u2013 Feedback 4 on a scale from 1 to 5",
+        "\u2013 Conversation end resolved",
+    ]
+    expect(page.locator(".between", has_text="Feedback")).to_contain_text("4 on a scale")
+    rows.first.get_by_role("link").click()
+    expect(page.locator(".turn:target")).to_have_count(1)
+
+
+def test_tags_and_a_note_are_kept(given: Given, reader: Reader) -> None:
+    """Written on the page, kept on the server, there again after a reload."""
+    talk(given)
+    page = reader.read("/conversations/talk-1")
+    page.locator(".noting > summary").click()
+    page.get_by_label("Tags, with commas between").fill("slow tool,  for Dana, slow tool")
+    page.get_by_label("Note", exact=True).fill("Ask the warehouse.\nThen close it.")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.locator("[data-noting-status]")).to_have_text("Kept")
+    expect(page.locator(".tags-shown .tag")).to_have_text(["for Dana", "slow tool"])
+    page.get_by_role("button", name="Mark reviewed").click()
+    until(lambda: mark(given.store, given.scope, Window.last(), "talk-1").reviewed)
+    page.reload()
+    expect(page.locator("[data-review]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-review]")).to_have_text("Reviewed")
+    expect(page.get_by_label("Note", exact=True)).to_have_value(
+        "Ask the warehouse.\nThen close it."
+    )
+
+
+def test_who_may_only_look_sees_marks_without_notes(given: Given, reader: Reader) -> None:
+    """No form, no button; the tags are there, the note is not."""
+    talk(given)
+    given.store.insert_rows(
+        "conversation_marks",
+        [
+            {
+                "tenant": given.tenant,
+                "conversation_id": "talk-1",
+                "reviewed": True,
+                "tags": ["seen"],
+                "note": "secret",
+                "version": 1,
+            }
+        ],
+    )
+    reader.site.keys.permissions[given.tenant] = frozenset({"analytics:view"})
+    page = reader.read("/conversations/talk-1")
+    expect(page.locator(".tags-shown")).to_have_text("seen")
+    expect(page.locator(".conversation-tools")).to_contain_text("Reviewed")
+    assert page.locator("[data-review], [data-noting]").count() == 0
+    assert "secret" not in page.content()
+
+
+def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: Reader) -> None:
+    """Addresses come from the settings; without them there are no links."""
+    turns = talk(given)
+    page = reader.read("/conversations/talk-1")
+    assert page.locator(".elsewhere").count() == 0
+    settings = reader.site.app.state.settings
+    reader.site.app.state.settings = settings.model_copy(
+        update={"grafana_url": "https://grafana.example/g/", "tempo_url": "http://tempo:3200"}
+    )
+    try:
+        page.reload()
+    finally:
+        reader.site.app.state.settings = settings
+    trace = turns[3]["trace_id"]
+    links = page.locator(f"#turn-{turns[3]['span_id']} .elsewhere a")
+    explore, tempo = (link.get_attribute("href") or "" for link in links.all())
+    assert tempo == f"http://tempo:3200/api/traces/{trace}"
+    assert explore.startswith("https://grafana.example/g/explore?")
+    pane = json.loads(parse_qs(urlsplit(explore).query)["panes"][0])["trace"]
+    assert pane["queries"][0]["query"] == trace
+    assert int(pane["range"]["from"]) < int(pane["range"]["to"])
+    board = page.get_by_role("link", name="Grafana", exact=True).get_attribute("href") or ""
+    assert board.startswith("https://grafana.example/g/d/otel-chat-response-time?from=")
+    assert "var-agent=support" in board
+
+
+def test_a_running_conversation_grows_by_itself(given: Given, reader: Reader) -> None:
+    """A new turn is there 5 s later; what is open, chosen or half written stays."""
+    row = given.turn("c", ago(40), input_messages=scenes.content("user", "One"))
+    given.save()
+    page = reader.page
+    page.clock.install()
+    reader.read(f"/conversations/c?turn={row['span_id']}")
+    expect(page.locator("[data-refresh-status]")).to_contain_text("every 5 s")
+    page.locator(".span summary").click()
+    page.locator(".noting > summary").click()
+    page.get_by_label("Note", exact=True).fill("half writ")
+    given.rows.clear()
+    given.turn("c", ago(10), status="error", input_messages=scenes.content("user", "Two"))
+    given.save()
+    page.clock.fast_forward(6_000)
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{row['span_id']}")
+    expect(page.locator(".span").first).to_have_attribute("open", "")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("half writ")
+    page.locator(".jumps").get_by_role("link", name="Failed").click()
+    expect(page.locator(".turn.is-chosen")).to_contain_text("Two")
+    page.get_by_role("button", name="Pause").click()
+    given.rows.clear()
+    given.turn("c", ago(5))
+    given.save()
+    page.clock.fast_forward(20_000)
+    expect(page.locator(".turn")).to_have_count(2)
+
+
+def test_a_settled_conversation_is_left_alone(given: Given, reader: Reader) -> None:
+    """Nothing is asked again for it."""
+    talk(given)
+    page = reader.page
+    page.clock.install()
+    reader.read("/conversations/talk-1")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(95_000)
+    assert page.locator("[data-refresh-bar]").count() == 0
+    assert [address for address in asked if "/static/" not in address] == []
+
+
+def test_from_a_fallen_containment_to_the_slow_tool(given: Given, reader: Reader) -> None:
+    """The walk of docs/finding-a-problem.md: five clicks from the overview to the cause."""
+    scenes.fallen_containment(given, datetime.now(UTC))
+    page = reader.read("/")
+    expect(page.locator("section[aria-labelledby=card-containment]")).to_contain_text("25\u202fpts")
+    clicks = 0
+
+    def click(locator: object) -> None:
+        nonlocal clicks
+        clicks += 1
+        locator.click()  # type: ignore[attr-defined]
+
+    click(page.locator("#causes").get_by_role("link", name="refund"))
+    page.wait_for_url("**/conversations?intent=refund&handoff=true")
+    click(page.locator("#rows [data-row-link]").first)
+    page.wait_for_url("**/conversations/return-*")
+    click(page.locator(".jumps").get_by_role("link", name="Slow"))
+    turn = page.locator(".turn.is-chosen")
+    expect(turn).to_contain_text("It has been three weeks!")
+    click(turn.locator(".span.is-longest summary"))
+    details = turn.locator(".span.is-longest")
+    expect(details).to_contain_text("execute_tool track_return")
+    expect(details).to_contain_text("7.4\u202fs")
+    expect(details.locator(".attributes")).to_contain_text("gen_ai.tool.name")
+    assert clicks <= 5
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_events_and_notes_are_text(given: Given, readers: Readers, text: str) -> None:
+    """Whatever an event or a note says is shown as text, at a desk and on a phone."""
+    given.turn("c", ago(60))
+    for name in ("custom", "action", "topic", "message", "gen_ai.evaluation.result"):
+        given.event(
+            name, "c", ago(50), action=text, topic=text, sender=text, text=text, comment=text,
+            event_name=text, data=text, label=text, evaluation="user_feedback", reason=text,
+        )  # fmt: skip
+    given.save()
+    row = {"tenant": given.tenant, "conversation_id": "c", "tags": [text], "note": text}
+    given.store.insert_rows("conversation_marks", [{**row, "version": 1}])
+    page = readers().read("/conversations/c")
+    page.get_by_text("All events in order").click()
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert page.evaluate(WIDE_ENOUGH)
+    assert page.evaluate("window.pwned") is None

@@ -67,7 +67,7 @@ def tidied(request: Request) -> str | None:
 
 
 def _in_utc(name: str, value: str) -> str:
-    if name not in {"from", "to"} or not _LOCAL.fullmatch(value):
+    if name not in {"from", "to", "from_b", "to_b"} or not _LOCAL.fullmatch(value):
         return value
     return f"{value}:00Z" if value.count(":") == 1 else f"{value}Z"
 

@@ -74,6 +74,10 @@ class View:
         """The address of a conversation, from which the way back leads to the same filters."""
         return conversation(conversation_id, tenant=tenant, turn=turn, carried=self._for(LIST))
 
+    def without_values(self, *names: str) -> View:
+        """The same view without these parameters."""
+        return View(self.path, tuple(self.hidden(*names)))
+
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""
         others = [(name, value) for name, value in self.parameters if name not in TIMES]

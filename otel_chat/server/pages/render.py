@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
 from otel_chat.server.pages import assets, formats, links
+from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
@@ -39,7 +40,7 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS)
+SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.pages.charts import Chart
+    from otel_chat.server.pages.compare import Choice
     from otel_chat.server.pages.flows import Flow
     from otel_chat.server.pages.grids import Grid
     from otel_chat.server.pages.links import View
@@ -54,7 +55,7 @@ class Later:
     address: str
 
 
-Panel: TypeAlias = "Chart | Flow | Grid | Later | Table"
+Panel: TypeAlias = "Chart | Choice | Flow | Grid | Later | Table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,13 @@ class Body:
         cards: The headline figures.
         panels: Charts, grids and tables, in the order of the page.
         empty: Whether there was nothing at all in the window.
+        notice: What has to be said beside.
     """
 
     cards: Sequence[Card] = ()
     panels: Sequence[Panel] = ()
     empty: bool = False
+    notice: str = ""
 
     @property
     def charts(self) -> bool:

@@ -27,6 +27,8 @@ class Cell:
         line: The path of a small line beside it, in a box of 100 by 24.
         parts: Parts of a whole, drawn as a bar: the name of a colour, offset and width, 0 to 1.
         quoted: Whether it is what somebody wrote.
+        sub: What stands below it, smaller.
+        whiskers: Intervals to draw: the name of a colour, low end, figure, high end, 0 to 1.
     """
 
     text: str
@@ -37,6 +39,8 @@ class Cell:
     line: str = ""
     parts: Sequence[tuple[str, float, float]] = ()
     quoted: bool = False
+    sub: str = ""
+    whiskers: Sequence[tuple[str, float, float, float]] = ()
 
     @property
     def empty(self) -> bool:
@@ -103,6 +107,7 @@ def table(  # noqa: PLR0913 - what a table is made of
     wide: bool = False,
     shown: int = SHOWN,
     legend: Sequence[tuple[str, str]] = (),
+    more: Sequence[tuple[str, str]] = (),
 ) -> Table:
     """A table of items, one to a row.
 
@@ -117,6 +122,7 @@ def table(  # noqa: PLR0913 - what a table is made of
         wide: Whether it takes the whole width of the page.
         shown: How many rows at most.
         legend: The colours of the parts in its bars: their names, and what they stand for.
+        more: Names and definitions beside those of the columns.
 
     Example:
         >>> made = table("t", "Words", "Which?", [Head("Word", str.upper, number=False)], ["a"],
@@ -127,7 +133,8 @@ def table(  # noqa: PLR0913 - what a table is made of
     every = list(items)
     left = others + max(len(every) - shown, 0)
     rows = [[_cell(head.cell(item)) for head in heads] for item in every[:shown]]
-    told = [(head.label, FIGURES[head.figure].definition) for head in heads if head.figure]
+    told = [*more]
+    told += [(head.label, FIGURES[head.figure].definition) for head in heads if head.figure]
     return Table(
         key, title, question, [(head.label, head.number) for head in heads], rows, told,
         nothing, f"{left:,} more not shown." if left else "", wide, legend,

@@ -1,0 +1,284 @@
+"""The page of comparison: two groups side by side, and whether they really differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Final, get_args
+
+from otel_chat.errors import QueryError
+from otel_chat.server.api.comparison import sides_of
+from otel_chat.server.pages import formats
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
+from otel_chat.server.queries import choices, comparison
+from otel_chat.server.queries.comparison import By
+from otel_chat.server.queries.registry import FIGURES
+
+if TYPE_CHECKING:
+    from otel_chat.server.queries.choices import Choices
+    from otel_chat.server.queries.comparison import Compared, Comparison, Estimate
+
+KINDS: Final[tuple[tuple[By, str, str], ...]] = (
+    ("period", "Period", ""),
+    ("agent", "Agent", "agents"),
+    ("version", "Version", "agent_versions"),
+    ("variant", "Variant", "variants"),
+    ("model", "Model", "models"),
+    ("channel", "Channel", "channels"),
+)
+_LABELS: Final = {
+    "resolution_ratio_low": "Resolved, confirmed",
+    "resolution_ratio_high": "Resolved, with assumed",
+    "containment_ratio": "Contained",
+    "handoff_ratio": "Handed off",
+    "abandonment_ratio": "Abandoned",
+    "fallback_ratio": "Fallback",
+    "low_confidence_ratio": "Unsure",
+    "error_ratio": "Errors",
+    "csat_top_ratio": "Satisfied (top two boxes)",
+    "response_time_p50": "Response time, median",
+    "response_time_p95": "Response time, p95",
+    "time_to_first_chunk_p50": "First words, median",
+    "time_to_first_chunk_p95": "First words, p95",
+    "tokens_per_turn": "Tokens of a turn",
+    "cost_per_turn": "Cost of a turn",
+    "engagement_score": "Engagement score",
+}
+_MEANT: Final = {
+    "abandonment_ratio": ("Abandoned", "Settled conversations that were abandoned \u00f7 settled."),
+    "tokens_per_turn": ("Tokens of a turn", "Mean input and output tokens of turns with any."),
+    "cost_per_turn": ("Cost of a turn", "Mean cost of turns with a price."),
+}
+INTERVALS: Final = (
+    "Interval",
+    "Where the true figure lies with a confidence of 95 %. Few conversations make it wide.",
+)
+_TONES: Final[dict[str, Tone]] = {"better": "good", "worse": "bad"}
+Written = Callable[[float | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What there is to compare, and what is compared.
+
+    Args:
+        by: What tells the groups apart.
+        kinds: What could: the name, its label, and the address that compares by it.
+        options: The groups that there are; none for periods.
+        a: The first group.
+        b: The second group.
+        from_b: The start of the second period; none for the one before.
+        to_b: Its end.
+    """
+
+    form: ClassVar[str] = "choice"
+    by: By
+    kinds: Sequence[tuple[By, str, str]]
+    options: Sequence[str]
+    a: str
+    b: str
+    from_b: datetime | None = None
+    to_b: datetime | None = None
+
+
+def _number(value: float | None) -> str:
+    return formats.NO_DATA if value is None else f"{value:,.1f}"
+
+
+def _points(value: float | None) -> str:
+    """A difference of shares: it is no share itself."""
+    return formats.percent(value).replace("%", "pts")
+
+
+def _moment(asking: Asking, name: str) -> datetime | None:
+    text = asking.view.value(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = "A time is written as 2026-11-01T00:00:00Z."
+        raise QueryError(message, field=name) from error
+    if moment.tzinfo is None:
+        raise QueryError("A time needs an offset, as in 2026-11-01T00:00:00Z.", field=name)
+    return moment
+
+
+def choice(asking: Asking, found: Choices) -> Choice:
+    """What the address asks to compare; of groups that it does not name, the first two.
+
+    Raises:
+        QueryError: If the groups cannot be told apart by what it says.
+    """
+    by = asking.view.value("by") or "period"
+    if by not in get_args(By):
+        known = ", ".join(get_args(By))
+        raise QueryError(f"Groups are told apart by one of {known}.", field="by")
+    key, _, source = next(kind for kind in KINDS if kind[0] == by)
+    options = getattr(found, source) if source else []
+    a = asking.view.value("a") or next(iter(options), "")
+    b = asking.view.value("b") or next((one for one in options if one != a), "")
+    bare = asking.view.without_values("by", "a", "b", "from_b", "to_b")
+    kinds = [(name, label, bare.narrowed("/compare", by=name)) for name, label, _ in KINDS]
+    times = _moment(asking, "from_b"), _moment(asking, "to_b")
+    return Choice(key, kinds, options, a if source else "", b if source else "", *times)
+
+
+def _cards(found: Comparison) -> list[Card]:
+    names = ("A", "B") if found.by != "period" else ("A: this window", "B: the other period")
+    return [
+        Card(
+            key=key,
+            label=f"{key.upper()}: {group.name}" if group.name else name,
+            value=formats.compact(group.conversations),
+            note=f"{'conversation' if group.conversations == 1 else 'conversations'},"
+            f" {formats.plural(group.turns, 'turn')}",
+            sample=f"{formats.when(group.window.start)} to {formats.when(group.window.end)}",
+            meanings=meanings("conversations", "turns"),
+        )
+        for key, name, group in (("a", names[0], found.a), ("b", names[1], found.b))
+    ]
+
+
+def _estimate(estimate: Estimate, written: Written) -> Cell:
+    if estimate.value is None:
+        return Cell(formats.NO_DATA, sub=f"of {estimate.count:,}")
+    bounds = "too few for an interval"
+    if estimate.low is not None and estimate.high is not None:
+        bounds = f"{written(estimate.low)} to {written(estimate.high)}"
+    of = f"of {estimate.count:,}"
+    if estimate.numerator is not None:
+        of = f"{estimate.numerator:,} of {estimate.count:,}"
+    return Cell(written(estimate.value), sub=f"{bounds} \u00b7 {of}")
+
+
+def whiskers(row: Compared) -> list[tuple[str, float, float, float]]:
+    """Both intervals on a scale of their own: the name of a colour, low end, figure, high end.
+
+    Example:
+        >>> from otel_chat.server.queries.comparison import Compared, Estimate
+        >>> a = Estimate(value=2, low=1, high=3, count=9)
+        >>> row = Compared(figure="x", better="lower", a=a, b=a, difference=0, difference_low=None,
+        ...     difference_high=None, verdict="no clear difference")
+        >>> whiskers(row)[0]
+        ('a', 0.0, 0.5, 1.0)
+    """
+    drawn = [
+        (name, one.low, one.value, one.high)
+        for name, one in (("a", row.a), ("b", row.b))
+        if one.low is not None and one.value is not None and one.high is not None
+    ]
+    if not drawn:
+        return []
+    least = min(low for _, low, _, _ in drawn)
+    span = max(high for _, _, _, high in drawn) - least
+    if not span:
+        return []
+    return [
+        (name, (low - least) / span, (value - least) / span, (high - least) / span)
+        for name, low, value, high in drawn
+    ]
+
+
+def _difference(row: Compared, written: Written) -> Cell:
+    if row.difference is None:
+        return Cell(formats.NO_DATA)
+    written = _points if written is formats.percent else written
+    sign = "+" if row.difference > 0 else "\u2212" if row.difference < 0 else ""
+    bounds = ""
+    if row.difference_low is not None and row.difference_high is not None:
+        bounds = (
+            f"{_signed(row.difference_low, written)} to {_signed(row.difference_high, written)}"
+        )
+    return Cell(f"{sign}{written(abs(row.difference))}", sub=bounds)
+
+
+def _signed(value: float, written: Written) -> str:
+    return f"{'+' if value > 0 else chr(0x2212) if value < 0 else ''}{written(abs(value))}"
+
+
+def _meaning(name: str) -> tuple[str, str]:
+    if name in _MEANT:
+        return _MEANT[name]
+    figure = name.removesuffix("_p50").removesuffix("_p95")
+    return _LABELS[name], FIGURES[figure].definition
+
+
+def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, Written]]) -> Table:
+    def verdict(row: tuple[Compared, Written]) -> Cell:
+        said = row[0].verdict
+        words = f"A is {said}" if said in {"better", "worse", "higher", "lower"} else said
+        return Cell(words, tone=_TONES.get(said, ""))
+
+    heads: list[Head[tuple[Compared, Written]]] = [
+        Head("Figure", lambda r: _LABELS[r[0].figure], number=False),
+        Head("A", lambda r: _estimate(r[0].a, r[1])),
+        Head("B", lambda r: _estimate(r[0].b, r[1])),
+        Head("Intervals", lambda r: Cell("", whiskers=whiskers(r[0])), number=False),
+        Head("A \u2212 B", lambda r: _difference(r[0], r[1])),
+        Head("Verdict", verdict, number=False),
+    ]
+    told = [INTERVALS, *(_meaning(row.figure) for row, _ in rows)]
+    return table(
+        key, title, question, heads, rows, nothing="", wide=True, more=told,
+        legend=(("group-a", "A"), ("group-b", "B")),
+    )  # fmt: skip
+
+
+def _tables(found: Comparison) -> list[Table]:
+    written: dict[str, Written] = {"tokens_per_turn": _number, "engagement_score": _number}
+    return [
+        _table(
+            "shares",
+            "Shares",
+            "Does one of them end better, or fail less often?",
+            [(row, formats.percent) for row in found.rates],
+        ),
+        _table(
+            "times",
+            "Times",
+            "Is one of them faster?",
+            [(row, formats.duration) for row in found.quantiles],
+        ),
+        _table(
+            "means",
+            "Means",
+            "Does one of them cost more, or hold people longer?",
+            [(row, written.get(row.figure, formats.money)) for row in found.means],
+        ),
+    ]
+
+
+def body(asking: Asking) -> Body:
+    """What stands on the page of comparison."""
+    asked = choice(asking, choices.choices(asking.store, asking.scope, asking.window))
+    if asked.by != "period" and not (asked.a and asked.b):
+        return Body(panels=[asked], notice=_too_few(asked))
+    sides = sides_of(
+        asking.window, asked.by, asked.a or None, asked.b or None, asked.from_b, asked.to_b
+    )
+    found = comparison.comparison(asking.store, asking.scope, asking.window, asking.filters, sides)
+    some = found.a.conversations or found.b.conversations or found.a.turns or found.b.turns
+    if not some:
+        return Body(panels=[asked], notice="Neither of the two has any conversations.")
+    return Body(cards=_cards(found), panels=[asked, *_tables(found)])
+
+
+def _too_few(asked: Choice) -> str:
+    label = next(label for name, label, _ in KINDS if name == asked.by).lower()
+    if asked.a:
+        return f"There is only one {label} in this window, {asked.a}: nothing to compare it with."
+    return f"No turn of this window names its {label}."
+
+
+COMPARE: Final = Sheet(
+    "compare",
+    "/compare",
+    "Compare",
+    "compare",
+    "Do two agents, models, versions, variants, channels or periods really differ?",
+    body,
+)

@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"{finding}\n")
     good = not findings
     if given.live:
-        live = Live(given.prometheus, given.minutes * 60)
-        results = [live.run(dashboard) for dashboard in dashboards]
+        with Live(given.prometheus, given.minutes * 60) as live:
+            results = [live.run(dashboard) for dashboard in dashboards]
         sys.stdout.write(f"{table(results)}\n")
         good = good and all(one.good for one in results)
     else:

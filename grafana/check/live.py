@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -51,7 +51,7 @@ class QueryError(Exception):
 
 
 class Live:
-    """A Prometheus.
+    """A Prometheus: a context manager.
 
     Args:
         url: Its address.
@@ -62,6 +62,12 @@ class Live:
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False)
         self._end = time.time()
         self._seconds = seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._http.close()
 
     def run(self, dashboard: Mapping[str, Any]) -> Result:
         """Runs what a dashboard asks.

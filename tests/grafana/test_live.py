@@ -101,9 +101,9 @@ def test_each_query_is_run_with_all_values_and_with_every_value_ticked(
 ) -> None:
     """`All` is the variable's own pattern; ticked values are escaped alternatives."""
     url, asked = prometheus
-    live = Live(url, 3600)
     expr = 'sum(turns{channel=~"$channel"})'
-    result = live.run(dashboard(panel("Turns", expr, instant=True)))
+    with Live(url, 3600) as live:
+        result = live.run(dashboard(panel("Turns", expr, instant=True)))
     assert (result.panels, result.queries, result.with_data, result.good) == (1, 2, 1, True)
     assert [query["query"] for _, query in asked] == [
         'sum(turns{channel=~".*"})',
@@ -116,15 +116,15 @@ def test_panels_without_data_and_failing_queries_are_told(
 ) -> None:
     """An empty panel is a fault, unless it says that it is empty when healthy; NaN is no data."""
     url, _ = prometheus
-    result = Live(url, 3600).run(
-        dashboard(
-            panel("Course", "rate(x[$__rate_interval])"),
-            panel("Gone", "nothing"),
-            panel("Undefined", "unknown", instant=True),
-            panel("Errors", "nothing", "Failed ones. Empty when healthy."),
-            panel("Typo", "broken(x)"),
-        )
+    asked = dashboard(
+        panel("Course", "rate(x[$__rate_interval])"),
+        panel("Gone", "nothing"),
+        panel("Undefined", "unknown", instant=True),
+        panel("Errors", "nothing", "Failed ones. Empty when healthy."),
+        panel("Typo", "broken(x)"),
     )
+    with Live(url, 3600) as live:
+        result = live.run(asked)
     assert result.with_data == 1
     assert result.empty == ["Gone", "Undefined"]
     assert result.quiet == ["Errors"]
@@ -137,7 +137,8 @@ def test_panels_without_data_and_failing_queries_are_told(
 
 def test_a_prometheus_that_is_away_is_told() -> None:
     """Not a stack trace, but a failing dashboard."""
-    result = Live("http://127.0.0.1:1", 60).run(dashboard(panel("Turns", "x")))
+    with Live("http://127.0.0.1:1", 60) as live:
+        result = live.run(dashboard(panel("Turns", "x")))
     assert not result.good
     assert "label/channel/values" in result.failing[0]
 

@@ -1,0 +1,131 @@
+"""The dashboards on a running stack under the demo's traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from websockets.sync.client import connect
+
+from grafana.check.__main__ import read
+from grafana.check.filled import fill, opened, times
+from grafana.check.live import Live, Result, table
+from grafana.generate import DASHBOARDS
+from otel_chat.demo import content
+from otel_chat.demo.traffic import send_samples
+from otel_chat.localserver import HOST, free_port
+from tests.prometheus.conftest import promtool  # noqa: F401 - the fixture
+from tests.stack.running import Running
+from tests.waiting import until
+from tools.stack.parts import ROOT
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+SHOWN_SECONDS = 900
+
+
+@contextmanager
+def application(running: Running, *command: str) -> Iterator[str]:
+    """A web application of uvicorn's that sends to the stack; gives its address."""
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    environment = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": running.settings.ports.url("otlp_http"),
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.version=1.0.0,deployment.environment.name=test",
+        "OTEL_CHAT_DEMO_ANALYTICS": running.settings.ports.url("analytics"),
+    }
+    started = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", *command, "--host", HOST, "--port", str(port)],
+        cwd=ROOT,
+        env=environment,
+    )
+    try:
+        until(lambda: _answers(url), timeout=60)
+        yield url
+    finally:
+        started.terminate()
+        started.wait(60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return bool(httpx.get(url, trust_env=False).status_code)
+    except httpx.HTTPError:
+        return False
+
+
+def _talk(url: str) -> None:
+    """A conversation over a WebSocket, so that one process has it from start to end."""
+    with connect(f"{url.replace('http', 'ws', 1)}/ws/dashboards") as socket:
+        socket.recv()
+        for text in ("where is my order", "when do you close"):
+            socket.send(text)
+            socket.recv()
+
+
+@pytest.fixture(scope="module")
+def traffic(running: Running) -> Iterator[None]:
+    """The demo's bot with its samples, and the FastAPI example; both go on running."""
+    demo = application(running, "--factory", "tools.demo_app:create", "--log-level", "warning")
+    example = application(
+        running, "--app-dir", "examples", "fastapi_app.main:app", "--log-level", "warning"
+    )
+    with demo as bot, example as shop:
+        for _ in range(2):  # a rate needs samples before and after
+            asyncio.run(send_samples(bot, content.samples(), done=lambda: None))
+            _talk(shop)
+        yield
+
+
+def test_every_panel_shows_the_demos_traffic(running: Running, traffic: None) -> None:
+    """No query fails; panels without data say themselves that they may be empty."""
+    dashboards = read(DASHBOARDS)
+    url = running.settings.ports.url("prometheus")
+
+    def ask() -> list[Result]:
+        with Live(url, SHOWN_SECONDS) as live:
+            return [live.run(dashboard) for dashboard in dashboards]
+
+    def good() -> bool:
+        return all(result.good for result in ask())
+
+    try:
+        until(good, timeout=90, every=2.0)
+    except AssertionError:
+        pytest.fail(table(ask()))
+
+
+def test_a_deployment_is_marked(running: Running, traffic: None) -> None:
+    """The annotation's query tells the version that was not there an hour before."""
+    (dashboard,) = (one for one in read(DASHBOARDS) if one["uid"] == "otel-chat-overview")
+    (annotation,) = (
+        one for one in dashboard["annotations"]["list"] if one["name"] == "Deployments"
+    )
+    assert until(lambda: running.query(fill(annotation["expr"], opened(dashboard))), timeout=30)
+
+
+def test_prometheus_own_parser_takes_every_expression(
+    promtool: Callable[..., str],  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    """As if each were a recording rule."""
+    expressions = []
+    for dashboard in read(DASHBOARDS):
+        values = {**opened(dashboard), **times(3600, 15_000)}
+        asked: list[dict[str, Any]] = [t for p in dashboard["panels"] for t in p["targets"]]
+        asked += dashboard["annotations"]["list"]
+        expressions += [fill(one["expr"], values) for one in asked]
+    rules = [{"record": f"test:{at}", "expr": text} for at, text in enumerate(expressions)]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in promtool("check", "rules", str(path))

@@ -10,6 +10,7 @@ import yaml
 
 from prometheus.generate import HERE, cases, files, main, rules
 from prometheus.settings import Settings
+from tools.stack.expand import expand_rules
 
 
 def committed() -> dict[str, str]:
@@ -55,3 +56,20 @@ def test_promtool_finds_nothing_wrong(promtool: Callable[..., str], tmp_path: Pa
             str(path) for path in sorted(folder.glob("*/*.yml")) if path.parent.name != "tests"
         ]
         assert promtool("check", "rules", "--lint=all", "--lint-fatal", *found)
+
+
+def test_links_are_filled_in_where_prometheus_reads_the_rules(tmp_path: Path) -> None:
+    """Each file with the addresses of this installation; files that are no more are taken away."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "old.yml").touch()
+    given = {
+        "OTEL_CHAT_GRAFANA_URL": "https://grafana.example",
+        "OTEL_CHAT_RUNBOOKS_URL": "https://docs.example/runbooks",
+    }
+    expand_rules(HERE, tmp_path, given)
+    shipped = {path for path in committed() if not path.startswith("tests/")}
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*.yml")} == shipped
+    written = "".join(path.read_text() for path in tmp_path.glob("alerts/*.yml"))
+    assert "${" not in written
+    assert "https://grafana.example/d/otel-chat-cost?" in written
+    assert "https://docs.example/runbooks/ChatToolErrors.md\n" in written

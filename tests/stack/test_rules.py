@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,21 @@ from tools.stack.parts import ROOT, Ports, Settings, parts
 from tools.stack.processes import Part, Process
 
 pytestmark = pytest.mark.stack
+
+
+ONE_HANDOFF = """
+import sys
+import otel_chat
+
+@otel_chat.chat_handler(agent="support", channel="web", conversation_id="session", message="text")
+def answer(session, text):
+    otel_chat.current_turn().handoff("a reason that nobody declared")
+    return "A colleague will help you."
+
+otel_chat.setup(service_name=sys.argv[1], environment="test", endpoint=sys.argv[2])
+answer("c-1", "help")
+otel_chat.shutdown()
+"""
 
 
 @pytest.fixture
@@ -91,3 +108,11 @@ def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender:
     # A first count is one, from the application to the recorded rule
     series = f'agent:otel_chat_turns:increase30m{{service_name="{sender.service}"}}'
     until(lambda: running.query(series) == [50.0], timeout=30)
+
+
+def test_the_first_handoff_ever_is_counted(running: Running) -> None:
+    """A series that begins with its first count has grown by one, in the rule of the alert."""
+    endpoint = running.settings.ports.url("otlp_http")
+    subprocess.run([sys.executable, "-c", ONE_HANDOFF, "first", endpoint], check=True)
+    recorded = 'reason:otel_chat_handoffs:increase30m{service_name="first"}'
+    until(lambda: running.query(recorded) == [1.0], timeout=30)

@@ -52,7 +52,9 @@ def turns(book: Book, window: str) -> str:
     return recorded(book, "otel_chat_turns", window, grown(count, book.time(window), OF_AGENT))
 
 
-def share(book: Book, name: str, window: str, part: Metric, whole: Metric, **level: str) -> str:
+def share(
+    book: Book, name: str, window: str, part: Metric, whole: Metric, *, level: str = "agent"
+) -> str:
     """The share that one counter has of another in a window.
 
     Args:
@@ -61,8 +63,8 @@ def share(book: Book, name: str, window: str, part: Metric, whole: Metric, **lev
         window: The window, nominal.
         part: The one.
         whole: The other.
-        level: Other than by agent.
+        level: The labels that it keeps, by their name in `LEVELS`.
     """
-    long, by = book.time(window), LEVELS[level.get("level", "agent")]
+    long, by = book.time(window), LEVELS[level]
     expr = f"{grown(part, long, by)}\n/\n{grown(whole, long, by)}"
-    return recorded(book, name, window, expr, "ratio", **level)
+    return recorded(book, name, window, expr, "ratio", level)

@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation from a running server.
 
-python tools/screenshots.py http://127.0.0.1:8400 CONVERSATION_ID
+python tools/screenshots.py http://127.0.0.1:8400 CONVERSATION_ID    the pages
+python tools/screenshots.py http://127.0.0.1:8400                    the walk to a problem
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"": (1440, 1000), "-phone": (390, 844)}
+HEIGHTS = {"overview": 1330, "conversation": 1200, "conversations": 900}
 
 
 def take(browser: Browser, server: str, conversation: str) -> None:
@@ -31,25 +33,41 @@ def take(browser: Browser, server: str, conversation: str) -> None:
             )
             page = context.new_page()
             for name, path in pages.items():
+                page.set_viewport_size({"width": width, "height": height if suffix else HEIGHTS[name]})
                 page.goto(f"{server}{path}", wait_until="networkidle")
-                page.screenshot(
-                    path=IMAGES / f"{name}-{scheme}{suffix}.png",
-                    full_page=not suffix and name != "conversations",
-                )
+                page.screenshot(path=IMAGES / f"{name}-{scheme}{suffix}.png")
             context.close()
+
+
+def walk(browser: Browser, server: str) -> None:
+    """What docs/finding-a-problem.md shows: what moved containment, and the turn that did it."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(f"{server}/", wait_until="networkidle")
+    page.locator(".panels.of-change").screenshot(path=IMAGES / "walk-overview.png")
+    page.locator("#causes a").first.click()
+    page.locator("#rows [data-row-link]").first.click()
+    page.locator(".jumps a").first.click()
+    turn = page.locator(".turn.is-chosen")
+    turn.locator(".span.is-longest summary").click()
+    page.locator(".jump-bar").evaluate("bar => bar.remove()")
+    turn.screenshot(path=IMAGES / "walk-turn.png")
+    page.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server")
-    parser.add_argument("conversation")
+    parser.add_argument("conversation", nargs="?")
     asked = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        take(browser, asked.server.rstrip("/"), asked.conversation)
+        if asked.conversation:
+            take(browser, asked.server.rstrip("/"), asked.conversation)
+        else:
+            walk(browser, asked.server.rstrip("/"))
         browser.close()
 
 

@@ -76,7 +76,7 @@ KINDS: Final = (
     Kind("engagement", "Engagement", _whole, lambda f: f.conversations,
          "engagement_score", "up"),
     Kind("tokens", "Tokens", _whole, lambda f: f.tokens.turns, "total_tokens"),
-    Kind("cost", "Cost of models", formats.money, lambda f: f.cost.priced_turns, "cost", "down"),
+    Kind("cost", "Cost of models", formats.money, lambda f: f.cost.priced_turns, "cost"),
 )  # fmt: skip
 
 

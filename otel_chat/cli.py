@@ -1,4 +1,4 @@
-"""The command line: `otel-chat demo | serve | replay | migrate | trace | export | report | token`.
+"""The command line: `otel-chat demo | serve | replay | trace | export | report | doctor | ...`.
 
 Imports of what is heavy stand inside the commands, so that `--help` is quick and a part that is
 not installed is missed only where it is needed.
@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Protocol
 import typer
 
 from otel_chat._version import __version__
+from otel_chat.clidoctor import doctor
 from otel_chat.clioutputs import export, report
 from otel_chat.cliparts import DEFAULT_SERVER, ServerOption, TokenOption, errors_said
 from otel_chat.errors import ConfigurationError
@@ -33,6 +34,7 @@ tokens = typer.Typer(help="Tokens for the API and for ingest.", no_args_is_help=
 app.add_typer(tokens, name="token")
 app.command()(export)
 app.command()(report)
+app.command()(doctor)
 
 TokenStoreOption = Annotated[
     str | None, typer.Option("--store", help="A store that no server holds now.")

@@ -176,6 +176,9 @@ TELEMETRY_ATTRIBUTE: Final = "otel_chat.telemetry.attribute"
 OTHER: Final = "_other"
 LOW_CONFIDENCE_THRESHOLD: Final = 0.7
 
+DOCTOR: Final = "otel-chat-doctor"
+"""Service and agent of the turns that `otel-chat doctor` sends."""
+
 # Metrics of the process itself (OTel conventions)
 METRIC_PROCESS_MEMORY: Final = "process.memory.usage"
 METRIC_PROCESS_CPU_TIME: Final = "process.cpu.time"

@@ -10,6 +10,7 @@ from prometheus.measures import FALSIFIED, SERVICE_NAME, SHARE, grown, recorded
 from prometheus.names import (
     COLLECTOR_JOB,
     SERVER_JOB,
+    SERVICE,
     SIGNALS,
     Metric,
     counter,
@@ -85,7 +86,7 @@ def add_application(book: Book) -> None:
 
 def _add_absent(book: Book) -> None:
     by = LEVELS["application"]
-    memory = gauge(sc.METRIC_PROCESS_MEMORY)
+    memory = gauge(sc.METRIC_PROCESS_MEMORY).where(SERVICE, sc.DOCTOR, "!=")  # it ends at once
     memory.require(by)
     there, lately = (
         f"group by ({', '.join(by)}) (present_over_time({memory}[{book.time(window)}]))"

@@ -17,7 +17,7 @@ from otel_chat import __version__
 from otel_chat.cli import app
 from otel_chat.localserver import free_port
 
-COMMANDS = ("demo", "serve", "replay", "migrate", "trace", "export", "report", "token")
+COMMANDS = ("demo", "serve", "replay", "migrate", "trace", "export", "report", "doctor", "token")
 TURN: dict[str, Any] = {
     "trace_id": "0a" * 16,
     "span_id": "0b" * 8,

@@ -33,7 +33,8 @@ def take(browser: Browser, server: str, conversation: str) -> None:
             )
             page = context.new_page()
             for name, path in pages.items():
-                page.set_viewport_size({"width": width, "height": height if suffix else HEIGHTS[name]})
+                tall = height if suffix else HEIGHTS[name]
+                page.set_viewport_size({"width": width, "height": tall})
                 page.goto(f"{server}{path}", wait_until="networkidle")
                 page.screenshot(path=IMAGES / f"{name}-{scheme}{suffix}.png")
             context.close()

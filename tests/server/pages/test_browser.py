@@ -175,15 +175,15 @@ def test_filters_stay_in_the_address(given: Given, reader: Reader) -> None:
     page = reader.read("/")
     assert figure(page, "turns") == "2"
     page.get_by_role("link", name="The last 24 hours").click()
-    page.get_by_label("Agent").select_option("sales & more")
+    page.get_by_role("combobox", name="Agent").select_option("sales & more")
     page.wait_for_url("**agent=sales*")
     assert page.url.endswith("/?window=24h&agent=sales+%26+more")
     assert figure(page, "turns") == "1"
     page.get_by_role("link", name="All conversations").click()
     expect(page.locator("#rows tr")).to_have_count(1)
     expect(page.locator(".segments [aria-current]")).to_have_text("24h")
-    expect(page.get_by_label("Agent")).to_have_value("sales & more")
-    page.get_by_label("Agent").select_option("All agents")
+    expect(page.get_by_role("combobox", name="Agent")).to_have_value("sales & more")
+    page.get_by_role("combobox", name="Agent").select_option("All agents")
     page.wait_for_url("**/conversations?window=24h")
     expect(page.locator("#rows tr")).to_have_count(2)
 
@@ -368,6 +368,7 @@ def test_refresh_says_when_the_server_is_away(given: Given, reader: Reader) -> N
     page = reader.page
     page.clock.install()
     reader.read("/")
+    expect(page.locator("#causes")).to_contain_text("No intent moved it")
     reader.site.store.away = True
     try:
         page.clock.fast_forward(31_000)
@@ -419,10 +420,10 @@ def test_pages_work_without_a_script(given: Given, readers: Readers) -> None:
     page.keyboard.press("Escape")
     page.locator("[data-chart=turns] summary").click()
     expect(page.locator("[data-chart=turns] tbody tr").last).to_be_visible()
-    page.get_by_label("Agent").select_option("support")
+    page.get_by_role("combobox", name="Agent").select_option("support")
     page.get_by_role("button", name="Apply").click()
     assert page.url.endswith("/?agent=support")
-    page.get_by_label("Agent").select_option("All agents")
+    page.get_by_role("combobox", name="Agent").select_option("All agents")
     page.get_by_role("button", name="Apply").click()
     assert page.url.endswith("/")
     page.locator("#rows .id-cell a").click()

@@ -47,7 +47,7 @@ def test_each_filter_stands_in_the_address(
     """A choice leaves one of two conversations, and goes along to the list."""
     page = reader.read("/")
     assert figure(page, "conversations") == "2"
-    page.get_by_label(field, exact=True).select_option(label=value)
+    page.get_by_role("combobox", name=field).select_option(label=value)
     page.wait_for_url(f"**/?{parameter}")
     assert figure(page, "conversations") == "1"
     page.get_by_role("link", name="Conversations", exact=True).click()
@@ -60,8 +60,8 @@ def test_a_view_can_be_shared(two: Given, reader: Reader, path: str) -> None:
     """Whoever opens the address finds its window and its filters in the fields."""
     page = reader.read(f"{path}?window=30d&agent=sales&channel=web&intent=none+such")
     expect(page.locator(".segments [aria-current]")).to_have_text("30d")
-    expect(page.get_by_label("Agent", exact=True)).to_have_value("sales")
-    expect(page.get_by_label("Channel", exact=True)).to_have_value("web")
+    expect(page.get_by_role("combobox", name="Agent")).to_have_value("sales")
+    expect(page.get_by_role("combobox", name="Channel")).to_have_value("web")
     expect(page.locator(".chip")).to_contain_text("intent: none such")
     page.locator(".chip").click()
     page.wait_for_url(f"**{path}?window=30d&agent=sales&channel=web")
@@ -129,5 +129,5 @@ def test_filters_fit_on_a_phone(two: Given, readers: Readers) -> None:
     """They are in one row that scrolls by itself; the page does not scroll sideways."""
     page = readers(390, 844).read("/conversations?intent=long-intent&variant=blue&agent=sales")
     assert page.evaluate(WIDE_ENOUGH)
-    page.get_by_label("Outcome", exact=True).select_option("failed")
+    page.get_by_role("combobox", name="Outcome").select_option("failed")
     page.wait_for_url("**outcome=failed*")

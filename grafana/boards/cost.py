@@ -157,7 +157,7 @@ def _models(found: Board) -> None:
             Column("Cost of 1,000 turns",
                    f"1000 * {ratio(grown(cost, RANGE, by), grown(priced, RANGE, by))}",
                    "currencyUSD"),
-            each=[OF_MODEL], height=6,
+            each=[OF_MODEL], height=5,
         ),
     )  # fmt: skip
 

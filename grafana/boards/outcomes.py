@@ -190,7 +190,7 @@ def _deeds(found: Board) -> None:
         ranking(
             About("Actions", "What agents did for users in the chosen time; of every channel.",
                   "locale", decimals=0),
-            Query(top(6, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8,
+            Query(top(5, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8, height=7,
         ),
         sheet(
             About("Workflows", "Tasks of several steps: how many of those begun in the chosen time"
@@ -200,6 +200,6 @@ def _deeds(found: Board) -> None:
             Column("Completed", completed, "locale", decimals=0),
             Column("Failed", failed, "locale", bad_from(1, 5), decimals=0),
             Column("Completion", ratio(completed, started), "percentunit", GOOD_SHARE, 0),
-            width=16,
+            width=16, height=7,
         ),
     )  # fmt: skip

@@ -152,7 +152,7 @@ def _applications(found: Board) -> None:
     found.row(
         sheet(
             About("Applications", "The services that send telemetry now, all their processes"
-                  " together.", "short"),
+                  " together; one that has ended is counted for five minutes more.", "short"),
             {SERVICE: "Service", ENVIRONMENT: "Environment"},
             Column("Processes", processes, "locale", decimals=0),
             Column("Memory", total(memory, by), "bytes"),

@@ -70,3 +70,17 @@ def test_the_home_dashboard_is_the_overview() -> None:
     assert f"./grafana/dashboards:{folder}:ro" in GRAFANA["volumes"]
     home = json.loads((ROOT / "grafana" / "dashboards" / name).read_text())
     assert home["uid"] == "otel-chat-overview"
+
+
+def test_the_analytics_server_links_to_what_is_provisioned(
+    sources: dict[str, dict[str, Any]],
+) -> None:
+    """Its pages lead to the data source and the dashboard by these uids."""
+    from otel_chat.server.pages import elsewhere
+
+    assert sources["tempo"]["uid"] == elsewhere.DATASOURCE
+    uids = {
+        json.loads(path.read_text())["uid"]
+        for path in (ROOT / "grafana" / "dashboards").glob("*.json")
+    }
+    assert elsewhere.DASHBOARD in uids

@@ -74,7 +74,7 @@ def test_filters_come_back_from_a_conversation(two: Given, reader: Reader) -> No
     page = reader.read("/conversations?window=24h&agent=sales")
     page.locator("#rows .id-cell a").click()
     page.wait_for_url("**/conversations/web-1?window=24h&agent=sales")
-    page.locator(".crumbs a").click()
+    page.locator(".crumbs > a").click()
     page.wait_for_url("**/conversations?window=24h&agent=sales")
     page.go_back()
     page.get_by_role("link", name="Overview").click()

@@ -116,7 +116,7 @@ def test_without_a_script_the_lists_are_a_page(fallen: Given, readers: Readers) 
     page.get_by_role("link", name="Show topics, intents").click()
     page.wait_for_url("**/leaders?agent=support")
     expect(page.locator("#causes tbody tr")).to_have_count(1)
-    page.locator(".crumbs a").click()
+    page.locator(".crumbs > a").click()
     page.wait_for_url("**/?agent=support")
 
 

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import sparkline
-from otel_chat.server.pages.overview import Card, meanings, trend
+from otel_chat.server.pages.overview import Card, meanings, trend, whole
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.overview import Overview, Point, Series
-
-
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
 
 
 def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str:
@@ -43,7 +39,7 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
             else "none yet",
             sample=f"{formats.count(o.containment.settled)} settled",
             meanings=meanings("conversations", "mean_length_turns", "settled_conversations"),
-            trend=trend(o.changes["conversations"], _whole, better="neither"),
+            trend=trend(o.changes["conversations"], whole, better="neither"),
             line=_line(points, lambda p: p.conversations),
         ),
         Card(
@@ -64,7 +60,7 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
             else ("none failed" if o.turns else "none yet"),
             sample=formats.plural(o.messages, "message"),
             meanings=meanings("turns", "failed_turns", "messages"),
-            trend=trend(o.changes["turns"], _whole, better="neither"),
+            trend=trend(o.changes["turns"], whole, better="neither"),
             line=_line(points, lambda p: p.turns),
             alarm=failed > 0,
         ),
@@ -156,11 +152,11 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
         Card(
             key="engagement",
             label="Engagement",
-            value=_whole(o.engagement.score),
+            value=whole(o.engagement.score),
             note="of 100, mean score",
             sample=formats.plural(o.conversations, "conversation"),
             meanings=meanings("engagement_score"),
-            trend=trend(o.changes["engagement"], _whole, better="up"),
+            trend=trend(o.changes["engagement"], whole, better="up"),
             line=_line(points, lambda p: p.engagement.score),
         ),
         Card(
@@ -172,7 +168,7 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
             else "none reported",
             sample=formats.plural(tokens.turns, "turn"),
             meanings=meanings("total_tokens", "input_tokens", "output_tokens"),
-            trend=trend(o.changes["tokens"], _whole, better="neither"),
+            trend=trend(o.changes["tokens"], whole, better="neither"),
             line=_line(points, lambda p: p.tokens.total),
         ),
         Card(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.overview import Better, Trend, meanings, trend
+from otel_chat.server.pages.overview import Better, Trend, meanings, trend, whole
 from otel_chat.server.queries.registry import FIGURES
 
 if TYPE_CHECKING:
@@ -48,13 +48,9 @@ class Kind:
     ratio: bool = False
 
 
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
-
-
 KINDS: Final = (
-    Kind("conversations", "Conversations", _whole, lambda f: f.conversations, "conversations"),
-    Kind("turns", "Turns", _whole, lambda f: f.turns, "turns"),
+    Kind("conversations", "Conversations", whole, lambda f: f.conversations, "conversations"),
+    Kind("turns", "Turns", whole, lambda f: f.turns, "turns"),
     Kind("response_time_p95", "Response time, 95 %", formats.duration,
          lambda f: f.response_time.count, "response_time", "down"),
     Kind("time_to_first_chunk", "Time to the first words", formats.duration,
@@ -73,9 +69,9 @@ KINDS: Final = (
          "fallback_ratio", "down", ratio=True),
     Kind("confidence", "Confidence", formats.score, lambda f: f.confidence.count,
          "mean_confidence", "up"),
-    Kind("engagement", "Engagement", _whole, lambda f: f.conversations,
+    Kind("engagement", "Engagement", whole, lambda f: f.conversations,
          "engagement_score", "up"),
-    Kind("tokens", "Tokens", _whole, lambda f: f.tokens.turns, "total_tokens"),
+    Kind("tokens", "Tokens", whole, lambda f: f.tokens.turns, "total_tokens"),
     Kind("cost", "Cost of models", formats.money, lambda f: f.cost.priced_turns, "cost"),
 )  # fmt: skip
 

@@ -133,7 +133,13 @@ def trend(
     return Trend(f"{subject}{amount:,.{digits}f}{unit}", direction, tone, before)
 
 
-def _whole(value: float | None) -> str:
+def whole(value: float | None) -> str:
+    """A figure that is told as a whole number.
+
+    Example:
+        >>> whole(1234.4), whole(None)
+        ('1,234', 'no data')
+    """
     return formats.count(None if value is None else round(value))
 
 
@@ -149,10 +155,10 @@ OUTCOMES: Final = (
 def outcomes(overview: Overview) -> list[Share]:
     """The conversations by outcome, as parts of all of them."""
     counts = overview.outcomes.model_dump()
-    whole = sum(counts.values())
+    every = sum(counts.values())
     shares, offset = [], 0.0
     for key, label in OUTCOMES:
-        width = 100 * counts[key] / whole if whole else 0.0
+        width = 100 * counts[key] / every if every else 0.0
         definition = FIGURES[f"{key}_conversations"].definition
         shares.append(Share(key, label, counts[key], offset, width, definition))
         offset += width
@@ -174,13 +180,13 @@ def charts(series: Series) -> list[Chart]:
                 Column(
                     "Without error",
                     [point.turns - point.errors.turns for point in points],
-                    _whole,
+                    whole,
                     kind="bar",
                 ),
                 Column(
                     "Failed",
                     [point.errors.turns for point in points],
-                    _whole,
+                    whole,
                     kind="bar",
                     colour="bad",
                 ),

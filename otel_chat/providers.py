@@ -30,6 +30,7 @@ from otel_chat import process
 from otel_chat import semconv as sc
 from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
+from otel_chat.exporting import counting
 from otel_chat.hooks import Advice, Situation
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
 from otel_chat.runtime import Runtime, install, installed, report_error
@@ -295,7 +296,8 @@ def _traces(
     # The rollup first: the turn must know its children's usage before anything else sees their end
     provider.add_span_processor(UsageRollup())
     if target.wanted("TRACES", installed=is_installed):
-        processor = BatchSpanProcessor(target.exporter(OTLPSpanExporter, "traces"))
+        exporter = counting(target.exporter(OTLPSpanExporter, "traces"), sc.SIGNAL_SPANS)
+        processor = BatchSpanProcessor(exporter)
         provider.add_span_processor(processor)
     flushers.append(lambda seconds: provider.force_flush(int(seconds * 1000)))
     return provider
@@ -316,7 +318,8 @@ def _logs(
         set_logger_provider(provider)
         closers.append(_closer(provider.shutdown))
     if target.wanted("LOGS", installed=is_installed):
-        processor = BatchLogRecordProcessor(target.exporter(OTLPLogExporter, "logs"))
+        exporter = counting(target.exporter(OTLPLogExporter, "logs"), sc.SIGNAL_EVENTS)
+        processor = BatchLogRecordProcessor(exporter)
         provider.add_log_record_processor(processor)
     flushers.append(lambda seconds: provider.force_flush(int(seconds * 1000)))
     return provider

@@ -1,6 +1,7 @@
 """An application under observation: answers as many turns as each line of its input says.
 
-After each line it flushes, and prints the turns answered so far and whether all was taken.
+After each line it flushes, unless that says `held`, and prints the turns answered so far and
+whether all was taken.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def main() -> None:
     )
     answered = 0
     for line in sys.stdin:
-        for _ in range(int(line)):
+        turns, *held = line.split()
+        for _ in range(int(turns)):
             answer(f"{service}-{answered % 10}", "hello, I am ann@example.org")
             answered += 1
-        sys.stdout.write(f"{answered} {'taken' if otel_chat.flush() else 'kept'}\n")
+        sys.stdout.write(f"{answered} {'taken' if not held and otel_chat.flush() else 'kept'}\n")
         sys.stdout.flush()
     otel_chat.shutdown()
 

@@ -48,6 +48,11 @@ class Running:
         answer = self._ask("query", query=expression)
         return [float(line["value"][1]) for line in answer["result"]]
 
+    def counted(self, service: str) -> list[float]:
+        """The turns of a service in Prometheus."""
+        name = f'otel_chat_turn_duration_seconds_count{{service_name="{service}"}}'
+        return self.query(f"sum(increase({name}[10m] anchored))")
+
     def exemplars(self, selector: str) -> set[str]:
         """The trace ids of the exemplars of the last minutes."""
         now = time.time()
@@ -66,10 +71,12 @@ class Sender:
     Args:
         service: Its name.
         endpoint: Where it sends.
+        environment: Variables of its own.
     """
 
-    def __init__(self, service: str, endpoint: str) -> None:
+    def __init__(self, service: str, endpoint: str, **environment: str) -> None:
         self.service = service
+        self._environment = environment
         self._command = [sys.executable, "-m", "tests.stack.application", service, endpoint]
 
     def __enter__(self) -> Self:
@@ -78,7 +85,12 @@ class Sender:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OTEL_METRIC_EXPORT_INTERVAL": "1000"},
+            env={
+                **os.environ,
+                "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+                "OTEL_BSP_SCHEDULE_DELAY": "1000",
+                **self._environment,
+            },
         )
         return self
 
@@ -90,11 +102,20 @@ class Sender:
     ) -> None:
         self._child.communicate(timeout=60)
 
-    def answer(self, turns: int) -> None:
-        """Tells it to answer some turns; returns at once."""
+    def answer(self, turns: int, *, flush: bool = True) -> None:
+        """Tells it to answer some turns; returns at once.
+
+        Args:
+            turns: How many.
+            flush: Whether to flush after them; else they go when their time comes.
+        """
         assert self._child.stdin
-        self._child.stdin.write(f"{turns}\n")
+        self._child.stdin.write(f"{turns}{'' if flush else ' held'}\n")
         self._child.stdin.flush()
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        self._child.kill()
 
     def said(self) -> tuple[int, bool]:
         """Waits until one order is done: the turns so far, and whether all telemetry was taken."""

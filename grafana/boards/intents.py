@@ -100,14 +100,21 @@ def _courses(found: Board) -> None:
     found.row(
         course(
             About(
-                "Not understood, unsure",
-                "The share of messages without an intent, and of turns of low confidence. A step"
-                " up after a deployment points to the classifier, a slow climb to new questions.",
+                "Not understood over time",
+                "Messages without an intent, of all that were classified. A step up after a"
+                " deployment points to the classifier, a slow climb to new questions.",
                 "percentunit", FALLBACKS, minimum=0,
             ),
-            Query(ratio(per_second(fallbacks), per_second(intents)), "not understood"),
-            Query(ratio(per_second(low), per_second(known)), "unsure"),
-            links=[UNSURE],
+            Query(ratio(per_second(fallbacks), per_second(intents)), "not understood"), width=8,
+        ),
+        course(
+            About(
+                "Unsure turns over time",
+                f"Turns with a confidence below {sc.LOW_CONFIDENCE_THRESHOLD:g}, of those with"
+                " one.",
+                "percentunit", UNSURE_TURNS, minimum=0,
+            ),
+            Query(ratio(per_second(low), per_second(known)), "unsure"), links=[UNSURE], width=8,
         ),
         course(
             About(
@@ -119,6 +126,7 @@ def _courses(found: Board) -> None:
             Query(quantile(0.1, buckets, RATE), "p10", exemplars=True),
             Query(quantile(0.5, buckets, RATE), "p50"),
             Query(quantile(0.9, buckets, RATE), "p90"),
+            width=8,
         ),
     )  # fmt: skip
 

@@ -79,7 +79,8 @@ def escaped(value: str) -> str:
         >>> print(escaped("a.b"))
         a\\.b
     """
-    return re.sub(r"([\\^$*+?.()|\[\]{}])", r"\\\\\1", value)
+    in_a_pattern = re.sub(r"([\\^$*+?.()|\[\]{}])", r"\\\1", value)
+    return in_a_pattern.replace("\\", "\\\\")
 
 
 def chosen(values: Sequence[str]) -> str:

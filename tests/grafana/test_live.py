@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grafana.check.filled import EXPORT_INTERVAL, chosen, fill, interval, milliseconds, times
@@ -156,12 +157,9 @@ def test_intervals_neither_undercut_the_export_nor_overlap_too_little(
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))
+@example(["\\", "0"])
 def test_ticked_values_match_themselves_alone(values: list[str]) -> None:
-    """Whatever stands in a value, the pattern is that value."""
-    import re
-
-    pattern = chosen(values).replace("\\\\", "\\")
-    for value in values:
-        if "\\" not in value:
-            assert re.fullmatch(pattern, value)
-    assert not re.fullmatch(pattern, "".join(values) + "x" + "".join(values))
+    """The pattern matches the values and no other text, once PromQL has read its backslashes."""
+    pattern = re.compile(chosen(values).replace("\\\\", "\\"), re.DOTALL)
+    assert all(pattern.fullmatch(value) for value in values)
+    assert not pattern.fullmatch("".join(values) + "x" + "".join(values))

@@ -184,7 +184,7 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
     extra = "".join(f", {TURN_COLUMNS[name][0]} AS {name}" for name in wanted)
     source = turn_rows(query, selection, _read(_OF_TURNS, TURN_COLUMNS, wanted))
     return f"""(
-        SELECT {_NAMED}, {_BEGIN.format(only="", of_turns="")}{extra}
+        SELECT hash, {_NAMED}, {_BEGIN.format(only="", of_turns="")}{extra}
         FROM (SELECT true AS of_turns, * FROM {source}) AS s
         GROUP BY hash
         HAVING {_having(query, selection)}
@@ -208,7 +208,7 @@ def _conversations(
         for name in names
     )
     return f"""(
-        SELECT {_NAMED}, {_BEGIN.format(only="If", of_turns=", of_turns")},
+        SELECT hash, {_NAMED}, {_BEGIN.format(only="If", of_turns=", of_turns")},
             max(p_events_end) AS events_end, sum(p_ends) AS ends,
             max(p_explicit_end) % 8 AS explicit_number,
             sum(p_handoff_events) AS handoff_events, sum(p_positive) AS positive,
@@ -244,17 +244,17 @@ def conversation_rows(
         event_columns: More of `EVENT_COLUMNS`.
 
     Returns:
-        SQL whose rows have tenant, conversation_id, started_at, last_at, settled, handed_off,
-        outcome, confirmed, ended, unfinished, last_turn (0: well, 1: fallback, 2 and 3: error),
-        turns, positive, negative, actions, engagement and what was asked for. `engagement` is the
-        score times three, a whole number.
+        SQL whose rows have hash (`HASH`, by which to join), tenant, conversation_id, started_at,
+        last_at, settled, handed_off, outcome, confirmed, ended, unfinished, last_turn (0: well, 1:
+        fallback, 2 and 3: error), turns, positive, negative, actions, engagement and what was asked
+        for. `engagement` is the score times three, a whole number.
     """
     turn_names = list(dict.fromkeys(["turns", *turn_columns]))
     names = [*turn_names, *event_columns, "actions", "positive", "negative"]
     idle = query.moment(selection.window.now - selection.window.idle)
     where = selection.filters.of_conversation(query)
     return f"""(
-        SELECT {KEY}, started_at, {", ".join(names)},
+        SELECT hash, {KEY}, started_at, {", ".join(names)},
             greatest(turns_end, events_end) AS last_at,
             ends > 0 AS ended, last_turn,
             ended OR last_at <= {idle} AS settled,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import KEY
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
 from otel_chat.server.queries.figures import (
     conversation_figures,
@@ -19,7 +18,7 @@ from otel_chat.server.queries.figures import (
     whole,
 )
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
-from otel_chat.server.queries.partials import HANDOFF_EVENTS
+from otel_chat.server.queries.partials import HANDOFF_EVENTS, HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window
@@ -112,13 +111,15 @@ def _reasons(statement: Query, window: Window, filters: Filters) -> list[Handoff
         [*_events_in(statement, window, filters), f"name IN {handoffs}"],
     )
     rows = statement.run(f"""
-        SELECT reason, uniqExact({KEY}) AS conversations
+        SELECT reason, uniqExact(hash) AS conversations
         FROM (
-            SELECT {KEY}, toString(handoff_reason) AS reason FROM {turns} AS t WHERE handoff
+            SELECT {HASH} AS hash, toString(handoff_reason) AS reason
+            FROM {turns} AS t
+            WHERE handoff
             UNION ALL
-            SELECT {KEY}, toString(reason) AS reason FROM {events} AS e
+            SELECT {HASH}, toString(reason) AS reason FROM {events} AS e
         )
-        WHERE conversation_id != ''
+        WHERE hash != 0
         GROUP BY reason
         ORDER BY conversations DESC, reason
         LIMIT {MOST}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import Field
 
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.intent_numbers import (
     ANNOTATED,
@@ -16,6 +16,7 @@ from otel_chat.server.queries.intent_numbers import (
     moment_and_intent,
     number_intents,
 )
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import MARGIN, Window
@@ -121,11 +122,13 @@ def _intents(statement: Query, selection: Selection, source: IntentSource) -> st
         ],
     )
     return f"""(
-        SELECT {KEY}, outcome, settled, path
+        SELECT hash, outcome, settled, path
         FROM {conversation_rows(statement, selection)} AS c
         LEFT JOIN (
-            SELECT {KEY}, arraySort(groupArray(annotated)) AS path FROM {annotated} GROUP BY {KEY}
-        ) AS a USING ({KEY})
+            SELECT {HASH} AS hash, arraySort(groupArray(annotated)) AS path
+            FROM {annotated}
+            GROUP BY hash
+        ) AS a USING (hash)
     )"""  # noqa: S608
 
 
@@ -146,7 +149,7 @@ def _rows(statement: Query, selection: Selection, source: IntentSource) -> list[
                     arrayMap(x -> ({A_STEP}, x.1, x.2, x = stood), passed)
                 ) AS came_by
             FROM {_intents(statement, selection, source)} AS c
-            LEFT JOIN {standing(statement, selection)} AS p USING ({KEY})
+            LEFT JOIN {standing(statement, selection)} AS p USING (hash)
             WHERE settled
         )
         ARRAY JOIN came_by AS place

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import (
-    KEY,
     Selection,
     conversation_rows,
     turns_by_conversation,
 )
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.funnel_steps import MOST, Step, read_steps
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, Table, nanos, ratio
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN, Window
@@ -116,9 +116,9 @@ def _part(query: Query, selection: Selection, table: Table, conditions: Conditio
         ],
     )
     if len(marks) == 1:
-        return f"SELECT {KEY}, micros + marks[1] AS moment FROM {source}"  # noqa: S608
+        return f"SELECT {HASH} AS hash, micros + marks[1] AS moment FROM {source}"  # noqa: S608
     return f"""
-        SELECT {KEY}, micros + mark AS moment
+        SELECT {HASH} AS hash, micros + mark AS moment
         FROM {source}
         ARRAY JOIN marks AS mark
         WHERE mark > 0
@@ -148,9 +148,9 @@ def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
         _part(query, selection, table, conditions) for table, conditions in tables if conditions
     ]
     return f"""(
-        SELECT {KEY}, arraySort(groupArray(moment)) AS seen
+        SELECT hash, arraySort(groupArray(moment)) AS seen
         FROM ({" UNION ALL ".join(parts)})
-        GROUP BY {KEY}
+        GROUP BY hash
     )"""  # noqa: S608
 
 
@@ -165,7 +165,7 @@ def _conversations(query: Query, selection: Selection, steps: Sequence[Step]) ->
         rows, ended = conversation_rows(query, selection), "0"
     else:
         rows, ended = turns_by_conversation(query, selection), "0"
-    return f"(SELECT {KEY}, toUInt64({ended}) AS ended FROM {rows})"  # noqa: S608
+    return f"(SELECT hash, toUInt64({ended}) AS ended FROM {rows})"  # noqa: S608
 
 
 def _run_sql(steps: int, within: str | None) -> str:
@@ -239,7 +239,7 @@ def _row(
                         seen
                     ) AS moments
                 FROM {_conversations(statement, selection, steps)} AS c
-                LEFT JOIN {_moments(statement, selection, steps)} AS m USING ({KEY})
+                LEFT JOIN {_moments(statement, selection, steps)} AS m USING (hash)
             )
         )
     """)  # noqa: S608

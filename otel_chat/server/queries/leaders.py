@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_period, members, turns_source
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import MARGIN, Window
@@ -109,11 +110,11 @@ def _topics(statement: Query, window: Window, filters: Filters) -> list[Leader]:
     )
     part = by_period(window)(statement, "started_at")
     rows = statement.run(f"""
-        SELECT part, name, uniqExact({KEY}) AS counted
+        SELECT part, name, uniqExact(hash) AS counted
         FROM (
-            SELECT {part} AS part, {KEY}, arrayJoin(['', topic]) AS name
-            FROM {source} AS e
-            INNER JOIN (SELECT {KEY}, started_at FROM {conversations}) AS c USING ({KEY})
+            SELECT {part} AS part, hash, arrayJoin(['', topic]) AS name
+            FROM (SELECT {HASH} AS hash, topic FROM {source}) AS e
+            INNER JOIN (SELECT hash, started_at FROM {conversations}) AS c USING (hash)
         )
         GROUP BY part, name
     """)  # noqa: S608

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, turns_by_conversation
+from otel_chat.server.queries.aggregation import Selection, turns_by_conversation
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_bucket
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import MARGIN, Bucket, Window
@@ -81,11 +82,13 @@ def _joined(statement: Query, window: Window, filters: Filters) -> str:
         ],
     )
     return f"""(
-        SELECT {KEY}, started_at, toString(agent) AS agent, toString(channel) AS channel, kinds
+        SELECT hash, started_at, toString(agent) AS agent, toString(channel) AS channel, kinds
         FROM {begun} AS c
         LEFT JOIN (
-            SELECT {KEY}, groupArray(toString(lead_kind)) AS kinds FROM {source} GROUP BY {KEY}
-        ) AS e USING ({KEY})
+            SELECT {HASH} AS hash, groupArray(toString(lead_kind)) AS kinds
+            FROM {source}
+            GROUP BY hash
+        ) AS e USING (hash)
     )"""  # noqa: S608
 
 
@@ -117,7 +120,7 @@ def leads(
         GROUP BY part, agent, channel
     """)  # noqa: S608
     kinds = statement.run(f"""
-        SELECT kind, count() AS leads, uniqExact({KEY}) AS conversations
+        SELECT kind, count() AS leads, uniqExact(hash) AS conversations
         FROM {source} AS c
         ARRAY JOIN kinds AS kind
         GROUP BY kind

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import members, turns_source
 from otel_chat.server.queries.intent_numbers import (
     FOLDED,
     NUMBERS,
-    moment_and_intent,
+    TURN_INTENT,
     number_intents,
 )
-from otel_chat.server.queries.partials import CLASSIFIED, LOW
+from otel_chat.server.queries.partial_rows import turn_rows
+from otel_chat.server.queries.partials import CLASSIFIED, HASH, LOW
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio, total
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import MARGIN, Window, nanoseconds
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -131,16 +132,22 @@ def _reported(statement: Query, window: Window) -> str:
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
     source = turns_source(statement, window, filters, _READ)
+    reported = _reported(statement, window)
+    joined = f"LEFT JOIN {reported} AS r USING (tenant, trace_id, span_id, intent)"
+    report = "report"
+    if not statement.run(f"SELECT 1 FROM {reported} LIMIT 1"):  # noqa: S608
+        # To join millions of turns with nothing takes as long as with everything.
+        joined, report = "", "0"
     rows = statement.run(f"""
         SELECT intent AS name, count() AS turns,
-            countIf(if(report > 0, report = 2,
+            countIf(if({report} > 0, {report} = 2,
                 status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff)) AS success,
             {total("duration")} AS duration_sum,
             count(confidence) AS confidence_n, ifNull({total("confidence")}, 0) AS confidence_sum,
             countIf({LOW}) AS low_confidence,
             countIf({CLASSIFIED}) AS classified, countIf(ifNull(fallback, false)) AS fallbacks
         FROM {source} AS t
-        LEFT JOIN {_reported(statement, window)} AS r USING (tenant, trace_id, span_id, intent)
+        {joined}
         GROUP BY name
     """)  # noqa: S608
     return {row["name"]: row for row in rows}
@@ -176,32 +183,49 @@ def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dic
     return {names.get(row["last_number"], ""): row["dropped"] for row in rows}
 
 
-def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
-    """Turns by intent after which the conversation's next turn with an intent had another."""
+def _taken(statement: Query, window: Window, filters: Filters) -> str:
+    """A subquery with the turns of each conversation, in order: time and intent, and if taken."""
+    if filters.empty:
+        selection = Selection(window, filters)
+        start, end = (nanoseconds(at) // 1000 for at in (window.start, window.end))
+        within = (
+            f"intDiv(x, {NUMBERS}) >= {statement.bind(start, 'UInt64')}"
+            f" AND intDiv(x, {NUMBERS}) < {statement.bind(end, 'UInt64')}"
+        )
+        return f"""(
+            SELECT arrayMap(
+                x -> x * 2 + ({within}), arraySort(groupArrayArray(p_path))
+            ) AS turns
+            FROM {turn_rows(statement, selection, ["path"])}
+            GROUP BY hash
+        )"""  # noqa: S608
     taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
     if filters.whole_conversations:
         taken.append(members(statement, window, filters))
-    names = number_intents(statement, window)
     taken_too = f"ifNull({' AND '.join(f'({one})' for one in taken)}, false)"
     source = statement.table(
         "turns",
-        ("tenant", "conversation_id", f"({moment_and_intent('start')}) * 2 + {taken_too} AS turn"),
+        ("tenant", "conversation_id", f"({TURN_INTENT}) * 2 + {taken_too} AS turn"),
         [
             statement.between("start", window.start, window.end + MARGIN),
             "intent != '' AND conversation_id != ''",
         ],
     )
+    return f"(SELECT arraySort(groupArray(turn)) AS turns FROM {source} GROUP BY {HASH})"  # noqa: S608
+
+
+def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """Turns by intent after which the conversation's next turn with an intent had another."""
+    names = number_intents(statement, window)
     rows = statement.run(f"""
         SELECT number, count() AS switched
         FROM (
-            SELECT arraySort(groupArray(turn)) AS turns,
-                arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
+            SELECT turns, arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
                 arrayFilter(
                     (number, next, turn) -> turn % 2 = 1 AND number != next,
                     arrayPopBack(numbers), arrayPopFront(numbers), arrayPopBack(turns)
                 ) AS left
-            FROM {source} AS t
-            GROUP BY {KEY}
+            FROM {_taken(statement, window, filters)} AS t
         )
         ARRAY JOIN left AS number
         GROUP BY number

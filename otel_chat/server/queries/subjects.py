@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import members, turns_source
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import MARGIN, Window
@@ -103,19 +104,16 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
             f"name = '{semconv.EVENT_TOPIC}' AND topic != '' AND conversation_id != ''",
         ],
     )
-    joined = f"""
-        FROM {source} AS e
-        INNER JOIN (SELECT {KEY}, outcome FROM {conversations}) AS c USING ({KEY})
-    """  # noqa: S608
     rows = statement.run(f"""
-        SELECT topic AS name, count() AS mentions, uniqExact({KEY}) AS conversations,
-            uniqExactIf({KEY}, outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
-        {joined}
+        SELECT name, count() AS mentions, uniqExact(hash) AS conversations,
+            uniqExactIf(hash, outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
+        FROM (SELECT {HASH} AS hash, arrayJoin(['', topic]) AS name FROM {source}) AS e
+        INNER JOIN (SELECT hash, outcome FROM {conversations}) AS c USING (hash)
         GROUP BY name
-        ORDER BY conversations DESC, mentions DESC, name
-        LIMIT {MOST}
-    """)
-    every = statement.one(f"SELECT uniqExact({KEY}) AS every {joined}").get("every", 0)
+        ORDER BY name = '' DESC, conversations DESC, mentions DESC, name
+        LIMIT {MOST + 1}
+    """)  # noqa: S608
+    every = rows.pop(0)["conversations"] if rows else 0
     return Topics(
         window=TimeSpan.of(window),
         conversations=every,
@@ -143,7 +141,7 @@ def entities(store: Store, scope: Scope, window: Window, filters: Filters) -> En
     source = statement.table("events", ("tenant", "conversation_id", "entity_type"), conditions)
     rows = statement.run(f"""
         SELECT entity_type AS type, count() AS count,
-            uniqExactIf({KEY}, conversation_id != '') AS conversations
+            uniqExactIf({HASH}, conversation_id != '') AS conversations
         FROM {source} AS e
         GROUP BY type
         ORDER BY count DESC, type

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Distribution, TimeSpan
 from otel_chat.server.queries.figures import LEVELS
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, nanos, ratio
 from otel_chat.server.queries.window import MARGIN, Window
@@ -105,7 +106,7 @@ def workflow_rows(query: Query, selection: Selection) -> str:
         selection: The conversations whose events to read; others may be among them.
 
     Returns:
-        SQL whose rows have tenant, conversation_id, workflow, started, completed, failed, unended
+        SQL whose rows have hash, workflow, started, completed, failed, unended
         (numbers of runs; the last three sum to the first), ending (`open` if it was started more
         often than it ended, else `failed` if it failed last, else empty), step (the last that the
         last run named), steps (all), durations (of completed runs, ns), moved_ns (last event).
@@ -122,7 +123,7 @@ def workflow_rows(query: Query, selection: Selection) -> str:
         ],
     )
     return f"""(
-        SELECT {KEY}, workflow,
+        SELECT {HASH} AS hash, workflow,
             arraySort(groupArray((ns, indexOf({names}, toString(name)), toString(at)))) AS moves,
             arrayMap(x -> x.2, moves) AS kinds,
             countEqual(kinds, 2) AS failed,
@@ -142,7 +143,7 @@ def workflow_rows(query: Query, selection: Selection) -> str:
             ) AS durations,
             moves[-1].1 AS moved_ns
         FROM {source} AS e
-        GROUP BY {KEY}, workflow
+        GROUP BY hash, workflow
     )"""  # noqa: S608
 
 
@@ -154,19 +155,19 @@ def standing(query: Query, selection: Selection) -> str:
         selection: The conversations whose events to read; others may be among them.
 
     Returns:
-        SQL whose rows have tenant, conversation_id, stood (workflow and last step of the workflow
+        SQL whose rows have hash, stood (workflow and last step of the workflow
         that moved last among those left open or failed; both empty without) and passed (all
         workflows, with an empty step, and all of their steps).
     """
     return f"""(
-        SELECT {KEY},
+        SELECT hash,
             argMaxIf((toString(workflow), step), (moved_ns, workflow), ending != '') AS stood,
             groupUniqArrayArray(
                 arrayConcat([(toString(workflow), '')],
                     arrayMap(x -> (toString(workflow), x), steps))
             ) AS passed
         FROM {workflow_rows(query, selection)} AS w
-        GROUP BY {KEY}
+        GROUP BY hash
     )"""  # noqa: S608
 
 
@@ -186,7 +187,7 @@ def _rows(statement: Query, selection: Selection) -> list[dict[str, Any]]:
         FROM (
             SELECT w.*, c.settled AS settled, arrayConcat([''], steps) AS named
             FROM {workflow_rows(statement, selection)} AS w
-            INNER JOIN (SELECT {KEY}, settled FROM {conversations}) AS c USING ({KEY})
+            INNER JOIN (SELECT hash, settled FROM {conversations}) AS c USING (hash)
         )
         ARRAY JOIN named AS reached
         GROUP BY workflow, reached

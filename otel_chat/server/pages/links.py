@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from otel_chat.server.queries.window import DEFAULT_WINDOW
+
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
@@ -16,7 +18,9 @@ OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id"})
 LIST: Final = "/conversations"
 OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
-OF_A_SHEET: Final = frozenset({"timezone", "by", "a", "b", "from_b", "to_b"})
+OF_A_SHEET: Final = frozenset(
+    {"timezone", "by", "a", "b", "from_b", "to_b", "sender", "resolved", "name"}
+)
 """What one page of figures is asked and no other; it stays there."""
 CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")
 """The filters that every page has a field for."""
@@ -68,6 +72,15 @@ class View:
         kept = [(name, value) for name, value in self._for(path) if name not in values]
         return _address(path, [*kept, *values.items()])
 
+    def narrowed_here(self, path: str, **values: str) -> str:
+        """The same for an address that belongs to this page: what only it asks goes along.
+
+        Example:
+            >>> View("/exports", (("timezone", "UTC"),)).narrowed_here("/x", format="csv")
+            '/x?timezone=UTC&format=csv'
+        """
+        return _address(path, [*self.hidden(*OF_THE_LIST, *values), *values.items()])
+
     def conversation(
         self, conversation_id: str, tenant: str | None, turn: str | None = None
     ) -> str:
@@ -87,6 +100,13 @@ class View:
         """The address of this page without these filters."""
         kept = [(name, value) for name, value in self.parameters if name not in names]
         return _address(self.path, kept)
+
+    @property
+    def window_name(self) -> str | None:
+        """The name of the window; `None` for a range of the reader's own."""
+        if self.value("from") or self.value("to"):
+            return None
+        return self.value("window") or DEFAULT_WINDOW
 
     @property
     def further(self) -> list[tuple[str, str]]:

@@ -44,7 +44,10 @@ SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),
+    Entry("live", "/live", "Live", "live"),
     *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
+    Entry("exports", "/exports", "Exports and reports", "report"),
+    Entry("settings", "/settings", "Settings", "settings"),
 )
 
 

@@ -24,7 +24,16 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of
-from otel_chat.server.pages import assets, headline_cards, links, listing, movers, overview, times
+from otel_chat.server.pages import (
+    assets,
+    headline_cards,
+    links,
+    listing,
+    more,
+    movers,
+    overview,
+    times,
+)
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute
@@ -281,6 +290,9 @@ async def sign_in(request: Request) -> Response:
         secure=request.url.scheme == "https",
     )
     return answer
+
+
+router.include_router(more.router)
 
 
 @router.get("/{path:any_page}")

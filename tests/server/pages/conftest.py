@@ -18,6 +18,7 @@ from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
+from otel_chat.server.tokens import TokenStore
 from tests.requirements import chromium
 from tests.server.given import Given
 from tests.waiting import until
@@ -43,7 +44,8 @@ ARGUMENTS = (
 class Keys:
     """Lets in whoever names a tenant as the token; what each may do can be narrowed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: TokenStore) -> None:
+        self.tokens = tokens
         self.permissions: dict[str, frozenset[str]] = {}
 
     def authenticate(self, token: str | None, *, host: str | None) -> Scope:
@@ -88,7 +90,7 @@ class Site:
 def site(store: Store) -> Iterator[Site]:
     shaky = Shaky(store)
     app = create_app(shaky, ServerSettings(port=0))
-    keys = Keys()
+    keys = Keys(TokenStore(store))
     app.state.access = keys
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as bound:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))

@@ -5,6 +5,7 @@ import { startLists } from "./list.js";
 import { startNoting } from "./noting.js";
 import { startViews } from "./views.js";
 import { startDownloads } from "./downloads.js";
+import { startLive } from "./live.js";
 import { startPictures } from "./pictures.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
@@ -36,6 +37,7 @@ function showWhatNeedsAScript() {
 }
 
 showWhatNeedsAScript();
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 document.addEventListener("htmx:afterSwap", showWhatNeedsAScript);
 startThemeSwitch(redrawCharts);
 startFilters();
@@ -43,6 +45,7 @@ startCopying();
 startPopovers();
 startDownloads();
 startPictures();
+startLive(drawCharts);
 startConversation();
 startLists();
 startNoting();

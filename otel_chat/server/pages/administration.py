@@ -1,0 +1,201 @@
+"""The page of settings: tokens, erasing, and what the figures mean. Forms that change something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+
+from otel_chat.errors import AccessError, ConfigurationError
+from otel_chat.server.access import ADMIN, PERMISSIONS, Scope
+from otel_chat.server.api.security import COOKIE, access_of
+from otel_chat.server.erase import Eraser
+from otel_chat.server.pages import formats
+from otel_chat.server.pages.overview import meanings
+from otel_chat.server.pages.tables import Cell, Head, Table, table
+from otel_chat.server.queries import definitions
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+    from otel_chat.server.tokens import NewToken, Token
+
+MEANT: Final = {
+    "analytics:view": "sees figures, lists and traces; no text that anybody wrote",
+    "conversations:read": "reads texts too: transcripts, comments, unanswered questions",
+    "marks:write": "notes, tags and reviews conversations, and saves views",
+    "export:create": "downloads exports",
+    "metrics:read": "reads /metrics, for Prometheus",
+    "ingest:write": "sends telemetry and outcomes, for applications",
+    "feedback:write": "sends feedback and nothing else, for browsers",
+    "admin": "makes and revokes tokens, and erases",
+}
+LIVES: Final = (("90", "90 days"), ("30", "30 days"), ("365", "A year"), ("", "For ever"))
+_UNITS: Final = {"s": "seconds", "1": "share of 1", "USD": "US dollars", "By": "bytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a form.
+
+    Args:
+        text: In words.
+        bad: Whether nothing was done.
+        made: The token that was made, to show once.
+    """
+
+    text: str
+    bad: bool = False
+    made: NewToken | None = None
+
+
+async def form_of(request: Request) -> dict[str, list[str]]:
+    """The fields of a form of this site.
+
+    Raises:
+        AccessError: With status 403, if the form may stand on another site. Where no token is
+            needed, nothing else would keep that site out.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = urlsplit(request.headers.get("origin", "")).netloc
+    own = site == "same-origin" if site is not None else origin == request.headers.get("host")
+    if not own:
+        raise AccessError("Another site may not change this.", status=403)
+    return parse_qs((await request.body()).decode("utf-8", "replace"))
+
+
+def admin_of(request: Request) -> Scope:
+    """The scope of a reader who may change settings.
+
+    Raises:
+        AccessError: With status 401 or 403, if the reader may not.
+    """
+    access = access_of(request)
+    scope = access.authenticate(request.cookies.get(COOKIE), host=request.url.hostname)
+    scope.require(ADMIN)
+    return scope
+
+
+def _first(form: dict[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[0].strip()
+
+
+def make_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> Told:
+    """Makes the token that a form asks for; its text is told this once."""
+    tenants = [one.strip() for one in _first(form, "tenants").split(",") if one.strip()]
+    if not scope.covers(tenants):
+        return Told("A token can reach no tenant that its maker does not.", bad=True)
+    days = _first(form, "days")
+    try:
+        life = timedelta(days=float(days)) if days else None
+        made = access_of(request).tokens.create(
+            _first(form, "name"), scopes=form.get("scopes", []), tenants=tenants, expires_in=life
+        )
+    except (ConfigurationError, ValueError, OverflowError) as error:
+        return Told(str(error), bad=True)
+    return Told(f"The token {made.name} is made. Copy it now: it is not shown again.", made=made)
+
+
+def revoke_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> Told:
+    """Revokes the token that a form names."""
+    tokens, wanted = access_of(request).tokens, _first(form, "id")
+    named = [one for one in tokens.list() if one.id == wanted and scope.covers(one.tenants)]
+    if not named:
+        return Told("There is no token of this id.", bad=True)
+    revoked = tokens.revoke(wanted)
+    return Told(f"The token {revoked.name} is revoked: it opens nothing any more.")
+
+
+def erase(store: Store, scope: Scope, form: dict[str, list[str]]) -> Told:
+    """Erases what a form names, for good."""
+    kind, named = _first(form, "kind"), _first(form, "named")
+    if _first(form, "sure") != "yes":
+        return Told("Nothing was erased: say that you are sure, for it cannot be undone.", bad=True)
+    if not named:
+        return Told("Nothing was erased: name what to erase.", bad=True)
+    eraser = Eraser(store, scope, _first(form, "tenant") or None)
+    if kind == "conversation":
+        done = eraser.conversation(named)
+    elif kind == "user":
+        done = eraser.user(named)
+    else:
+        try:
+            moment = datetime.fromisoformat(named)
+        except ValueError:
+            return Told("Nothing was erased: write a day as 2026-11-01.", bad=True)
+        done = eraser.before(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if not (done.turns or done.spans or done.events):
+        return Told("Nothing was erased: there is nothing of this.", bad=True)
+    counts = ", ".join(
+        formats.plural(number, noun)
+        for number, noun in ((done.turns, "turn"), (done.spans, "span"), (done.events, "event"))
+    )
+    return Told(f"Erased for good: {counts}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token in the list.
+
+    Args:
+        token: The token.
+        state: Whether it opens anything.
+        active: The same, for a machine.
+    """
+
+    token: Token
+    state: str
+    active: bool
+
+
+def tokens(request: Request, scope: Scope, now: datetime) -> list[Known]:
+    """The tokens that a reader manages, the newest first."""
+    found = [one for one in access_of(request).tokens.list() if scope.covers(one.tenants)]
+    return [Known(one, _state(one, now), one.active(now)) for one in reversed(found)]
+
+
+def _state(token: Token, now: datetime) -> str:
+    if token.revoked_at is not None:
+        return f"revoked {formats.when(token.revoked_at)}"
+    if token.expires_at is None:
+        return "for ever"
+    expired = token.expires_at <= now
+    return f"{'expired' if expired else 'until'} {formats.when(token.expires_at)}"
+
+
+def open_to_all(request: Request) -> bool:
+    """Whether no token was ever made, so that none is asked for."""
+    return not access_of(request).tokens.exist()
+
+
+def tenants(scope: Scope) -> str:
+    """The tenants that a new token reaches unless its maker says otherwise."""
+    return "*" if scope.tenants is None else ", ".join(sorted(scope.tenants))
+
+
+def meaning_of_figures() -> Table:
+    """Every figure with its unit and its definition."""
+    found = definitions.definitions()
+    heads: list[Head[definitions.Definition]] = [
+        Head("Figure", lambda d: Cell(meanings(d.name)[0][0]), number=False),
+        Head("Counted in", lambda d: _UNITS.get(d.unit, d.unit.strip("{}")), number=False),
+        Head("What it means", lambda d: d.definition, number=False),
+        Head("In the API", lambda d: d.name, number=False),
+    ]
+    return table(
+        "definitions",
+        "What the figures mean",
+        "The same words stand beside each figure on the pages and in the API.",
+        heads,
+        found.items,
+        nothing="",
+        wide=True,
+        shown=len(found.items),
+    )
+
+
+def permissions() -> list[tuple[str, str]]:
+    """What a token may be allowed, with what that means."""
+    return [(name, MEANT.get(name, "")) for name in PERMISSIONS]

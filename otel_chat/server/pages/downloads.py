@@ -1,0 +1,109 @@
+"""The links of the page of exports and reports: what can be taken away, and in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.pages.outcomes import ZONES
+
+if TYPE_CHECKING:
+    from otel_chat.server.pages.links import View
+
+API: Final = "/api/v1"
+FORMATS: Final = (("csv", "CSV"), ("jsonl", "JSON Lines"), ("parquet", "Parquet"))
+REPORTS: Final = (
+    ("html", "HTML", "One file to read, print or send."),
+    ("markdown", "Markdown", "For a wiki or a pull request."),
+    ("text", "Text", "For an e-mail."),
+    ("json", "JSON", "For other programs."),
+)
+_KINDS: Final = (
+    (
+        "sessions",
+        "Conversations",
+        "One row for each conversation that began in the window: times, outcome, agent, tokens.",
+        (),
+    ),
+    (
+        "messages",
+        "Messages",
+        "What was said, by whom and when. Texts take the scope conversations:read.",
+        ("sender",),
+    ),
+    (
+        "analytics",
+        "Figures of conversations",
+        "For each conversation what the pages work out: outcome, engagement, response times.",
+        ("resolved",),
+    ),
+    (
+        "interactions",
+        "Turns",
+        "One row for each turn: intent, confidence, model, tokens, cost, errors.",
+        (),
+    ),
+    (
+        "events",
+        "Events",
+        "Handoffs, feedback, topics, workflows and whatever else was reported.",
+        ("name",),
+    ),
+    ("all", "All of these", "A file of each kind, in one zip archive.", ()),
+)
+OF_A_KIND: Final = frozenset({"sender", "resolved", "name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Something to take away.
+
+    Args:
+        key: Its name in the address.
+        label: What it is called.
+        about: What is in it.
+        asks: The parameters that it has beside the filters.
+        addresses: The name of each format, its label and its address.
+    """
+
+    key: str
+    label: str
+    about: str
+    asks: Sequence[str]
+    addresses: Sequence[tuple[str, str, str]]
+
+
+def exports(view: View) -> list[Export]:
+    """Every export with the filters of the view.
+
+    Example:
+        >>> from otel_chat.server.pages.links import View
+        >>> exports(View("/exports", (("agent", "a"),)))[0].addresses[0]
+        ('csv', 'CSV', '/api/v1/exports/sessions?agent=a&format=csv')
+    """
+    made = []
+    for key, label, about, asks in _KINDS:
+        others = OF_A_KIND - set(asks)
+        kept = view.without_values("timezone", *others)
+        path = f"{API}/exports/{key}"
+        addresses = [
+            (name, shown, kept.narrowed_here(path, format=name)) for name, shown in FORMATS
+        ]
+        made.append(Export(key, label, about, asks, addresses))
+    return made
+
+
+def reports(view: View) -> list[tuple[str, str, str, str]]:
+    """Every format of the report: name, label, what it is for, address."""
+    kept = view.without_values(*OF_A_KIND)
+    return [
+        (name, label, about, kept.narrowed_here(f"{API}/report", format=name))
+        for name, label, about in REPORTS
+    ]
+
+
+def zones(view: View) -> list[str]:
+    """The time zones to choose from; the chosen one first."""
+    chosen = view.value("timezone") or ZONES[0]
+    return [chosen, *(zone for zone in ZONES if zone != chosen)]

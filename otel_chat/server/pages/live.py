@@ -1,0 +1,160 @@
+"""The page of what goes on right now: figures as they come, and who is talking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.pages import formats, links
+from otel_chat.server.pages.charts import Chart, Column
+from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.tables import Cell, Head, Table, table
+from otel_chat.server.queries import conversations, minutes, realtime
+
+if TYPE_CHECKING:
+    from otel_chat.server.pages.sheets import Asking
+    from otel_chat.server.queries.realtime import Realtime
+
+STREAM: Final = "/api/v1/realtime/stream"
+_TALKING: Final = 25
+
+
+def cards(found: Realtime) -> list[Card]:
+    """The figures of the last minutes."""
+    seconds = None if found.avg_response_time_ms is None else found.avg_response_time_ms / 1000
+    span = f"in the last {found.minutes} minutes"
+    return [
+        Card(
+            key="active_conversations",
+            label="Talking now",
+            value=formats.compact(found.active_conversations),
+            note="open conversations",
+            sample="as of now",
+            meanings=meanings("realtime_active_conversations"),
+        ),
+        Card(
+            key="turns",
+            label="Turns",
+            value=formats.compact(found.turns),
+            note=span,
+            sample="started",
+            meanings=meanings("realtime_turns"),
+        ),
+        Card(
+            key="avg_response_time_ms",
+            label="Response time",
+            value=formats.duration(seconds),
+            note=f"mean {span}",
+            sample="of these turns",
+            meanings=meanings("realtime_response_time"),
+        ),
+        Card(
+            key="errors",
+            label="Errors",
+            value=formats.compact(found.errors),
+            note=span,
+            sample="of these turns",
+            meanings=meanings("realtime_errors"),
+        ),
+        Card(
+            key="handoffs",
+            label="Handoffs",
+            value=formats.compact(found.handoffs),
+            note=span,
+            sample="of these turns",
+            meanings=meanings("realtime_handoffs"),
+        ),
+        Card(
+            key="avg_satisfaction",
+            label="Satisfaction",
+            value=formats.percent(found.avg_satisfaction),
+            note="in the last hour",
+            sample="of ratings",
+            meanings=meanings("realtime_satisfaction"),
+        ),
+    ]
+
+
+def _whole(value: float | None) -> str:
+    return formats.count(None if value is None else round(value))
+
+
+def _by_minute(found: minutes.Minutes) -> Chart:
+    rows = [(minute.start, f"{minute.start:%H:%M}") for minute in found.items]
+    return Chart(
+        "minutes",
+        "Turns by the minute",
+        "How busy is it, compared with the last hour?",
+        rows,
+        [
+            Column("Without error", [m.turns - m.errors for m in found.items], _whole, kind="bar"),
+            Column("Failed", [m.errors for m in found.items], _whole, kind="bar", colour="bad"),
+        ],
+        meanings=meanings("turns", "failed_turns"),
+        sample=formats.plural(sum(minute.turns for minute in found.items), "turn"),
+        wide=True,
+    )
+
+
+def _talking(asking: Asking) -> Table:
+    found = conversations.conversations(
+        asking.store, asking.scope, asking.window, replace(asking.filters, state="open"), _TALKING
+    )
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+
+    def name(item: conversations.ConversationSummary) -> Cell:
+        tenant = item.tenant if several else None
+        address = links.conversation(item.conversation_id, tenant=tenant)
+        return Cell(item.conversation_id or "(no id)", address)
+
+    def signs(item: conversations.ConversationSummary) -> Cell:
+        found = [
+            words
+            for words, some in (
+                (formats.plural(item.errors, "error"), item.errors),
+                (formats.plural(item.fallbacks, "fallback"), item.fallbacks),
+                ("handed off", item.handoff),
+            )
+            if some
+        ]
+        return Cell(", ".join(found), tone="bad" if item.errors else "warn")
+
+    now = asking.window.now
+    heads: list[Head[conversations.ConversationSummary]] = [
+        Head("Conversation", name, number=False),
+        Head("Last activity", lambda c: formats.ago(c.last_at, now), number=False),
+        Head("Agent", lambda c: c.agent or "(none)", number=False),
+        Head("Channel", lambda c: c.channel or "(none)", number=False),
+        Head("Last intent", lambda c: c.last_intent or "(none)", number=False),
+        Head("Turns", lambda c: formats.count(c.turns)),
+        Head("Response", lambda c: formats.duration(c.mean_response_time)),
+        Head("Look at", signs, number=False),
+    ]
+    return table(
+        "talking",
+        "Talking now",
+        "Who is talking, and does anybody need help? Each can be watched while it goes on.",
+        heads,
+        found.items,
+        nothing="Nobody is talking right now.",
+        wide=True,
+        more=meanings("realtime_active_conversations"),
+    )
+
+
+def panels(asking: Asking) -> list[Chart | Table]:
+    """What is fetched again as things happen: the last hour, and who is talking."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_by_minute(minutes.minutes(*asked)), _talking(asking)]
+
+
+def now(asking: Asking) -> Realtime:
+    """The figures of the last minutes."""
+    return realtime.realtime(asking.store, asking.scope, asking.window, asking.filters)
+
+
+def recent(asking: Asking) -> Asking:
+    """The same question about the last day: who talks now may have begun hours ago."""
+    end = asking.window.end
+    return replace(asking, window=replace(asking.window, start=end - timedelta(days=1)))

@@ -1,0 +1,157 @@
+"""The routes of the pages that are no sheets: live, exports and reports, settings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from otel_chat.server.access import ADMIN, EXPORT_CREATE, Scope
+from otel_chat.server.api.parameters import (
+    FiltersParameter,
+    NowParameter,
+    StoreParameter,
+    Viewer,
+    WindowParameter,
+)
+from otel_chat.server.pages import administration, downloads, links, live
+from otel_chat.server.pages.errors import PageRoute
+from otel_chat.server.pages.render import page
+from otel_chat.server.pages.sheets import Asking
+from otel_chat.server.queries import choices
+
+router = APIRouter(
+    route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
+)
+
+
+def _now(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: NowParameter,
+    filters: FiltersParameter,
+) -> Asking:
+    view = links.View.of("/live", request.query_params).without_values(*links.TIMES)
+    return live.recent(Asking(store, scope, window, filters, view))
+
+
+AskingNow = Annotated[Asking, Depends(_now)]
+
+
+@router.get("/live")
+def live_page(request: Request, asking: AskingNow) -> Response:
+    """What goes on right now; a script brings the figures up to date as they change."""
+    return page(
+        request,
+        "live.html",
+        "live",
+        view=asking.view,
+        choices=choices.choices(asking.store, asking.scope, asking.window),
+        cards=live.cards(live.now(asking)),
+        panels_shown=live.panels(asking),
+        stream=asking.view.at(live.STREAM),
+    )
+
+
+@router.get("/live/panels")
+def live_panels(request: Request, asking: AskingNow) -> Response:
+    """The part of the page that is fetched again as things happen."""
+    return page(
+        request, "live_panels.html", "live", view=asking.view, panels_shown=live.panels(asking)
+    )
+
+
+@router.get("/exports")
+def exports_page(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+) -> Response:
+    """Every export and report, with the filters of the address."""
+    view = links.View.of("/exports", request.query_params)
+    return page(
+        request,
+        "exports.html",
+        "exports",
+        view=view,
+        window=window,
+        window_name=view.window_name,
+        filters=filters,
+        choices=choices.choices(store, scope, window),
+        may_export=scope.allows(EXPORT_CREATE),
+        permission=EXPORT_CREATE,
+        exports=downloads.exports(view),
+        formats=downloads.FORMATS,
+        reports=downloads.reports(view),
+        zones=downloads.zones(view),
+    )
+
+
+def _settings(
+    request: Request,
+    scope: Scope,
+    *,
+    told: administration.Told | None = None,
+    was_open: bool = False,
+) -> Response:
+    now = datetime.now(UTC)
+    may_change = scope.allows(ADMIN)
+    bad = told is not None and told.bad
+    return page(
+        request,
+        "settings.html",
+        "settings",
+        status=422 if bad else 200,
+        told=told,
+        was_open=was_open,
+        may_change=may_change,
+        permission=ADMIN,
+        open=may_change and administration.open_to_all(request),
+        tokens=administration.tokens(request, scope, now) if may_change else [],
+        tenants=administration.tenants(scope),
+        permissions=administration.permissions(),
+        lives=administration.LIVES,
+        definitions=administration.meaning_of_figures(),
+    )
+
+
+@router.get("/settings")
+def settings_page(request: Request, scope: Viewer) -> Response:
+    """Tokens and erasing for whoever may, and what the figures mean."""
+    return _settings(request, scope)
+
+
+Form = Annotated[dict[str, list[str]], Depends(administration.form_of)]
+Manager = Annotated[Scope, Depends(administration.admin_of)]
+
+
+@router.post("/settings/tokens")
+def make_token(request: Request, scope: Manager, form: Form) -> Response:
+    """Makes a token, and shows it once."""
+    was_open = administration.open_to_all(request)
+    told = administration.make_token(request, scope, form)
+    return _settings(request, scope, told=told, was_open=was_open)
+
+
+@router.post("/settings/tokens/revoke")
+def revoke_token(request: Request, scope: Manager, form: Form) -> Response:
+    """Revokes a token."""
+    told = administration.revoke_token(request, scope, form)
+    return _settings(request, scope, told=told)
+
+
+@router.post("/settings/erasures")
+def erase(request: Request, store: StoreParameter, scope: Manager, form: Form) -> Response:
+    """Erases for good."""
+    return _settings(request, scope, told=administration.erase(store, scope, form))
+
+
+@router.get("/settings/{_change:path}")
+def back_to_settings(_change: str) -> Response:
+    """Leads back whoever reloads the address that a form was sent to."""
+    return RedirectResponse("/settings", status_code=303)

@@ -18,8 +18,8 @@ import yaml
 
 from prometheus import anomalies, conversations, pipeline, slo, supply
 from prometheus.book import Book
-from prometheus.cases import CASES, VALUES
-from prometheus.cases.model import Case, document
+from prometheus.cases import CASES, SILENCES, VALUES
+from prometheus.cases.model import Case, Silence, document
 from prometheus.settings import Settings
 
 HERE: Final = Path(__file__).parent
@@ -70,8 +70,9 @@ def files(book: Book) -> dict[str, str]:
 def cases() -> dict[str, str]:
     """The files of promtool's tests, by their path: those of a file of alerts and a step."""
     written = files(rules(Settings()))
-    by_file: dict[tuple[str, str], list[Case]] = {}
-    for case in CASES:
+    by_file: dict[tuple[str, str], list[Case | Silence]] = {}
+    shown: tuple[Case | Silence, ...] = (*CASES, *SILENCES)
+    for case in shown:
         (home,) = [
             path
             for path, text in written.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from prometheus.cases import anomalies, conversations, pipeline, supply, turns
-from prometheus.cases.model import Case, Value
+from prometheus.cases.model import Case, Silence, Value
 
 CASES: Final[tuple[Case, ...]] = (
     *turns.BURNS,
@@ -19,3 +19,4 @@ CASES: Final[tuple[Case, ...]] = (
     *pipeline.SERVERS,
 )
 VALUES: Final[tuple[Value, ...]] = conversations.VALUES
+SILENCES: Final[tuple[Silence, ...]] = anomalies.SILENCES

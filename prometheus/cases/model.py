@@ -81,20 +81,12 @@ class Case:
         name = " ".join([self.alert, self.labels.get("window", "")]).strip()
         fires = [self._expected(minute, state) for minute, state in moments.values()]
         return [
-            self._group(name, self.given, fires),
+            _group(name, self.given, fires),
             *(
-                self._group(f"{name}: {why}", given, [self._never()])
+                _group(f"{name}: {why}", given, [self._never()])
                 for why, given in self.quiet.items()
             ),
         ]
-
-    def _group(self, name: str, given: Series, tests: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "name": name,
-            "interval": "1m",
-            "input_series": [{"series": s, "values": values} for s, values in given.items()],
-            "promql_expr_test": tests,
-        }
 
     def _selector(self, **more: str) -> str:
         window = self.labels.get("window")
@@ -116,8 +108,34 @@ class Case:
     def _never(self) -> dict[str, Any]:
         """That it did not fire at any time."""
         end = self.until or self.resolved
-        fired = f"{self._selector(alertstate='firing')}[{self.lately or end}]"
-        return {"expr": f"count_over_time({fired})", "eval_time": end, "exp_samples": []}
+        return _silent(self._selector(alertstate="firing"), end, self.lately)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When an alert does not fire, where that takes days to show.
+
+    Args:
+        alert: Its name.
+        why: What is shown.
+        given: The series; a value a minute.
+        until: How long they are looked at.
+        lately: How far back they are looked at then.
+        step: Time between evaluations.
+    """
+
+    alert: str
+    why: str
+    given: Series
+    until: str
+    lately: str | None = None
+    step: str = "15m"
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The group of promtool's tests."""
+        firing = series("ALERTS", alertname=self.alert, alertstate="firing")
+        silent = _silent(firing, self.until, self.lately)
+        return [_group(f"{self.alert}: {self.why}", self.given, [silent])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +159,22 @@ class Value:
     def group(self) -> dict[str, Any]:
         """The group of promtool's tests."""
         samples = [{"labels": labels, "value": value} for labels, value in self.expected.items()]
-        return {
-            "name": self.name,
-            "interval": "1m",
-            "input_series": [{"series": s, "values": v} for s, v in self.given.items()],
-            "promql_expr_test": [{"expr": self.expr, "eval_time": self.at, "exp_samples": samples}],
-        }
+        test = {"expr": self.expr, "eval_time": self.at, "exp_samples": samples}
+        return _group(self.name, self.given, [test])
+
+
+def _group(name: str, given: Series, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "interval": "1m",
+        "input_series": [{"series": s, "values": values} for s, values in given.items()],
+        "promql_expr_test": tests,
+    }
+
+
+def _silent(firing: str, end: str, lately: str | None) -> dict[str, Any]:
+    expr = f"count_over_time({firing}[{lately or end}])"
+    return {"expr": expr, "eval_time": end, "exp_samples": []}
 
 
 def _minutes(time: str) -> int:
@@ -154,7 +182,7 @@ def _minutes(time: str) -> int:
 
 
 def document(
-    cases: Sequence[Case], values: Sequence[Value], rule_files: Sequence[str], step: str
+    cases: Sequence[Case | Silence], values: Sequence[Value], rule_files: Sequence[str], step: str
 ) -> dict[str, Any]:
     """A file of promtool's tests.
 

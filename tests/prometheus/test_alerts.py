@@ -51,7 +51,7 @@ def failed(folder: Path, settings: Settings, paths: Sequence[Path]) -> str:
 @pytest.mark.timeout(600)
 def test_the_cases_of_low_volume_would_notice_missing_limits(tmp_path: Path) -> None:
     """Without least numbers each alert that has one fires at low volume, and its case fails."""
-    printed = failed(tmp_path, NO_LIMITS, FILES)
+    printed = failed(tmp_path, NO_LIMITS, [path for path in FILES if "15m" not in path.stem])
     quiet = [
         f"{case.alert} {case.labels.get('window', '')}".strip() + f": {why}"
         for case in CASES
@@ -64,7 +64,7 @@ def test_the_cases_of_low_volume_would_notice_missing_limits(tmp_path: Path) -> 
 
 def test_the_cases_would_notice_longer_waits(tmp_path: Path) -> None:
     """With all times doubled each alert fires late, and its case fails."""
-    short = [path for path in FILES if "5m" not in path.stem]
+    short = [path for path in FILES if not path.stem.endswith("5m")]
     printed = failed(tmp_path, Settings(windows_factor=2), short)
     names = {case.alert for case in CASES if case.step == "1m"}
     assert {name for name in names if f": {name}" not in printed} == set()

@@ -1,0 +1,56 @@
+"""Whether everybody can use the pages: axe-core looks at each, at a desk and on a phone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from otel_chat.server.marks import MarkChange, set_mark
+from otel_chat.server.pages.render import NAVIGATION
+from otel_chat.server.queries.window import Window
+from tests.server.given import Given
+from tests.server.pages import scenes
+from tests.server.pages.conftest import Readers
+from tests.server.pages.test_browser import talk
+
+pytestmark = pytest.mark.browser
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+SERIOUS = {"serious", "critical"}
+PATHS = [
+    *(entry.path for entry in NAVIGATION),
+    "/leaders",
+    "/conversations?search=question&tag=seen&column=cost",
+    "/conversations/talk-1",
+]
+
+
+def serious(page: Page) -> list[Any]:
+    """What axe finds on a page with everything on it opened."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.querySelectorAll('main details').forEach((one) => (one.open = true))")
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run()")
+    assert found["passes"]
+    return [
+        (one["id"], one["nodes"][0]["target"], one["nodes"][0]["failureSummary"])
+        for one in found["violations"]
+        if one["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing_serious(given: Given, readers: Readers, path: str) -> None:
+    """With data, at a desk in the light and on a phone in the dark: contrast, names, roles."""
+    scenes.fallen_containment(given, datetime.now(UTC))
+    given.rows.clear()
+    talk(given)
+    change = MarkChange(tags=["seen"], note="Look again", reviewed=True)
+    set_mark(given.store, given.scope, Window.last(), "talk-1", change)
+    at_desk = readers(1440, color_scheme="light").read(path)
+    on_phone = readers(390, 844, color_scheme="dark").read(path)
+    assert serious(at_desk) == serious(on_phone) == []

@@ -107,6 +107,35 @@ def _summaries(statement: Query, window: Window, page: list[Found]) -> list[Conv
     return [by_key[key] for key in keys if key in by_key]
 
 
+def _sorted(
+    statement: Query,
+    selection: Selection,
+    listing: Listing,
+    search: Search | None,
+    offset: int,
+    limit: int,
+) -> list[Found]:
+    """A page of conversations in order, and one more if there are more."""
+    column = listing.sort.removeprefix("-")
+    if column not in _BY:
+        raise QueryError(f"An order is one of {', '.join(_BY)}, or -{column}.", field="sort")
+    expression, needed = _BY[column]
+    conditions = _noted(statement, listing)
+    if search is not None:
+        window = selection.window
+        conditions.append(search.among(statement, window.start, window.end))
+    rows = statement.run(f"""
+        SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id,
+            {expression} AS sorted_by
+        FROM {conversation_rows(statement, selection, needed)} AS c
+        {"WHERE " + " AND ".join(conditions) if conditions else ""}
+        ORDER BY sorted_by {"DESC" if listing.sort != column else "ASC"} NULLS LAST,
+            started_ns DESC, tenant, conversation_id
+        LIMIT {statement.bind(limit + 1, "UInt32")} OFFSET {statement.bind(offset, "UInt64")}
+    """)  # noqa: S608
+    return [(row["started_ns"], row["tenant"], row["conversation_id"]) for row in rows]
+
+
 @query()
 def ranked(
     store: Store,
@@ -138,25 +167,10 @@ def ranked(
     if listing.plain:
         return conversations(store, scope, window, filters, limit, cursor, search)
     check_limit(limit)
-    column = sort.removeprefix("-")
-    if column not in _BY:
-        raise QueryError(f"An order is one of {', '.join(_BY)}, or -{column}.", field="sort")
-    expression, needed = _BY[column]
-    statement, offset = Query(store, scope), _offset(cursor, sort)
+    offset = _offset(cursor, sort)
     wanted = None if search is None else Search.of(scope, search)
-    conditions = _noted(statement, listing)
-    if wanted is not None:
-        conditions.append(wanted.among(statement, window.start, window.end))
-    rows = statement.run(f"""
-        SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id,
-            {expression} AS sorted_by
-        FROM {conversation_rows(statement, Selection(window, filters), needed)} AS c
-        {"WHERE " + " AND ".join(conditions) if conditions else ""}
-        ORDER BY sorted_by {"DESC" if sort != column else "ASC"} NULLS LAST,
-            started_ns DESC, tenant, conversation_id
-        LIMIT {statement.bind(limit + 1, "UInt32")} OFFSET {statement.bind(offset, "UInt64")}
-    """)  # noqa: S608
-    page = [(row["started_ns"], row["tenant"], row["conversation_id"]) for row in rows[:limit]]
+    rows = _sorted(Query(store, scope), Selection(window, filters), listing, wanted, offset, limit)
+    page = rows[:limit]
     items = _summaries(Query(store, scope), window, page)
     if wanted is not None:
         keys = [(item.tenant, item.conversation_id) for item in items]

@@ -10,7 +10,7 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 DIST: Final = HERE / "dist"
-SOURCES: Final = ("package-lock.json", "vite.config.mjs", "index.html", "src/*")
+SOURCES: Final = ("package-lock.json", "tsconfig.json", "vite.config.mjs", "index.html", "src/*")
 
 
 class BuildError(Exception):

@@ -90,7 +90,12 @@ export function check(panel: Panel): void {
   refuse(panel, 'field options', Object.keys(defaults), STANDARD);
   refuse(panel, 'custom field options', Object.keys(custom), CUSTOM[panel.type]);
   const overrides = panel.fieldConfig.overrides;
-  refuse(panel, 'matchers', overrides.map((one) => one.matcher.id), MATCHERS);
+  refuse(
+    panel,
+    'matchers',
+    overrides.map((one) => one.matcher.id),
+    MATCHERS,
+  );
   refuse(
     panel,
     'overrides',

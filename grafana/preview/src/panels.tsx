@@ -155,9 +155,7 @@ function Course({ panel, frames, width, height, range, theme, exemplars, marks }
       legend={options.legend}
       options={options}
     >
-      {(builder) => (
-        <Overlay builder={builder} exemplars={exemplars} marks={marks} theme={theme} />
-      )}
+      {(builder) => <Overlay builder={builder} exemplars={exemplars} marks={marks} theme={theme} />}
     </TimeSeries>
   );
 }

@@ -334,3 +334,91 @@ def test_journeys_are_a_table_and_a_diagram(given: Given, reader: Reader, tmp_pa
         page.locator("[data-picture=flow]").click()
     download.value.save_as(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5000
+
+
+FURTHER = ("/compare", "/live", "/exports", "/settings")
+
+
+@pytest.mark.parametrize("path", [*PATHS, *FURTHER[:3]])
+def test_without_the_store_a_page_says_so(reader: Reader, path: str) -> None:
+    """As a page with a way on, not as a stack of words."""
+    reader.site.store.away = True
+    try:
+        page = reader.read(path)
+        expect(page.locator("h1")).to_contain_text("The store is away")
+        expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", path)
+    finally:
+        reader.site.store.away = False
+    reader.faults.clear()
+
+
+@pytest.mark.parametrize("path", [*PATHS, *FURTHER])
+def test_without_the_right_a_page_is_refused(given: Given, reader: Reader, path: str) -> None:
+    """Who may only send sees no figure, but what is missing."""
+    told(given, "secret-parcel")
+    reader.site.keys.permissions[given.tenant] = frozenset({"ingest:write"})
+    page = reader.read(path)
+    expect(page.locator("h1")).to_have_text("This page is not yours to see")
+    expect(page.locator(".empty")).to_contain_text("needs a token with the scope analytics:view")
+    assert "secret-parcel" not in page.content()
+    reader.faults.clear()
+
+
+@pytest.mark.parametrize("path", ["/performance?window=30d&agent=parcel", "/outcomes?window=24h"])
+def test_a_link_shows_the_same_to_whoever_opens_it(
+    given: Given, readers: Readers, path: str
+) -> None:
+    """Window and filters stand in the address, so another reader sees the same figures."""
+    told(given, "parcel")
+    first, second = readers().read(path), readers().read(path)
+    assert first.url == second.url
+    for page in (first, second):
+        expect(page.locator(".segments [aria-current]")).to_have_text(path.split("=")[1][:3])
+    figures = [page.locator(".card .figure").all_inner_texts() for page in (first, second)]
+    assert figures[0] == figures[1]
+    assert len(figures[0]) == 4
+
+
+def test_the_keyboard_alone_reaches_all_of_performance(given: Given, reader: Reader) -> None:
+    """Definitions, pictures, figures, tables and every link, in the order of the page."""
+    told(given, "parcel")
+    page = reader.read("/performance")
+    reached: list[str] = []
+    for _ in range(70):
+        page.keyboard.press("Tab")
+        name = page.evaluate(
+            """() => { const at = document.activeElement;
+              return (at.getAttribute("aria-label") ?? at.textContent).trim(); }"""
+        )
+        reached.append(name)
+    wanted = (
+        "What Response time means",
+        "PNG of Response time",
+        "CSV of Response time",
+        "Figures",
+        "What latency over time means",
+        "Latency over time: grid",
+        "What slowest turns means",
+        "Slowest turns: table",
+        "parcel 1",
+        "CSV of Errors by type",
+    )
+    assert [name for name in wanted if name not in reached] == []
+    places = [reached.index(name) for name in wanted]
+    assert places == sorted(places)
+    page.locator("[data-picture=latency]").focus()
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "latency.png"
+
+
+@pytest.mark.parametrize("path", ["/performance", "/outcomes", "/journeys"])
+def test_on_paper_there_are_figures_and_no_buttons(given: Given, reader: Reader, path: str) -> None:
+    """Light, every table whole, nothing that only a screen can use."""
+    told(given, "parcel")
+    page = reader.read(path)
+    page.emulate_media(media="print", color_scheme="dark")
+    for hidden in (".tools", ".download", ".side", ".filter-form"):
+        assert page.locator(f"{hidden}:visible").count() == 0
+    expect(page.locator("table.figures").first).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -243,6 +243,24 @@ def test_the_list_is_brought_up_to_date_in_its_place(three: Given, reader: Reade
     until(lambda: noted(three, "b").reviewed)
 
 
+def test_a_list_that_was_read_on_is_held(given: Given, reader: Reader) -> None:
+    """What was added below stays, and the page says that it holds it."""
+    for number in range(60):
+        given.turn(f"c-{number:02d}", ago(60 + number))
+    given.save()
+    page = reader.page
+    page.clock.install()
+    reader.read("/conversations")
+    page.get_by_role("link", name="Show older conversations").click()
+    expect(page.locator("#rows tr")).to_have_count(60)
+    expect(page.locator("[data-refresh-status]")).to_contain_text("held while you read on")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(95_000)
+    assert [address for address in asked if "/static/" not in address] == []
+    expect(page.locator("#rows tr")).to_have_count(60)
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_notes_and_views_are_text(given: Given, readers: Readers, text: str) -> None:
     """Tags, notes, searches and names of views run nothing and break nothing."""

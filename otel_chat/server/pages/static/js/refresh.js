@@ -22,6 +22,7 @@ function busy(region) {
   const selection = getSelection();
   return (
     document.hidden ||
+    region.dataset.held !== undefined ||
     region.querySelector(":popover-open") !== null ||
     (!selection.isCollapsed && region.contains(selection.anchorNode))
   );
@@ -80,6 +81,11 @@ export function startRefresh(afterSwap) {
   };
 
   document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target?.id === "rows") {
+      // The first page again would take away what the reader went on to.
+      region().dataset.held = "";
+      status.textContent = `Figures of ${region().dataset.at} UTC, held while you read on`;
+    }
     if (event.detail.target?.id !== "live") return;
     bar.classList.remove("is-stale");
     restore(region(), note ?? { open: [], index: -1 });

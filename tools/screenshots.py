@@ -2,6 +2,7 @@
 
 python tools/screenshots.py http://127.0.0.1:8400 CONVERSATION_ID    the pages
 python tools/screenshots.py http://127.0.0.1:8400                    the walk to a problem
+python tools/screenshots.py http://127.0.0.1:8400 --figures          the pages of figures
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"": (1440, 1000), "-phone": (390, 844)}
+FIGURES = {
+    "performance": ("/performance", 1150),
+    "journeys": ("/journeys", 1180),
+    "compare": ("/compare?by=model", 1080),
+}
 HEIGHTS = {"overview": 1330, "conversation": 1200, "conversations": 900}
 
 
@@ -50,6 +56,17 @@ def take(browser: Browser, server: str, conversation: str) -> None:
             context.close()
 
 
+def figures(browser: Browser, server: str) -> None:
+    """The pages of charts and tables, as far down as their charts reach."""
+    context = browser.new_context(color_scheme="light")
+    page = context.new_page()
+    for name, (path, tall) in FIGURES.items():
+        page.set_viewport_size({"width": 1440, "height": tall})
+        page.goto(f"{server}{path}", wait_until="networkidle")
+        page.screenshot(path=IMAGES / f"{name}-light.png")
+    context.close()
+
+
 def walk(browser: Browser, server: str) -> None:
     """What docs/finding-a-problem.md shows: what moved containment, and the turn that did it."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -69,13 +86,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server")
     parser.add_argument("conversation", nargs="?")
+    parser.add_argument("--figures", action="store_true")
     asked = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        if asked.conversation:
+        if asked.figures:
+            figures(browser, asked.server.rstrip("/"))
+        elif asked.conversation:
             take(browser, asked.server.rstrip("/"), asked.conversation)
         else:
             walk(browser, asked.server.rstrip("/"))

@@ -240,5 +240,5 @@ INTENTS: Final = Sheet(
     "unsure",
     "What do people ask for, and where are they not understood?",
     body,
-    {"unanswered": unanswered_themes},
+    {"unanswered": lambda asking: [unanswered_themes(asking)]},
 )

@@ -10,14 +10,14 @@ from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
-from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.queries import business, evaluations, feedback, hours, interactions, overview
 from otel_chat.server.queries.hours import UTC_NAME
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_chat.server.queries.business import Business
     from otel_chat.server.queries.feedback import FeedbackFigures, RatingScale
@@ -130,7 +130,7 @@ def _ends(series: Series) -> Chart:
     )
 
 
-def _score_over_time(found: FeedbackFigures) -> Chart:
+def _score_over_time(found: FeedbackFigures, *, wide: bool) -> Chart:
     width = BUCKETS[found.bucket]
     return Chart(
         "satisfaction",
@@ -140,6 +140,7 @@ def _score_over_time(found: FeedbackFigures) -> Chart:
         [Column("Satisfaction", [p.score for p in found.points], formats.percent, unit="1")],
         meanings=meanings("csat_ratio"),
         sample=formats.plural(found.all.ratings, "rating"),
+        wide=wide,
     )
 
 
@@ -262,7 +263,7 @@ def _evaluations(asking: Asking) -> Table:
     )
 
 
-def _comments(asking: Asking, *, wide: bool) -> Table:
+def _comments(asking: Asking) -> Table:
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     allowed = asking.scope.allows(CONVERSATIONS_READ)
     items: Sequence[feedback.Comment] = ()
@@ -289,7 +290,6 @@ def _comments(asking: Asking, *, wide: bool) -> Table:
         nothing="Nobody wrote anything, or content is not captured."
         if allowed
         else f"What people wrote needs a token with the scope {CONVERSATIONS_READ}.",
-        wide=wide,
         shown=_SHOWN,
     )
 
@@ -318,26 +318,40 @@ def _endings(series: Series, asking: Asking) -> Table:
     )
 
 
+def _course(asking: Asking) -> list[Chart | Table]:
+    series = overview.series(asking.store, asking.scope, asking.window, asking.filters)
+    return [_ends(series), _endings(series, asking)]
+
+
+def _said(asking: Asking) -> list[Chart | Table]:
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_confidence(interactions.interaction_statistics(*asked)), _comments(asking)]
+
+
+PARTS: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] = {
+    "course": ("Outcomes", _course),
+    "said": ("Confidence and comments", _said),
+    "hours": ("Hours of the week", lambda asking: [_hours(asking)]),
+    "evaluations": ("Evaluation scores", lambda asking: [_evaluations(asking)]),
+}
+"""What is fetched after the rest, each on its own."""
+
+
 def body(asking: Asking) -> Body:
     """What stands on the page of outcomes and feedback."""
+    hours.check_zone(asking.view.value("timezone") or UTC_NAME)
     asked = (asking.store, asking.scope, asking.window, asking.filters)
     found = business.business(*asked)
     rated = feedback.feedback(*asked)
-    told = interactions.interaction_statistics(*asked)
-    series = overview.series(*asked)
+    course, *others = [
+        Later(key, title, asking.view.narrowed_here(f"/outcomes/{key}"))
+        for key, (title, _) in PARTS.items()
+    ]
+    scales = [_scale(number, one) for number, one in enumerate(rated.scales[:_SCALES])]
     return Body(
         cards=_cards(found, rated),
-        panels=[
-            _ends(series),
-            _endings(series, asking),
-            *(_scale(number, one) for number, one in enumerate(rated.scales[:_SCALES])),
-            _score_over_time(rated),
-            _confidence(told),
-            _comments(asking, wide=not rated.scales),
-            _hours(asking),
-            _evaluations(asking),
-        ],
-        empty=not found.conversations and not rated.all.ratings and not told.turns,
+        panels=[course, *scales, _score_over_time(rated, wide=len(scales) != 1), *others],
+        empty=not found.conversations and not rated.all.ratings and not found.cost.priced_turns,
     )
 
 
@@ -348,5 +362,6 @@ OUTCOMES_PAGE: Final = Sheet(
     "resolved",
     "How do conversations end, and what do people think of them?",
     body,
+    {key: make for key, (_, make) in PARTS.items()},
     title="Outcomes and feedback",
 )

@@ -8,13 +8,13 @@ from otel_chat.server.pages import formats, links, machines
 from otel_chat.server.pages.charts import Chart, Column, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import Card, meanings
-from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.queries import dependencies, performance, process, slow_turns
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_chat.server.queries.performance import Performance, TurnErrors
     from otel_chat.server.queries.split import TimeSplit
@@ -297,23 +297,46 @@ def _dependencies(found: dependencies.Dependencies) -> Table:
     )
 
 
+def _failed(asking: Asking) -> list[Table]:
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_errors(performance.errors(*asked))]
+
+
+def _called(asking: Asking) -> list[Table]:
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_dependencies(dependencies.dependencies(*asked))]
+
+
+def _ways_in(asking: Asking) -> list[Table]:
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_routes(performance.routes(*asked))]
+
+
+def _machines(asking: Asking) -> list[Chart | Table]:
+    return machines.panels(process.processes(asking.store, asking.scope, asking.window))
+
+
+PARTS_OF_IT: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] = {
+    "slowest": ("Slowest turns", lambda asking: [_slowest(asking)]),
+    "errors": ("Errors by type", _failed),
+    "dependencies": ("Tools, APIs, retrievals and models", _called),
+    "routes": ("Routes and status codes", _ways_in),
+    "machines": ("Applications", _machines),
+}
+"""What is fetched after the rest, each on its own."""
+
+
 def body(asking: Asking) -> Body:
     """What stands on the page of performance."""
-    asked = (asking.store, asking.scope, asking.window, asking.filters)
-    found = performance.performance(*asked)
-    used = process.processes(asking.store, asking.scope, asking.window)
+    found = performance.performance(asking.store, asking.scope, asking.window, asking.filters)
+    later = [
+        Later(key, title, asking.view.at(f"/performance/{key}"))
+        for key, (title, _) in PARTS_OF_IT.items()
+    ]
     return Body(
         cards=_cards(found),
-        panels=[
-            *_bands(found),
-            _heatmap(found),
-            _slowest(asking),
-            _errors(performance.errors(*asked)),
-            _dependencies(dependencies.dependencies(*asked)),
-            _routes(performance.routes(*asked)),
-            *machines.panels(used),
-        ],
-        empty=not found.turns and not used.items,
+        panels=[*_bands(found), _heatmap(found), *later],
+        empty=not found.turns,
     )
 
 
@@ -324,4 +347,5 @@ PERFORMANCE: Final = Sheet(
     "slow",
     "How fast do replies come, what fails, and what takes the time?",
     body,
+    {key: make for key, (_, make) in PARTS_OF_IT.items()},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
@@ -232,7 +232,7 @@ def _sheet_route(sheet: Sheet) -> None:
         )
 
 
-def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Panel]) -> None:
+def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Sequence[Panel]]) -> None:
     @router.get(f"{sheet.path}/{name}", name=f"{sheet.key}-{name}")
     def part_page(
         request: Request,
@@ -249,7 +249,8 @@ def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Panel]) -> Non
             view=view,
             back=view.at(sheet.path),
             label=sheet.label,
-            panel=make(Asking(store, scope, window, filters, view)),
+            title=sheet.heading,
+            panels_shown=make(Asking(store, scope, window, filters, view)),
         )
 
 

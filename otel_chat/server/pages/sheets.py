@@ -77,7 +77,7 @@ class Body:
     @property
     def charts(self) -> bool:
         """Whether anything has to be drawn by the library of charts."""
-        return any(panel.form == "chart" for panel in self.panels)
+        return any(panel.form in {"chart", "later"} for panel in self.panels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Sheet:
     icon: str
     question: str
     body: Callable[[Asking], Body]
-    parts: Mapping[str, Callable[[Asking], Panel]] = field(default_factory=dict)
+    parts: Mapping[str, Callable[[Asking], Sequence[Panel]]] = field(default_factory=dict)
     title: str = ""
 
     @property

@@ -60,6 +60,7 @@ def test_a_page_of_figures_shows_what_there_is(given: Given, reader: Reader, pat
     expect(page.locator("h1 + .lead")).to_contain_text("?")
     expect(page.locator(".card").first).to_be_visible()
     expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", path)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     tables = page.locator("table.figures")
     assert tables.count() >= 2
     for number in range(tables.count()):
@@ -127,6 +128,7 @@ def test_hostile_names_are_shown_and_nothing_more(
     """Whatever intents, topics, models and workflows are called."""
     told(given, text.replace("\u0000", ""))
     page = reader.read(path)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     assert page.locator("table.figures").count() >= 2
     assert page.evaluate("window.pwned") is None
     assert page.evaluate(WIDE_ENOUGH)
@@ -148,7 +150,9 @@ def test_what_was_not_understood_stands_by_theme(given: Given, reader: Reader) -
     row = page.locator("[data-table=unanswered] tbody tr").first
     expect(row.locator("th")).to_contain_text("parcel")
     expect(row.locator(".quoted a")).to_have_text("Where is my parcel?")
-    expect(page.locator(".later")).to_contain_text("2 turns not understood, 2 with text, 2 grouped")
+    expect(page.locator("#later-unanswered")).to_contain_text(
+        "2 turns not understood, 2 with text, 2 grouped"
+    )
     row.locator(".quoted a").click()
     page.wait_for_url("**/conversations/parcel%201")
 
@@ -383,6 +387,7 @@ def test_the_keyboard_alone_reaches_all_of_performance(given: Given, reader: Rea
     """Definitions, pictures, figures, tables and every link, in the order of the page."""
     told(given, "parcel")
     page = reader.read("/performance")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     reached: list[str] = []
     for _ in range(70):
         page.keyboard.press("Tab")
@@ -417,6 +422,7 @@ def test_on_paper_there_are_figures_and_no_buttons(given: Given, reader: Reader,
     """Light, every table whole, nothing that only a screen can use."""
     told(given, "parcel")
     page = reader.read(path)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.emulate_media(media="print", color_scheme="dark")
     for hidden in (".tools", ".download", ".side", ".filter-form"):
         assert page.locator(f"{hidden}:visible").count() == 0

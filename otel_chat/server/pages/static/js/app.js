@@ -5,6 +5,7 @@ import { startLists } from "./list.js";
 import { startNoting } from "./noting.js";
 import { startViews } from "./views.js";
 import { startDownloads } from "./downloads.js";
+import { startLater } from "./later.js";
 import { startLive } from "./live.js";
 import { startPictures } from "./pictures.js";
 import { startRefresh } from "./refresh.js";
@@ -12,12 +13,11 @@ import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
 
 function startFilters() {
-  for (const form of document.querySelectorAll("[data-filters]")) {
-    form.addEventListener("change", () => form.requestSubmit());
-    form.addEventListener("submit", () => {
-      for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
-    });
-  }
+  document.addEventListener("change", (event) => event.target.closest("[data-filters]")?.requestSubmit());
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-filters]")) return;
+    for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
+  });
 }
 
 function startCopying() {
@@ -39,6 +39,7 @@ function showWhatNeedsAScript() {
 showWhatNeedsAScript();
 document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 document.addEventListener("htmx:afterSwap", showWhatNeedsAScript);
+startLater(drawCharts);
 startThemeSwitch(redrawCharts);
 startFilters();
 startCopying();

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+
+_log = logging.getLogger("otel_chat.server")
 
 
 class Periodic:
@@ -12,7 +15,7 @@ class Periodic:
     Args:
         name: The thread's name.
         seconds: How long to wait between two calls.
-        act: What to do; its errors are its own to handle.
+        act: What to do; an error that it does not handle is logged, and the next time comes.
     """
 
     def __init__(self, name: str, seconds: float, act: Callable[[], object]) -> None:
@@ -37,5 +40,8 @@ class Periodic:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._act()
+            try:
+                self._act()
+            except Exception:  # noqa: BLE001 - the one place for what nobody foresaw
+                _log.exception("%s failed; it is tried again in %g s", self._name, self._seconds)
             self._stopped.wait(self._seconds)

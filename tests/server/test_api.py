@@ -299,3 +299,22 @@ def test_only_this_machine_counts_as_loopback() -> None:
     elsewhere = ["0.0.0.0", "::", "192.168.0.1", "example.org", ""]
     assert [is_loopback(host) for host in here] == [True] * 5
     assert [is_loopback(host) for host in elsewhere] == [False] * 5
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "told"),
+    [
+        ("overview", "agnt=support", "did you mean 'agent'?"),
+        ("overview", "xyz=1", "known are"),
+        ("conversations", "serch=order", "did you mean 'search'?"),
+        ("conversations/c", "widow=7d", "There is no parameter 'widow' here"),
+    ],
+)
+def test_a_misspelt_parameter_is_refused(
+    client: TestClient, path: str, asked: str, told: str
+) -> None:
+    """It would limit nothing: the answer would be of everything."""
+    answer = client.get(f"/api/v1/{path}?{asked}")
+    assert answer.status_code == 422
+    assert told in answer.json()["error"]["message"]
+    assert answer.json()["error"]["field"] == asked.partition("=")[0]

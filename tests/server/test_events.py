@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -110,6 +111,19 @@ def test_an_outcome_goes_before_the_rules(client: TestClient, given: Given, outc
     answer = client.post(f"{place}/outcome", json=told, headers=allowed)
     assert answer.status_code == 201, answer.text
     assert client.get(place, headers=allowed).json()["summary"]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a/b/outcome", "ü ?#%"])
+def test_any_id_is_found_at_its_address(client: TestClient, given: Given, key: str) -> None:
+    """With line breaks, slashes and whatever else an application names its conversations by."""
+    given.turn(conversation=key, status="error")
+    given.save()
+    allowed = headers(client, given.tenant)
+    place = f"/api/v1/conversations/{quote(key, safe='')}"
+    told = {"outcome": "resolved", "time": TIME}
+    assert client.post(f"{place}/outcome", json=told, headers=allowed).status_code == 201
+    found = client.get(place, headers=allowed).json()["summary"]
+    assert (found["conversation_id"], found["outcome"]) == (key, "resolved")
 
 
 WRONG = {

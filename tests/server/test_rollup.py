@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
+from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.app import create_app
 from otel_chat.server.erase import Eraser
+from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview
@@ -22,6 +24,7 @@ from otel_chat.server.queries.partials import KEPT_EVENTS, KEPT_TURNS
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +193,8 @@ def test_what_is_kept_is_what_is_read(given: Given, rollup: Rollup) -> None:
     (row,) = rows(given, "turn_days")
     assert (row["turns"], str(row["day"])) == (1, "2026-11-10")
     given.store.command(
-        "INSERT INTO turn_days SELECT * REPLACE ('b' AS conversation_id, hash + 1 AS hash, 7 AS turns)"
+        "INSERT INTO turn_days"
+        " SELECT * REPLACE ('b' AS conversation_id, hash + 1 AS hash, 7 AS turns)"
         f" FROM turn_days WHERE tenant = '{given.tenant}'"
     )
     assert counted(given) == (2, 8)
@@ -344,3 +348,40 @@ def test_a_day_far_back_or_ahead_is_no_matter(given: Given, rollup: Rollup) -> N
     )
     assert overview(given.store, given.scope, window, NONE).conversations == 2
     assert [row["day"] for row in rows(given, "turn_days")] == [date(2000, 1, 2)]
+
+
+def test_a_failure_is_logged_and_tried_again(
+    given: Given,
+    rollup: Rollup,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While the store is away nothing is kept; then it is."""
+    given.turn("a")
+    given.save()
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(given.store, "query", fail)
+        assert rollup.refresh() == 0
+    assert "answers are slower: away" in caplog.text
+    assert rollup.refresh() > 0
+    assert len(rows(given, "turn_days")) == 1
+
+
+def test_what_is_done_again_and_again_outlives_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """The first time fails, whatever it is: it is logged, and the second time comes."""
+    times: list[int] = []
+
+    def act() -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise ZeroDivisionError("of ours")
+
+    chore = Periodic("chore", 0.01, act)
+    chore.start()
+    until(lambda: len(times) > 1)
+    chore.stop()
+    assert "chore failed" in caplog.text

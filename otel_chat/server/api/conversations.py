@@ -88,7 +88,7 @@ def conversations(
 
 
 @router.get(
-    "/conversations/{conversation_id:path}/traces",
+    "/conversations/{conversation_id:id}/traces",
     summary="The traces of a conversation",
     responses=FOUND_RESPONSES,
 )
@@ -104,7 +104,7 @@ def conversation_traces(
 
 
 @router.get(
-    "/conversations/{conversation_id:path}",
+    "/conversations/{conversation_id:id}",
     summary="One conversation with its turns and events",
     responses={**FOUND_RESPONSES, **examples.CONVERSATION_ANSWER},
 )

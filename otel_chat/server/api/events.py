@@ -145,7 +145,7 @@ async def feedback(request: Request, grant: FeedbackGrant, told: FeedbackReport)
 
 
 @router.post(
-    "/conversations/{conversation_id:path}/outcome",
+    "/conversations/{conversation_id:id}/outcome",
     status_code=201,
     summary="Report how a conversation ended",
     responses={**BODY_RESPONSES, **FOUND_RESPONSES},

@@ -52,7 +52,7 @@ def list_marks(
 
 
 @router.get(
-    "/marks/{conversation_id:path}",
+    "/marks/{conversation_id:id}",
     summary="What was noted about one conversation",
     responses=FOUND_RESPONSES,
 )
@@ -68,7 +68,7 @@ def read_mark(
 
 
 @router.patch(
-    "/marks/{conversation_id:path}",
+    "/marks/{conversation_id:id}",
     summary="Note something about a conversation",
     responses={**FOUND_RESPONSES, **BODY_RESPONSES},
 )

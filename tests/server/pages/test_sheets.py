@@ -428,3 +428,29 @@ def test_on_paper_there_are_figures_and_no_buttons(given: Given, reader: Reader,
         assert page.locator(f"{hidden}:visible").count() == 0
     expect(page.locator("table.figures").first).to_be_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_without_a_script_what_comes_later_is_a_link(given: Given, readers: Readers) -> None:
+    """It leads to a page of its own, with the same filters, and from there back."""
+    told(given, "parcel")
+    page = readers(java_script_enabled=False).read("/performance?agent=parcel")
+    page.get_by_role("link", name="Show slowest turns").click()
+    assert page.url.endswith("/performance/slowest?agent=parcel")
+    expect(page.locator("[data-table=slowest] tbody tr")).to_have_count(4)
+    page.get_by_role("link", name="Performance").last.click()
+    assert page.url.endswith("/performance?agent=parcel")
+
+
+def test_what_was_open_in_a_later_panel_stays_open(given: Given, reader: Reader) -> None:
+    """A refresh brings new figures, and the opened table below a chart is open still."""
+    told(given, "parcel")
+    page = reader.page
+    page.clock.install()
+    reader.read("/outcomes")
+    page.locator("[data-chart=confidence] summary").click()
+    given.rows.clear()
+    given.turn("fresh", ago(30), confidence=0.95)
+    given.save()
+    page.clock.fast_forward(31_000)
+    expect(page.locator("[data-chart=confidence] tbody tr").last).to_contain_text("0.9 to 1.001")
+    expect(page.locator("[data-chart=confidence] details")).to_have_attribute("open", "")

@@ -197,7 +197,7 @@ def conversations_page(
     )
 
 
-@router.get("/conversations/{conversation_id:path}")
+@router.get("/conversations/{conversation_id:id}")
 def conversation_page(
     asked: Asked,
     conversation_id: ConversationId,

@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ import uvicorn
 from query_store import END, filled
 
 from otel_chat.server.app import create_app
+from otel_chat.server.rollup import Rollup
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store
 
@@ -127,6 +129,10 @@ def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     with closing(filled(folder, turns)) as store, serving(store) as client:
+        store.migrate()
+        began = time.perf_counter()
+        found["days_kept"] = Rollup(store, timedelta(0)).refresh()
+        found["days_kept_seconds"] = round(time.perf_counter() - began, 1)
         found["endpoints"] = [
             {
                 "endpoint": path if not params else f"{path}?{next(iter(params))}=",
@@ -141,7 +147,20 @@ def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
         if not only:
             rows = min(turns // 10, 1_000_000)
             found["exports"] = [export(client, kind, rows) for kind in ("interactions", "sessions")]
+    found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return found
+
+
+def set_beside(found: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """The same over fewer turns, in a process of its own, and how many times that long it takes."""
+    told = ["--turns", str(arguments.beside), "--runs", str(arguments.runs)]
+    told += ["--folder", str(arguments.folder), "--only", arguments.only, "--json"]
+    done = subprocess.run([sys.executable, __file__, *told], capture_output=True, check=True)
+    others = json.loads(done.stdout)["endpoints"]
+    # In the same order: the ids in some addresses differ.
+    for row, other in zip(found["endpoints"], others, strict=True):
+        if other["7d"] and row["7d"]:
+            row["7d_ratio"] = round(row["7d"] / other["7d"], 2)
 
 
 def main() -> None:
@@ -155,9 +174,12 @@ def main() -> None:
         default=Path(tempfile.gettempdir()) / "otel-chat-benchmark",
         help="where filled stores are kept",
     )
+    parser.add_argument("--beside", type=int, default=0, help="compare with so many turns")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     found = measure(arguments.turns, arguments.folder, arguments.runs, arguments.only)
+    if arguments.beside:
+        set_beside(found, arguments)
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return

@@ -129,7 +129,6 @@ def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     with closing(filled(folder, turns)) as store, serving(store) as client:
-        store.migrate()
         began = time.perf_counter()
         found["days_kept"] = Rollup(store, timedelta(0)).refresh()
         found["days_kept_seconds"] = round(time.perf_counter() - began, 1)

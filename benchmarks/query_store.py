@@ -125,9 +125,9 @@ def filled(folder: Path, turns: int) -> Store:
     """
     place = folder / f"{turns}-{_key(turns)}"
     store = open_store(f"chdb:{place}")
+    store.migrate()
     if (place / READY).exists():
         return store
-    store.migrate()
     for table in ("turns", "spans", "events", "metrics"):
         store.command(f"TRUNCATE TABLE {table}")
     values = {

@@ -33,8 +33,8 @@ from otel_chat.server.store import Store
 
 WINDOWS: Final = {"7d": 7, "90d": 90}
 API: Final = "/api/v1"
-# Answered otherwise than with figures of a window: for ever, in one piece each, of tokens.
-LEFT_OUT: Final = ("/stream", "/exports", "/tokens", "/definitions")
+# Answered otherwise: for ever, in one piece each, of tokens.
+LEFT_OUT: Final = ("/stream", "/exports", "/tokens")
 
 
 @contextmanager
@@ -68,25 +68,28 @@ def ids(client: httpx.Client) -> dict[str, str]:
     }
 
 
-def addresses(client: httpx.Client) -> list[tuple[str, dict[str, str]]]:
-    """Every address that reads, with what it must be asked with beside the times."""
+def addresses(client: httpx.Client) -> list[tuple[str, dict[str, str], bool]]:
+    """Every address that reads, what it must be asked with, and whether it takes a window."""
     described = client.get(f"{API}/openapi.json").json()["paths"]
     known = ids(client)
-    found: list[tuple[str, dict[str, str]]] = []
+    found: list[tuple[str, dict[str, str], bool]] = []
     for path, methods in sorted(described.items()):
         reads = path.startswith(API) and "get" in methods
         if not reads or any(part in path for part in LEFT_OUT):
             continue
+        takes = methods["get"].get("parameters", ())
+        windowed = any(one["name"] == "from" for one in takes)
         if "{dimension}" in path:
-            found += [(path.replace("{dimension}", name), {}) for name in ("device", "channel")]
+            names = ("device", "channel")
+            found += [(path.replace("{dimension}", name), {}, windowed) for name in names]
             continue
         if "{pack}" in path:
-            packs = client.get(f"{API}/definitions").json().get("packs", [])
-            found += [(path.replace("{pack}", pack["name"]), {}) for pack in packs]
+            packs = [one["name"] for one in client.get(f"{API}/definitions").json()["packs"]]
+            found += [(path.replace("{pack}", name), {}, windowed) for name in packs]
             continue
-        found.append((path.format_map(known), {}))
+        found.append((path.format_map(known), {}, windowed))
         if path == f"{API}/conversations":
-            found.append((path, {"search": "order 4711"}))
+            found.append((path, {"search": "order 4711"}, windowed))
     return found
 
 
@@ -136,11 +139,13 @@ def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
             {
                 "endpoint": path if not params else f"{path}?{next(iter(params))}=",
                 **{
-                    name: median_ms(client, path, {**times(days), **params}, runs)
+                    name: median_ms(
+                        client, path, {**(times(days) if windowed else {}), **params}, runs
+                    )
                     for name, days in WINDOWS.items()
                 },
             }
-            for path, params in addresses(client)
+            for path, params, windowed in addresses(client)
             if only in path
         ]
         if not only:

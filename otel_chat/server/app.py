@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry, Info
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -43,7 +43,6 @@ from otel_chat.server.api import (
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.known import PREFIX as API
-from otel_chat.server.api.known import known_parameters
 from otel_chat.server.api.live import Live
 from otel_chat.server.entitytags import EntityTags
 from otel_chat.server.erase import forget_old
@@ -175,7 +174,7 @@ _PARTS: Final = (
 
 
 def _api() -> APIRouter:
-    router = APIRouter(prefix=API, dependencies=[Depends(known_parameters)])
+    router = APIRouter(prefix=API)
     for part in _PARTS:
         router.include_router(part.router)
     return router

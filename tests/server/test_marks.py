@@ -250,7 +250,8 @@ def test_erasing_a_conversation_erases_what_was_noted(
             client.patch(f"/api/v1/marks/{name}", json=change, headers=headers)
     assert client.post("/api/v1/erasures", json=body, headers=mine).status_code == 200
     rows = given.store.query(
-        "SELECT conversation_id FROM conversation_marks WHERE tenant = {tenant:String} ORDER BY ALL",
+        "SELECT conversation_id FROM conversation_marks WHERE tenant = {tenant:String}"
+        " ORDER BY ALL",
         {"tenant": given.tenant},
     )
     assert [row["conversation_id"] for row in rows] == left

@@ -96,6 +96,10 @@ def readings() -> list[Reading]:
 
 
 READINGS = readings()
+# A page takes whatever stands in its address; the API refuses what it does not know.
+KNOWN = {one.path: one.parameters if one.path.startswith("/api/") else None for one in READINGS}
+# Its figures are of the last minutes: other ones when it is asked again.
+OF_THE_MOMENT = "/live"
 
 
 def choices(kind: dict[str, Any]) -> list[Any]:
@@ -176,6 +180,7 @@ class World:
 
     def ask(self, who: str, path: str, ids: dict[str, str], **params: Any) -> tuple[int, str]:
         """What is answered: the status, and the text, out of whatever it is packed in."""
+        known = KNOWN[path]
         for name in re.findall(r"{(\w+)}", path):
             path = path.replace(f"{{{name}}}", ids.get(name, "none"))
         if path.endswith("/stream"):
@@ -183,7 +188,11 @@ class World:
         client = TestClient(self.app, base_url=BASE, follow_redirects=False)
         answer = client.get(
             path,
-            params=FROM_TO | params,
+            params={
+                name: value
+                for name, value in (FROM_TO | params).items()
+                if known is None or name in known
+            },
             headers={"authorization": f"Bearer {self.tokens[who]}", "accept": "*/*"},
         )
         seen = "".join(f"{name}: {value}\n" for name, value in tells(answer.headers).items())
@@ -254,7 +263,8 @@ def test_what_another_tenant_has_changes_no_answer(world: World, reading: Readin
     for _, params in plain_questions([reading]):
         for who in asking(params):
             status, text = world.ask(who, reading.path, world.my_ids, **params)
-            assert (status, text) == world.before[who, reading.path, repr(params)], params
+            if reading.path != OF_THE_MOMENT:
+                assert (status, text) == world.before[who, reading.path, repr(params)], params
             assert THEIRS not in text
             assert status < 500
 
@@ -269,7 +279,9 @@ def test_what_another_tenant_calls_things_finds_nothing(world: World, reading: R
             unknown = value.replace(THEIRS, NOBODYS)
             status, text = world.ask("reader", reading.path, world.my_ids, **{name: value})
             nobodys = world.ask("reader", reading.path, world.my_ids, **{name: unknown})
-            assert (status, text.replace(THEIRS, NOBODYS)) == nobodys, (name, value)
+            if reading.path != OF_THE_MOMENT:
+                assert (status, text.replace(THEIRS, NOBODYS)) == nobodys, (name, value)
+            assert status == nobodys[0]
             assert status < 500
 
 

@@ -12,7 +12,7 @@ from otel_chat.errors import QueryError
 PREFIX: Final = "/api/v1"
 
 
-def known_parameters(request: Request) -> None:
+def check_parameters(request: Request) -> None:
     """Refuses parameters that the address does not know.
 
     Args:
@@ -21,6 +21,8 @@ def known_parameters(request: Request) -> None:
     Raises:
         QueryError: If there is one; names it, and what was probably meant.
     """
+    if not request.url.path.startswith(f"{PREFIX}/"):
+        return
     address = f"{PREFIX}{request.scope['route'].path_format}"
     described = request.app.openapi()["paths"].get(address, {})
     parameters = described.get(request.method.lower(), {}).get("parameters")

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from otel_chat.server.access import FEEDBACK_WRITE, INGEST_WRITE, Access, IngestGrant, Scope
+from otel_chat.server.api.known import check_parameters
 
 COOKIE: Final = "otel_chat_token"
 
@@ -53,6 +54,7 @@ class Needs:
 
         Raises:
             AccessError: With status 401 without a valid token, 403 without the permission.
+            QueryError: If a parameter is given that the address does not know.
         """
         token = token_of(request, credentials, cookie=self._cookie)
         # Not among the threads of the queries: slow ones would hold up every caller.
@@ -60,6 +62,7 @@ class Needs:
             access_of(request).authenticate, token, host=request.url.hostname
         )
         scope.require(self.permission)
+        check_parameters(request)  # after access: nobody else learns what there is
         return scope
 
 

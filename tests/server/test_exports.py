@@ -156,6 +156,17 @@ def test_interactions_are_turns_with_their_texts(talked: Given) -> None:
     assert (handed["duration"], handed["handoff_reason"]) == (4, "r")
 
 
+@pytest.mark.parametrize("kind", ["interactions", "events"])
+def test_many_rows_come_by_hour_and_within_an_hour_by_conversation(given: Given, kind: str) -> None:
+    """The order in which they lie in the store: two conversations of one hour, one of the next."""
+    for conversation, seconds in (("b", 0), ("a", 10), ("b", 20), ("a", 3600)):
+        given.turn(conversation, seconds)
+        given.event("topic", conversation, seconds + 1, topic="t")
+    given.save(shuffle=1)
+    told = [row["conversation_id"] for row in lines(given, kind)]
+    assert told == ["a", "b", "b", "a"]
+
+
 def test_events_can_be_limited_to_a_name(talked: Given) -> None:
     """In order of time."""
     assert len(lines(talked, "events")) == 6

@@ -84,7 +84,12 @@ def plain(*names: str) -> tuple[Column, ...]:
 
 
 def stream(
-    query: Query, scope: Scope, source: str, columns: Sequence[Column], order: str, form: Format
+    query: Query,
+    scope: Scope,
+    source: str,
+    columns: Sequence[Column],
+    order: Sequence[str],
+    form: Format,
 ) -> Iterator[bytes]:
     """The rows of a source in one of the formats, piece by piece.
 
@@ -93,15 +98,18 @@ def stream(
         scope: What the caller may see.
         source: Where the rows come from: what follows FROM.
         columns: What to take of them.
-        order: What they are sorted by.
+        order: What they are sorted by, in order.
         form: How they are written.
     """
     reads = readable(scope)
     selected = ", ".join(column.selected(form, reads=reads) for column in columns)
     named = ", ".join(f"`out_{column.name}` AS `{column.name}`" for column in columns)
+    # Each by itself: the engine knows the order in which rows lie, but not a tuple of it.
+    keys = "".join(f", {key} AS `order_{place}`" for place, key in enumerate(order))
+    places = ", ".join(f"`order_{place}`" for place in range(len(order)))
     sql = (
-        f"SELECT {named} FROM (SELECT {selected}, ({order}) AS order_by FROM {source}) AS r"  # noqa: S608
-        f" ORDER BY order_by SETTINGS {_SETTINGS}"
+        f"SELECT {named} FROM (SELECT {selected}{keys} FROM {source}) AS r"  # noqa: S608
+        f" ORDER BY {places} SETTINGS {_SETTINGS}"
     )
     pieces = query.stream(sql, _ENGINE[form])
     return _with_names(columns, pieces) if form == "csv" else pieces

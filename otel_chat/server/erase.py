@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.errors import OtelChatError
+from otel_chat.server.queries.days import KEPT
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_chat.server.access import Scope
+    from otel_chat.server.queries.days import Source
     from otel_chat.server.store import Store
 
 _log = logging.getLogger("otel_chat.server")
 
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
-TOUCHED: Final = ("turns", "events")
-KEPT: Final = ("turn_days", "event_days")
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 
 
@@ -101,9 +101,9 @@ class Eraser:
 
     def _erase(self, conditions: Mapping[str, str], *, kept: str, by_trace: bool = True) -> Erased:
         # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
-        days = {source: self._days(source, conditions[source]) for source in TOUCHED}
+        days = {source: self._days(source, conditions[source]) for source in KEPT}
         self._touch(days)
-        for table in KEPT:
+        for table in KEPT.values():
             self._delete(table, kept)
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)
@@ -117,7 +117,7 @@ class Eraser:
         )
         return [row["date"] for row in rows]
 
-    def _touch(self, days: Mapping[str, list[str]]) -> None:
+    def _touch(self, days: Mapping[Source, list[str]]) -> None:
         """Notes that of these days something has changed, as an insert does."""
         for source, dates in days.items():
             if dates:

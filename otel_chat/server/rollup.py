@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries.days import midnight
+from otel_chat.server.queries.days import DAY, KEPT, TIMES, day_states, midnight
 from otel_chat.server.queries.partials import (
     DIMENSIONS,
     IS_ACTIVITY,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("otel_chat.server")
 
-SOURCES: Final[tuple[Source, ...]] = ("turns", "events")
-TABLES: Final = {"turns": "turn_days", "events": "event_days"}
-_TIMES: Final = {"turns": "start", "events": "time"}
 # Questions that began before a day was kept anew may still read the generation before.
 OUTDATED_AFTER: Final = timedelta(minutes=10)
 _PARTIALS: Final = {"turns": KEPT_TURNS, "events": KEPT_EVENTS}
@@ -48,19 +45,6 @@ _ROWS: Final = {
         " FROM events FINAL"
     ),
 }
-_DUE: Final = """
-SELECT toString(day) AS date FROM (
-    SELECT day, max(at) AS at, argMaxIf(covers, generation, covers > 0) AS covered
-    FROM (
-        SELECT day, at, 0 AS generation, 0 AS covers FROM touched WHERE source = {source:String}
-        UNION ALL
-        SELECT day, 0, generation, covers FROM rolled WHERE source = {source:String}
-    )
-    GROUP BY day
-)
-WHERE at > covered AND at <= {covers:Int64} AND day < toDate32({today:String})
-ORDER BY day DESC
-"""
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE source = {source:String}
     AND generation < {before:Int64}
@@ -100,7 +84,7 @@ class Rollup:
         """
         kept = 0
         try:
-            for source in SOURCES:
+            for source in KEPT:
                 for day in self._due(source):
                     if self._stopped:
                         return kept
@@ -117,12 +101,12 @@ class Rollup:
 
     def _due(self, source: Source) -> list[date]:
         now = self._clock()
-        values = {
-            "source": source,
-            "covers": nanoseconds(now - self._quiet),
-            "today": now.date().isoformat(),
-        }
-        return [date.fromisoformat(row["date"]) for row in self._store.query(_DUE, values)]
+        covers = nanoseconds(now - self._quiet)
+        return [
+            state.day
+            for state in reversed(day_states(self._store, source, last=now.date() - DAY))
+            if state.covered < state.arrived <= covers
+        ]
 
     def keep(self, source: Source, day: date) -> None:
         """Keeps a day as it is now, whether it is due or not.
@@ -139,16 +123,16 @@ class Rollup:
             "generation": nanoseconds(now),
             "covers": nanoseconds(now - self._quiet),
             "start": nanoseconds(midnight(day)),
-            "end": nanoseconds(midnight(day + timedelta(days=1))),
+            "end": nanoseconds(midnight(day + DAY)),
         }
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
-        moments = f"{_TIMES[source]} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
-        moments += f" AND {_TIMES[source]} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
+        moments = f"{TIMES[source]} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
+        moments += f" AND {TIMES[source]} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
         names, values = ", ".join(partials), ", ".join(one.sql for one in partials.values())
         grouped = ", ".join(keys)
         self._store.command(
-            f"INSERT INTO {TABLES[source]} (day, generation, {grouped}, {names})"  # noqa: S608
+            f"INSERT INTO {KEPT[source]} (day, generation, {grouped}, {names})"  # noqa: S608
             f" SELECT toDate32({{day:String}}), {{generation:Int64}}, {grouped}, {values}"
             f" FROM ({_ROWS[source]} WHERE {moments})"
             f" WHERE counts GROUP BY {grouped}",
@@ -180,7 +164,7 @@ class Rollup:
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
         for table, where in (
-            (TABLES[source], which),
+            (KEPT[source], which),
             ("rolled", f"source = {{source:String}} AND {which}"),
         ):
             self._store.command(

@@ -51,7 +51,7 @@ def all_queries() -> dict[str, Callable[..., Any]]:
 NAMES = sorted(all_queries())
 HELPERS = {
     "otel_chat.server.queries.conversation.find",
-    "otel_chat.server.queries.days.days_of",
+    "otel_chat.server.queries.days.day_states",
 }
 ASKED = [name for name in NAMES if name not in HELPERS]
 

@@ -13,7 +13,9 @@ from otel_chat.server.api.parameters import (
     FiltersParameter,
     LimitParameter,
     NowParameter,
+    ReviewedParameter,
     StoreParameter,
+    TagParameter,
     TenantParameter,
     Viewer,
     WindowParameter,
@@ -54,10 +56,8 @@ def listing_of(
         ranked.Sort, Query(description="What they are sorted by; a hyphen: the greatest first.")
     ] = ranked.NEWEST,
     search: SearchParameter = None,
-    tag: Annotated[str | None, Query(max_length=60, description="Those with this tag.")] = None,
-    reviewed: Annotated[
-        bool | None, Query(description="Those that were reviewed, or were not.")
-    ] = None,
+    tag: TagParameter = None,
+    reviewed: ReviewedParameter = None,
 ) -> ranked.Listing:
     """In which order conversations are listed, and which of them."""
     return ranked.Listing(sort, search, tag, reviewed)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import PathConvertor, register_url_convertor
 
 
-class IdConvertor(Convertor[str]):
+class IdConvertor(PathConvertor):
     """Any text that is not empty; Starlette's own `path` ends at a line break."""
 
     regex = "(?s:.+)"
-
-    def convert(self, value: str) -> str:
-        """The id as it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """The id as it is."""
-        return value
 
 
 register_url_convertor("id", IdConvertor())

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from otel_chat.errors import AccessError
 from otel_chat.server import marks as keeping
 from otel_chat.server.access import MARKS_WRITE, Scope
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
-from otel_chat.server.api.parameters import NowParameter, StoreParameter, TenantParameter, Viewer
+from otel_chat.server.api.parameters import (
+    NowParameter,
+    ReviewedParameter,
+    StoreParameter,
+    TagParameter,
+    TenantParameter,
+    Viewer,
+)
 from otel_chat.server.api.security import Needs
 from otel_chat.server.queries import marks as queries
 
@@ -42,10 +49,8 @@ Marker = Annotated[Scope, Depends(marker)]
 def list_marks(
     store: StoreParameter,
     scope: Viewer,
-    tag: Annotated[str | None, Query(max_length=60, description="Those with this tag.")] = None,
-    reviewed: Annotated[
-        bool | None, Query(description="Those that were reviewed, or were not.")
-    ] = None,
+    tag: TagParameter = None,
+    reviewed: ReviewedParameter = None,
 ) -> queries.Marks:
     """Tags, notes and reviewed marks, those changed last first."""
     return queries.marks(store, scope, None, tag, reviewed)

@@ -112,6 +112,10 @@ TenantParameter = Annotated[
     str | None,
     Query(max_length=1000, description="Its tenant, where several have one of this id."),
 ]
+TagParameter = Annotated[str | None, Query(max_length=60, description="Those with this tag.")]
+ReviewedParameter = Annotated[
+    bool | None, Query(description="Those that were reviewed, or were not.")
+]
 
 Viewer = Annotated[Scope, Depends(Needs(ANALYTICS_VIEW))]
 Reader = Annotated[Scope, Depends(Needs(CONVERSATIONS_READ))]

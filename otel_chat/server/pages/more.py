@@ -80,7 +80,6 @@ def exports_page(
         "exports",
         view=view,
         window=window,
-        window_name=view.window_name,
         filters=filters,
         choices=choices.choices(store, scope, window),
         may_export=scope.allows(EXPORT_CREATE),

@@ -43,7 +43,6 @@ from otel_chat.server.queries import choices, conversations, marks, ranked, trac
 from otel_chat.server.queries import conversation as one_conversation
 from otel_chat.server.queries import leaders as leaders_queries
 from otel_chat.server.queries import overview as figures
-from otel_chat.server.queries.window import DEFAULT_WINDOW
 
 LATEST: Final = 10
 COOKIE_SECONDS: Final = 30 * 24 * 3600
@@ -87,14 +86,6 @@ def make_router() -> APIRouter:
     return router
 
 
-def _window_name(request: Request) -> str | None:
-    """The name of the window; `None` for a range of the reader's own."""
-    query = request.query_params
-    if "from" in query or "to" in query:
-        return None
-    return query.get("window", DEFAULT_WINDOW)
-
-
 def _sees_several(scope: Scope) -> bool:
     return scope.tenants is None or len(scope.tenants) > 1
 
@@ -117,7 +108,6 @@ def overview_page(
         "overview",
         view=links.View.of("/", request.query_params),
         window=window,
-        window_name=_window_name(request),
         filters=filters,
         choices=choices.choices(store, scope, window),
         overview=answer,
@@ -179,7 +169,6 @@ def conversations_page(
         "conversations",
         view=view,
         window=window,
-        window_name=_window_name(asked.request),
         columns=listing.columns(view),
         all_columns=listing.COLUMNS,
         headings=listing.headings(view),
@@ -223,7 +212,6 @@ def _sheet_route(sheet: Sheet) -> None:
             "sheet.html",
             sheet.key,
             view=view,
-            window_name=_window_name(request),
             window=window,
             filters=filters,
             choices=choices.choices(store, scope, window),

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.queries.intent_numbers import NUMBERS
 from otel_chat.server.queries.partial_rows import event_rows, padded, turn_rows
-from otel_chat.server.queries.partials import EXPLICIT
+from otel_chat.server.queries.partials import EXPLICIT, KEY
 from otel_chat.server.queries.sql import SCALE
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.window import Window
 
-KEY: Final = "tenant, conversation_id"
 # By numbers, named: text of every conversation would take most of the time.
 _OUTCOMES: Final = "'Enum8({})'".format(
     ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *EXPLICIT)))

@@ -275,19 +275,34 @@ def conversations(
     found = _newest(Query(store, scope), window, filters, wanted, after, limit + 1)
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
-    items = _summaries(Query(store, scope), window, page)
-    if wanted is not None:
-        keys = [(item.tenant, item.conversation_id) for item in items]
-        matches = wanted.matches(Query(store, scope), scope, window, keys)
-        items = [
-            item.model_copy(update={"match": matches.get(key)})
-            for item, key in zip(items, keys, strict=True)
-        ]
     return Conversations(
         window=TimeSpan.of(window),
-        items=items,
+        items=items_of(Query(store, scope), scope, window, page, wanted),
         next_cursor=None if last is None else Cursor(*last).text(),
     )
+
+
+def items_of(
+    statement: Query, scope: Scope, window: Window, page: list[Found], search: Search | None
+) -> list[ConversationSummary]:
+    """The summaries of a page of conversations, in its order, with what was searched for in them.
+
+    Args:
+        statement: The SELECT under construction.
+        scope: What the caller may see.
+        window: The window in which they started.
+        page: When each started, ns, its tenant and its id.
+        search: What was searched for.
+    """
+    items = _summaries(statement, window, page)
+    if search is None:
+        return items
+    keys = [(item.tenant, item.conversation_id) for item in items]
+    matches = search.matches(statement, scope, window, keys)
+    return [
+        item.model_copy(update={"match": matches.get(key)})
+        for item, key in zip(items, keys, strict=True)
+    ]
 
 
 def _summaries(statement: Query, window: Window, page: list[Found]) -> list[ConversationSummary]:

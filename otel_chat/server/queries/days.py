@@ -7,15 +7,22 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_chat.server.queries.sql import Query, Table
     from otel_chat.server.store import Store
 
 Source = Literal["turns", "events"]
 Span = tuple[datetime, datetime]
-_DAY: Final = timedelta(days=1)
-# A day is kept by the rows of its newest generation, as long as nothing arrived after what that
-# generation is sure to cover.
-_STATE: Final = """
-SELECT toString(day) AS date, max(at) AS at, argMaxIf(generation, generation, covers > 0) AS newest,
+DAY: Final = timedelta(days=1)
+FIRST, LAST = date(1970, 1, 1), date(2261, 12, 31)
+TIMES: Final[Mapping[Source, str]] = {"turns": "start", "events": "time"}
+KEPT: Final[Mapping[Source, Table]] = {"turns": "turn_days", "events": "event_days"}
+"""The tables in which days are kept."""
+
+_STATES: Final = """
+SELECT toString(day) AS date, max(at) AS arrived,
+    argMaxIf(generation, generation, covers > 0) AS newest,
     argMaxIf(covers, generation, covers > 0) AS covered
 FROM (
     SELECT day, at, 0 AS generation, 0 AS covers FROM touched
@@ -30,6 +37,28 @@ ORDER BY day
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a day.
+
+    Args:
+        day: The day.
+        arrived: When something last arrived for it, ns.
+        newest: The newest generation of its rows that is complete; 0 for none.
+        covered: Up to which moment of arrival that is sure to hold everything, ns.
+    """
+
+    day: date
+    arrived: int
+    newest: int
+    covered: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether its newest generation holds all of it."""
+        return bool(self.newest) and self.arrived <= self.covered
+
+
+@dataclass(frozen=True, slots=True)
 class Days:
     """How the days of a span are to be read.
 
@@ -40,6 +69,18 @@ class Days:
 
     kept: dict[date, int]
     afresh: list[Span]
+
+    def afresh_condition(self, query: Query, column: str) -> str:
+        """The condition that a row lies in a span to work out, given its column of time."""
+        spans = [f"({query.between(column, *span)})" for span in self.afresh]
+        return " OR ".join(spans) or "false"
+
+    def kept_conditions(self, query: Query) -> list[str]:
+        """The conditions that a row is one of a kept day."""
+        dates = query.bind([day.isoformat() for day in self.kept], "Array(Date32)")
+        generations = query.bind(list(self.kept.values()), "Array(Int64)")
+        # The days by themselves as well, for the index.
+        return [f"day IN {dates}", f"(day, generation) IN arrayZip({dates}, {generations})"]
 
 
 def midnight(day: date) -> datetime:
@@ -52,27 +93,47 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def days_of(store: Store, source: Source, first: date, last: date) -> Days:
-    """How to read the days from `first` to `last`, both among them.
+def day_states(store: Store, source: Source, first: date = FIRST, last: date = LAST) -> list[State]:
+    """The days for which anything arrived, in order.
 
     Args:
         store: The store to ask.
         source: Whose days.
+        first: The first of them.
+        last: The last of them.
+    """
+    values = {"source": source, "first": first.isoformat(), "last": last.isoformat()}
+    return [
+        State(date.fromisoformat(row["date"]), row["arrived"], row["newest"], row["covered"])
+        for row in store.query(_STATES, values)
+    ]
+
+
+def days_of(query: Query, source: Source, first: date, last: date) -> Days:
+    """How to read the days from `first` to `last`, both among them; the same for all of a query.
+
+    Args:
+        query: The SELECT under construction.
+        source: Whose days.
         first: The first day.
         last: The last day.
     """
-    values = {"source": source, "first": first.isoformat(), "last": last.isoformat()}
+    asked = (source, first, last)
+    if asked not in query.days:
+        query.days[asked] = _read(day_states(query.store, source, first, last))
+    return query.days[asked]
+
+
+def _read(states: list[State]) -> Days:
     kept: dict[date, int] = {}
     afresh: list[Span] = []
     previous_kept = True
-    for row in store.query(_STATE, values):
-        day = date.fromisoformat(row["date"])
-        if row["newest"] and row["at"] <= row["covered"]:
-            kept[day] = int(row["newest"])
-            previous_kept = True
-            continue
-        # Days between two of these that hold nothing are read along: one span is faster than two.
-        begun = midnight(day) if previous_kept else afresh.pop()[0]
-        afresh.append((begun, midnight(day + _DAY)))
-        previous_kept = False
+    for state in states:
+        if state.kept:
+            kept[state.day] = state.newest
+        else:
+            # Days between two of these that hold nothing are read along: one span is faster.
+            begun = midnight(state.day) if previous_kept else afresh.pop()[0]
+            afresh.append((begun, midnight(state.day + DAY)))
+        previous_kept = state.kept
     return Days(kept, afresh)

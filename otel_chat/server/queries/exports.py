@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
-from otel_chat.server.queries.partials import MODEL, REPLIED
+from otel_chat.server.queries.partials import KEY, MODEL, REPLIED
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.rows import Column, Format, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
-from otel_chat.server.queries.partials import IS_FEEDBACK, TOKENS
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.partials import IS_FEEDBACK, KEY, TOKENS
 from otel_chat.server.queries.sql import SCALE, mean, quantiles
 from otel_chat.server.queries.sums import Grouping, Source, all_of, sums, whole_days
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds

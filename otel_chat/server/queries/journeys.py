@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ConfigDict, Field
 
 from otel_chat.semconv import OUTCOMES
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.intent_numbers import FOLDED, NUMBERS, number_intents
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Window

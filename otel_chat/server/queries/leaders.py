@@ -10,10 +10,10 @@ from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_period, members, turns_source
-from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.subjects import named_topics
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,22 +100,11 @@ def _counted(rows: Sequence[dict[str, Any]]) -> Counted:
 def _topics(statement: Query, window: Window, filters: Filters) -> list[Leader]:
     both = window.with_previous()
     conversations = conversation_rows(statement, Selection(both, filters))
-    source = statement.table(
-        "events",
-        ("tenant", "conversation_id", "topic"),
-        [
-            statement.between("time", both.start - MARGIN, both.end + MARGIN),
-            f"name = '{semconv.EVENT_TOPIC}' AND topic != '' AND conversation_id != ''",
-        ],
-    )
     part = by_period(window)(statement, "started_at")
     rows = statement.run(f"""
-        SELECT part, name, uniqExact(hash) AS counted
-        FROM (
-            SELECT {part} AS part, hash, arrayJoin(['', topic]) AS name
-            FROM (SELECT {HASH} AS hash, topic FROM {source}) AS e
-            INNER JOIN (SELECT hash, started_at FROM {conversations}) AS c USING (hash)
-        )
+        SELECT {part} AS part, name, uniqExact(hash) AS counted
+        FROM {named_topics(statement, both)} AS e
+        INNER JOIN (SELECT hash, started_at FROM {conversations}) AS c USING (hash)
         GROUP BY part, name
     """)  # noqa: S608
     counted = _counted(rows)

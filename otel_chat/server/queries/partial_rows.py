@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.queries.days import Days, days_of, midnight
+from otel_chat.server.queries.days import DAY, Days, days_of, midnight
 from otel_chat.server.queries.partials import (
     EVENT_PARTIALS,
     HASH,
     IS_ACTIVITY,
     IS_FEEDBACK,
+    KEY,
     ORDER,
     TURN_PARTIALS,
 )
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.partials import Partial
     from otel_chat.server.queries.sql import Query
 
-_KEY: Final = "tenant, conversation_id"
-_DAY: Final = timedelta(days=1)
 NAMED: Final = "hash != 0"
 
 
@@ -35,36 +33,38 @@ def _days(query: Query, source: Source, selection: Selection, last: date) -> Day
     first = (selection.window.start - MARGIN).date()
     if selection.keys is not None or not selection.filters.by_dimensions:
         # A kept day knows no single turn, and single conversations are found faster by their ids.
-        return Days({}, [(midnight(first), midnight(last + _DAY))])
-    return days_of(query.store, source, first, last)
+        return Days({}, [(midnight(first), midnight(last + DAY))])
+    return days_of(query, source, first, last)
 
 
-def _within(query: Query, column: str, days: Days) -> str:
-    return " OR ".join(f"({query.between(column, *span)})" for span in days.afresh)
-
-
-def kept_conditions(query: Query, days: Days) -> list[str]:
-    """The conditions that rows are those of kept days.
+def worked_out(partials: Mapping[str, Partial], names: Sequence[str]) -> str:
+    """The SQL of columns, each after `p_`, from the rows of turns or events.
 
     Args:
-        query: The SELECT that they become a part of.
-        days: How days are read.
+        partials: What there is.
+        names: Which of them.
     """
-    dates = query.bind([day.isoformat() for day in days.kept], "Array(Date32)")
-    generations = query.bind(list(days.kept.values()), "Array(Int64)")
-    # The days by themselves as well, for the index.
-    return [f"day IN {dates}", f"(day, generation) IN arrayZip({dates}, {generations})"]
-
-
-def _columns(partials: Mapping[str, Partial], names: Sequence[str]) -> str:
     return "".join(f", {partials[name].sql} AS p_{name}" for name in names)
 
 
-def _kept_columns(partials: Mapping[str, Partial], names: Sequence[str]) -> list[str]:
+def as_kept(partials: Mapping[str, Partial], names: Sequence[str]) -> list[str]:
+    """The columns of kept days, each after `p_`.
+
+    Args:
+        partials: What there is.
+        names: Which of them.
+    """
     return [f"{partials[name].kept or name} AS p_{name}" for name in names]
 
 
-def _read(partials: Mapping[str, Partial], names: Sequence[str], *always: str) -> list[str]:
+def read_by(partials: Mapping[str, Partial], names: Sequence[str], *always: str) -> list[str]:
+    """The columns of turns or events that have to be read.
+
+    Args:
+        partials: What there is.
+        names: Which of them.
+        always: What is read beside.
+    """
     read = {column for name in names for column in partials[name].columns}
     if any(ORDER in partials[name].sql for name in names):
         read |= {"trace_id", "span_id"}
@@ -93,18 +93,18 @@ def turn_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
             "tenant",
             "conversation_id",
             matched,
-            *_kept_columns(TURN_PARTIALS, names),
+            *as_kept(TURN_PARTIALS, names),
         ]
-        kept = query.table("turn_days", columns, [*kept_conditions(query, days), NAMED], once=False)
+        kept = query.table("turn_days", columns, [*days.kept_conditions(query), NAMED], once=False)
         parts.append(f"SELECT * FROM {kept}")  # noqa: S608
     if days.afresh or not parts:
-        read = _read(TURN_PARTIALS, names, "tenant", "conversation_id", "start")
-        within = _within(query, "start", days) or "false"
-        source = query.table("turns", [*read, matched], [within, *selection.rows(query)])
+        read = read_by(TURN_PARTIALS, names, "tenant", "conversation_id", "start")
+        conditions = [days.afresh_condition(query, "start"), *selection.rows(query)]
+        source = query.table("turns", [*read, matched], conditions)
         any_matched = "max(matched) AS matched" if matching else "true AS matched"
         parts.append(
-            f"SELECT {HASH} AS hash, {_KEY}, {any_matched}{_columns(TURN_PARTIALS, names)}"  # noqa: S608
-            f" FROM {source} GROUP BY {_KEY}"
+            f"SELECT {HASH} AS hash, {KEY}, {any_matched}{worked_out(TURN_PARTIALS, names)}"  # noqa: S608
+            f" FROM {source} GROUP BY {KEY}"
         )
     return f"({' UNION ALL '.join(parts)})"
 
@@ -124,23 +124,23 @@ def event_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
     days = _days(query, "events", selection, (selection.end + FEEDBACK_MARGIN).date())
     parts = []
     if days.kept:
-        columns = ["hash", "tenant", "conversation_id", *_kept_columns(EVENT_PARTIALS, names)]
+        columns = ["hash", "tenant", "conversation_id", *as_kept(EVENT_PARTIALS, names)]
         early = f"feedback OR day <= {query.bind(last.isoformat(), 'Date32')}"
-        conditions = [*kept_conditions(query, days), NAMED, early]
+        conditions = [*days.kept_conditions(query), NAMED, early]
         kept = query.table("event_days", columns, conditions, once=False)
         parts.append(f"SELECT * FROM {kept}")  # noqa: S608
     if days.afresh or not parts:
-        read = _read(EVENT_PARTIALS, names, "tenant", "conversation_id", "name", "time")
-        early = f"time < {query.moment(midnight(last + _DAY))}"
+        read = read_by(EVENT_PARTIALS, names, "tenant", "conversation_id", "name", "time")
+        early = f"time < {query.moment(midnight(last + DAY))}"
         conditions = [
-            _within(query, "time", days) or "false",
+            days.afresh_condition(query, "time"),
             f"({IS_FEEDBACK}) OR ({IS_ACTIVITY} AND {early})",
             *selection.rows(query),
         ]
         source = query.table("events", [*read, "evaluation"], conditions)
         parts.append(
-            f"SELECT {HASH} AS hash, {_KEY}{_columns(EVENT_PARTIALS, names)}"  # noqa: S608
-            f" FROM {source} GROUP BY {_KEY}"
+            f"SELECT {HASH} AS hash, {KEY}{worked_out(EVENT_PARTIALS, names)}"  # noqa: S608
+            f" FROM {source} GROUP BY {KEY}"
         )
     return f"({' UNION ALL '.join(parts)})"
 

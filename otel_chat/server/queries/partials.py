@@ -23,6 +23,7 @@ from otel_chat.server.queries.sql import total
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+KEY: Final = "tenant, conversation_id"
 USER_FEEDBACK: Final = "user_feedback"
 ORDER: Final = "(start, trace_id, span_id)"
 REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"

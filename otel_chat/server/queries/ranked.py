@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import KEY, Selection, conversation_rows
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.conversations import (
-    Conversations,
-    ConversationSummary,
-    conversations,
-    summaries_sql,
-    summary,
-)
+from otel_chat.server.queries.conversations import Conversations, Found, conversations, items_of
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
+from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.search import Search
-from otel_chat.server.queries.sql import Query, moment, nanos
+from otel_chat.server.queries.sql import Query, nanos
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -47,7 +42,6 @@ _BY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "errors": ("errors", ("errors",)),
 }
 """What each sorts by, and the columns of turns that it needs."""
-Found = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +86,6 @@ def _offset(cursor: str | None, sort: Sort) -> int:
     if read.key != sort or read.tenant or read.at < 0:
         raise QueryError("This cursor is of another list.", field="cursor")
     return read.at
-
-
-def _summaries(statement: Query, window: Window, page: list[Found]) -> list[ConversationSummary]:
-    if not page:
-        return []
-    keys = tuple((tenant, key) for _, tenant, key in page)
-    earliest = moment(min(started for started, _, _ in page))
-    selection = Selection(replace(window, start=earliest), Filters(), keys=keys)
-    by_key = {
-        (row["tenant"], row["conversation_id"]): summary(row)
-        for row in statement.run(summaries_sql(statement, selection))
-    }
-    return [by_key[key] for key in keys if key in by_key]
 
 
 def _sorted(
@@ -169,19 +150,12 @@ def ranked(
     check_limit(limit)
     offset = _offset(cursor, sort)
     wanted = None if search is None else Search.of(scope, search)
-    rows = _sorted(Query(store, scope), Selection(window, filters), listing, wanted, offset, limit)
+    statement = Query(store, scope)
+    rows = _sorted(statement, Selection(window, filters), listing, wanted, offset, limit)
     page = rows[:limit]
-    items = _summaries(Query(store, scope), window, page)
-    if wanted is not None:
-        keys = [(item.tenant, item.conversation_id) for item in items]
-        matches = wanted.matches(Query(store, scope), scope, window, keys)
-        items = [
-            item.model_copy(update={"match": matches.get(key)})
-            for item, key in zip(items, keys, strict=True)
-        ]
     more = len(rows) > limit
     return Conversations(
         window=TimeSpan.of(window),
-        items=items,
+        items=items_of(statement, scope, window, page, wanted),
         next_cursor=Cursor(offset + limit, "", sort).text() if more else None,
     )

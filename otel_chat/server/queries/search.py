@@ -19,8 +19,9 @@ from otel_chat import semconv
 from otel_chat.errors import QueryError
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.queries import content
-from otel_chat.server.queries.aggregation import KEY, among
+from otel_chat.server.queries.aggregation import among
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.window import MARGIN
 
@@ -61,13 +62,19 @@ class Match(Answer):
     snippet: str = Field(description="The text with what stands around it, on one line.")
 
 
+def _folded(text: str) -> str:
+    """The text in lower case, unless that has more letters, as that of İ: no other case fits."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
+
+
 def _as_stored(one: str) -> str:
     """An expression for a character in the ways that JSON may write it, in either case.
 
     Those that differ in case only are one: an expression for a single text is much faster.
     """
     forms = {
-        json.dumps(form, ensure_ascii=escaped)[1:-1].lower()
+        _folded(json.dumps(form, ensure_ascii=escaped)[1:-1])
         for form in (one, one.lower(), one.upper())
         for escaped in (False, True)
     }

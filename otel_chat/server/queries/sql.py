@@ -10,8 +10,10 @@ from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
 
     from otel_chat.server.access import Scope
+    from otel_chat.server.queries.days import Days, Source
     from otel_chat.server.store import Store
 
 Table = Literal[
@@ -42,6 +44,7 @@ class Query:
     def __init__(self, store: Store, scope: Scope) -> None:
         self.store = store
         self._scope = scope
+        self.days: dict[tuple[Source, date, date], Days] = {}
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object, kind: str) -> str:

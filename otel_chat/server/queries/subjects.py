@@ -84,6 +84,24 @@ class Sentiments(Answer):
     items: list[Sentiment]
 
 
+def named_topics(query: Query, window: Window) -> str:
+    """A subquery with each topic of a conversation by its name, and once more by none, for all.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+        window: The conversations whose topics to read; others may be among them.
+    """
+    source = query.table(
+        "events",
+        ("tenant", "conversation_id", "topic"),
+        [
+            query.between("time", window.start - MARGIN, window.end + MARGIN),
+            f"name = '{semconv.EVENT_TOPIC}' AND topic != '' AND conversation_id != ''",
+        ],
+    )
+    return f"(SELECT {HASH} AS hash, arrayJoin(['', topic]) AS name FROM {source})"  # noqa: S608
+
+
 @query()
 def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topics:
     """The topics of the conversations that started in the window.
@@ -96,18 +114,10 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
     """
     statement = Query(store, scope)
     conversations = conversation_rows(statement, Selection(window, filters))
-    source = statement.table(
-        "events",
-        ("tenant", "conversation_id", "topic"),
-        [
-            statement.between("time", window.start - MARGIN, window.end + MARGIN),
-            f"name = '{semconv.EVENT_TOPIC}' AND topic != '' AND conversation_id != ''",
-        ],
-    )
     rows = statement.run(f"""
         SELECT name, count() AS mentions, uniqExact(hash) AS conversations,
             uniqExactIf(hash, outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
-        FROM (SELECT {HASH} AS hash, arrayJoin(['', topic]) AS name FROM {source}) AS e
+        FROM {named_topics(statement, window)} AS e
         INNER JOIN (SELECT hash, outcome FROM {conversations}) AS c USING (hash)
         GROUP BY name
         ORDER BY name = '' DESC, conversations DESC, mentions DESC, name

@@ -6,11 +6,10 @@ Whole days that are kept give their sums, the rest is summed up from its source.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.queries.days import Days, days_of, midnight
-from otel_chat.server.queries.partial_rows import kept_conditions
+from otel_chat.server.queries.days import DAY, KEPT, TIMES, Days, days_of, midnight
+from otel_chat.server.queries.partial_rows import as_kept, read_by, worked_out
 from otel_chat.server.queries.partials import EVENT_PARTIALS, TURN_PARTIALS
 
 if TYPE_CHECKING:
@@ -20,12 +19,9 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.days import Source as Name
     from otel_chat.server.queries.days import Span
     from otel_chat.server.queries.partials import Partial
-    from otel_chat.server.queries.sql import Query, Table
+    from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.window import Window
 
-_DAY: Final = timedelta(days=1)
-_KEPT: Final[Mapping[Name, Table]] = {"turns": "turn_days", "events": "event_days"}
-_TIMES: Final = {"turns": "start", "events": "time"}
 _PARTIALS: Final[Mapping[Name, Mapping[str, Partial]]] = {
     "turns": TURN_PARTIALS,
     "events": EVENT_PARTIALS,
@@ -58,12 +54,12 @@ def whole_days(query: Query, name: Name, window: Window, grouping: Grouping) -> 
         window: The span of time.
         grouping: The parts of the answer.
     """
-    found = days_of(query.store, name, window.start.date(), window.end.date())
+    found = days_of(query, name, window.start.date(), window.end.date())
     kept = {
         day: generation
         for day, generation in found.kept.items()
-        if window.start <= midnight(day) and midnight(day) + _DAY <= window.end
-        if not any(midnight(day) < end < midnight(day) + _DAY for end in grouping.ends)
+        if window.start <= midnight(day) and midnight(day) + DAY <= window.end
+        if not any(midnight(day) < end < midnight(day) + DAY for end in grouping.ends)
     }
     return Days(kept, _beside(window, sorted(kept)))
 
@@ -79,7 +75,7 @@ def _beside(window: Window, days: Sequence[date]) -> list[Span]:
     for day in days:
         if since < midnight(day):
             spans.append((since, midnight(day)))
-        since = midnight(day) + _DAY
+        since = midnight(day) + DAY
     return [*spans, (since, window.end)] if since < window.end else spans
 
 
@@ -111,20 +107,20 @@ def sums(query: Query, source: Source, grouping: Grouping, names: Sequence[str])
         grouping: The parts.
         names: Out of `TURN_PARTIALS` or `EVENT_PARTIALS`.
     """
-    column, partials = _TIMES[source.name], _PARTIALS[source.name]
-    parts = []
-    if source.days.kept:
-        conditions = [*kept_conditions(query, source.days), *source.of_days]
-        table = query.table(_KEPT[source.name], ["day", *names], conditions, once=False)
+    column, partials = TIMES[source.name], _PARTIALS[source.name]
+    days, parts = source.days, []
+    if days.kept:
+        kept = ["day", *as_kept(partials, names)]
+        conditions = [*days.kept_conditions(query), *source.of_days]
+        table = query.table(KEPT[source.name], kept, conditions, once=False)
         day = "toDateTime64(day, 9, 'UTC')"
-        columns = "".join(f", {name} AS p_{name}" for name in names)
+        columns = "".join(f", p_{name}" for name in names)
         parts.append(f"SELECT {grouping(query, day)} AS part{columns} FROM {table}")  # noqa: S608
-    if source.days.afresh or not parts:
-        read = sorted({column, *(one for name in names for one in partials[name].columns)})
-        spans = [f"({query.between(column, *span)})" for span in source.days.afresh]
-        table = query.table(source.name, read, [" OR ".join(spans) or "false", *source.conditions])
-        columns = "".join(f", {partials[name].sql} AS p_{name}" for name in names)
+    if days.afresh or not parts:
+        conditions = [days.afresh_condition(query, column), *source.conditions]
+        table = query.table(source.name, read_by(partials, names, column), conditions)
         parts.append(
-            f"SELECT {grouping(query, column)} AS part{columns} FROM {table} GROUP BY part"  # noqa: S608
+            f"SELECT {grouping(query, column)} AS part{worked_out(partials, names)}"  # noqa: S608
+            f" FROM {table} GROUP BY part"
         )
     return f"({' UNION ALL '.join(parts)})"

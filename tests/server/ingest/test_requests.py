@@ -149,7 +149,8 @@ def test_a_malformed_span_refuses_the_whole_body_and_is_named(
         (b"", {"content-encoding": "br"}, 415, "gzip"),
         (b"no gzip", {"content-encoding": "gzip"}, 400, "gzip"),
         (gzip.compress(b"abc", mtime=0)[:-4], {"content-encoding": "gzip"}, 400, "ends early"),
-        (gzip.compress(bytes(UNPACKED_BYTES + 1), mtime=0), {"content-encoding": "gzip"}, 413, "unpacks"),
+        (gzip.compress(bytes(UNPACKED_BYTES + 1), mtime=0), {"content-encoding": "gzip"}, 413,
+         "unpacks"),
         (bytes(SENT_BYTES + 1), {}, 413, "more than"),
     ],
 )  # fmt: skip

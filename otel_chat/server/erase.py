@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries.days import KEPT
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.days import Source
     from otel_chat.server.store import Store
 
 _log = logging.getLogger("otel_chat.server")
@@ -101,10 +99,10 @@ class Eraser:
 
     def _erase(self, conditions: Mapping[str, str], *, kept: str, by_trace: bool = True) -> Erased:
         # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
-        days = {source: self._days(source, conditions[source]) for source in KEPT}
+        dated = ("turns", "events")
+        days = sorted({day for table in dated for day in self._days(table, conditions[table])})
         self._touch(days)
-        for table in KEPT.values():
-            self._delete(table, kept)
+        self._delete("conversation_days", kept)
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)
         return erased
@@ -117,15 +115,14 @@ class Eraser:
         )
         return [row["date"] for row in rows]
 
-    def _touch(self, days: Mapping[Source, list[str]]) -> None:
+    def _touch(self, days: Sequence[str]) -> None:
         """Notes that of these days something has changed, as an insert does."""
-        for source, dates in days.items():
-            if dates:
-                self._store.command(
-                    "INSERT INTO touched (source, day, at) SELECT {source:String},"
-                    " arrayJoin({dates:Array(Date32)}), toUnixTimestamp64Nano(now64(9))",
-                    {"source": source, "dates": dates},
-                )
+        if days:
+            self._store.command(
+                "INSERT INTO touched (day, at)"
+                " SELECT arrayJoin({days:Array(Date32)}), toUnixTimestamp64Nano(now64(9))",
+                {"days": days},
+            )
 
     def _erase_rows(self, conditions: Mapping[str, str], *, by_trace: bool) -> Erased:
         if by_trace:

@@ -13,13 +13,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries.days import DAY, KEPT, TIMES, day_states, midnight
+from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
+from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
     DIMENSIONS,
+    HASH,
     IS_ACTIVITY,
     IS_FEEDBACK,
-    KEPT_EVENTS,
-    KEPT_TURNS,
+    IS_TOPIC,
+    KEPT,
+    KEY,
 )
 from otel_chat.server.queries.window import nanoseconds
 
@@ -33,27 +36,42 @@ _log = logging.getLogger("otel_chat.server")
 
 # Questions that began before a day was kept anew may still read the generation before.
 OUTDATED_AFTER: Final = timedelta(minutes=10)
-_PARTIALS: Final = {"turns": KEPT_TURNS, "events": KEPT_EVENTS}
-_KEYS: Final = {
-    "turns": ("tenant", "conversation_id", *DIMENSIONS),
-    "events": ("tenant", "conversation_id", "feedback"),
-}
-_ROWS: Final = {
-    "turns": "SELECT *, true AS counts FROM turns FINAL",
-    "events": (
-        f"SELECT *, ({IS_FEEDBACK}) AS feedback, feedback OR ({IS_ACTIVITY}) AS counts"  # noqa: S608
-        " FROM events FINAL"
-    ),
-}
+_DIMENSIONS: Final = ", ".join(DIMENSIONS)
+_BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
+_COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
 _OUTDATED: Final = """
-SELECT toString(day) AS date, generation FROM rolled WHERE source = {source:String}
-    AND generation < {before:Int64}
+SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
     AND (day, generation) NOT IN (
-        SELECT day, max(generation) FROM rolled WHERE source = {source:String} AND covers > 0
-        GROUP BY day
+        SELECT day, max(generation) FROM rolled WHERE covers > 0 GROUP BY day
     )
 GROUP BY day, generation
 """
+
+
+def _partials(source: Source) -> str:
+    """SQL of the partial rows of a day's turns or events, numbered within each conversation."""
+    column = TIMES[source]
+    partials = KEPT[source]
+    return f"""
+        SELECT {_BY[source]},
+            row_number() OVER (PARTITION BY {KEY} ORDER BY {_BY[source]}) AS nth
+            {worked_out(partials, tuple(partials))}
+        FROM {source} FINAL
+        WHERE {column} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')
+            AND {column} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC') AND ({_COUNTS[source]})
+        GROUP BY {_BY[source]}
+    """  # noqa: S608
+
+
+_COLUMNS: Final = (*KEPT["turns"], *KEPT["events"])
+# The events of a conversation stand beside the first of its rows, if it has several.
+_KEEP: Final = f"""
+INSERT INTO conversation_days (day, generation, {KEY}, {_DIMENSIONS}, hash, {", ".join(_COLUMNS)})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, {KEY}, {_DIMENSIONS}, {HASH},
+    {", ".join(f"p_{name}" for name in _COLUMNS)}
+FROM ({_partials("turns")}) AS t
+FULL JOIN ({_partials("events")}) AS e USING ({KEY}, nth)
+"""  # noqa: S608
 
 
 class Rollup:
@@ -84,13 +102,12 @@ class Rollup:
         """
         kept = 0
         try:
-            for source in KEPT:
-                for day in self._due(source):
-                    if self._stopped:
-                        return kept
-                    self.keep(source, day)
-                    kept += 1
-                self.forget_outdated(source)
+            for day in self._due():
+                if self._stopped:
+                    return kept
+                self.keep(day)
+                kept += 1
+            self.forget_outdated()
         except OtelChatError as error:
             _log.warning("Days could not be worked out ahead; answers are slower: %s", error)
         return kept
@@ -99,26 +116,23 @@ class Rollup:
         """Lets a `refresh` end after the day at which it is."""
         self._stopped = True
 
-    def _due(self, source: Source) -> list[date]:
+    def _due(self) -> list[date]:
         now = self._clock()
         covers = nanoseconds(now - self._quiet)
         return [
             state.day
-            for state in reversed(day_states(self._store, source, last=now.date() - DAY))
+            for state in reversed(day_states(self._store, last=now.date() - DAY))
             if state.covered < state.arrived <= covers
         ]
 
-    def keep(self, source: Source, day: date) -> None:
+    def keep(self, day: date) -> None:
         """Keeps a day as it is now, whether it is due or not.
 
         Args:
-            source: Whose day.
             day: The day.
         """
         now = self._clock()
-        keys, partials = _KEYS[source], _PARTIALS[source]
         entry = {
-            "source": source,
             "day": day.isoformat(),
             "generation": nanoseconds(now),
             "covers": nanoseconds(now - self._quiet),
@@ -127,46 +141,28 @@ class Rollup:
         }
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
-        moments = f"{TIMES[source]} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
-        moments += f" AND {TIMES[source]} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
-        names, values = ", ".join(partials), ", ".join(one.sql for one in partials.values())
-        grouped = ", ".join(keys)
-        self._store.command(
-            f"INSERT INTO {KEPT[source]} (day, generation, {grouped}, {names})"  # noqa: S608
-            f" SELECT toDate32({{day:String}}), {{generation:Int64}}, {grouped}, {values}"
-            f" FROM ({_ROWS[source]} WHERE {moments})"
-            f" WHERE counts GROUP BY {grouped}",
-            entry,
-        )
+        self._store.command(_KEEP, entry)
         self._enter(entry, covers=entry["covers"])
 
     def _enter(self, entry: dict[str, object], *, covers: object) -> None:
         self._store.command(
-            "INSERT INTO rolled (source, day, generation, covers) SELECT {source:String},"
+            "INSERT INTO rolled (day, generation, covers) SELECT"
             " toDate32({day:String}), {generation:Int64}, {covers:Int64}",
             {**entry, "covers": covers},
         )
 
-    def forget_outdated(self, source: Source) -> None:
-        """Removes what no question reads any more: what was kept before, or never ended.
-
-        Args:
-            source: Whose days.
-        """
+    def forget_outdated(self) -> None:
+        """Removes what no question reads any more: what was kept before, or never ended."""
         before = nanoseconds(self._clock() - OUTDATED_AFTER)
-        outdated = self._store.query(_OUTDATED, {"source": source, "before": before})
+        outdated = self._store.query(_OUTDATED, {"before": before})
         if not outdated:
             return
         values = {
-            "source": source,
             "days": [row["date"] for row in outdated],
             "generations": [int(row["generation"]) for row in outdated],
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
-        for table, where in (
-            (KEPT[source], which),
-            ("rolled", f"source = {{source:String}} AND {which}"),
-        ):
+        for table in ("conversation_days", "rolled"):
             self._store.command(
-                f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", values
+                f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2", values
             )

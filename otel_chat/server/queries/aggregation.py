@@ -26,15 +26,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.queries.intent_numbers import NUMBERS
-from otel_chat.server.queries.partial_rows import event_rows, padded, turn_rows
+from otel_chat.server.queries.partial_rows import partial_rows
 from otel_chat.server.queries.partials import EXPLICIT, KEY
 from otel_chat.server.queries.sql import SCALE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.partial_rows import PartialRows
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.window import Window
 
@@ -48,23 +49,51 @@ def _number(outcome: str) -> int:
     return EXPLICIT.index(outcome) + 1
 
 
-def _sum(name: str) -> tuple[str, tuple[str, ...]]:
-    return f"sum(p_{name})", (name,)
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What may be asked of a conversation.
+
+    Args:
+        grouped: Its SQL over the partial rows of a conversation.
+        alone: Its SQL where there is one partial row only.
+        reads: The partials that it needs.
+    """
+
+    grouped: str
+    alone: str
+    reads: tuple[str, ...] = ()
 
 
-def _first(name: str) -> tuple[str, tuple[str, ...]]:
-    return f"argMinIf(p_{name}, p_first, of_turns)", (name, "first")
+def _sum(name: str) -> Column:
+    return Column(f"sum(p_{name})", f"p_{name}", (name,))
 
 
-def _words(name: str) -> tuple[str, tuple[str, ...]]:
-    return f"arraySort(groupUniqArrayArray(p_{name}))", (name,)
+def _max(name: str, of: str = "{}") -> Column:
+    return Column(of.format(f"max(p_{name})"), of.format(f"p_{name}"), (name,))
 
 
-def _mean(total: str, count: str) -> tuple[str, tuple[str, ...]]:
-    return f"sum(p_{total}) / nullIf(sum(p_{count}), 0) / {SCALE}", (total, count)
+def _first(name: str) -> Column:
+    return Column(f"argMinIf(p_{name}, p_first, of_turns)", f"p_{name}", (name, "first"))
 
 
-TURN_COLUMNS: Final = {
+def _words(name: str) -> Column:
+    grouped = f"arraySort(groupUniqArrayArray(p_{name}))"
+    return Column(grouped, f"arraySort(p_{name})", (name,))
+
+
+def _all(name: str) -> Column:
+    return Column(f"groupArrayArray(p_{name})", f"p_{name}", (name,))
+
+
+def _mean(total: str, count: str) -> Column:
+    return Column(
+        f"sum(p_{total}) / nullIf(sum(p_{count}), 0) / {SCALE}",
+        f"p_{total} / nullIf(p_{count}, 0) / {SCALE}",
+        (total, count),
+    )
+
+
+TURN_COLUMNS: Final[Mapping[str, Column]] = {
     **{
         name: _sum(name)
         for name in (
@@ -79,45 +108,65 @@ TURN_COLUMNS: Final = {
             "platform", "location", "page", "referrer", "user_agent", "user_hash",
         )
     },
-    "last_intent": (
+    "last_intent": Column(
         "argMaxIf(p_last_intent, p_last_intent_at, p_last_intent != '')",
+        "p_last_intent",
         ("last_intent", "last_intent_at"),
     ),
     "intents": _words("intents"),
     "models": _words("models"),
-    "user": ("max(p_user)", ("user",)),
-    "foreign": ("sum(p_own) = 0", ("own",)),
+    "user": _max("user"),
+    "foreign": Column("sum(p_own) = 0", "p_own = 0", ("own",)),
     # By the numbers of `number_intents`, which must be asked before.
-    "path": ("arraySort(groupArrayArray(p_path))", ("path",)),
-    "last_number": (f"max(p_last_number) % {NUMBERS}", ("last_number",)),
+    "path": Column("arraySort(groupArrayArray(p_path))", "arraySort(p_path)", ("path",)),
+    "last_number": _max("last_number", f"{{}} % {NUMBERS}"),
 }  # fmt: skip
 """What may be asked of a conversation's turns: its SQL over partial rows, and what it reads."""
 
-EVENT_COLUMNS: Final = {
+EVENT_COLUMNS: Final[Mapping[str, Column]] = {
     **{
         name: _sum(name)
         for name in (
             "user_messages", "assistant_messages", "system_messages", "human_messages",
         )
     },
-    "end_reason": (
+    "end_reason": Column(
         "argMaxIf(p_end_reason, p_end_reason_at, p_ends > 0)",
+        "p_end_reason",
         ("end_reason", "end_reason_at"),
     ),
-    "feedbacks": ("sum(p_scores)", ("scores",)),
+    "feedbacks": _sum("scores"),
+    "topics": _all("topics"),
+    "action_names": _words("action_names"),
+    "moves": _all("moves"),
     "satisfaction": _mean("score_sum", "scores"),
     "rating": _mean("rating_sum", "ratings"),
 }  # fmt: skip
 """What may be asked of a conversation's events beside what its outcome needs."""
 
-_OF_TURNS: Final = ("started_at", "turns_end", "last_turn", "handoff_turns")
-_OF_EVENTS: Final = (
-    "events_end", "ends", "explicit_end", "handoff_events", "positive", "negative", "actions",
-    "workflows_started", "workflows_ended",
-)  # fmt: skip
-_NAMED: Final = "any(s.tenant) AS tenant, any(s.conversation_id) AS conversation_id"
-_BEGIN: Final = """min{only}(p_started_at{of_turns}) AS started_at, max(p_turns_end) AS turns_end,
-            max(p_last_turn) % 4 AS last_turn, sum(p_handoff_turns) AS handoff_turns"""
+_OF_TURNS: Final[Mapping[str, Column]] = {
+    "started_at": Column("minIf(p_started_at, of_turns)", "p_started_at", ("started_at",)),
+    "turns_end": _max("turns_end"),
+    "last_turn": _max("last_turn", "{} % 4"),
+    "handoff_turns": _sum("handoff_turns"),
+}
+_OF_EVENTS: Final[Mapping[str, Column]] = {
+    "events_end": _max("events_end"),
+    "ends": _sum("ends"),
+    "explicit_number": _max("explicit_end", "{} % 8"),
+    "handoff_events": _sum("handoff_events"),
+    "positive": _sum("positive"),
+    "negative": _sum("negative"),
+    "actions": _sum("actions"),
+    "workflows_started": _all("workflows_started"),
+    "workflows_ended": _all("workflows_ended"),
+}
+_OF_ROWS: Final[Mapping[str, Column]] = {
+    "tenant": Column("any(s.tenant)", "tenant"),
+    "conversation_id": Column("any(s.conversation_id)", "conversation_id"),
+    "has_turns": Column("max(of_turns)", "of_turns"),
+    "matches": Column("max(matched)", "matched"),
+}
 
 
 def among(query: Query, keys: Sequence[tuple[str, str]]) -> list[str]:
@@ -159,17 +208,31 @@ class Selection:
         return ["conversation_id != ''"]
 
 
-def _read(
-    base: Sequence[str], columns: dict[str, tuple[str, tuple[str, ...]]], wanted: Sequence[str]
-) -> list[str]:
-    """The columns of partial rows that are needed."""
-    return list(dict.fromkeys([*base, *(part for name in wanted for part in columns[name][1])]))
+def _read(columns: Iterable[Column]) -> list[str]:
+    """The partials that columns need, each once."""
+    return list(dict.fromkeys(name for column in columns for name in column.reads))
 
 
-def _having(query: Query, selection: Selection) -> str:
+def together(rows: PartialRows, columns: Mapping[str, Column]) -> str:
+    """A subquery with one row for each conversation: what is alone as it is, the rest grouped.
+
+    Args:
+        rows: The partial rows.
+        columns: What to ask of each conversation beside its hash.
+    """
+    grouped = "".join(f", {column.grouped} AS {name}" for name, column in columns.items())
+    parts = [f"SELECT hash{grouped} FROM {rows.parted} AS s GROUP BY hash"]  # noqa: S608
+    if rows.alone is not None:
+        alone = "".join(f", {column.alone} AS {name}" for name, column in columns.items())
+        parts.append(f"SELECT hash{alone} FROM {rows.alone} AS s")  # noqa: S608
+    return f"({' UNION ALL '.join(parts)})"
+
+
+def _begun(query: Query, selection: Selection) -> str:
+    """The condition that a conversation began in the window and is let through by the filters."""
     window = selection.window
     begun = query.between("started_at", window.start, window.end)
-    return f"{begun} AND max(matched)" if selection.filters.of_turn(query) else begun
+    return f"has_turns AND {begun}{' AND matches' if selection.filters.of_turn(query) else ''}"
 
 
 def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[str] = ()) -> str:
@@ -180,13 +243,12 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
         selection: The conversations to take.
         wanted: What to ask of them, out of `TURN_COLUMNS`.
     """
-    extra = "".join(f", {TURN_COLUMNS[name][0]} AS {name}" for name in wanted)
-    source = turn_rows(query, selection, _read(_OF_TURNS, TURN_COLUMNS, wanted))
+    asked = {**_OF_TURNS, **{name: TURN_COLUMNS[name] for name in wanted}}
+    rows = partial_rows(query, selection, _read(asked.values()))
     return f"""(
-        SELECT hash, {_NAMED}, {_BEGIN.format(only="", of_turns="")}{extra}
-        FROM (SELECT true AS of_turns, * FROM {source}) AS s
-        GROUP BY hash
-        HAVING {_having(query, selection)}
+        SELECT hash, {KEY}, {", ".join(asked)}
+        FROM {together(rows, {**_OF_ROWS, **asked})}
+        WHERE {_begun(query, selection)}
     )"""  # noqa: S608
 
 
@@ -197,34 +259,13 @@ def _conversations(
 
     Turns and events are put below one another and grouped once, which is faster than a join.
     """
-    turn_parts = _read(_OF_TURNS, TURN_COLUMNS, of_turns)
-    event_parts = _read(_OF_EVENTS, EVENT_COLUMNS, of_events)
-    turns = turn_rows(query, selection, turn_parts)
-    events = event_rows(query, selection, event_parts)
-    extra = "".join(
-        f", {columns[name][0]} AS {name}"
-        for columns, names in ((TURN_COLUMNS, of_turns), (EVENT_COLUMNS, of_events))
-        for name in names
-    )
+    turns = {**_OF_TURNS, **{name: TURN_COLUMNS[name] for name in of_turns}}
+    events = {**_OF_EVENTS, **{name: EVENT_COLUMNS[name] for name in of_events}}
+    rows = partial_rows(query, selection, _read(turns.values()), _read(events.values()))
     return f"""(
-        SELECT hash, {_NAMED}, {_BEGIN.format(only="If", of_turns=", of_turns")},
-            max(p_events_end) AS events_end, sum(p_ends) AS ends,
-            max(p_explicit_end) % 8 AS explicit_number,
-            sum(p_handoff_events) AS handoff_events, sum(p_positive) AS positive,
-            sum(p_negative) AS negative, sum(p_actions) AS actions,
-            groupArrayArray(p_workflows_started) AS workflows_started,
-            groupArrayArray(p_workflows_ended) AS workflows_ended{extra}
-        FROM (
-            SELECT hash, {KEY}, true AS of_turns, matched,
-                {padded(turn_parts, event_parts, turns=True)}
-            FROM {turns}
-            UNION ALL
-            SELECT hash, {KEY}, false, false,
-                {padded(turn_parts, event_parts, turns=False)}
-            FROM {events}
-        ) AS s
-        GROUP BY hash
-        HAVING countIf(of_turns) > 0 AND {_having(query, selection)}
+        SELECT hash, {KEY}, {", ".join((*turns, *events))}
+        FROM {together(rows, {**_OF_ROWS, **turns, **events})}
+        WHERE {_begun(query, selection)}
     )"""  # noqa: S608
 
 

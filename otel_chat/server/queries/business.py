@@ -14,13 +14,13 @@ from otel_chat.server.queries.figures import (
     distribution_sql,
     members,
     turn_sums,
-    turns_source,
     whole,
 )
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
-from otel_chat.server.queries.partials import HANDOFF_EVENTS, HASH
+from otel_chat.server.queries.partials import HANDOFF_EVENTS, HASH, KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.sums import all_of, whole_days
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -101,24 +101,27 @@ class Business(Answer):
 
 
 def _reasons(statement: Query, window: Window, filters: Filters) -> list[HandoffReason]:
-    turns = turns_source(
-        statement, window, filters, ("tenant", "conversation_id", "handoff", "handoff_reason")
-    )
-    handoffs = statement.bind(HANDOFF_EVENTS[:1], "Array(String)")
-    events = statement.table(
-        "events",
-        ("tenant", "conversation_id", "reason"),
-        [*_events_in(statement, window, filters), f"name IN {handoffs}"],
-    )
+    days = whole_days(statement, window, whole) if filters.empty else all_of(window)
+    conditions = [days.afresh_condition(statement, "start"), *filters.of_turn(statement)]
+    others = [days.afresh_condition(statement, "time"), f"name = '{HANDOFF_EVENTS[0]}'"]
+    if filters.whole_conversations:
+        conditions.append(members(statement, window, filters))
+    if not filters.empty:
+        others.append(members(statement, window, filters))
+    turns = statement.table("turns", (KEY, "handoff", "handoff_reason"), conditions)
+    events = statement.table("events", (KEY, "reason"), others)
+    parts = [
+        f"SELECT {HASH} AS hash, toString(handoff_reason) AS reason FROM {turns} WHERE handoff",  # noqa: S608
+        f"SELECT {HASH} AS hash, toString(reason) AS reason FROM {events}",  # noqa: S608
+    ]
+    if days.kept:
+        reasons = "arrayJoin(arrayConcat(handoff_reasons, asked_for)) AS reason"
+        kept = days.kept_conditions(statement)
+        table = statement.table("conversation_days", ("hash", reasons), kept, once=False)
+        parts.append(f"SELECT hash, toString(reason) AS reason FROM {table}")  # noqa: S608
     rows = statement.run(f"""
         SELECT reason, uniqExact(hash) AS conversations
-        FROM (
-            SELECT {HASH} AS hash, toString(handoff_reason) AS reason
-            FROM {turns} AS t
-            WHERE handoff
-            UNION ALL
-            SELECT {HASH}, toString(reason) AS reason FROM {events} AS e
-        )
+        FROM ({" UNION ALL ".join(parts)})
         WHERE hash != 0
         GROUP BY reason
         ORDER BY conversations DESC, reason

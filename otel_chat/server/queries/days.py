@@ -1,4 +1,4 @@
-"""Which days of turns and events are kept, worked out, and which are asked for afresh."""
+"""Which days are kept, worked out, and which are asked for afresh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_chat.server.queries.sql import Query, Table
+    from otel_chat.server.queries.sql import Query
     from otel_chat.server.store import Store
 
 Source = Literal["turns", "events"]
@@ -17,8 +17,6 @@ Span = tuple[datetime, datetime]
 DAY: Final = timedelta(days=1)
 FIRST, LAST = date(1970, 1, 1), date(2261, 12, 31)
 TIMES: Final[Mapping[Source, str]] = {"turns": "start", "events": "time"}
-KEPT: Final[Mapping[Source, Table]] = {"turns": "turn_days", "events": "event_days"}
-"""The tables in which days are kept."""
 
 _STATES: Final = """
 SELECT toString(day) AS date, max(at) AS arrived,
@@ -26,10 +24,10 @@ SELECT toString(day) AS date, max(at) AS arrived,
     argMaxIf(covers, generation, covers > 0) AS covered
 FROM (
     SELECT day, at, 0 AS generation, 0 AS covers FROM touched
-    WHERE source = {source:String} AND day BETWEEN {first:Date32} AND {last:Date32}
+    WHERE day BETWEEN {first:Date32} AND {last:Date32}
     UNION ALL
     SELECT day, 0, generation, covers FROM rolled
-    WHERE source = {source:String} AND day BETWEEN {first:Date32} AND {last:Date32}
+    WHERE day BETWEEN {first:Date32} AND {last:Date32}
 )
 GROUP BY day
 ORDER BY day
@@ -70,6 +68,22 @@ class Days:
     kept: dict[date, int]
     afresh: list[Span]
 
+    def until(self, last: date) -> Days:
+        """The days up to `last`, itself among them."""
+        end = midnight(last + DAY)
+        return Days(
+            {day: generation for day, generation in self.kept.items() if day <= last},
+            [(start, min(stop, end)) for start, stop in self.afresh if start < end],
+        )
+
+    def after(self, last: date) -> Days:
+        """The days after `last`."""
+        begin = midnight(last + DAY)
+        return Days(
+            {day: generation for day, generation in self.kept.items() if day > last},
+            [(max(start, begin), stop) for start, stop in self.afresh if stop > begin],
+        )
+
     def afresh_condition(self, query: Query, column: str) -> str:
         """The condition that a row lies in a span to work out, given its column of time."""
         spans = [f"({query.between(column, *span)})" for span in self.afresh]
@@ -93,34 +107,32 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def day_states(store: Store, source: Source, first: date = FIRST, last: date = LAST) -> list[State]:
+def day_states(store: Store, first: date = FIRST, last: date = LAST) -> list[State]:
     """The days for which anything arrived, in order.
 
     Args:
         store: The store to ask.
-        source: Whose days.
         first: The first of them.
         last: The last of them.
     """
-    values = {"source": source, "first": first.isoformat(), "last": last.isoformat()}
+    values = {"first": first.isoformat(), "last": last.isoformat()}
     return [
         State(date.fromisoformat(row["date"]), row["arrived"], row["newest"], row["covered"])
         for row in store.query(_STATES, values)
     ]
 
 
-def days_of(query: Query, source: Source, first: date, last: date) -> Days:
+def days_of(query: Query, first: date, last: date) -> Days:
     """How to read the days from `first` to `last`, both among them; the same for all of a query.
 
     Args:
         query: The SELECT under construction.
-        source: Whose days.
         first: The first day.
         last: The last day.
     """
-    asked = (source, first, last)
+    asked = (first, last)
     if asked not in query.days:
-        query.days[asked] = _read(day_states(query.store, source, first, last))
+        query.days[asked] = _read(day_states(query.store, first, last))
     return query.days[asked]
 
 

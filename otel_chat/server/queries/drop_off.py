@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 200
-EVERY, A_STEP = NUMBERS, NUMBERS + 1
+EVERY: Final = NUMBERS
 
 
 class DropOffPoint(Answer):
@@ -132,29 +132,37 @@ def _intents(statement: Query, selection: Selection, source: IntentSource) -> st
     )"""  # noqa: S608
 
 
-def _rows(statement: Query, selection: Selection, source: IntentSource) -> list[dict[str, Any]]:
-    """A row for each intent by its number, for all conversations, for each workflow and step."""
+_BAD: Final = "outcome IN ('abandoned', 'failed')"
+
+
+def _by_intent(
+    statement: Query, selection: Selection, source: IntentSource
+) -> list[dict[str, Any]]:
+    """A row for each intent by its number, and one for all conversations."""
     return statement.run(f"""
-        SELECT place.1 AS intent, place.2 AS workflow, place.3 AS step,
-            count() AS reached, countIf(bad AND place.4) AS dropped
+        SELECT intent, count() AS reached, countIf(bad AND intent IN (last, {EVERY})) AS dropped
         FROM (
-            SELECT outcome IN ('abandoned', 'failed') AS bad,
-                arrayDistinct(arrayMap(x -> x % {NUMBERS}, path)) AS intents,
-                arrayConcat(
-                    [({EVERY}, '', '', true)],
-                    arrayMap(
-                        x -> (x, '', '', x = path[-1] % {NUMBERS}),
-                        if(empty(intents), [0], intents)
-                    ),
-                    arrayMap(x -> ({A_STEP}, x.1, x.2, x = stood), passed)
-                ) AS came_by
+            SELECT {_BAD} AS bad, path[-1] % {NUMBERS} AS last,
+                arrayDistinct(arrayMap(x -> x % {NUMBERS}, path)) AS intents
             FROM {_intents(statement, selection, source)} AS c
-            LEFT JOIN {standing(statement, selection)} AS p USING (hash)
             WHERE settled
         )
-        ARRAY JOIN came_by AS place
-        GROUP BY intent, workflow, step
-        ORDER BY dropped DESC, reached DESC, intent, workflow, step
+        ARRAY JOIN arrayPushBack(if(empty(intents), [0], intents), {EVERY}) AS intent
+        GROUP BY intent
+        ORDER BY dropped DESC, reached DESC, intent
+    """)  # noqa: S608
+
+
+def _by_step(statement: Query, selection: Selection) -> list[dict[str, Any]]:
+    """A row for each workflow, with an empty step, and for each of its steps."""
+    return statement.run(f"""
+        SELECT place.1 AS workflow, place.2 AS step,
+            count() AS reached, countIf({_BAD} AND place = stood) AS dropped
+        FROM {standing(statement, selection)} AS p
+        ARRAY JOIN passed AS place
+        WHERE settled
+        GROUP BY workflow, step
+        ORDER BY dropped DESC, reached DESC, workflow, step
     """)  # noqa: S608
 
 
@@ -178,11 +186,13 @@ def drop_off(
     """
     statement = Query(store, scope)
     names = number_intents(statement, window, source)
-    rows = _rows(statement, Selection(window, filters), source)
+    selection = Selection(window, filters)
+    rows = _by_intent(statement, selection, source)
     whole = next((row for row in rows if row["intent"] == EVERY), {})
     settled, dropped = whole.get("reached", 0), whole.get("dropped", 0)
     of_intents = [row for row in rows if row["intent"] < EVERY]
-    of_steps = [row for row in rows if row["intent"] == A_STEP and (row["step"] or row["dropped"])]
+    steps = _by_step(Query(store, scope), selection)
+    of_steps = [row for row in steps if row["step"] or row["dropped"]]
     return DropOff(
         window=TimeSpan.of(window),
         settled=settled,

@@ -9,11 +9,11 @@ from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
-from otel_chat.server.queries.partials import KEY, MODEL, REPLIED
+from otel_chat.server.queries.partials import MODEL, REPLIED
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.rows import Column, Format, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -40,7 +40,7 @@ _COUNTS: Final = (
 _DURATION: Final = "(toUnixTimestamp64Nano(last_at) - toUnixTimestamp64Nano(started_at))"
 _RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool)))"
 _ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
-_TOPICS: Final = Column("topics", kind="list")
+_TOPICS: Final = Column("topics", "arraySort(arrayDistinct(topics))", kind="list")
 
 SESSIONS: Final = (
     *texts("conversation_id", "tenant", "user_hash", "user_type", "agent", "agent_version"),
@@ -161,29 +161,11 @@ EVENTS: Final = (
 )
 
 
-def _conversations(statement: Query, window: Window, filters: Filters) -> str:
-    rows = conversation_rows(statement, Selection(window, filters), _OF_TURNS, _OF_EVENTS)
-    topic = f"name = '{semconv.EVENT_TOPIC}' AND topic != ''"
-    action = f"name = '{semconv.EVENT_ACTION}' AND action != ''"
-    named = statement.table(
-        "events",
-        ("tenant", "conversation_id", "name", "topic", "action"),
-        [
-            statement.between("time", window.start - MARGIN, window.end + MARGIN),
-            f"({topic}) OR ({action})",
-            "conversation_id != ''",
-        ],
-    )
-    return f"""(
-        SELECT c.*, n.topics AS topics, n.action_names AS action_names
-        FROM {rows} AS c
-        LEFT JOIN (
-            SELECT {KEY}, arraySort(groupUniqArrayIf(toString(topic), {topic})) AS topics,
-                arraySort(groupUniqArrayIf(toString(action), {action})) AS action_names
-            FROM {named}
-            GROUP BY {KEY}
-        ) AS n USING ({KEY})
-    )"""  # noqa: S608
+def _conversations(
+    statement: Query, window: Window, filters: Filters, event_columns: tuple[str, ...]
+) -> str:
+    columns = (*_OF_EVENTS, *event_columns)
+    return conversation_rows(statement, Selection(window, filters), _OF_TURNS, columns)
 
 
 _BY_START: Final = ("started_at", "tenant", "conversation_id")
@@ -203,7 +185,7 @@ def export_sessions(
         form: How they are written.
     """
     statement = Query(store, scope)
-    source = _conversations(statement, window, filters)
+    source = _conversations(statement, window, filters, ("topics",))
     return stream(statement, scope, f"{source} AS c", SESSIONS, _BY_START, form)
 
 
@@ -228,7 +210,7 @@ def export_analytics(
         resolved: Only settled conversations that ended resolved, or only those that did not.
     """
     statement = Query(store, scope)
-    source = f"{_conversations(statement, window, filters)} AS c"
+    source = f"{_conversations(statement, window, filters, ('topics', 'action_names'))} AS c"
     if resolved is not None:
         source += f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
     return stream(statement, scope, source, ANALYTICS, _BY_START, form)

@@ -98,8 +98,10 @@ def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping
     """A subquery with sums of the turns that started in the window; see `sums`."""
     limits = tuple(filters.of_turn(query))
     if filters.by_dimensions and not filters.whole_conversations:
-        days = whole_days(query, "turns", window, grouping)
-        return sums(query, Source("turns", days, limits, limits), grouping, _TURN_SUMS)
+        days = whole_days(query, window, grouping)
+        return sums(
+            query, Source("turns", days, limits, ("turns > 0", *limits)), grouping, _TURN_SUMS
+        )
     if filters.whole_conversations:
         limits = (*limits, members(query, window, filters))
     return sums(query, Source("turns", all_of(window), limits), grouping, _TURN_SUMS)
@@ -150,7 +152,7 @@ def event_figures(query: Query, window: Window, filters: Filters, grouping: Grou
         f"name = '{semconv.EVENT_MESSAGE}' OR ({IS_FEEDBACK} AND isNotNull(score))",
     ]
     if filters.empty:
-        days = whole_days(query, "events", window, grouping)
+        days = whole_days(query, window, grouping)
     else:
         days = all_of(window)
         conditions.append(members(query, window, filters))

@@ -322,7 +322,7 @@ def _listed(statement: Query, window: Window, page: list[Found]) -> list[Incompl
             {nanos("last_at")} AS last_ns, turns, outcome, last_intent,
             stood.1 AS workflow, stood.2 AS step
         FROM {conversation_rows(statement, selection, ("agent", "channel", "last_intent"))} AS c
-        LEFT JOIN {standing(statement, selection)} AS p USING (hash)
+        LEFT JOIN (SELECT hash, stood FROM {standing(statement, selection)}) AS p USING (hash)
     """)  # noqa: S608
     by_key = {(row["tenant"], row["conversation_id"]): row for row in rows}
     return [_read(by_key[tenant, key]) for _, tenant, key in page if (tenant, key) in by_key]

@@ -12,7 +12,7 @@ from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_period, members, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.subjects import named_topics
+from otel_chat.server.queries.subjects import NAMED_TOPICS
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ def _counted(rows: Sequence[dict[str, Any]]) -> Counted:
 
 def _topics(statement: Query, window: Window, filters: Filters) -> list[Leader]:
     both = window.with_previous()
-    conversations = conversation_rows(statement, Selection(both, filters))
-    part = by_period(window)(statement, "started_at")
+    conversations = conversation_rows(statement, Selection(both, filters), (), ("topics",))
     rows = statement.run(f"""
-        SELECT {part} AS part, name, uniqExact(hash) AS counted
-        FROM {named_topics(statement, both)} AS e
-        INNER JOIN (SELECT hash, started_at FROM {conversations}) AS c USING (hash)
+        SELECT {by_period(window)(statement, "started_at")} AS part, name, count() AS counted
+        FROM {conversations} AS c
+        ARRAY JOIN {NAMED_TOPICS} AS name
+        WHERE notEmpty(topics)
         GROUP BY part, name
     """)  # noqa: S608
     counted = _counted(rows)

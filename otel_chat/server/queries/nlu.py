@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.aggregation import (
+    TURN_COLUMNS,
+    Selection,
+    conversation_rows,
+    together,
+)
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import members, turns_source
 from otel_chat.server.queries.intent_numbers import (
@@ -16,7 +21,7 @@ from otel_chat.server.queries.intent_numbers import (
     TURN_INTENT,
     number_intents,
 )
-from otel_chat.server.queries.partial_rows import turn_rows
+from otel_chat.server.queries.partial_rows import partial_rows
 from otel_chat.server.queries.partials import CLASSIFIED, HASH, LOW
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio, total
@@ -192,13 +197,10 @@ def _taken(statement: Query, window: Window, filters: Filters) -> str:
             f"intDiv(x, {NUMBERS}) >= {statement.bind(start, 'UInt64')}"
             f" AND intDiv(x, {NUMBERS}) < {statement.bind(end, 'UInt64')}"
         )
-        return f"""(
-            SELECT arrayMap(
-                x -> x * 2 + ({within}), arraySort(groupArrayArray(p_path))
-            ) AS turns
-            FROM {turn_rows(statement, selection, ["path"])}
-            GROUP BY hash
-        )"""  # noqa: S608
+        paths = together(
+            partial_rows(statement, selection, ["path"]), {"path": TURN_COLUMNS["path"]}
+        )
+        return f"(SELECT arrayMap(x -> x * 2 + ({within}), path) AS turns FROM {paths})"  # noqa: S608
     taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
     if filters.whole_conversations:
         taken.append(members(statement, window, filters))

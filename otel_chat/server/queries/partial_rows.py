@@ -1,15 +1,18 @@
-"""The partial rows of turns and events: of kept days as they are, of others worked out."""
+"""The partial rows of conversations: of kept days as they are, of others worked out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.queries.days import DAY, Days, days_of, midnight
 from otel_chat.server.queries.partials import (
     EVENT_PARTIALS,
+    FEEDBACK,
     HASH,
     IS_ACTIVITY,
     IS_FEEDBACK,
+    IS_TOPIC,
     KEY,
     ORDER,
     TURN_PARTIALS,
@@ -21,20 +24,187 @@ if TYPE_CHECKING:
     from datetime import date
 
     from otel_chat.server.queries.aggregation import Selection
-    from otel_chat.server.queries.days import Source
     from otel_chat.server.queries.partials import Partial
     from otel_chat.server.queries.sql import Query
 
-NAMED: Final = "hash != 0"
+_NAMED: Final = "hash != 0"
+_HAS_TURNS: Final = "turns > 0"
+_RATED: Final = "scores > 0 OR ratings > 0"
 
 
-def _days(query: Query, source: Source, selection: Selection, last: date) -> Days:
+@dataclass(frozen=True, slots=True)
+class PartialRows:
+    """Subqueries with partial rows: hash, tenant, conversation_id, of_turns, matched, partials.
+
+    `of_turns` says whether there is a turn in it, `matched` whether the filters let one through,
+    and the partials have their names after `p_`.
+
+    Args:
+        alone: Rows that are all there is of their conversation, so that nothing has to come
+            together; `None` where no day is kept.
+        parted: The rows of all other conversations.
+    """
+
+    alone: str | None
+    parted: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is read, and how the days of it are.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+        selection: The conversations to take.
+        turns: Names out of `TURN_PARTIALS`.
+        events: Names out of `EVENT_PARTIALS`; without any only turns are read.
+        days: How the days are read.
+        last: The last day of which all counts; of later ones only feedback does.
+    """
+
+    query: Query
+    selection: Selection
+    turns: Sequence[str]
+    events: Sequence[str]
+    days: Days
+    last: date
+
+    @property
+    def early(self) -> Days:
+        """How the days are read of which all counts."""
+        return self.days.until(self.last)
+
+    @property
+    def late(self) -> Days:
+        """How the days are read of which only feedback counts."""
+        return self.days.after(self.last)
+
+    @property
+    def _matching(self) -> str:
+        return " AND ".join(self.selection.filters.of_turn(self.query))
+
+    def kept(self) -> str:
+        """The rows of early days that are kept."""
+        matching = f" AND ifNull({self._matching}, false)" if self._matching else ""
+        columns = [
+            f"hash, {KEY}, {_HAS_TURNS} AS of_turns, of_turns{matching} AS matched",
+            *as_kept(TURN_PARTIALS, self.turns),
+            *as_kept(EVENT_PARTIALS, self.events),
+        ]
+        return self.query.table("conversation_days", columns, self._of_early(), once=False)
+
+    def _of_early(self) -> list[str]:
+        conditions = [
+            *self.early.kept_conditions(self.query),
+            _NAMED,
+            *self.selection.rows(self.query),
+        ]
+        return conditions if self.events else [*conditions, _HAS_TURNS]
+
+    def _of_late(self) -> list[str]:
+        return [
+            *self.late.kept_conditions(self.query),
+            _NAMED,
+            _RATED,
+            *self.selection.rows(self.query),
+        ]
+
+    def kept_late(self) -> str:
+        """The feedback of late days that are kept."""
+        columns = [
+            f"hash, {KEY}, false AS of_turns, false AS matched",
+            *(_nothing(TURN_PARTIALS, name) for name in self.turns),
+            *(
+                f"{name} AS p_{name}" if name in FEEDBACK else _nothing(EVENT_PARTIALS, name)
+                for name in self.events
+            ),
+        ]
+        return self.query.table("conversation_days", columns, self._of_late(), once=False)
+
+    def of_turns(self) -> str:
+        """The partial rows of turns of days that are not kept, worked out."""
+        matched = f"ifNull({self._matching}, false)" if self._matching else "true"
+        read = read_by(TURN_PARTIALS, self.turns, "tenant", "conversation_id", "start")
+        source = self.query.table("turns", [*read, f"{matched} AS matching"], self._turns())
+        any_matched = "max(matching)" if self._matching else "true"
+        nothing = "".join(f", {_nothing(EVENT_PARTIALS, name)}" for name in self.events)
+        return (
+            f"(SELECT {HASH} AS hash, {KEY}, true AS of_turns, {any_matched} AS matched"  # noqa: S608
+            f"{worked_out(TURN_PARTIALS, self.turns)}{nothing} FROM {source} GROUP BY {KEY})"
+        )
+
+    def _turns(self) -> list[str]:
+        within = self.early.afresh_condition(self.query, "start")
+        return [within, *self.selection.rows(self.query)]
+
+    def _events(self) -> list[str]:
+        early = f"time < {self.query.moment(midnight(self.last + DAY))}"
+        wanted = f"({IS_ACTIVITY} OR {IS_TOPIC})" if "topics" in self.events else IS_ACTIVITY
+        return [
+            self.days.afresh_condition(self.query, "time"),
+            f"({IS_FEEDBACK}) OR ({wanted} AND {early})",
+            *self.selection.rows(self.query),
+        ]
+
+    def of_events(self) -> str:
+        """The partial rows of events of days that are not kept, worked out."""
+        read = read_by(EVENT_PARTIALS, self.events, "tenant", "conversation_id", "name", "time")
+        source = self.query.table("events", [*read, "evaluation"], self._events())
+        nothing = "".join(f", {_nothing(TURN_PARTIALS, name)}" for name in self.turns)
+        return (
+            f"(SELECT {HASH} AS hash, {KEY}, false AS of_turns, false AS matched{nothing}"  # noqa: S608
+            f"{worked_out(EVENT_PARTIALS, self.events)} FROM {source} GROUP BY {KEY})"
+        )
+
+    def several(self) -> str:
+        """The hashes of conversations that have more than one row, and of more than that."""
+        table = self.query.table
+        early = table("conversation_days", ["hash"], self._of_early(), once=False)
+        parts = [f"SELECT hash FROM {early} GROUP BY hash HAVING count() > 1"]  # noqa: S608
+        if self.early.afresh:
+            parts.append(table("turns", [f"{HASH} AS hash"], self._turns(), once=False))
+        if self.events and self.late.kept:
+            parts.append(table("conversation_days", ["hash"], self._of_late(), once=False))
+        if self.events and self.days.afresh:
+            parts.append(table("events", [f"{HASH} AS hash"], self._events(), once=False))
+        return f"({' UNION ALL '.join(parts)})"
+
+
+def partial_rows(
+    query: Query, selection: Selection, turns: Sequence[str], events: Sequence[str] = ()
+) -> PartialRows:
+    """The partial rows of turns and events; feedback may come later than all else.
+
+    Args:
+        query: The SELECT that they become a part of.
+        selection: The conversations to take, and more of the days around them.
+        turns: Names out of `TURN_PARTIALS`.
+        events: Names out of `EVENT_PARTIALS`; without any only turns are read.
+    """
+    last = (selection.end + MARGIN).date()
+    days = _days(query, selection, (selection.end + FEEDBACK_MARGIN).date() if events else last)
+    reading = _Reading(query, selection, turns, events, days, last)
+    parts, alone = [], None
+    if reading.early.kept:
+        kept, several = reading.kept(), reading.several()
+        alone = f"(SELECT * FROM {kept} WHERE of_turns AND hash NOT IN {several})"  # noqa: S608
+        parts.append(f"SELECT * FROM {kept} WHERE hash IN {several}")  # noqa: S608
+    if events and reading.late.kept:
+        parts.append(f"SELECT * FROM {reading.kept_late()}")  # noqa: S608
+    if reading.early.afresh or not parts:
+        parts.append(f"SELECT * FROM {reading.of_turns()}")  # noqa: S608
+    if events and days.afresh:
+        parts.append(f"SELECT * FROM {reading.of_events()}")  # noqa: S608
+    return PartialRows(alone, f"({' UNION ALL '.join(parts)})")
+
+
+def _days(query: Query, selection: Selection, last: date) -> Days:
     """How to read the days up to `last`: whole, so that kept ones and others hold the same."""
     first = (selection.window.start - MARGIN).date()
-    if selection.keys is not None or not selection.filters.by_dimensions:
-        # A kept day knows no single turn, and single conversations are found faster by their ids.
+    if not selection.filters.by_dimensions:
+        # A kept day knows no single turn.
         return Days({}, [(midnight(first), midnight(last + DAY))])
-    return days_of(query, source, first, last)
+    return days_of(query, first, last)
 
 
 def worked_out(partials: Mapping[str, Partial], names: Sequence[str]) -> str:
@@ -71,95 +241,6 @@ def read_by(partials: Mapping[str, Partial], names: Sequence[str], *always: str)
     return sorted(read.union(always))
 
 
-def turn_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
-    """A subquery with the partial rows of turns.
-
-    Args:
-        query: The SELECT that it becomes a part of.
-        selection: The conversations to take, and more of the days around them.
-        names: Out of `TURN_PARTIALS`.
-
-    Returns:
-        SQL whose rows have hash, tenant, conversation_id, matched (whether the filters let a turn
-        of it through) and each of the names after `p_`.
-    """
-    days = _days(query, "turns", selection, (selection.end + MARGIN).date())
-    matching = " AND ".join(selection.filters.of_turn(query))
-    matched = f"ifNull({matching}, false) AS matched" if matching else "true AS matched"
-    parts = []
-    if days.kept:
-        columns = [
-            "hash",
-            "tenant",
-            "conversation_id",
-            matched,
-            *as_kept(TURN_PARTIALS, names),
-        ]
-        kept = query.table("turn_days", columns, [*days.kept_conditions(query), NAMED], once=False)
-        parts.append(f"SELECT * FROM {kept}")  # noqa: S608
-    if days.afresh or not parts:
-        read = read_by(TURN_PARTIALS, names, "tenant", "conversation_id", "start")
-        conditions = [days.afresh_condition(query, "start"), *selection.rows(query)]
-        source = query.table("turns", [*read, matched], conditions)
-        any_matched = "max(matched) AS matched" if matching else "true AS matched"
-        parts.append(
-            f"SELECT {HASH} AS hash, {KEY}, {any_matched}{worked_out(TURN_PARTIALS, names)}"  # noqa: S608
-            f" FROM {source} GROUP BY {KEY}"
-        )
-    return f"({' UNION ALL '.join(parts)})"
-
-
-def event_rows(query: Query, selection: Selection, names: Sequence[str]) -> str:
-    """A subquery with the partial rows of events: feedback may come later than all else.
-
-    Args:
-        query: The SELECT that it becomes a part of.
-        selection: The conversations to take, and more of the days around them.
-        names: Out of `EVENT_PARTIALS`.
-
-    Returns:
-        SQL whose rows have hash, tenant, conversation_id and each of the names after `p_`.
-    """
-    last = (selection.end + MARGIN).date()
-    days = _days(query, "events", selection, (selection.end + FEEDBACK_MARGIN).date())
-    parts = []
-    if days.kept:
-        columns = ["hash", "tenant", "conversation_id", *as_kept(EVENT_PARTIALS, names)]
-        early = f"feedback OR day <= {query.bind(last.isoformat(), 'Date32')}"
-        conditions = [*days.kept_conditions(query), NAMED, early]
-        kept = query.table("event_days", columns, conditions, once=False)
-        parts.append(f"SELECT * FROM {kept}")  # noqa: S608
-    if days.afresh or not parts:
-        read = read_by(EVENT_PARTIALS, names, "tenant", "conversation_id", "name", "time")
-        early = f"time < {query.moment(midnight(last + DAY))}"
-        conditions = [
-            days.afresh_condition(query, "time"),
-            f"({IS_FEEDBACK}) OR ({IS_ACTIVITY} AND {early})",
-            *selection.rows(query),
-        ]
-        source = query.table("events", [*read, "evaluation"], conditions)
-        parts.append(
-            f"SELECT {HASH} AS hash, {KEY}{worked_out(EVENT_PARTIALS, names)}"  # noqa: S608
-            f" FROM {source} GROUP BY {KEY}"
-        )
-    return f"({' UNION ALL '.join(parts)})"
-
-
-def padded(of_turns: Sequence[str], of_events: Sequence[str], *, turns: bool) -> str:
-    """The columns of partial rows of one source, and nothing in the place of the other's.
-
-    Args:
-        of_turns: Names out of `TURN_PARTIALS`.
-        of_events: Names out of `EVENT_PARTIALS`.
-        turns: Whether the rows are those of turns.
-    """
-    own, other = (of_turns, of_events) if turns else (of_events, of_turns)
-    partials = EVENT_PARTIALS if turns else TURN_PARTIALS
-    given = [f"p_{name}" for name in own]
-    empty = [f"{_nothing(partials[name].kind)} AS p_{name}" for name in other]
-    return ", ".join([*given, *empty] if turns else [*empty, *given])
-
-
-def _nothing(kind: str) -> str:
-    escaped = kind.replace("'", "\\'")
-    return f"defaultValueOfTypeName('{escaped}')"
+def _nothing(partials: Mapping[str, Partial], name: str) -> str:
+    kind = partials[name].kind.replace("'", "\\'")
+    return f"defaultValueOfTypeName('{kind}') AS p_{name}"

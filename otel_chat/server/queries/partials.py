@@ -2,8 +2,9 @@
 
 A conversation is worked out in two steps: of each day's rows a partial row, then of its partial
 rows the conversation. The partial rows of days on which nothing arrives any more are kept in
-`turn_days` and `event_days`; those of other days are worked out when they are asked for, by the
-same SQL. So a kept day changes how fast an answer comes, never what it says.
+`conversation_days`, turns and events of a day in one row; those of other days are worked out when
+they are asked for, by the same SQL. So a kept day changes how fast an answer comes, never what it
+says.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from otel_chat.server.queries.sql import total
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from otel_chat.server.queries.days import Source
 
 KEY: Final = "tenant, conversation_id"
 USER_FEEDBACK: Final = "user_feedback"
@@ -48,6 +51,11 @@ _LAST_OUTCOME: Final = (
     f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
 )
 WORKFLOW_ENDS: Final = (semconv.EVENT_WORKFLOW_COMPLETED, semconv.EVENT_WORKFLOW_FAILED)
+WORKFLOW_EVENTS: Final = (
+    semconv.EVENT_WORKFLOW_STARTED,
+    semconv.EVENT_WORKFLOW_FAILED,
+    semconv.EVENT_WORKFLOW_COMPLETED,
+)
 HANDOFF_EVENTS: Final = (
     semconv.EVENT_HANDOFF_REQUESTED,
     semconv.EVENT_HANDOFF_ACCEPTED,
@@ -77,6 +85,8 @@ POSITIVE: Final = f"ifNull(if({_BOXES}, value >= scale_max - 1, score >= 0.75), 
 NEGATIVE: Final = f"ifNull(if({_BOXES}, value <= scale_min + 1, score <= 0.25), false)"
 IS_FEEDBACK: Final = f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'"
 IS_ACTIVITY: Final = _named(_ACTIVITY)
+IS_TOPIC: Final = f"name = '{semconv.EVENT_TOPIC}' AND topic != ''"
+_KINDS: Final = f"[{', '.join(repr(name) for name in WORKFLOW_EVENTS)}]"
 _RATED: Final = f"name = '{semconv.EVENT_EVALUATION}'"
 _SCORED: Final = f"{_RATED} AND isNotNull(score)"
 _ENDS: Final = f"name = '{semconv.EVENT_CONVERSATION_END}'"
@@ -121,6 +131,9 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
     "turns_end": Partial(_MOMENT, "max(end)", ("end",)),
     "last_turn": Partial("Int64", f"max({_LAST_TURN})", ("status", "fallback")),
     "handoff_turns": Partial(_COUNT, "countIf(handoff)", ("handoff",)),
+    "handoff_reasons": Partial(
+        _WORDS, "groupUniqArrayIf(handoff_reason, handoff)", ("handoff", "handoff_reason")
+    ),
     "turns": Partial(_COUNT, "count()"),
     "replies": Partial(_COUNT, f"countIf({REPLIED})", ("status", "time_to_first_chunk")),
     "errors": Partial(_COUNT, "countIf(status = 'error')", ("status",)),
@@ -168,23 +181,8 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
 """The partial rows of turns: one for each conversation, and in kept days for each combination of
 `DIMENSIONS`."""
 
-KEPT_TURNS: Final[Mapping[str, Partial]] = {
-    "hash": Partial("UInt128", HASH),
-    **{
-        name: partial
-        for name, partial in TURN_PARTIALS.items()
-        if not partial.kept and name not in DIMENSIONS
-    },
-    "last_named": Partial(
-        "Tuple(UInt64, String)", f"maxIf(({TURN_MICROS}, toString(intent)), intent != '')"
-    ),
-    "path_times": Partial("Array(UInt64)", f"groupArrayIf({TURN_MICROS}, intent != '')"),
-    "path_intents": Partial(_WORDS, "groupArrayIf(intent, intent != '')"),
-}
-"""The columns of `turn_days` beside its key."""
-
 EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
-    "events_end": Partial(_MOMENT, f"maxIf(time, NOT ({_RATED}))", ("name", "time")),
+    "events_end": Partial(_MOMENT, f"maxIf(time, {IS_ACTIVITY})", ("name", "time")),
     "ends": Partial(_COUNT, f"countIf({_ENDS})", ("name",)),
     "explicit_end": Partial(
         "Int64",
@@ -203,6 +201,21 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
         ("name", "score", "value", "scale_min", "scale_max"),
     ),
     "actions": Partial(_COUNT, f"countIf(name = '{semconv.EVENT_ACTION}')", ("name",)),
+    "action_names": Partial(
+        _WORDS,
+        f"groupUniqArrayIf(action, name = '{semconv.EVENT_ACTION}' AND action != '')",
+        ("name", "action"),
+    ),
+    "topics": Partial(_WORDS, f"groupArrayIf(topic, {IS_TOPIC})", ("name", "topic")),
+    "asked_for": Partial(
+        _WORDS, f"groupUniqArrayIf(reason, name = '{HANDOFF_EVENTS[0]}')", ("name", "reason")
+    ),
+    "moves": Partial(
+        "Array(Tuple(Int64, UInt64, String, String))",
+        f"groupArrayIf((toUnixTimestamp64Nano(time), indexOf({_KINDS}, toString(name)),"
+        f" toString(workflow), toString(step)), {_named(WORKFLOW_EVENTS)} AND workflow != '')",
+        ("name", "time", "workflow", "step"),
+    ),
     "workflows_started": Partial(
         _WORDS,
         f"groupArrayIf(workflow, name = '{semconv.EVENT_WORKFLOW_STARTED}')",
@@ -246,8 +259,30 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
     "ratings": Partial(_COUNT, f"countIf({_RATED} AND isNotNull(value))", ("name", "value")),
     "rating_sum": Partial("Nullable(Int64)", total("value", _RATED), ("name", "value")),
 }
-"""The partial rows of events: one for each conversation, and in kept days one of its feedback and
-one of all else."""
+"""The partial rows of events: one for each conversation."""
 
-KEPT_EVENTS: Final[Mapping[str, Partial]] = {"hash": Partial("UInt128", HASH), **EVENT_PARTIALS}
-"""The columns of `event_days` beside its key."""
+FEEDBACK: Final = frozenset(
+    ("positive", "negative", "scores", "score_sum", "top_scores", "scored_values",
+     "scored_value_sum", "scales", "ratings", "rating_sum")
+)  # fmt: skip
+"""Those of `EVENT_PARTIALS` that come from feedback alone."""
+
+_OF_PATHS: Final = {
+    "last_named": Partial(
+        "Tuple(UInt64, String)", f"maxIf(({TURN_MICROS}, toString(intent)), intent != '')"
+    ),
+    "path_times": Partial("Array(UInt64)", f"groupArrayIf({TURN_MICROS}, intent != '')"),
+    "path_intents": Partial(_WORDS, "groupArrayIf(intent, intent != '')"),
+}
+KEPT: Final[Mapping[Source, Mapping[str, Partial]]] = {
+    "turns": {
+        **{
+            name: partial
+            for name, partial in TURN_PARTIALS.items()
+            if not partial.kept and name not in DIMENSIONS
+        },
+        **_OF_PATHS,
+    },
+    "events": EVENT_PARTIALS,
+}
+"""The columns of `conversation_days` beside its key and the hash, by what they come from."""

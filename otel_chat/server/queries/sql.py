@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.days import Days, Source
+    from otel_chat.server.queries.days import Days
     from otel_chat.server.store import Store
 
 Table = Literal[
@@ -21,8 +21,7 @@ Table = Literal[
     "spans",
     "events",
     "metrics",
-    "turn_days",
-    "event_days",
+    "conversation_days",
     "conversation_marks",
     "saved_views",
 ]
@@ -44,7 +43,7 @@ class Query:
     def __init__(self, store: Store, scope: Scope) -> None:
         self.store = store
         self._scope = scope
-        self.days: dict[tuple[Source, date, date], Days] = {}
+        self.days: dict[tuple[date, date], Days] = {}
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object, kind: str) -> str:

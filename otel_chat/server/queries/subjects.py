@@ -13,7 +13,7 @@ from otel_chat.server.queries.figures import members, turns_source
 from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -84,22 +84,8 @@ class Sentiments(Answer):
     items: list[Sentiment]
 
 
-def named_topics(query: Query, window: Window) -> str:
-    """A subquery with each topic of a conversation by its name, and once more by none, for all.
-
-    Args:
-        query: The SELECT that it becomes a part of.
-        window: The conversations whose topics to read; others may be among them.
-    """
-    source = query.table(
-        "events",
-        ("tenant", "conversation_id", "topic"),
-        [
-            query.between("time", window.start - MARGIN, window.end + MARGIN),
-            f"name = '{semconv.EVENT_TOPIC}' AND topic != '' AND conversation_id != ''",
-        ],
-    )
-    return f"(SELECT {HASH} AS hash, arrayJoin(['', topic]) AS name FROM {source})"  # noqa: S608
+NAMED_TOPICS: Final = "arrayConcat([''], arrayDistinct(topics))"
+"""SQL for each topic of a conversation once, and once more none, for all."""
 
 
 @query()
@@ -113,12 +99,14 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
         filters: What they are limited to.
     """
     statement = Query(store, scope)
-    conversations = conversation_rows(statement, Selection(window, filters))
+    selection = Selection(window, filters)
     rows = statement.run(f"""
-        SELECT name, count() AS mentions, uniqExact(hash) AS conversations,
-            uniqExactIf(hash, outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
-        FROM {named_topics(statement, window)} AS e
-        INNER JOIN (SELECT hash, outcome FROM {conversations}) AS c USING (hash)
+        SELECT name, sum(if(name = '', length(topics), countEqual(topics, name))) AS mentions,
+            count() AS conversations,
+            countIf(outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
+        FROM {conversation_rows(statement, selection, (), ("topics",))} AS c
+        ARRAY JOIN {NAMED_TOPICS} AS name
+        WHERE notEmpty(topics)
         GROUP BY name
         ORDER BY name = '' DESC, conversations DESC, mentions DESC, name
         LIMIT {MOST + 1}

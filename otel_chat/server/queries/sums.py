@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.queries.days import DAY, KEPT, TIMES, Days, days_of, midnight
+from otel_chat.server.queries.days import DAY, TIMES, Days, days_of, midnight
 from otel_chat.server.queries.partial_rows import as_kept, read_by, worked_out
 from otel_chat.server.queries.partials import EVENT_PARTIALS, TURN_PARTIALS
 
@@ -45,16 +45,15 @@ class Grouping:
         return self.sql(query, column)
 
 
-def whole_days(query: Query, name: Name, window: Window, grouping: Grouping) -> Days:
+def whole_days(query: Query, window: Window, grouping: Grouping) -> Days:
     """The kept days that lie in one part each, and the spans of the window beside them.
 
     Args:
         query: The SELECT under construction.
-        name: Whose days.
         window: The span of time.
         grouping: The parts of the answer.
     """
-    found = days_of(query, name, window.start.date(), window.end.date())
+    found = days_of(query, window.start.date(), window.end.date())
     kept = {
         day: generation
         for day, generation in found.kept.items()
@@ -112,7 +111,7 @@ def sums(query: Query, source: Source, grouping: Grouping, names: Sequence[str])
     if days.kept:
         kept = ["day", *as_kept(partials, names)]
         conditions = [*days.kept_conditions(query), *source.of_days]
-        table = query.table(KEPT[source.name], kept, conditions, once=False)
+        table = query.table("conversation_days", kept, conditions, once=False)
         day = "toDateTime64(day, 9, 'UTC')"
         columns = "".join(f", p_{name}" for name in names)
         parts.append(f"SELECT {grouping(query, day)} AS part{columns} FROM {table}")  # noqa: S608

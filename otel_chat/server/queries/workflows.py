@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Distribution, TimeSpan
 from otel_chat.server.queries.figures import LEVELS
-from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import SCALE, Query, nanos, ratio
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.sql import SCALE, Query, ratio
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 100
 # In the order in which events of the very same moment are taken.
-WORKFLOW_EVENTS: Final = (
-    semconv.EVENT_WORKFLOW_STARTED,
-    semconv.EVENT_WORKFLOW_FAILED,
-    semconv.EVENT_WORKFLOW_COMPLETED,
-)
 
 
 class WorkflowStep(Answer):
@@ -96,54 +89,46 @@ class Workflows(Answer):
     others: int = Field(description="Workflows that are not listed.")
 
 
-def workflow_rows(query: Query, selection: Selection) -> str:
+def workflow_rows(conversations: str) -> str:
     """A subquery with one row for each workflow of each conversation.
 
     Events are taken in order of time. The last run of a workflow begins with its last start.
 
     Args:
-        query: The SELECT that it becomes a part of.
-        selection: The conversations whose events to read; others may be among them.
+        conversations: SQL whose rows are conversations with their `moves`.
 
     Returns:
-        SQL whose rows have hash, workflow, started, completed, failed, unended
+        SQL whose rows have what the conversation has, and
+        workflow, started, completed, failed, unended
         (numbers of runs; the last three sum to the first), ending (`open` if it was started more
         often than it ended, else `failed` if it failed last, else empty), step (the last that the
         last run named), steps (all), durations (of completed runs, ns), moved_ns (last event).
     """
-    window = selection.window
-    names = query.bind(WORKFLOW_EVENTS, "Array(String)")
-    source = query.table(
-        "events",
-        ("tenant", "conversation_id", f"{nanos('time')} AS ns", "name", "workflow", "step AS at"),
-        [
-            query.between("time", window.start - MARGIN, selection.end + MARGIN),
-            f"name IN {names} AND workflow != ''",
-            *selection.rows(query),
-        ],
-    )
     return f"""(
-        SELECT {HASH} AS hash, workflow,
-            arraySort(groupArray((ns, indexOf({names}, toString(name)), toString(at)))) AS moves,
-            arrayMap(x -> x.2, moves) AS kinds,
+        SELECT c.*, workflow,
+            arraySort(
+                arrayMap(x -> (x.1, x.2, x.4), arrayFilter(x -> x.3 = workflow, c.moves))
+            ) AS own_moves,
+            arrayMap(x -> x.2, own_moves) AS kinds,
             countEqual(kinds, 2) AS failed,
             countEqual(kinds, 3) AS completed,
             greatest(countEqual(kinds, 1), failed + completed) AS started,
             started - failed - completed AS unended,
             multiIf(unended > 0, 'open', kinds[-1] = 2, 'failed', '') AS ending,
-            arraySlice(moves, greatest(arrayLastIndex(x -> x = 1, kinds), 1)) AS last_run,
+            arraySlice(own_moves, greatest(arrayLastIndex(x -> x = 1, kinds), 1)) AS last_run,
             arrayLast(x -> x.3 != '', last_run).3 AS step,
-            arraySort(arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, moves)))) AS steps,
+            arraySort(arrayDistinct(arrayFilter(x -> x != '', arrayMap(x -> x.3, own_moves))))
+                AS steps,
             arrayFilter(
                 x -> x >= 0,
                 arrayMap(
                     (now, before) -> if(now.2 = 3 AND before.2 = 1, now.1 - before.1, -1),
-                    arrayPopFront(moves), arrayPopBack(moves)
+                    arrayPopFront(own_moves), arrayPopBack(own_moves)
                 )
             ) AS durations,
-            moves[-1].1 AS moved_ns
-        FROM {source} AS e
-        GROUP BY hash, workflow
+            own_moves[-1].1 AS moved_ns
+        FROM {conversations} AS c
+        ARRAY JOIN arrayDistinct(arrayMap(x -> x.3, c.moves)) AS workflow
     )"""  # noqa: S608
 
 
@@ -152,28 +137,27 @@ def standing(query: Query, selection: Selection) -> str:
 
     Args:
         query: The SELECT that it becomes a part of.
-        selection: The conversations whose events to read; others may be among them.
+        selection: The conversations.
 
     Returns:
-        SQL whose rows have hash, stood (workflow and last step of the workflow
+        SQL whose rows have hash, settled, outcome, stood (workflow and last step of the workflow
         that moved last among those left open or failed; both empty without) and passed (all
         workflows, with an empty step, and all of their steps).
     """
     return f"""(
-        SELECT hash,
-            argMaxIf((toString(workflow), step), (moved_ns, workflow), ending != '') AS stood,
+        SELECT hash, any(w.settled) AS settled, any(w.outcome) AS outcome,
+            argMaxIf((workflow, step), (moved_ns, workflow), ending != '') AS stood,
             groupUniqArrayArray(
-                arrayConcat([(toString(workflow), '')],
-                    arrayMap(x -> (toString(workflow), x), steps))
+                arrayConcat([(workflow, '')], arrayMap(x -> (workflow, x), steps))
             ) AS passed
-        FROM {workflow_rows(query, selection)} AS w
+        FROM {workflow_rows(conversation_rows(query, selection, (), ("moves",)))} AS w
         GROUP BY hash
     )"""  # noqa: S608
 
 
 def _rows(statement: Query, selection: Selection) -> list[dict[str, Any]]:
     """A row for each workflow, with an empty step, and one for each of its steps."""
-    conversations = conversation_rows(statement, selection)
+    conversations = conversation_rows(statement, selection, (), ("moves",))
     levels = ", ".join(map(str, LEVELS))
     return statement.run(f"""
         SELECT workflow, reached, count() AS conversations, countIf(settled) AS settled_n,
@@ -185,9 +169,7 @@ def _rows(statement: Query, selection: Selection) -> list[dict[str, Any]]:
             arrayMap(x -> x / {SCALE}, quantilesExactInclusiveArray({levels})(durations))
                 AS duration_q
         FROM (
-            SELECT w.*, c.settled AS settled, arrayConcat([''], steps) AS named
-            FROM {workflow_rows(statement, selection)} AS w
-            INNER JOIN (SELECT hash, settled FROM {conversations}) AS c USING (hash)
+            SELECT *, arrayConcat([''], steps) AS named FROM {workflow_rows(conversations)} AS w
         )
         ARRAY JOIN named AS reached
         GROUP BY workflow, reached

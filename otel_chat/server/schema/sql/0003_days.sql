@@ -1,37 +1,35 @@
 CREATE TABLE IF NOT EXISTS touched{{ local }}{{ on_cluster }} (
-  source LowCardinality(String),
   day Date32,
   at Int64
-) ENGINE = {{ engine }}(at) ORDER BY (source, day)
+) ENGINE = {{ engine }}(at) ORDER BY day
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 {% if cluster %}
 CREATE TABLE IF NOT EXISTS touched{{ on_cluster }} AS touched{{ local }}
-ENGINE = Distributed({{ cluster }}, currentDatabase(), touched{{ local }}, sipHash64(source, day));
+ENGINE = Distributed({{ cluster }}, currentDatabase(), touched{{ local }}, sipHash64(day));
 {% endif %}
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS turns_to_touched{{ on_cluster }} TO touched AS
-SELECT 'turns' AS source, toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) AS at
+SELECT toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) AS at
 FROM turns{{ local }} GROUP BY day;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched{{ on_cluster }} TO touched AS
-SELECT 'events' AS source, toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) AS at
+SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) AS at
 FROM events{{ local }} GROUP BY day;
 
-INSERT INTO touched (source, day, at)
-SELECT 'turns', toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) FROM turns GROUP BY day
+INSERT INTO touched (day, at)
+SELECT toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) FROM turns GROUP BY day
 UNION ALL
-SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP BY day;
+SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP BY day;
 
-{% call table('rolled', version='covers', order='(source, day, generation)',
-  shard='sipHash64(source, day)') %}
-  source LowCardinality(String),
+{% call table('rolled', version='covers', order='(day, generation)',
+  shard='sipHash64(day)') %}
   day Date32,
   generation Int64,
   covers Int64
 {% endcall %};
 
-{% call table('turn_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
+{% call table('conversation_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
   tenant LowCardinality(String),
   day Date32,
@@ -49,6 +47,7 @@ SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM eve
   turns_end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
   last_turn Int64 CODEC(Delta, ZSTD),
   handoff_turns UInt64,
+  handoff_reasons Array(LowCardinality(String)),
   turns UInt64,
   replies UInt64,
   errors UInt64,
@@ -83,17 +82,7 @@ SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM eve
   first_chunks UInt64,
   first_chunk_sum Nullable(Int64),
   cost Nullable(Decimal(38, 9)),
-  duration_sum Nullable(Int64)
-{% endcall %};
-
-{% call table('event_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
-  order='(tenant, day, generation, conversation_id, feedback)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
-  conversation_id String CODEC(ZSTD),
-  hash UInt128 CODEC(NONE),
-  feedback Bool,
+  duration_sum Nullable(Int64),
   events_end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
   ends UInt64,
   explicit_end Int64,
@@ -101,6 +90,10 @@ SELECT 'events', toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM eve
   positive UInt64,
   negative UInt64,
   actions UInt64,
+  action_names Array(LowCardinality(String)),
+  topics Array(LowCardinality(String)),
+  asked_for Array(LowCardinality(String)),
+  moves Array(Tuple(Int64, UInt64, String, String)) CODEC(ZSTD),
   workflows_started Array(LowCardinality(String)),
   workflows_ended Array(LowCardinality(String)),
   user_messages UInt64,

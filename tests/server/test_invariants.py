@@ -109,7 +109,7 @@ days = st.builds(
 )
 
 ordinary = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -214,7 +214,7 @@ def _without_tenant(answer: Any, tenant: str) -> Any:
     return "" if answer == tenant else answer
 
 
-@settings(ordinary, max_examples=6)
+@settings(ordinary, max_examples=4)
 @given(day=days, seed=st.integers(0, 2**16))
 def test_order_duplicates_and_regrouping_change_no_figure(
     store: Store, day: Day, seed: int
@@ -237,7 +237,7 @@ def test_repeated_questions_have_the_same_answer(store: Store, day: Day) -> None
     assert _everything(tenant) == _everything(tenant)
 
 
-@settings(ordinary, max_examples=8)
+@settings(ordinary, max_examples=6)
 @given(day=days, value=st.integers(1, 5))
 def test_late_feedback_changes_only_what_it_should(store: Store, day: Day, value: int) -> None:
     """Feedback in one conversation leaves the figures of turns and the others' outcomes."""
@@ -268,7 +268,7 @@ def _of_turns(answer: Overview) -> list[Any]:
     ]
 
 
-@settings(ordinary, max_examples=8)
+@settings(ordinary, max_examples=6)
 @given(day=days, limit=st.integers(1, 5))
 def test_pages_hold_each_conversation_and_turn_once(store: Store, day: Day, limit: int) -> None:
     """Pages of any size, put together, are the whole list in its order."""

@@ -204,7 +204,7 @@ def runs(steps: list[str], things: list[dict[str, Any]]) -> list[list[int]]:
     return found
 
 
-@settings(ordinary, max_examples=40)
+@settings(ordinary, max_examples=25)
 @given(
     day=days,
     steps=st.lists(st.sampled_from(STEPS), min_size=2, max_size=4),
@@ -274,7 +274,7 @@ def everything(tenant: Given) -> list[Any]:
     ]
 
 
-@settings(ordinary, max_examples=6)
+@settings(ordinary, max_examples=3)
 @given(day=days, seed=st.integers(0, 2**16))
 def test_order_duplicates_and_regrouping_change_no_journey(
     store: Store, day: Day, seed: int

@@ -172,7 +172,7 @@ TYPED = [
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(values=st.dictionaries(st.sampled_from(TYPED), HOSTILE, max_size=8))
 def test_attributes_of_any_type_never_lose_an_event(
@@ -198,7 +198,7 @@ TURN_TYPED = [
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(values=st.dictionaries(st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8))
 @example(values={sc.TIME_TO_FIRST_CHUNK: float("nan")})

@@ -16,7 +16,7 @@ from otel_chat.server.erase import Eraser
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.queries import definitions
+from otel_chat.server.queries import definitions, packs
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -193,6 +193,35 @@ def meaning_of_figures() -> Table:
         nothing="",
         wide=True,
         shown=len(found.items),
+    )
+
+
+def packs_of_rules() -> Table:
+    """The definition packs: the figures of each with its rule, and where they are asked for."""
+    rows = [(pack, rule) for pack in packs.PACKS.values() for rule in pack.rules]
+    heads: list[Head[tuple[packs.Pack, packs.Rule]]] = [
+        Head(
+            "Product",
+            lambda row: Cell(row[0].product, f"/api/v1/definitions/packs/{row[0].name}"),
+            number=False,
+        ),
+        Head("Figure", lambda row: row[1].name, number=False),
+        Head("Its rule", lambda row: row[1].rule, number=False),
+        Head("Our nearest", lambda row: row[1].ours or "none", number=False),
+    ]
+    return table(
+        "packs",
+        "Definition packs",
+        "The same conversations by the rules that other products publish. They are part of the"
+        " server, nothing needs to be set; a product leads to its figures in the API.",
+        heads,
+        rows,
+        nothing="",
+        wide=True,
+        more=[
+            (pack.product, " ".join(("After", ", ".join(pack.sources) + ".", *pack.missing)))
+            for pack in packs.PACKS.values()
+        ],
     )
 
 

@@ -90,7 +90,11 @@ def _number(value: float | None) -> str:
 
 def _points(value: float | None) -> str:
     """A difference of shares: it is no share itself."""
-    return formats.percent(value).replace("%", "pts")
+    if value is None:
+        return formats.NO_DATA
+    points = 100 * value
+    digits = 0 if points >= 9.95 else 1 if points >= 0.095 else 2  # noqa: PLR2004 - what rounds
+    return f"{points:.{digits}f}{formats.THIN}pts"
 
 
 def _moment(asking: Asking, name: str) -> datetime | None:

@@ -21,8 +21,10 @@ def duration(seconds: float | None) -> str:
     """A span of time, in seconds, with two or three significant digits and its unit.
 
     Example:
-        >>> [duration(s).replace("\u202f", " ") for s in (0.0004, 0.42, 1.234, 75, 8000, 200_000)]
-        ['0.40 ms', '420 ms', '1.2 s', '1 min 15 s', '2 h 13 min', '2 d 7 h']
+        >>> [duration(s).replace("\u202f", " ") for s in (0.0004, 0.0034, 0.42, 1.234)]
+        ['0.40 ms', '3.4 ms', '420 ms', '1.2 s']
+        >>> [duration(s).replace("\u202f", " ") for s in (75, 8000, 200_000)]
+        ['1 min 15 s', '2 h 13 min', '2 d 7 h']
         >>> duration(None)
         'no data'
     """
@@ -50,7 +52,8 @@ def duration(seconds: float | None) -> str:
 def _milliseconds(value: float) -> str:
     if value == 0:
         return f"0{THIN}ms"
-    return f"{value:.2f}{THIN}ms" if value < 1 else f"{value:.0f}{THIN}ms"
+    digits = 2 if value < 0.995 else 1 if value < 9.95 else 0  # noqa: PLR2004 - two digits, at least
+    return f"{value:.{digits}f}{THIN}ms"
 
 
 def count(value: int | None) -> str:

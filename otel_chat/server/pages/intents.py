@@ -153,6 +153,7 @@ def _sentiments(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No sentiment was reported.",
+        wide=True,
     )
 
 

@@ -189,6 +189,7 @@ def _workflows(asking: Asking) -> Table:
         found.items,
         nothing="No workflows were reported.",
         others=found.others,
+        wide=True,
     )
 
 

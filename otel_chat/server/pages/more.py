@@ -116,6 +116,7 @@ def _settings(
         permissions=administration.permissions(),
         lives=administration.LIVES,
         definitions=administration.meaning_of_figures(),
+        packs=administration.packs_of_rules(),
     )
 
 

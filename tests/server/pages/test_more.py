@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from otel_chat.server.api.security import COOKIE
+from otel_chat.server.queries.packs import PACKS
 from tests.server.given import Given
 from tests.server.pages.conftest import Reader, Readers, Site
 from tests.server.pages.test_browser import HOSTILE, WIDE_ENOUGH, ago, figure
@@ -262,6 +263,23 @@ def test_who_may_not_change_settings_sees_the_definitions(given: Given, reader: 
     name = page.get_by_role("cell", name="containment_ratio", exact=True)
     row = page.locator("[data-table=definitions] tr").filter(has=name)
     expect(row).to_contain_text("Settled conversations without a handoff")
+
+
+def test_settings_list_the_definition_packs(given: Given, reader: Reader) -> None:
+    """Each product's figures with their rules, and a link that answers with the same ones."""
+    given.turn("asked", ago(600), intent="order")
+    given.save()
+    page = reader.read("/settings")
+    for pack in PACKS.values():
+        link = page.get_by_role("link", name=pack.product, exact=True)
+        rows = page.locator("[data-table=packs] tbody tr").filter(has=link)
+        answer = page.request.get(f"{reader.site.address}{link.first.get_attribute('href')}")
+        told = answer.json()["figures"]
+        expect(rows).to_have_count(len(told))
+        for row, one in zip(rows.all(), told, strict=True):
+            expect(row).to_contain_text(one["name"])
+            expect(row).to_contain_text(one["rule"])
+            expect(row).to_contain_text(one["ours"]["name"] if one["ours"] else "none")
 
 
 @pytest.mark.usefixtures("no_tokens")

@@ -19,8 +19,8 @@ function tick(unit, value) {
     const step = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), 4);
     return `${+(value / 1000 ** step).toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][step]}`;
   }
-  if (unit === "s") return value < 1 && value > 0 ? `${Math.round(value * 1000)} ms` : `${+value.toFixed(1)} s`;
-  if (unit === "1") return `${Math.round(value * 100)} %`;
+  if (unit === "s") return value < 1 && value > 0 ? `${+(value * 1000).toPrecision(3)} ms` : `${+value.toPrecision(3)} s`;
+  if (unit === "1") return `${+(value * 100).toPrecision(3)} %`;
   if (unit === "USD") return `$${+value.toPrecision(2)}`;
   if (!Number.isInteger(value)) return null;
   return value < 10_000 ? whole.format(value) : short.format(value);

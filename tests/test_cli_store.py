@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from otel_chat.localserver import free_port
-from tests.commands import answer, run, serving
+from tests.commands import COMMAND, answer, run, serving
 from tests.waiting import until
 
 
@@ -25,6 +27,35 @@ def test_a_store_is_checked_shown_and_brought_up_to_date(tmp_path: Path) -> None
     assert run(*options, cwd=tmp_path).returncode == 0
     checked = run(*options, "--check", cwd=tmp_path)
     assert (checked.returncode, checked.stdout) == (0, "up to date\n")
+
+
+CHANGE = """
+import sys
+from otel_chat.server.store import open_store
+store = open_store(sys.argv[1])
+change = "UPDATE checksum = 'another' WHERE 1 SETTINGS mutations_sync = 1"
+store.command(f"ALTER TABLE migrations {change}")
+store.close()
+"""
+
+
+def test_a_store_that_was_changed_is_refused_with_a_reason(tmp_path: Path) -> None:
+    """A server that watches its parent says so too, and nothing else: it ends as any program."""
+    store = f"chdb:{tmp_path / 'store'}"
+    assert run("migrate", "--store", store, cwd=tmp_path).returncode == 0
+    subprocess.run([sys.executable, "-c", CHANGE, store], check=True)
+    command = [*COMMAND, "serve", "--while-stdin", "--store", store, "--port", str(free_port())]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            until(lambda: process.poll() is not None, timeout=60)
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 1, said
+    assert said.splitlines()[1:] == ["Error: Migration 1 was changed after it was applied."]
 
 
 def test_tokens_are_made_listed_and_revoked_on_a_store(tmp_path: Path) -> None:

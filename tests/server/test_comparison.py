@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.comparison import Compared, Comparison, Sides, comparison
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview
 from tests.server.given import DAY, Given
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+
+TURNS = st.fixed_dictionaries(
+    {
+        "variant": st.sampled_from(["a", "b"]),
+        "duration": st.integers(1, 10_000).map(lambda ms: ms / 1000),
+        "status": st.sampled_from(["ok", "error"]),
+        "handoff": st.booleans(),
+        "confidence": st.one_of(st.none(), st.floats(0, 1)),
+        "cost": st.one_of(st.none(), st.decimals(0, 5, places=9).map(str)),
+        "input_tokens": st.one_of(st.none(), st.integers(0, 5000)),
+    }
+)
 
 
 def ask(given: Given, **asked: Any) -> Comparison:
@@ -119,6 +137,55 @@ def test_without_data_everything_is_null(given: Given) -> None:
     for one in (*answer.rates, *answer.quantiles, *answer.means):
         assert (one.a.value, one.a.low, one.a.count) == (None, None, 0), one.figure
         assert one.verdict == "no data"
+
+
+def test_a_conversation_of_both_groups_counts_in_both(given: Given) -> None:
+    """Two models answered its turns; each turn counts where its model stands."""
+    given.turn("both", 0, response_model="x")
+    given.turn("both", 10, response_model="y")
+    given.turn("one", 0, response_model="y")
+    given.save()
+    answer = ask(given, by="model", a="x", b="y")
+    assert (answer.a.conversations, answer.b.conversations) == (1, 2)
+    assert (answer.a.turns, answer.b.turns) == (1, 2)
+
+
+MIRRORED = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(said=st.lists(TURNS, max_size=25))
+def test_whatever_is_compared_the_sides_mirror_each_other(
+    store: Store, said: list[dict[str, Any]]
+) -> None:
+    """Each value lies in its interval; b against a is a against b turned round; a is like a."""
+    tenant = Given(store)
+    for number, turn in enumerate(said):
+        tenant.turn(f"{turn['variant']}{number}", number, **turn)
+    tenant.save()
+    there, back, same = (
+        ask(tenant, by="variant", a=a, b=b) for a, b in (("a", "b"), ("b", "a"), ("a", "a"))
+    )
+    for one, other, alike in zip(
+        (*there.rates, *there.quantiles, *there.means),
+        (*back.rates, *back.quantiles, *back.means),
+        (*same.rates, *same.quantiles, *same.means),
+        strict=True,
+    ):
+        assert (one.a, one.b) == (other.b, other.a)
+        assert one.verdict == MIRRORED.get(other.verdict, other.verdict)
+        for side in (one.a, one.b):
+            assert (side.value is None) == (side.count == 0)
+            if side.value is not None and side.low is not None and side.high is not None:
+                assert side.low - 1e-9 <= side.value <= side.high + 1e-9
+        if one.difference is not None:
+            assert one.difference == pytest.approx(-(other.difference or 0.0))
+            assert alike.difference in {0, None}
+        if one.difference_low is not None:
+            assert one.difference_low == pytest.approx(-(other.difference_high or 0.0))
+        assert alike.verdict in {"no clear difference", "no data"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
+from otel_chat.server.api.comparison_example import COMPARISON_ANSWER
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     FiltersParameter,
@@ -49,7 +50,12 @@ def sides_of(
     return queries.Sides(by, other=other)
 
 
-@router.get("/comparison", tags=["comparison"], summary="Two groups side by side, with intervals")
+@router.get(
+    "/comparison",
+    tags=["comparison"],
+    summary="Two groups side by side, with intervals",
+    responses=COMPARISON_ANSWER,
+)
 def comparison(
     store: StoreParameter,
     scope: Viewer,
@@ -61,5 +67,8 @@ def comparison(
         Query(ge=queries.LEAST, le=queries.MOST, description="The level of the intervals."),
     ] = queries.CONFIDENCE,
 ) -> queries.Comparison:
-    """Two agents, models, versions, variants, channels or periods."""
+    """Two agents, models, versions, variants, channels or periods.
+
+    A conversation that matches both groups, as one whose turns two models answered, counts in both.
+    """
     return queries.comparison(store, scope, window, filters, sides, confidence)

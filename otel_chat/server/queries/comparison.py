@@ -1,7 +1,8 @@
 """Two groups of conversations side by side, with intervals, so that an experiment can be read.
 
 Every value counts as independent of the others. Turns of one conversation are not quite, so the
-intervals of figures of turns are somewhat too narrow.
+intervals of figures of turns are somewhat too narrow. The groups need not be disjoint: a
+conversation that belongs to both, as one whose turns were answered by two models, counts in both.
 """
 
 from __future__ import annotations
@@ -307,7 +308,7 @@ def comparison(
     sides: Sides | None = None,
     confidence: float = CONFIDENCE,
 ) -> Comparison:
-    """Two groups side by side.
+    """Two groups side by side; a conversation that matches both counts in both.
 
     Args:
         store: The store to ask.

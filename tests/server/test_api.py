@@ -149,6 +149,23 @@ def test_every_error_has_one_shape(
     assert answer.json()["error"]["code"] == code
 
 
+def test_a_refused_method_is_told_every_one_that_is_taken(client: TestClient) -> None:
+    """An address may be several routes: all of their methods are named."""
+    document = client.get("/api/v1/openapi.json").json()["paths"]
+    several = 0
+    for path, operations in document.items():
+        taken = {method.upper() for method in operations}
+        several += len(taken) > 1
+        address = path.replace("{", "").replace("}", "")
+        answer = client.request("TRACE", address)
+        assert answer.status_code == 405, path
+        told = set(answer.headers["allow"].split(", "))
+        assert told >= taken, path
+        # An id may hold a slash: what stands below a conversation may be one by itself.
+        assert told == taken or client.get(address).status_code != 405, path
+    assert several > 2
+
+
 def test_a_failure_of_the_server_says_nothing_of_its_inside(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +288,7 @@ def test_the_main_answers_have_examples(client: TestClient) -> None:
         "interactions",
         "interactions/{interaction_id}",
         "business",
+        "comparison",
     ):
         answer = document["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]
         content = answer["content"]["application/json"]

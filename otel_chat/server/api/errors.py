@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from otel_chat.errors import (
     AccessError,
@@ -21,6 +22,7 @@ from otel_chat.errors import (
     StoreUnavailableError,
 )
 
+_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _log = logging.getLogger("otel_chat.server")
 
 CODES: Final = {
@@ -111,9 +113,23 @@ def _of_validation(_request: Request, error: Exception) -> Response:
     return answer(422, str(first["msg"]), field=".".join(place) or None)
 
 
-def _of_http(_request: Request, error: Exception) -> Response:
+def _methods(request: Request) -> str:
+    """What the address takes, of all its routes: the first to match tells its own only."""
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    )
+
+
+def _of_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+        headers["Allow"] = methods
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     plain = HTTPStatus(status).phrase
     known = {404: "There is nothing at this address.", 405: "This address takes another method."}

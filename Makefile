@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots rules
+.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots preview rules
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
@@ -15,6 +15,7 @@ help:
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
 	@echo "make stack  run them with the analytics server (ARGS=\"--help\" shows ports)"
 	@echo "make test-stack   the tests that need them"
+	@echo "make preview   build the page that draws dashboards (once; needs npm)"
 	@echo "make dashboard-shots   pictures of the dashboards on a running stack's data (needs npm)"
 	@echo "make rules  write Prometheus' rules and alerts anew (ARGS=\"--set daily_usd=250\")"
 	@echo "make env    write .env with secrets made here, for docker compose up"
@@ -69,6 +70,9 @@ rules: setup
 dashboards: setup
 	@$(BIN)/python -m grafana.generate $(ARGS)
 	@$(BIN)/python -m grafana.check
+
+preview: setup
+	@$(BIN)/python -m grafana.preview.build
 
 dashboard-shots: setup
 	@$(BIN)/python -m grafana.preview $(ARGS)

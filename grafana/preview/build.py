@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -48,3 +49,10 @@ def build() -> Path:
             raise BuildError(f"npm {' '.join(command)} failed:\n{said}")
     stamp.write_text(wanted)
     return DIST
+
+
+if __name__ == "__main__":
+    try:
+        build()
+    except BuildError as error:
+        sys.exit(f"preview: {error}")

@@ -82,11 +82,11 @@ def prometheus() -> Iterator[str]:
 
 @pytest.fixture
 def page() -> Path:
-    """The built page; it takes hundreds of packages from npm, so it is not built for tests."""
+    """The built page; it takes hundreds of packages from npm, so tests do not build it."""
     chromium()
     stamp = building.DIST / "key"
     there = stamp.is_file() and stamp.read_text() == building.key()
-    demand("preview", there=there, fix="make dashboard-shots")
+    demand("preview", there=there, fix="make preview")
     return building.DIST
 
 

@@ -89,11 +89,16 @@ def _number(value: float | None) -> str:
 
 
 def _points(value: float | None) -> str:
-    """A difference of shares: it is no share itself."""
+    """A difference of shares, its size alone: two digits at least, for its sign stands before.
+
+    Example:
+        >>> [_points(v).replace("\u202f", " ") for v in (0, 0.0003, 0.0042, 0.056, 0.38)]
+        ['0 pts', '0.03 pts', '0.4 pts', '5.6 pts', '38 pts']
+    """
     if value is None:
         return formats.NO_DATA
     points = 100 * value
-    digits = 0 if points >= 9.95 else 1 if points >= 0.095 else 2  # noqa: PLR2004 - what rounds
+    digits = 0 if not points or points >= 9.95 else 1 if points >= 0.095 else 2  # noqa: PLR2004
     return f"{points:.{digits}f}{formats.THIN}pts"
 
 

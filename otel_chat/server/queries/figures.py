@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
-from otel_chat.server.queries.partials import IS_FEEDBACK, KEY, TOKENS
+from otel_chat.server.queries.partials import HASH, IS_FEEDBACK, KEY, TOKENS
 from otel_chat.server.queries.sql import SCALE, mean, quantiles
-from otel_chat.server.queries.sums import Grouping, Source, all_of, sums, whole_days
+from otel_chat.server.queries.sums import DAY_TIME, Grouping, Source, all_of, sums, whole_days
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
 
 if TYPE_CHECKING:
@@ -144,6 +144,30 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
         # What arrived between the two questions is in the next answer.
         found.get(row["part"], {}).update(row)
     return found
+
+
+def conversations_with_turns(
+    query: Query, window: Window, filters: Filters, grouping: Grouping
+) -> dict[Any, int]:
+    """How many conversations had a turn in each part of the window."""
+    limits = tuple(filters.of_turn(query))
+    days = all_of(window)
+    if filters.by_dimensions and not filters.whole_conversations:
+        days = whole_days(query, window, grouping)
+    elif filters.whole_conversations:
+        limits = (*limits, members(query, window, filters))
+    afresh = query.table("turns", (KEY, "start"), [days.afresh_condition(query, "start"), *limits])
+    parts = [f"SELECT {grouping(query, 'start')} AS part, {HASH} AS hash FROM {afresh}"]  # noqa: S608
+    if days.kept:
+        conditions = [*days.kept_conditions(query), "turns > 0", *limits]
+        part = f"{grouping(query, DAY_TIME)} AS part"
+        kept = query.table("conversation_days", (part, "hash"), conditions, once=False)
+        parts.append(f"SELECT part, hash FROM {kept}")  # noqa: S608
+    rows = query.run(f"""
+        SELECT part, uniqExact(hash) AS conversations
+        FROM ({" UNION ALL ".join(parts)}) WHERE hash != 0 GROUP BY part
+    """)  # noqa: S608
+    return {row["part"]: row["conversations"] for row in rows}
 
 
 def event_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:

@@ -69,6 +69,9 @@ def number_intents(
         `_other`.
     """
     start, end = window.start - MARGIN, window.end + MARGIN
+    asked = (start, end, source)
+    if asked in query.numbered:
+        return query.numbered[asked]
     if source == "turn":
         rows = query.table("turns", ("intent",), [query.between("start", start, end)], once=False)
     else:
@@ -84,4 +87,5 @@ def number_intents(
     """)  # noqa: S608
     names = sorted(row["name"] for row in found)
     query.parameters["intents"] = names
-    return {**dict(enumerate(names, 1)), LAST: semconv.OTHER}
+    query.numbered = {asked: {**dict(enumerate(names, 1)), LAST: semconv.OTHER}}
+    return query.numbered[asked]

@@ -97,30 +97,44 @@ def _counted(rows: Sequence[dict[str, Any]]) -> Counted:
     return found
 
 
-def _topics(statement: Query, window: Window, filters: Filters) -> list[Leader]:
-    both = window.with_previous()
-    conversations = conversation_rows(statement, Selection(both, filters), (), ("topics",))
+TOPIC, USER_TYPE, LAST_INTENT = 1, 2, 3
+
+
+def _of_conversations(
+    statement: Query, window: Window, filters: Filters
+) -> dict[int, list[dict[str, Any]]]:
+    """How many conversations there are of each topic, type of user and last intent."""
+    selection = Selection(window.with_previous(), filters)
+    source = conversation_rows(statement, selection, ("user_type", "last_intent"), ("topics",))
     rows = statement.run(f"""
-        SELECT {by_period(window)(statement, "started_at")} AS part, name, count() AS counted
-        FROM {conversations} AS c
-        ARRAY JOIN {NAMED_TOPICS} AS name
-        WHERE notEmpty(topics)
-        GROUP BY part, name
+        SELECT {by_period(window)(statement, "started_at")} AS part, kind, name,
+            count() AS counted, countIf(settled) AS settled_n,
+            countIf(settled AND handed_off) AS handed
+        FROM (
+            SELECT started_at, settled, handed_off,
+                if(empty(topics), [], {NAMED_TOPICS}) AS named,
+                arrayConcat(
+                    [toString(user_type), toString(last_intent)], arrayMap(x -> toString(x), named)
+                ) AS names,
+                arrayConcat([{USER_TYPE}, {LAST_INTENT}], arrayMap(x -> {TOPIC}, named)) AS kinds
+            FROM {source} AS c
+        )
+        ARRAY JOIN names AS name, kinds AS kind
+        GROUP BY part, kind, name
     """)  # noqa: S608
+    return {
+        kind: [row for row in rows if row["kind"] == kind]
+        for kind in (TOPIC, USER_TYPE, LAST_INTENT)
+    }
+
+
+def _topics(rows: list[dict[str, Any]]) -> list[Leader]:
     counted = _counted(rows)
     whole, _ = counted.pop("", (0, 0))
     return _leaders(counted, whole)
 
 
-def _user_types(statement: Query, window: Window, filters: Filters) -> list[Leader]:
-    source = conversation_rows(
-        statement, Selection(window.with_previous(), filters), ("user_type",)
-    )
-    rows = statement.run(f"""
-        SELECT {by_period(window)(statement, "started_at")} AS part, user_type AS name,
-            count() AS counted
-        FROM {source} AS c GROUP BY part, name
-    """)  # noqa: S608
+def _user_types(rows: list[dict[str, Any]]) -> list[Leader]:
     counted = _counted(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
@@ -152,15 +166,7 @@ def _intents(statement: Query, window: Window, filters: Filters) -> list[Leader]
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
 
-def _movers(statement: Query, window: Window, filters: Filters) -> list[Mover]:
-    source = conversation_rows(
-        statement, Selection(window.with_previous(), filters), ("last_intent",)
-    )
-    rows = statement.run(f"""
-        SELECT {by_period(window)(statement, "started_at")} AS part, last_intent AS name,
-            countIf(settled) AS settled_n, countIf(settled AND handed_off) AS handed
-        FROM {source} AS c GROUP BY part, name
-    """)  # noqa: S608
+def _movers(rows: list[dict[str, Any]]) -> list[Mover]:
     by_part: tuple[dict[str, dict[str, Any]], ...] = ({}, {})
     for row in rows:
         by_part[row["part"]][row["name"]] = row
@@ -201,11 +207,12 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
         window: The time that the figures cover.
         filters: What they are limited to.
     """
+    conversations = _of_conversations(Query(store, scope), window, filters)
     return Leaders(
         window=TimeSpan.of(window),
-        topics=_topics(Query(store, scope), window, filters),
-        user_types=_user_types(Query(store, scope), window, filters),
+        topics=_topics(conversations[TOPIC]),
+        user_types=_user_types(conversations[USER_TYPE]),
         actions=_actions(Query(store, scope), window, filters),
         intents=_intents(Query(store, scope), window, filters),
-        containment=_movers(Query(store, scope), window, filters),
+        containment=_movers(conversations[LAST_INTENT]),
     )

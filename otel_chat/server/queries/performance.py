@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import by_bucket, turns_source
+from otel_chat.server.queries.figures import by_bucket, conversations_with_turns, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
 from otel_chat.server.queries.window import Bucket, Window
@@ -168,10 +168,9 @@ def performance(
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
     statement = Query(store, scope)
-    columns = (
-        "tenant", "conversation_id", "start", "duration", "time_to_first_chunk", "status",
-    )  # fmt: skip
+    columns = ("start", "duration", "time_to_first_chunk", "status")
     source = turns_source(statement, window, filters, columns)
+    by = by_bucket(window, width)
     whole = statement.one(f"""
         SELECT count() AS turns, countIf(status = 'error') AS errors,
             countIf(status = 'cancelled') AS cancelled,
@@ -180,16 +179,17 @@ def performance(
         FROM {source} AS t
     """)  # noqa: S608
     rows = statement.run(f"""
-        SELECT {by_bucket(window, width)(statement, "start")} AS part, count() AS turns,
-            uniqExactIf(sipHash64(tenant, conversation_id), conversation_id != '')
-                AS conversations,
+        SELECT {by(statement, "start")} AS part, count() AS turns,
             countIf(status = 'error') AS errors, {_histogram("duration")} AS histogram,
             {_spread("duration", "duration", SHOWN)},
             {_spread("chunk", "time_to_first_chunk", SHOWN)}
         FROM {source} AS t
         GROUP BY part
     """)  # noqa: S608
-    by_part = {row["part"]: row for row in rows}
+    conversations = conversations_with_turns(statement, window, filters, by)
+    by_part = {
+        row["part"]: {**row, "conversations": conversations.get(row["part"], 0)} for row in rows
+    }
     turns = whole.get("turns", 0)
     minutes = window.length.total_seconds() / 60
     return Performance(

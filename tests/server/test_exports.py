@@ -314,6 +314,7 @@ def test_a_cut_export_is_noticed(store: Store, path: str, encoding: str) -> None
                 f"{server}/api/v1/exports/{path}",
                 params={**FROM_TO, "format": "jsonl"},
                 headers=headers,
+                timeout=60,
             )
 
 

@@ -141,7 +141,7 @@ def points(sent: Telemetry) -> bytes:
     ("signal", "table", "build"), [("logs", "events", events), ("metrics", "metrics", points)]
 )
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(seed=st.integers(0, 2**32))
 def test_damaged_events_and_metrics_are_taken_or_refused_whole(
@@ -198,7 +198,7 @@ TURN_TYPED = [
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(values=st.dictionaries(st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8))
 @example(values={sc.TIME_TO_FIRST_CHUNK: float("nan")})

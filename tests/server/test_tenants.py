@@ -68,7 +68,12 @@ class Reading:
     def tried(self) -> dict[str, dict[str, Any]]:
         """The parameters to try on this route."""
         skipped = set() if self.path in THOROUGH else FILTERS
-        return {name: kind for name, kind in self.parameters.items() if name not in skipped}
+        return {
+            name: kind
+            for name, kind in self.parameters.items()
+            # A page asks what the API is asked, which is tried with each value of a fixed list.
+            if name not in skipped and (self.path.startswith("/api/") or not choices(kind))
+        }
 
     def __str__(self) -> str:
         return self.path

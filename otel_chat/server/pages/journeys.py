@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.flows import STEPS, Flow, Way, draw
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
-from otel_chat.server.pages.sheets import Asking, Body, Sheet
+from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.queries import drop_off, journeys, repeat_contact, workflows
 
@@ -236,7 +236,7 @@ def body(asking: Asking) -> Body:
             _transitions(ways),
             _by_intent(dropped, asking),
             _by_step(dropped),
-            _workflows(asking),
+            Later("workflows", "Workflows", asking.view.at("/journeys/workflows")),
             _incomplete(incomplete, tenants=several),
         ],
         empty=not ways.conversations and not dropped.settled,
@@ -250,4 +250,5 @@ JOURNEYS: Final = Sheet(
     "journey",
     "Which ways do conversations take, and where do they end too early?",
     body,
+    {"workflows": lambda asking: [_workflows(asking)]},
 )

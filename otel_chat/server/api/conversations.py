@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
+    ConversationId,
     CursorParameter,
     FiltersParameter,
     LimitParameter,
@@ -28,7 +29,6 @@ from otel_chat.server.queries.search import LONGEST
 
 router = APIRouter(tags=["conversations"])
 
-ConversationId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
 TraceId = Annotated[
     str,
     Path(

@@ -15,6 +15,7 @@ from otel_chat.server import marks as keeping
 from otel_chat.server.access import MARKS_WRITE, Scope
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
+    ConversationId,
     NowParameter,
     ReviewedParameter,
     StoreParameter,
@@ -27,7 +28,6 @@ from otel_chat.server.queries import marks as queries
 
 router = APIRouter(tags=["marks"])
 
-ConversationId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
 ViewName = Annotated[str, Path(max_length=200, description="What the view is called.")]
 
 

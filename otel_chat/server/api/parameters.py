@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
@@ -112,6 +112,7 @@ TenantParameter = Annotated[
     str | None,
     Query(max_length=1000, description="Its tenant, where several have one of this id."),
 ]
+ConversationId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
 TagParameter = Annotated[str | None, Query(max_length=60, description="Those with this tag.")]
 ReviewedParameter = Annotated[
     bool | None, Query(description="Those that were reviewed, or were not.")

@@ -94,17 +94,19 @@ def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[
     return query.table("turns", columns, conditions)
 
 
+def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Source:
+    """The turns that started in the window, from kept days as far as the filters know those."""
+    limits = tuple(filters.of_turn(query))
+    if filters.whole_conversations:
+        return Source("turns", all_of(window), (*limits, members(query, window, filters)))
+    if not filters.by_dimensions:
+        return Source("turns", all_of(window), limits)
+    return Source("turns", whole_days(query, window, grouping), limits, ("turns > 0", *limits))
+
+
 def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping) -> str:
     """A subquery with sums of the turns that started in the window; see `sums`."""
-    limits = tuple(filters.of_turn(query))
-    if filters.by_dimensions and not filters.whole_conversations:
-        days = whole_days(query, window, grouping)
-        return sums(
-            query, Source("turns", days, limits, ("turns > 0", *limits)), grouping, _TURN_SUMS
-        )
-    if filters.whole_conversations:
-        limits = (*limits, members(query, window, filters))
-    return sums(query, Source("turns", all_of(window), limits), grouping, _TURN_SUMS)
+    return sums(query, _turns_of(query, window, filters, grouping), grouping, _TURN_SUMS)
 
 
 def turn_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
@@ -150,16 +152,12 @@ def conversations_with_turns(
     query: Query, window: Window, filters: Filters, grouping: Grouping
 ) -> dict[Any, int]:
     """How many conversations had a turn in each part of the window."""
-    limits = tuple(filters.of_turn(query))
-    days = all_of(window)
-    if filters.by_dimensions and not filters.whole_conversations:
-        days = whole_days(query, window, grouping)
-    elif filters.whole_conversations:
-        limits = (*limits, members(query, window, filters))
-    afresh = query.table("turns", (KEY, "start"), [days.afresh_condition(query, "start"), *limits])
+    source = _turns_of(query, window, filters, grouping)
+    within = source.days.afresh_condition(query, "start")
+    afresh = query.table("turns", (KEY, "start"), [within, *source.conditions])
     parts = [f"SELECT {grouping(query, 'start')} AS part, {HASH} AS hash FROM {afresh}"]  # noqa: S608
-    if days.kept:
-        conditions = [*days.kept_conditions(query), "turns > 0", *limits]
+    if source.days.kept:
+        conditions = [*source.days.kept_conditions(query), *source.of_days]
         part = f"{grouping(query, DAY_TIME)} AS part"
         kept = query.table("conversation_days", (part, "hash"), conditions, once=False)
         parts.append(f"SELECT part, hash FROM {kept}")  # noqa: S608

@@ -93,21 +93,15 @@ class _Reading:
         ]
         return self.query.table("conversation_days", columns, self._of_early(), once=False)
 
+    def _of_kept(self, days: Days) -> list[str]:
+        return [*days.kept_conditions(self.query), _NAMED, *self.selection.rows(self.query)]
+
     def _of_early(self) -> list[str]:
-        conditions = [
-            *self.early.kept_conditions(self.query),
-            _NAMED,
-            *self.selection.rows(self.query),
-        ]
+        conditions = self._of_kept(self.early)
         return conditions if self.events else [*conditions, _HAS_TURNS]
 
     def _of_late(self) -> list[str]:
-        return [
-            *self.late.kept_conditions(self.query),
-            _NAMED,
-            _RATED,
-            *self.selection.rows(self.query),
-        ]
+        return [*self._of_kept(self.late), _RATED]
 
     def kept_late(self) -> str:
         """The feedback of late days that are kept."""
@@ -157,7 +151,7 @@ class _Reading:
         )
 
     def several(self) -> str:
-        """The hashes of conversations that have more than one row, and of more than that."""
+        """The hashes of all conversations that are not in one kept row alone; some come twice."""
         table = self.query.table
         early = table("conversation_days", ["hash"], self._of_early(), once=False)
         parts = [f"SELECT hash FROM {early} GROUP BY hash HAVING count() > 1"]  # noqa: S608

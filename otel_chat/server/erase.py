@@ -102,6 +102,8 @@ class Eraser:
         dated = ("turns", "events")
         days = sorted({day for table in dated for day in self._days(table, conditions[table])})
         self._touch(days)
+        hashes = f"SELECT hash FROM conversation_days WHERE ({kept}) AND {self._within}"  # noqa: S608
+        self._delete("parted_conversations", f"hash IN ({hashes})")
         self._delete("conversation_days", kept)
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)

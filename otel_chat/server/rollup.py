@@ -1,7 +1,9 @@
 """Days on which nothing arrives any more, worked out once and kept.
 
 What is kept is found again by `queries/partial_rows.py`. A day is kept as rows of one generation;
-a row of `rolled` says up to which moment of arrival that generation covers everything. What
+a row of `rolled` says up to which moment of arrival that generation covers everything. Which
+conversations are not in one such row alone is noted in `parted_conversations`, with the day that
+was kept last of those they are in, or an earlier one. What
 arrives later writes a later moment into `touched`, by a view in the store itself, and from then on
 the day is worked out afresh again, until it has been quiet and is kept anew.
 """
@@ -73,6 +75,23 @@ FROM ({_partials("turns")}) AS t
 FULL JOIN ({_partials("events")}) AS e USING ({KEY}, nth)
 """  # noqa: S608
 
+# Kept so that questions need not count each conversation's rows: one too many here costs time only.
+_PART: Final = """
+INSERT INTO parted_conversations (tenant, day, hash)
+SELECT tenant, toDate32({day:String}), hash
+FROM (
+    SELECT tenant, hash FROM conversation_days
+    WHERE day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0
+    GROUP BY tenant, hash HAVING count() > 1
+    UNION ALL
+    SELECT DISTINCT tenant, hash FROM conversation_days
+    WHERE day != toDate32({day:String}) AND hash IN (
+        SELECT hash FROM conversation_days
+        WHERE day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0
+    )
+)
+"""
+
 
 class Rollup:
     """Keeps days that have been quiet for long enough.
@@ -142,6 +161,7 @@ class Rollup:
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
         self._store.command(_KEEP, entry)
+        self._store.command(_PART, entry)
         self._enter(entry, covers=entry["covers"])
 
     def _enter(self, entry: dict[str, object], *, covers: object) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel_chat.server.queries.drop_off import DropOff, drop_off
+from otel_chat.server.queries.drop_off import DropOff, IntentSource, drop_off
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.intent_numbers import IntentSource
 from tests.server.given import DAY, Given, at
 from tests.server.test_journeys import talk
 

@@ -19,7 +19,7 @@ from otel_chat.server.erase import Eraser
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.overview import overview
+from otel_chat.server.queries.overview import overview, overview_and_series, series
 from otel_chat.server.queries.partials import KEPT
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
@@ -167,6 +167,21 @@ def test_what_comes_late_changes_the_answer_as_if_it_had_been_in_time(
     assert figures(parted) == told
     rollup.refresh()
     assert figures(parted) == told
+
+
+@pytest.mark.parametrize("hours", [6 * 24, 30])
+def test_the_overview_and_its_course_say_the_same_when_asked_at_once(
+    given: Given, rollup: Rollup, hours: int
+) -> None:
+    """Over six days and over thirty hours, at which no bucket begins; kept and not."""
+    start = at(-3.2 * 24 * HOUR)
+    window = replace(DAY, start=start, end=start + timedelta(hours=hours))
+    fill(given, 4)
+    given.save()
+    for _ in range(2):
+        asked = (given.store, given.scope, window, NONE)
+        assert overview_and_series(*asked) == (overview(*asked), series(*asked))
+        rollup.refresh()
 
 
 def given_ids(whole: Given, parted: Given, later: list[tuple[Any, dict[str, Any]]]) -> None:

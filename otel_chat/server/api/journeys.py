@@ -22,7 +22,6 @@ from otel_chat.server.queries import journeys as queries
 from otel_chat.server.queries import repeat_contact as repeat_contact_queries
 from otel_chat.server.queries import workflows as workflow_queries
 from otel_chat.server.queries.funnel_steps import KINDS
-from otel_chat.server.queries.intent_numbers import IntentSource
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 
 router = APIRouter(tags=["journeys"], responses=RESPONSES)
@@ -60,7 +59,7 @@ def drop_off(
     window: WindowParameter,
     filters: FiltersParameter,
     source: Annotated[
-        IntentSource,
+        drop_off_queries.IntentSource,
         Query(description="Whose intents: those of turns, or those that annotations name."),
     ] = "turn",
 ) -> drop_off_queries.DropOff:

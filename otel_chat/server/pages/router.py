@@ -99,8 +99,7 @@ def overview_page(
     filters: FiltersParameter,
 ) -> Response:
     """How chat is doing: headline figures, their course, the latest conversations."""
-    answer = figures.overview(store, scope, window, filters)
-    series = figures.series(store, scope, window, filters)
+    answer, series = figures.overview_and_series(store, scope, window, filters)
     latest = conversations.conversations(store, scope, window, filters, LATEST)
     return page(
         request,

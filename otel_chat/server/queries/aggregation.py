@@ -25,7 +25,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.queries.intent_numbers import NUMBERS
 from otel_chat.server.queries.partial_rows import partial_rows
 from otel_chat.server.queries.partials import EXPLICIT, KEY
 from otel_chat.server.queries.sql import SCALE
@@ -77,8 +76,7 @@ def _first(name: str) -> Column:
 
 
 def _words(name: str) -> Column:
-    grouped = f"arraySort(groupUniqArrayArray(p_{name}))"
-    return Column(grouped, f"arraySort(p_{name})", (name,))
+    return Column(f"arraySort(groupUniqArrayArray(p_{name}))", f"p_{name}", (name,))
 
 
 def _all(name: str) -> Column:
@@ -118,8 +116,9 @@ TURN_COLUMNS: Final[Mapping[str, Column]] = {
     "user": _max("user"),
     "foreign": Column("sum(p_own) = 0", "p_own = 0", ("own",)),
     # By the numbers of `number_intents`, which must be asked before.
-    "path": Column("arraySort(groupArrayArray(p_path))", "arraySort(p_path)", ("path",)),
-    "last_number": _max("last_number", f"{{}} % {NUMBERS}"),
+    "path": Column("arraySort(groupArrayArray(p_path))", "p_path", ("path",)),
+    # Of several in the same microsecond the last by name.
+    "last_named": _max("last_named", "tupleElement({}, 2)"),
 }  # fmt: skip
 """What may be asked of a conversation's turns: its SQL over partial rows, and what it reads."""
 
@@ -137,6 +136,7 @@ EVENT_COLUMNS: Final[Mapping[str, Column]] = {
     ),
     "feedbacks": _sum("scores"),
     "topics": _all("topics"),
+    "leads": _all("leads"),
     "action_names": _words("action_names"),
     "moves": _all("moves"),
     "satisfaction": _mean("score_sum", "scores"),

@@ -89,12 +89,16 @@ class Days:
         spans = [f"({query.between(column, *span)})" for span in self.afresh]
         return " OR ".join(spans) or "false"
 
+    def kept_days(self, query: Query) -> str:
+        """The condition that a row's day is kept."""
+        return f"day IN {query.bind([day.isoformat() for day in self.kept], 'Array(Date32)')}"
+
     def kept_conditions(self, query: Query) -> list[str]:
         """The conditions that a row is one of a kept day."""
         dates = query.bind([day.isoformat() for day in self.kept], "Array(Date32)")
         generations = query.bind(list(self.kept.values()), "Array(Int64)")
         # The days by themselves as well, for the index.
-        return [f"day IN {dates}", f"(day, generation) IN arrayZip({dates}, {generations})"]
+        return [self.kept_days(query), f"(day, generation) IN arrayZip({dates}, {generations})"]
 
 
 def midnight(day: date) -> datetime:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field
 
+from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.intent_numbers import (
-    ANNOTATED,
-    FOLDED,
-    NUMBERS,
-    IntentSource,
-    moment_and_intent,
-    number_intents,
-)
+from otel_chat.server.queries.intent_numbers import micros
 from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
@@ -28,7 +22,8 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 200
-EVERY: Final = NUMBERS
+IntentSource = Literal["turn", "annotation"]
+_ANNOTATED: Final = f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''"
 
 
 class DropOffPoint(Answer):
@@ -96,8 +91,7 @@ class DropOff(Answer):
         "dropped_ratio", "1", "Settled conversations that ended abandoned or failed ÷ settled."
     )
     intents: list[IntentDropOff] = Field(
-        description="By last intent; the parts sum to all that were dropped. At most"
-        f" {MOST}. {FOLDED}"
+        description=f"By last intent; the parts sum to all that were dropped. At most {MOST}."
     )
     steps: list[StepDropOff] = Field(
         description="By the workflow step at which they stood: of the workflow that moved last"
@@ -108,24 +102,25 @@ class DropOff(Answer):
 
 
 def _intents(statement: Query, selection: Selection, source: IntentSource) -> str:
-    """SQL for all conversations with their path of intents."""
+    """SQL for all conversations with their intents and the last of them."""
     if source == "turn":
-        return conversation_rows(statement, selection, ("path",))
+        return conversation_rows(statement, selection, ("intents", "last_named"))
     window = selection.window
     annotated = statement.table(
         "events",
-        ("tenant", "conversation_id", f"{moment_and_intent('time')} AS annotated"),
+        ("tenant", "conversation_id", "intent", "time"),
         [
             statement.between("time", window.start - MARGIN, selection.end + MARGIN),
-            ANNOTATED,
+            _ANNOTATED,
             *selection.rows(statement),
         ],
     )
     return f"""(
-        SELECT hash, outcome, settled, path
+        SELECT hash, outcome, settled, intents, last_named
         FROM {conversation_rows(statement, selection)} AS c
         LEFT JOIN (
-            SELECT {HASH} AS hash, arraySort(groupArray(annotated)) AS path
+            SELECT {HASH} AS hash, groupUniqArray(intent) AS intents,
+                max(({micros("time")}, toString(intent))).2 AS last_named
             FROM {annotated}
             GROUP BY hash
         ) AS a USING (hash)
@@ -138,18 +133,22 @@ _BAD: Final = "outcome IN ('abandoned', 'failed')"
 def _by_intent(
     statement: Query, selection: Selection, source: IntentSource
 ) -> list[dict[str, Any]]:
-    """A row for each intent by its number, and one for all conversations."""
+    """The worst intents, each with the sums over all of them; empty where there was none."""
     return statement.run(f"""
-        SELECT intent, count() AS reached, countIf(bad AND intent IN (last, {EVERY})) AS dropped
+        SELECT toString(intent) AS name, count() AS reached,
+            countIf(bad AND name = last_named) AS dropped,
+            count() OVER () AS points,
+            sum(countIf(nth = 1)) OVER () AS settled,
+            sum(countIf(nth = 1 AND bad)) OVER () AS all_dropped
         FROM (
-            SELECT {_BAD} AS bad, path[-1] % {NUMBERS} AS last,
-                arrayDistinct(arrayMap(x -> x % {NUMBERS}, path)) AS intents
+            SELECT {_BAD} AS bad, last_named, if(empty(intents), [''], intents) AS named
             FROM {_intents(statement, selection, source)} AS c
             WHERE settled
         )
-        ARRAY JOIN arrayPushBack(if(empty(intents), [0], intents), {EVERY}) AS intent
+        ARRAY JOIN named AS intent, arrayEnumerate(named) AS nth
         GROUP BY intent
-        ORDER BY dropped DESC, reached DESC, intent
+        ORDER BY dropped DESC, reached DESC, name
+        LIMIT {MOST}
     """)  # noqa: S608
 
 
@@ -184,13 +183,10 @@ def drop_off(
         source: Whose intents: those of turns, or those that annotations of the data name; of
             several that were annotated at once the last by name is the last.
     """
-    statement = Query(store, scope)
-    names = number_intents(statement, window, source)
     selection = Selection(window, filters)
-    rows = _by_intent(statement, selection, source)
-    whole = next((row for row in rows if row["intent"] == EVERY), {})
-    settled, dropped = whole.get("reached", 0), whole.get("dropped", 0)
-    of_intents = [row for row in rows if row["intent"] < EVERY]
+    intents = _by_intent(Query(store, scope), selection, source)
+    whole = intents[0] if intents else {"settled": 0, "all_dropped": 0, "points": 0}
+    settled, dropped = whole["settled"], whole["all_dropped"]
     steps = _by_step(Query(store, scope), selection)
     of_steps = [row for row in steps if row["step"] or row["dropped"]]
     return DropOff(
@@ -198,13 +194,10 @@ def drop_off(
         settled=settled,
         dropped=dropped,
         rate=ratio(dropped, settled),
-        intents=[
-            IntentDropOff.read(row, dropped, intent=names.get(row["intent"]))
-            for row in of_intents[:MOST]
-        ],
+        intents=[IntentDropOff.read(row, dropped, intent=row["name"] or None) for row in intents],
         steps=[
             StepDropOff.read(row, dropped, workflow=row["workflow"], step=row["step"] or None)
             for row in of_steps[:MOST]
         ],
-        others=len(of_intents[MOST:]) + len(of_steps[MOST:]),
+        others=whole["points"] - len(intents) + len(of_steps[MOST:]),
     )

@@ -51,6 +51,21 @@ def by_bucket(window: Window, bucket: Bucket) -> Grouping:
     return Grouping(sql, tuple(starts))
 
 
+BEFORE: Final = -1
+WHOLE: Final = -2
+
+
+def by_bucket_and_whole(window: Window, bucket: Bucket) -> Grouping:
+    """As `by_bucket`, and `WHOLE` for all of the window; rows before it are `BEFORE`."""
+    inside = by_bucket(window, bucket)
+
+    def sql(query: Query, column: str) -> str:
+        within = f"{column} >= {query.moment(window.start)}"
+        return f"if({within}, toInt64({inside(query, column)}), {BEFORE})"
+
+    return Grouping(sql, (window.start, *inside.ends), f"if(part = {BEFORE}, {BEFORE}, {WHOLE})")
+
+
 whole: Final = Grouping(lambda _query, _column: "1")
 """All rows belong together."""
 
@@ -123,29 +138,26 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
             "token_turns", "priced_turns", "unpriced_turns",
         )
     )  # fmt: skip
-    rows = query.run(f"""
-        SELECT part, sum(p_turns) AS turns, {counts}, {tokens}, sum(p_cost) AS sum_cost,
-            turns AS duration_n, sum(p_duration_sum) / nullIf(turns, 0) / {SCALE} AS duration_mean,
-            sum(p_first_chunks) AS first_chunk_n,
-            sum(p_first_chunk_sum) / nullIf(first_chunk_n, 0) / {SCALE} AS first_chunk_mean,
-            sum(p_confidences) AS confidence_n,
-            sum(p_confidence_sum) / nullIf(confidence_n, 0) / {SCALE} AS confidence_mean
-        FROM {turn_sums(query, window, filters, grouping)} AS s
-        GROUP BY part
-    """)  # noqa: S608
-    found = {row["part"]: row for row in rows}
-    columns = ("start", "duration", "time_to_first_chunk")
-    quantiled = query.run(f"""
-        SELECT {grouping(query, "start")} AS part,
-            {quantiles("duration", LEVELS)} AS duration_q,
-            {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q
-        FROM {turns_source(query, window, filters, columns)} AS t
-        GROUP BY part
-    """)  # noqa: S608
-    for row in quantiled:
+    aggregates = f"""
+        sum(p_turns) AS turns, {counts}, {tokens}, sum(p_cost) AS sum_cost,
+        turns AS duration_n, sum(p_duration_sum) / nullIf(turns, 0) / {SCALE} AS duration_mean,
+        sum(p_first_chunks) AS first_chunk_n,
+        sum(p_first_chunk_sum) / nullIf(first_chunk_n, 0) / {SCALE} AS first_chunk_mean,
+        sum(p_confidences) AS confidence_n,
+        sum(p_confidence_sum) / nullIf(confidence_n, 0) / {SCALE} AS confidence_mean"""
+    found = _rows(query, grouping, aggregates, turn_sums(query, window, filters, grouping))
+    columns = (f"{grouping(query, 'start')} AS part", "duration", "time_to_first_chunk")
+    aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
+        {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q"""
+    source = turns_source(query, window, filters, columns)
+    for part, row in _rows(query, grouping, aggregates, source).items():
         # What arrived between the two questions is in the next answer.
-        found.get(row["part"], {}).update(row)
+        found.get(part, {}).update(row)
     return found
+
+
+def _rows(query: Query, grouping: Grouping, aggregates: str, source: str) -> Rows:
+    return {row["key"]: row for row in query.run(grouping.grouped(aggregates, source))}
 
 
 def conversations_with_turns(
@@ -182,15 +194,12 @@ def event_figures(query: Query, window: Window, filters: Filters, grouping: Grou
         f"sum(p_{sender}_messages) AS {sender}_messages" for sender in semconv.SENDERS
     )
     source = Source("events", days, tuple(conditions))
-    rows = query.run(f"""
-        SELECT part, {senders}, sum(p_scores) AS ratings, sum(p_score_sum) AS score_sum,
-            sum(p_top_scores) AS top_ratings,
-            sum(p_scored_value_sum) / nullIf(sum(p_scored_values), 0) / {SCALE} AS mean_value,
-            length(groupUniqArrayArray(p_scales)) AS scales
-        FROM {sums(query, source, grouping, _EVENT_SUMS)} AS s
-        GROUP BY part
-    """)  # noqa: S608
-    return {row["part"]: row for row in rows}
+    aggregates = f"""
+        {senders}, sum(p_scores) AS ratings, sum(p_score_sum) AS score_sum,
+        sum(p_top_scores) AS top_ratings,
+        sum(p_scored_value_sum) / nullIf(sum(p_scored_values), 0) / {SCALE} AS mean_value,
+        length(groupUniqArrayArray(p_scales)) AS scales"""
+    return _rows(query, grouping, aggregates, sums(query, source, grouping, _EVENT_SUMS))
 
 
 CONVERSATION_TURN_COLUMNS: Final = ("replies", "cost")
@@ -224,21 +233,19 @@ def conversation_figures(
     )
     messages = " + ".join(("turns", "replies", *CONVERSATION_EVENT_COLUMNS))
     seconds = "toUnixTimestamp64Nano(last_at) - toUnixTimestamp64Nano(started_at)"
-    rows = query.run(f"""
-        SELECT {grouping(query, "started_at")} AS part, count() AS conversations,
-            {outcomes},
-            countIf(settled) AS settled_n,
-            countIf(confirmed) AS confirmed_n,
-            countIf(handed_off) AS handoffs,
-            countIf(settled AND NOT handed_off) AS contained,
-            countIf(confirmed AND NOT handed_off) AS contained_confirmed,
-            countIf(settled AND NOT ended AND outcome != 'resolved') AS incomplete,
-            sumIf(cost, settled) AS settled_cost,
-            sum(engagement) AS engagement_sum,
-            sum(turns) AS turns_sum,
-            sum({messages}) AS messages_sum,
-            sum({seconds}) AS duration_sum
-        FROM {source} AS c
-        GROUP BY part
-    """)  # noqa: S608
-    return {row["part"]: row for row in rows}
+    aggregates = f"""
+        count() AS conversations,
+        {outcomes},
+        countIf(settled) AS settled_n,
+        countIf(confirmed) AS confirmed_n,
+        countIf(handed_off) AS handoffs,
+        countIf(settled AND NOT handed_off) AS contained,
+        countIf(confirmed AND NOT handed_off) AS contained_confirmed,
+        countIf(settled AND NOT ended AND outcome != 'resolved') AS incomplete,
+        sumIf(cost, settled) AS settled_cost,
+        sum(engagement) AS engagement_sum,
+        sum(turns) AS turns_sum,
+        sum({messages}) AS messages_sum,
+        sum({seconds}) AS duration_sum"""
+    parted = f"(SELECT *, {grouping(query, 'started_at')} AS part FROM {source} AS c)"  # noqa: S608
+    return _rows(query, grouping, aggregates, parted)

@@ -6,25 +6,25 @@ pairs of time and text it takes twice as long as by such numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
+from otel_chat.server.queries.days import days_of
 from otel_chat.server.queries.window import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.window import Window
 
-IntentSource = Literal["turn", "annotation"]
 NUMBERS: Final = 1024
 LAST: Final = NUMBERS - 1
 FOLDED: Final = (
     f"Of more than {LAST - 1:,} intents in a window the rarest are counted together, as"
     f" {semconv.OTHER}."
 )
-ANNOTATED: Final = f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''"
 _NAMES: Final = "{intents:Array(String)}"
 
 
@@ -33,18 +33,14 @@ def micros(column: str) -> str:
     return f"toUInt64(intDiv(toUnixTimestamp64Nano({column}), 1000))"
 
 
-def moment_and_intent(column: str) -> str:
-    """SQL for the microsecond of a time, times 1024, and the number of the row's intent.
-
-    Of the same microsecond the last by name is the last. Good until 2250, later than any time that
-    the ingest takes.
-    """
-    number = f"indexOf({_NAMES}, intent)"
-    return f"{micros(column)} * {NUMBERS} + if({number} = 0, {LAST}, {number})"
-
-
 TURN_MICROS: Final = micros("start")
-TURN_INTENT: Final = moment_and_intent("start")
+_NUMBER: Final = f"indexOf({_NAMES}, intent)"
+TURN_INTENT: Final = f"{TURN_MICROS} * {NUMBERS} + if({_NUMBER} = 0, {LAST}, {_NUMBER})"
+"""SQL for the microsecond of a turn's start, times 1024, and the number of its intent.
+
+Of the same microsecond the last by name is the last. Good until 2250, later than any time that
+the ingest takes.
+"""
 
 
 def intent_number(name: str) -> str:
@@ -54,29 +50,49 @@ def intent_number(name: str) -> str:
     return f"transform(toString({name}), {names}, {numbers}, toUInt64({LAST}))"
 
 
-def number_intents(
-    query: Query, window: Window, source: IntentSource = "turn"
-) -> Mapping[int, str]:
+def number_intents(query: Query, window: Window) -> Mapping[int, str]:
     """Number the intents of a window; what uses `moment_and_intent` must be asked after it.
 
     Args:
         query: The SELECT that is to use the numbers.
         window: The time whose intents to number, with a margin.
-        source: Whose intents: those of turns, or those of annotations.
 
     Returns:
         The intents by number, from 1. Of more than 1,022 the rarest share the last number, as
         `_other`.
     """
     start, end = window.start - MARGIN, window.end + MARGIN
-    asked = (start, end, source)
+    asked = (start, end)
     if asked in query.numbered:
         return query.numbered[asked]
-    if source == "turn":
-        rows = query.table("turns", ("intent",), [query.between("start", start, end)], once=False)
-    else:
-        within = query.between("time", start, end)
-        rows = query.table("events", ("intent",), [within, ANNOTATED], once=False)
+    names = _all(query, start, end)
+    if len(names) >= LAST:
+        names = _most_frequent(query, start, end)
+    query.parameters["intents"] = names
+    query.numbered = {asked: {**dict(enumerate(names, 1)), LAST: semconv.OTHER}}
+    return query.numbered[asked]
+
+
+def _all(query: Query, start: datetime, end: datetime) -> list[str]:
+    """The names of all intents of turns of these days, in order; more than fit are not all."""
+    days = days_of(query, start.date(), end.date())
+    within = days.afresh_condition(query, "start")
+    parts = [f"SELECT intent FROM {query.table('turns', ('intent',), [within], once=False)}"]  # noqa: S608
+    if days.kept:
+        kept = days.kept_conditions(query)
+        rows = query.table("conversation_days", ("intents",), kept, once=False)
+        parts.append(f"SELECT arrayJoin(intents) AS intent FROM {rows}")  # noqa: S608
+    found = query.run(f"""
+        SELECT DISTINCT toString(intent) AS name
+        FROM ({" UNION ALL ".join(parts)})
+        WHERE intent != ''
+        LIMIT {LAST}
+    """)  # noqa: S608
+    return sorted(row["name"] for row in found)
+
+
+def _most_frequent(query: Query, start: datetime, end: datetime) -> list[str]:
+    rows = query.table("turns", ("intent",), [query.between("start", start, end)], once=False)
     found = query.run(f"""
         SELECT toString(intent) AS name, count() AS times
         FROM {rows}
@@ -85,7 +101,4 @@ def number_intents(
         ORDER BY times DESC, name
         LIMIT {LAST - 1}
     """)  # noqa: S608
-    names = sorted(row["name"] for row in found)
-    query.parameters["intents"] = names
-    query.numbered = {asked: {**dict(enumerate(names, 1)), LAST: semconv.OTHER}}
-    return query.numbered[asked]
+    return sorted(row["name"] for row in found)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, turns_by_conversation
+from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_bucket
-from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import MARGIN, Bucket, Window
+from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.sums import Grouping
     from otel_chat.server.store import Store
 
 MOST: Final = 100
@@ -70,26 +70,18 @@ class Leads(Answer):
     points: list[LeadPoint]
 
 
-def _joined(statement: Query, window: Window, filters: Filters) -> str:
-    """SQL for every conversation with its leads by kind."""
-    begun = turns_by_conversation(statement, Selection(window, filters), ("agent", "channel"))
-    source = statement.table(
-        "events",
-        ("tenant", "conversation_id", "lead_kind"),
-        [
-            statement.between("time", window.start - MARGIN, window.end + MARGIN),
-            f"name = '{semconv.EVENT_LEAD}' AND conversation_id != ''",
-        ],
-    )
-    return f"""(
-        SELECT hash, started_at, toString(agent) AS agent, toString(channel) AS channel, kinds
-        FROM {begun} AS c
-        LEFT JOIN (
-            SELECT {HASH} AS hash, groupArray(toString(lead_kind)) AS kinds
-            FROM {source}
-            GROUP BY hash
-        ) AS e USING (hash)
-    )"""  # noqa: S608
+def _groups(statement: Query, selection: Selection, part: Grouping) -> list[dict[str, Any]]:
+    """Conversations by part, agent and channel, with their leads by kind."""
+    source = conversation_rows(statement, selection, ("agent", "channel"), ("leads",))
+    return statement.run(f"""
+        SELECT {part(statement, "started_at")} AS part, toString(agent) AS agent,
+            toString(channel) AS channel, count() AS conversations,
+            countIf(notEmpty(kinds)) AS converted,
+            sumMap(kinds, arrayMap(x -> 1, kinds)) AS leads_of,
+            sumMap(arrayDistinct(kinds), arrayMap(x -> 1, arrayDistinct(kinds))) AS converted_by
+        FROM (SELECT *, arrayMap(x -> toString(x), leads) AS kinds FROM {source} AS c)
+        GROUP BY part, agent, channel
+    """)  # noqa: S608
 
 
 @query()
@@ -110,33 +102,25 @@ def leads(
     """
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
-    statement = Query(store, scope)
-    part = by_bucket(window, width)(statement, "started_at")
-    source = _joined(statement, window, filters)
-    groups = statement.run(f"""
-        SELECT {part} AS part, agent, channel, count() AS conversations,
-            countIf(notEmpty(kinds)) AS converted
-        FROM {source} AS c
-        GROUP BY part, agent, channel
-    """)  # noqa: S608
-    kinds = statement.run(f"""
-        SELECT kind, count() AS leads, uniqExact(hash) AS conversations
-        FROM {source} AS c
-        ARRAY JOIN kinds AS kind
-        GROUP BY kind
-        ORDER BY conversations DESC, leads DESC, kind
-    """)  # noqa: S608
+    groups = _groups(Query(store, scope), Selection(window, filters), by_bucket(window, width))
+    leads_of, converted_by = _counts(groups, "leads_of"), _counts(groups, "converted_by")
     every, converted = _sum(groups, "conversations"), _sum(groups, "converted")
+    kinds = [
+        LeadKind(
+            kind=kind,
+            leads=leads_of[kind],
+            conversations=count,
+            conversion_rate=ratio(count, every),
+        )
+        for kind, count in converted_by.items()
+    ]
     return Leads(
         window=TimeSpan.of(window),
-        leads=_sum(kinds, "leads"),
+        leads=leads_of.total(),
         conversations=every,
         converted=converted,
         conversion_rate=ratio(converted, every),
-        kinds=[
-            LeadKind(conversion_rate=ratio(row["conversations"], every), **row)
-            for row in kinds[:MOST]
-        ],
+        kinds=sorted(kinds, key=lambda one: (-one.conversations, -one.leads, one.kind))[:MOST],
         agents=_by(groups, "agent"),
         channels=_by(groups, "channel"),
         bucket=width,
@@ -145,6 +129,14 @@ def leads(
             for number, start in enumerate(starts)
         ],
     )
+
+
+def _counts(groups: list[dict[str, Any]], column: str) -> Counter[str]:
+    """Numbers by kind of lead, over all groups."""
+    found = Counter[str]()
+    for row in groups:
+        found.update(dict(zip(*row[column], strict=True)))
+    return found
 
 
 def _sum(rows: list[dict[str, Any]], name: str) -> int:

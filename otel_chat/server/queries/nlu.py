@@ -106,9 +106,7 @@ class Intents(Answer):
     )
     confidence: Confidence
     fallback: Fallback
-    items: list[Intent] = Field(
-        description=f"Drop-off and switches: {FOLDED[0].lower()}{FOLDED[1:]}"
-    )
+    items: list[Intent] = Field(description=f"Switches: {FOLDED[0].lower()}{FOLDED[1:]}")
 
 
 _READ: Final = (
@@ -177,15 +175,14 @@ def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
 
 def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """Abandoned and failed conversations by their last intent; empty where there was none."""
-    names = number_intents(statement, window)
-    source = conversation_rows(statement, Selection(window, filters), ("last_number",))
+    source = conversation_rows(statement, Selection(window, filters), ("last_named",))
     rows = statement.run(f"""
-        SELECT last_number, count() AS dropped
+        SELECT last_named, count() AS dropped
         FROM {source} AS c
         WHERE outcome IN ('abandoned', 'failed')
-        GROUP BY last_number
+        GROUP BY last_named
     """)  # noqa: S608
-    return {names.get(row["last_number"], ""): row["dropped"] for row in rows}
+    return {row["last_named"]: row["dropped"] for row in rows}
 
 
 def _taken(statement: Query, window: Window, filters: Filters) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import (
+    BEFORE,
+    WHOLE,
     by_bucket,
+    by_bucket_and_whole,
     by_period,
     conversation_figures,
     event_figures,
@@ -123,10 +126,16 @@ def overview(store: Store, scope: Scope, window: Window, filters: Filters) -> Ov
         filters: What they are limited to.
     """
     both = _parts(Query(store, scope), window.with_previous(), filters, by_period(window))
-    empty = read_figures({}, {}, {})
-    current, previous = Figures(**both.get(1, empty)), Figures(**both.get(0, empty))
+    return _compared(window, both.get(1, _NOTHING), both.get(0, _NOTHING))
+
+
+_NOTHING: Final = read_figures({}, {}, {})
+
+
+def _compared(window: Window, found: dict[str, Any], before: dict[str, Any]) -> Overview:
+    current, previous = Figures(**found), Figures(**before)
     return Overview(
-        **both.get(1, empty),
+        **found,
         window=TimeSpan.of(window),
         previous_window=TimeSpan.of(window.previous()),
         previous=previous,
@@ -151,13 +160,36 @@ def series(
         QueryError: If there would be more than a thousand points.
     """
     width = bucket or window.bucket()
-    starts = window.bucket_starts(width)
+    window.bucket_starts(width)
     parts = _parts(Query(store, scope), window, filters, by_bucket(window, width))
-    empty = read_figures({}, {}, {})
+    return _course(window, width, parts)
+
+
+def _course(window: Window, width: Bucket, parts: dict[Any, dict[str, Any]]) -> Series:
     return Series(
         window=TimeSpan.of(window),
         bucket=width,
         points=[
-            Point(start=start, **parts.get(index, empty)) for index, start in enumerate(starts)
+            Point(start=start, **parts.get(index, _NOTHING))
+            for index, start in enumerate(window.bucket_starts(width))
         ],
     )
+
+
+@query()
+def overview_and_series(
+    store: Store, scope: Scope, window: Window, filters: Filters
+) -> tuple[Overview, Series]:
+    """What `overview` and `series` say, asked at once, which takes less than one after the other.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The time that the figures cover.
+        filters: What they are limited to.
+    """
+    width = window.bucket()
+    grouping = by_bucket_and_whole(window, width)
+    parts = _parts(Query(store, scope), window.with_previous(), filters, grouping)
+    whole, before = (parts.get(part, _NOTHING) for part in (WHOLE, BEFORE))
+    return _compared(window, whole, before), _course(window, width, parts)

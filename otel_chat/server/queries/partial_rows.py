@@ -152,9 +152,8 @@ class _Reading:
 
     def several(self) -> str:
         """The hashes of all conversations that are not in one kept row alone; some come twice."""
-        table = self.query.table
-        early = table("conversation_days", ["hash"], self._of_early(), once=False)
-        parts = [f"SELECT hash FROM {early} GROUP BY hash HAVING count() > 1"]  # noqa: S608
+        table, days = self.query.table, self.early.kept_days(self.query)
+        parts = [table("parted_conversations", ["hash"], [days], once=False)]
         if self.early.afresh:
             parts.append(table("turns", [f"{HASH} AS hash"], self._turns(), once=False))
         if self.events and self.late.kept:

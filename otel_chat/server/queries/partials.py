@@ -47,6 +47,7 @@ _LAST_TURN: Final = (
     "intDiv(toUnixTimestamp64Nano(start), 1000) * 4"
     " + if(status = 'error', 2, 0) + if(ifNull(fallback, false), 1, 0)"
 )
+_NAMED_AT: Final = f"({TURN_MICROS}, toString(intent))"
 _LAST_OUTCOME: Final = (
     f"intDiv(toUnixTimestamp64Nano(time), 1000) * 8 + indexOf({_NUMBERED}, outcome)"
 )
@@ -146,9 +147,14 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
     "user": Partial("String", "max(user_hash)", ("user_hash",)),
     "last_intent": Partial(_WORD, f"argMaxIf(intent, {ORDER}, intent != '')", ("intent",)),
     "last_intent_at": Partial(_TURN_KEY, f"maxIf({ORDER}, intent != '')", ("intent",)),
-    "intents": Partial(_WORDS, "groupUniqArrayIf(intent, intent != '')", ("intent",)),
+    "last_named": Partial(
+        "Tuple(UInt64, String)", f"maxIf({_NAMED_AT}, intent != '')", ("intent",)
+    ),
+    "intents": Partial(_WORDS, "arraySort(groupUniqArrayIf(intent, intent != ''))", ("intent",)),
     "models": Partial(
-        _WORDS, f"groupUniqArrayIf({MODEL}, {MODEL} != '')", ("request_model", "response_model")
+        _WORDS,
+        f"arraySort(groupUniqArrayIf({MODEL}, {MODEL} != ''))",
+        ("request_model", "response_model"),
     ),
     **{name: Partial("Nullable(UInt64)", f"sum({name})", (name,)) for name in TOKENS},
     "token_turns": Partial(_COUNT, f"countIf({TOKENS_KNOWN})", TOKENS),
@@ -170,12 +176,6 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
         ("intent",),
         f"arrayMap((micros, name) -> micros * {NUMBERS} + {intent_number('name')},"
         " path_times, path_intents)",
-    ),
-    "last_number": Partial(
-        "UInt64",
-        f"maxIf({TURN_INTENT}, intent != '')",
-        ("intent",),
-        f"if(last_named.2 = '', 0, last_named.1 * {NUMBERS} + {intent_number('last_named.2')})",
     ),
 }
 """The partial rows of turns: one for each conversation, and in kept days for each combination of
@@ -203,10 +203,13 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
     "actions": Partial(_COUNT, f"countIf(name = '{semconv.EVENT_ACTION}')", ("name",)),
     "action_names": Partial(
         _WORDS,
-        f"groupUniqArrayIf(action, name = '{semconv.EVENT_ACTION}' AND action != '')",
+        f"arraySort(groupUniqArrayIf(action, name = '{semconv.EVENT_ACTION}' AND action != ''))",
         ("name", "action"),
     ),
     "topics": Partial(_WORDS, f"groupArrayIf(topic, {IS_TOPIC})", ("name", "topic")),
+    "leads": Partial(
+        _WORDS, f"groupArrayIf(lead_kind, name = '{semconv.EVENT_LEAD}')", ("name", "lead_kind")
+    ),
     "asked_for": Partial(
         _WORDS, f"groupUniqArrayIf(reason, name = '{HANDOFF_EVENTS[0]}')", ("name", "reason")
     ),
@@ -267,12 +270,10 @@ FEEDBACK: Final = frozenset(
 )  # fmt: skip
 """Those of `EVENT_PARTIALS` that come from feedback alone."""
 
+_IN_ORDER: Final = f"arraySort(groupArrayIf({_NAMED_AT}, intent != ''))"
 _OF_PATHS: Final = {
-    "last_named": Partial(
-        "Tuple(UInt64, String)", f"maxIf(({TURN_MICROS}, toString(intent)), intent != '')"
-    ),
-    "path_times": Partial("Array(UInt64)", f"groupArrayIf({TURN_MICROS}, intent != '')"),
-    "path_intents": Partial(_WORDS, "groupArrayIf(intent, intent != '')"),
+    "path_times": Partial("Array(UInt64)", f"arrayMap(x -> x.1, {_IN_ORDER})"),
+    "path_intents": Partial(_WORDS, f"arrayMap(x -> x.2, {_IN_ORDER})"),
 }
 KEPT: Final[Mapping[Source, Mapping[str, Partial]]] = {
     "turns": {

@@ -120,10 +120,10 @@ class TurnErrors(Answer):
 
 def _histogram(value: str) -> str:
     """SQL for how many values lie in each bucket."""
-    edges = ", ".join(map(str, BOUNDS))
-    place = f"arrayFirstIndex(b -> {value} <= b, [{edges}])"
-    counts = ", ".join(f"countIf({place} = {n})" for n in [*range(1, len(BOUNDS) + 1), 0])
-    return f"[{counts}]"
+    # The bucket's own upper bound is in it, so they are looked up from the other end.
+    bounds = [float("1e9"), *BOUNDS[::-1]]
+    place = f"roundDown(-{value}, [{', '.join(str(-bound) for bound in bounds)}])"
+    return f"[{', '.join(f'countIf({place} = {-bound})' for bound in bounds[::-1])}]"
 
 
 def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
@@ -142,11 +142,6 @@ def _quantiles(row: dict[str, Any], name: str) -> Quantiles:
         count=count,
         **dict(zip(names, found, strict=True)),
     )
-
-
-def _two(row: dict[str, Any], name: str) -> tuple[float | None, float | None]:
-    low, high = row[f"{name}_q"] if row.get(f"{name}_n") else (None, None)
-    return low, high
 
 
 @query()
@@ -171,25 +166,23 @@ def performance(
     columns = ("start", "duration", "time_to_first_chunk", "status")
     source = turns_source(statement, window, filters, columns)
     by = by_bucket(window, width)
-    whole = statement.one(f"""
-        SELECT count() AS turns, countIf(status = 'error') AS errors,
-            countIf(status = 'cancelled') AS cancelled,
+    # With the rows of all parts together, as one pass over the turns is dear enough.
+    rows = statement.run(f"""
+        SELECT {by(statement, "start")} AS part, grouping(part) AS whole, count() AS turns,
+            countIf(status = 'error') AS errors, countIf(status = 'cancelled') AS cancelled,
+            {_histogram("duration")} AS histogram,
             {_spread("duration", "duration", LEVELS)},
             {_spread("chunk", "time_to_first_chunk", LEVELS)}
         FROM {source} AS t
-    """)  # noqa: S608
-    rows = statement.run(f"""
-        SELECT {by(statement, "start")} AS part, count() AS turns,
-            countIf(status = 'error') AS errors, {_histogram("duration")} AS histogram,
-            {_spread("duration", "duration", SHOWN)},
-            {_spread("chunk", "time_to_first_chunk", SHOWN)}
-        FROM {source} AS t
-        GROUP BY part
+        GROUP BY ROLLUP(part)
     """)  # noqa: S608
     conversations = conversations_with_turns(statement, window, filters, by)
     by_part = {
-        row["part"]: {**row, "conversations": conversations.get(row["part"], 0)} for row in rows
+        row["part"]: {**row, "conversations": conversations.get(row["part"], 0)}
+        for row in rows
+        if not row["whole"]
     }
+    whole = next((row for row in rows if row["whole"]), {})
     turns = whole.get("turns", 0)
     minutes = window.length.total_seconds() / 60
     return Performance(
@@ -208,18 +201,17 @@ def performance(
 
 
 def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
-    p50, p95 = _two(row, "duration")
-    first, late = _two(row, "chunk")
+    duration, chunk = _quantiles(row, "duration"), _quantiles(row, "chunk")
     return PerformancePoint(
         start=start,
         turns=row.get("turns", 0),
         conversations=row.get("conversations", 0),
         errors=row.get("errors", 0),
         error_rate=ratio(row.get("errors"), row.get("turns")),
-        response_time_p50=p50,
-        response_time_p95=p95,
-        first_chunk_p50=first,
-        first_chunk_p95=late,
+        response_time_p50=duration.p50,
+        response_time_p95=duration.p95,
+        first_chunk_p50=chunk.p50,
+        first_chunk_p95=chunk.p95,
         histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),
     )
 

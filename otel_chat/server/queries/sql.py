@@ -22,6 +22,7 @@ Table = Literal[
     "events",
     "metrics",
     "conversation_days",
+    "parted_conversations",
     "conversation_marks",
     "saved_views",
 ]

@@ -39,14 +39,31 @@ class Grouping:
     Args:
         sql: SQL for the part, given the row's column of time.
         ends: The moments inside a window at which one part ends and the next begins.
+        together: SQL for a part that several parts make up, from `part`; nothing for none.
     """
 
     sql: Callable[[Query, str], str]
     ends: tuple[datetime, ...] = ()
+    together: str = ""
 
     def __call__(self, query: Query, column: str) -> str:
         """SQL for the part of a row, given its column of time."""
         return self.sql(query, column)
+
+    def grouped(self, aggregates: str, source: str) -> str:
+        """A SELECT of aggregates for each part, which is called `key`.
+
+        Args:
+            aggregates: SQL of the columns.
+            source: A subquery whose rows have their `part`.
+        """
+        if not self.together:
+            return f"SELECT part AS key, {aggregates} FROM {source} AS s GROUP BY part"  # noqa: S608
+        return (
+            f"SELECT if(grouping(part) = 0, part, several) AS key, {aggregates}"  # noqa: S608
+            f" FROM (SELECT *, {self.together} AS several FROM {source}) AS s"
+            " GROUP BY GROUPING SETS ((part), (several))"
+        )
 
 
 def whole_days(query: Query, window: Window, grouping: Grouping) -> Days:

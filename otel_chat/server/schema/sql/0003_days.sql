@@ -29,6 +29,12 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   covers Int64
 {% endcall %};
 
+{% call table('parted_conversations', shard='hash', order='(tenant, day, hash)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  hash UInt128 CODEC(NONE)
+{% endcall %};
+
 {% call table('conversation_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
   tenant LowCardinality(String),
@@ -92,6 +98,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   actions UInt64,
   action_names Array(LowCardinality(String)),
   topics Array(LowCardinality(String)),
+  leads Array(LowCardinality(String)),
   asked_for Array(LowCardinality(String)),
   moves Array(Tuple(Int64, UInt64, String, String)) CODEC(ZSTD),
   workflows_started Array(LowCardinality(String)),

@@ -183,16 +183,14 @@ _IDS = ("trace_id", "span_id", "parent_span_id")
 
 
 def insert(store: Store, table: Kind, rows: list[dict[str, Any]]) -> None:
-    """Insert rows as they are, a block for each set of columns."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(sorted(row)), []).append(row)
-    for columns, group in groups.items():
-        values = ", ".join(f"unhex({name})" if name in _IDS else name for name in columns)
-        structure = ", ".join(f"{name} {_TYPES.get(name, 'String')}" for name in columns)
-        lines = "\n".join(json.dumps(row) for row in group)
-        store.command(
-            f"INSERT INTO {table} ({', '.join(columns)})"
-            f" SELECT {values} FROM format(JSONEachRow, {{structure:String}}, {{lines:String}})",
-            {"structure": structure, "lines": lines},
-        )
+    """Insert rows as they are, what a row leaves out being empty or nothing, in one statement."""
+    if not rows:
+        return
+    columns = sorted({name for row in rows for name in row})
+    values = ", ".join(f"unhex({name})" if name in _IDS else name for name in columns)
+    structure = ", ".join(f"{name} {_TYPES.get(name, 'String')}" for name in columns)
+    store.command(
+        f"INSERT INTO {table} ({', '.join(columns)})"
+        f" SELECT {values} FROM format(JSONEachRow, {{structure:String}}, {{lines:String}})",
+        {"structure": structure, "lines": "\n".join(map(json.dumps, rows))},
+    )

@@ -160,10 +160,12 @@ def _reasons(found: Business) -> Table:
 def body(asking: Asking) -> Body:
     """What stands on the page of cost and savings."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
+    models = asking.store.beside(_models, asking)
+    course = asking.store.beside(overview.series, *asked)
     found = business.business(*asked)
     return Body(
         cards=_cards(found),
-        panels=[*_charts(overview.series(*asked)), _models(asking), _reasons(found)],
+        panels=[*_charts(course.result()), models.result(), _reasons(found)],
         empty=not found.conversations and not found.cost.priced_turns,
     )
 

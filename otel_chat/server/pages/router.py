@@ -99,8 +99,11 @@ def overview_page(
     filters: FiltersParameter,
 ) -> Response:
     """How chat is doing: headline figures, their course, the latest conversations."""
-    answer, series = figures.overview_and_series(store, scope, window, filters)
-    latest = conversations.conversations(store, scope, window, filters, LATEST)
+    asked = (store, scope, window, filters)
+    newest = store.beside(conversations.conversations, *asked, LATEST)
+    chosen = store.beside(choices.choices, store, scope, window)
+    answer, series = figures.overview_and_series(*asked)
+    latest = newest.result()
     return page(
         request,
         "overview.html",
@@ -108,7 +111,7 @@ def overview_page(
         view=links.View.of("/", request.query_params),
         window=window,
         filters=filters,
-        choices=choices.choices(store, scope, window),
+        choices=chosen.result(),
         overview=answer,
         cards=headline_cards.cards(answer, series),
         changed=movers.changed(answer),
@@ -206,6 +209,8 @@ def _sheet_route(sheet: Sheet) -> None:
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
+        chosen = store.beside(choices.choices, store, scope, window)
+        body = sheet.body(Asking(store, scope, window, filters, view))
         return page(
             request,
             "sheet.html",
@@ -213,9 +218,9 @@ def _sheet_route(sheet: Sheet) -> None:
             view=view,
             window=window,
             filters=filters,
-            choices=choices.choices(store, scope, window),
+            choices=chosen.result(),
             sheet=sheet,
-            body=sheet.body(Asking(store, scope, window, filters, view)),
+            body=body,
         )
 
 

@@ -184,11 +184,11 @@ def drop_off(
             several that were annotated at once the last by name is the last.
     """
     selection = Selection(window, filters)
+    by_step = store.beside(_by_step, Query(store, scope), selection)
     intents = _by_intent(Query(store, scope), selection, source)
     whole = intents[0] if intents else {"settled": 0, "all_dropped": 0, "points": 0}
     settled, dropped = whole["settled"], whole["all_dropped"]
-    steps = _by_step(Query(store, scope), selection)
-    of_steps = [row for row in steps if row["step"] or row["dropped"]]
+    of_steps = [row for row in by_step.result() if row["step"] or row["dropped"]]
     return DropOff(
         window=TimeSpan.of(window),
         settled=settled,

@@ -115,30 +115,34 @@ _READ: Final = (
 )  # fmt: skip
 
 
-def _reported(statement: Query, window: Window) -> str:
-    """The success that was reported of a turn's intent: the last report counts."""
+def _reports(statement: Query, window: Window) -> str:
+    """What was reported of the success of turns' intents."""
     named = f"name = '{semconv.EVENT_INTENT}' AND isNotNull(success) AND length(trace_id) = 16"
-    source = statement.table(
+    return statement.table(
         "events",
         ("tenant", "time", "trace_id", "span_id", "intent", "success"),
         [statement.between("time", window.start, window.end + window.length), named],
     )
+
+
+def _reported(reports: str) -> str:
+    """The success that was reported of a turn's intent: the last report counts."""
     return f"""(
         SELECT tenant, toFixedString(trace_id, 16) AS trace_id,
             toFixedString(span_id, 8) AS span_id, intent,
             1 + max(intDiv(toUnixTimestamp64Nano(time), 1000) * 2
                 + if(assumeNotNull(success), 1, 0)) % 2 AS report
-        FROM {source}
+        FROM {reports}
         GROUP BY tenant, trace_id, span_id, intent
     )"""  # noqa: S608
 
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
     source = turns_source(statement, window, filters, _READ)
-    reported = _reported(statement, window)
-    joined = f"LEFT JOIN {reported} AS r USING (tenant, trace_id, span_id, intent)"
+    reports = _reports(statement, window)
+    joined = f"LEFT JOIN {_reported(reports)} AS r USING (tenant, trace_id, span_id, intent)"
     report = "report"
-    if not statement.run(f"SELECT 1 FROM {reported} LIMIT 1"):  # noqa: S608
+    if not statement.run(f"SELECT 1 FROM {reports} LIMIT 1"):  # noqa: S608
         # To join millions of turns with nothing takes as long as with everything.
         joined, report = "", "0"
     rows = statement.run(f"""
@@ -274,11 +278,14 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
         window: The turns, events and conversations to take, each by its own start.
         filters: What they are limited to.
     """
+    asked_beside = [
+        store.beside(function, Query(store, scope), window, filters)
+        for function in (dropped_by_intent, _switched)
+    ]
     statement = Query(store, scope)
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
-    dropped = dropped_by_intent(statement, window, filters)
-    switched = _switched(statement, window, filters)
+    dropped, switched = (one.result() for one in asked_beside)
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
         _intent(name, turns, events, dropped, switched, named)

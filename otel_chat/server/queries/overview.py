@@ -67,11 +67,13 @@ class Series(Answer):
 
 
 def _parts(
-    query: Query, window: Window, filters: Filters, grouping: Grouping
+    store: Store, scope: Scope, window: Window, filters: Filters, grouping: Grouping
 ) -> dict[Any, dict[str, Any]]:
-    turns = turn_figures(query, window, filters, grouping)
-    conversations = conversation_figures(query, window, filters, grouping)
-    events = event_figures(query, window, filters, grouping)
+    asked = (window, filters, grouping)
+    of_turns = store.beside(turn_figures, Query(store, scope), *asked)
+    of_events = store.beside(event_figures, Query(store, scope), *asked)
+    conversations = conversation_figures(Query(store, scope), *asked)
+    turns, events = of_turns.result(), of_events.result()
     return {
         part: read_figures(turns.get(part, {}), conversations.get(part, {}), events.get(part, {}))
         for part in {*turns, *conversations, *events}
@@ -125,7 +127,7 @@ def overview(store: Store, scope: Scope, window: Window, filters: Filters) -> Ov
         window: The time that the figures cover.
         filters: What they are limited to.
     """
-    both = _parts(Query(store, scope), window.with_previous(), filters, by_period(window))
+    both = _parts(store, scope, window.with_previous(), filters, by_period(window))
     return _compared(window, both.get(1, _NOTHING), both.get(0, _NOTHING))
 
 
@@ -161,7 +163,7 @@ def series(
     """
     width = bucket or window.bucket()
     window.bucket_starts(width)
-    parts = _parts(Query(store, scope), window, filters, by_bucket(window, width))
+    parts = _parts(store, scope, window, filters, by_bucket(window, width))
     return _course(window, width, parts)
 
 
@@ -178,7 +180,7 @@ def _course(window: Window, width: Bucket, parts: dict[Any, dict[str, Any]]) -> 
 
 @query()
 def overview_and_series(
-    store: Store, scope: Scope, window: Window, filters: Filters
+    store: Store, scope: Scope, window: Window, filters: Filters, bucket: Bucket | None = None
 ) -> tuple[Overview, Series]:
     """What `overview` and `series` say, asked at once, which takes less than one after the other.
 
@@ -187,9 +189,13 @@ def overview_and_series(
         scope: What the caller may see.
         window: The time that the figures cover.
         filters: What they are limited to.
+        bucket: The length of a bucket; one that suits the window without.
+
+    Raises:
+        QueryError: If there would be more than a thousand points.
     """
-    width = window.bucket()
+    width = bucket or window.bucket()
     grouping = by_bucket_and_whole(window, width)
-    parts = _parts(Query(store, scope), window.with_previous(), filters, grouping)
+    parts = _parts(store, scope, window.with_previous(), filters, grouping)
     whole, before = (parts.get(part, _NOTHING) for part in (WHOLE, BEFORE))
     return _compared(window, whole, before), _course(window, width, parts)

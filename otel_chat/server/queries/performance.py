@@ -119,11 +119,9 @@ class TurnErrors(Answer):
 
 
 def _histogram(value: str) -> str:
-    """SQL for how many values lie in each bucket."""
-    # The bucket's own upper bound is in it, so they are looked up from the other end.
-    bounds = [float("1e9"), *BOUNDS[::-1]]
-    place = f"roundDown(-{value}, [{', '.join(str(-bound) for bound in bounds)}])"
-    return f"[{', '.join(f'countIf({place} = {-bound})' for bound in bounds[::-1])}]"
+    """SQL for how many values lie in each bucket, after a first number that is none."""
+    counts = [*(f"countIf({value} <= {bound})" for bound in BOUNDS), f"count({value})"]
+    return f"arrayDifference([0, {', '.join(counts)}])"
 
 
 def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
@@ -166,7 +164,7 @@ def performance(
     columns = ("start", "duration", "time_to_first_chunk", "status")
     source = turns_source(statement, window, filters, columns)
     by = by_bucket(window, width)
-    # With the rows of all parts together, as one pass over the turns is dear enough.
+    with_turns = store.beside(conversations_with_turns, Query(store, scope), window, filters, by)
     rows = statement.run(f"""
         SELECT {by(statement, "start")} AS part, grouping(part) AS whole, count() AS turns,
             countIf(status = 'error') AS errors, countIf(status = 'cancelled') AS cancelled,
@@ -174,9 +172,9 @@ def performance(
             {_spread("duration", "duration", LEVELS)},
             {_spread("chunk", "time_to_first_chunk", LEVELS)}
         FROM {source} AS t
-        GROUP BY ROLLUP(part)
+        GROUP BY GROUPING SETS ((part), ())
     """)  # noqa: S608
-    conversations = conversations_with_turns(statement, window, filters, by)
+    conversations = with_turns.result()
     by_part = {
         row["part"]: {**row, "conversations": conversations.get(row["part"], 0)}
         for row in rows
@@ -212,7 +210,7 @@ def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
         response_time_p95=duration.p95,
         first_chunk_p50=chunk.p50,
         first_chunk_p95=chunk.p95,
-        histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),
+        histogram=row.get("histogram", [0] * (len(BOUNDS) + 2))[1:],
     )
 
 

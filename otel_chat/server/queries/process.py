@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import by_bucket
+from otel_chat.server.queries.figures import WHOLE, by_bucket
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, total
 from otel_chat.server.queries.window import Bucket, Window
@@ -90,15 +91,19 @@ def _read(statement: Query, window: Window, *names: str) -> str:
 
 
 def _gauges(statement: Query, window: Window, part: str) -> Rows:
-    """Memory and threads, by part and process."""
+    """Memory and threads, by part and process, and by process in all of the window."""
     memory, threads = (f"name = '{name}'" for name in (MEMORY, THREADS))
     rows = statement.run(f"""
-        SELECT {part} AS part, {_OWNER}, {nanos("max(time)")} AS last_ns,
+        SELECT if(grouping(part) = 0, part, {WHOLE}) AS key, {_OWNER},
+            {nanos("max(time)")} AS last_ns,
             countIf({memory}) AS memory_n, countIf({threads}) AS threads_n,
             argMaxIf(value, time, {memory}) AS memory, {mean("value", memory)} AS memory_mean,
             maxIf(value, {memory}) AS memory_max, argMaxIf(value, time, {threads}) AS threads
-        FROM {_read(statement, window, MEMORY, THREADS, CPU_TIME)} AS m
-        GROUP BY part, {_OWNER}
+        FROM (
+            SELECT *, {part} AS part
+            FROM {_read(statement, window, MEMORY, THREADS, CPU_TIME)} AS m
+        )
+        GROUP BY GROUPING SETS ((part, {_OWNER}), ({_OWNER}))
     """)  # noqa: S608
     return {_key(row): row for row in rows}
 
@@ -127,13 +132,18 @@ def _growth(statement: Query, window: Window, name: str) -> str:
 
 
 def _cpu(statement: Query, window: Window, part: str) -> dict[Key, float | None]:
-    """Processor time used by time passed, by part and process."""
+    """Processor time used by time passed, by part and process and in all of the window."""
     rows = statement.run(f"""
-        SELECT {part} AS part, {_OWNER}, {total("grown")} AS used, sum(passed) AS took
+        SELECT {part} AS key, {_OWNER}, {total("grown")} AS used, sum(passed) AS took
         FROM {_growth(statement, window, CPU_TIME)} AS g
-        GROUP BY part, {_OWNER}
+        GROUP BY key, {_OWNER}
     """)  # noqa: S608
-    return {_key(row): row["used"] / row["took"] if row["took"] else None for row in rows}
+    used, took = Counter[Key](), Counter[Key]()
+    for row in rows:
+        for key in (_key(row), _key({**row, "key": WHOLE})):
+            used[key] += row["used"]
+            took[key] += row["took"]
+    return {key: used[key] / took[key] if took[key] else None for key in used}
 
 
 def _lost(statement: Query, window: Window, name: str) -> int:
@@ -170,7 +180,7 @@ def _lost(statement: Query, window: Window, name: str) -> int:
 
 
 def _key(row: dict[str, Any]) -> Key:
-    return (row["part"], row["tenant"], row["service_name"], row["instance_id"])
+    return (row["key"], row["tenant"], row["service_name"], row["instance_id"])
 
 
 @query()
@@ -192,13 +202,13 @@ def processes(
     starts = window.bucket_starts(width)
     statement = Query(store, scope)
     part = by_bucket(window, width)(statement, "time")
-    whole, used = _gauges(statement, window, "0"), _cpu(statement, window, "0")
-    parts, used_in = _gauges(statement, window, part), _cpu(statement, window, part)
-    latest = sorted(whole.values(), key=lambda row: (-row["last_ns"], _key(row)))
+    gauges, cpu = _gauges(statement, window, part), _cpu(statement, window, part)
+    whole = [row for row in gauges.values() if row["key"] == WHOLE]
+    latest = sorted(whole, key=lambda row: (-row["last_ns"], _key(row)))
     return Processes(
         window=TimeSpan.of(window),
         bucket=width,
-        items=[_process(row, used.get(_key(row)), starts, parts, used_in) for row in latest[:MOST]],
+        items=[_process(row, starts, gauges, cpu) for row in latest[:MOST]],
         others=max(len(latest) - MOST, 0),
         telemetry=LostTelemetry(
             errors=_lost(Query(store, scope), window, semconv.METRIC_TELEMETRY_ERRORS),
@@ -208,11 +218,7 @@ def processes(
 
 
 def _process(
-    row: dict[str, Any],
-    cpu: float | None,
-    starts: list[datetime],
-    parts: Rows,
-    used_in: dict[Key, float | None],
+    row: dict[str, Any], starts: list[datetime], gauges: Rows, cpu: dict[Key, float | None]
 ) -> Process:
     owner = _key(row)[1:]
     return Process(
@@ -222,10 +228,10 @@ def _process(
         memory=row["memory"] if row["memory_n"] else None,
         memory_mean=row["memory_mean"] if row["memory_n"] else None,
         memory_max=row["memory_max"] if row["memory_n"] else None,
-        cpu=cpu,
+        cpu=cpu.get(_key(row)),
         threads=round(row["threads"]) if row["threads_n"] else None,
         points=[
-            _point(start, parts.get((n, *owner), {}), used_in.get((n, *owner)))
+            _point(start, gauges.get((n, *owner), {}), cpu.get((n, *owner)))
             for n, start in enumerate(starts)
         ],
     )

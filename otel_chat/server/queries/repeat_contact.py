@@ -83,6 +83,10 @@ class RepeatContact(Answer):
     )
 
 
+# To join by it takes half as long as by the tenant and the user themselves.
+_WHO: Final = "reinterpretAsUInt128(sipHash128(toString(tenant), user))"
+
+
 def _row(statement: Query, window: Window, filters: Filters, period: timedelta) -> dict[str, Any]:
     settled = conversation_rows(statement, Selection(window, filters), ("user",))
     # Whoever comes back may do so through another channel, to another agent.
@@ -103,14 +107,14 @@ def _row(statement: Query, window: Window, filters: Filters, period: timedelta) 
                 c.user != '' AND until <= {now} AS observed,
                 s.started_at > c.started_at AND s.started_at <= until AS returned
             FROM (
-                SELECT tenant, user, handed_off, started_at, last_at
+                SELECT user, {_WHO} AS who, handed_off, started_at, last_at
                 FROM {settled}
                 WHERE settled
             ) AS c
             ASOF LEFT JOIN (
-                SELECT tenant, user, started_at FROM {starts} AS t WHERE user != ''
+                SELECT {_WHO} AS who, started_at FROM {starts} AS t WHERE user != ''
             ) AS s
-            ON c.tenant = s.tenant AND c.user = s.user AND s.started_at > c.started_at
+            ON c.who = s.who AND s.started_at > c.started_at
         )
     """)  # noqa: S608
 

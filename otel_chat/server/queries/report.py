@@ -10,7 +10,7 @@ from pydantic import Field
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import conversation_figures
 from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
-from otel_chat.server.queries.overview import Change, Overview, Point, overview, series
+from otel_chat.server.queries.overview import Change, Overview, Point, overview_and_series
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.subjects import Topic, topics
@@ -259,23 +259,27 @@ def report(
         QueryError: If there is no such time zone.
     """
     check_zone(timezone)
-    statement = Query(store, scope)
     earlier = window.previous()
-    found = overview(store, scope, window, filters)
-    now = topics(store, scope, window, filters).items
-    before = topics(store, scope, earlier, filters).items
     width: Bucket = (
         "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
     )
+    hours = store.beside(_hours, Query(store, scope), window, filters, timezone)
+    topics_now, topics_before = (
+        store.beside(topics, store, scope, span, filters) for span in (window, earlier)
+    )
+    user_types = [
+        store.beside(_by_user_type, Query(store, scope), span, filters)
+        for span in (window, earlier)
+    ]
+    found, course = overview_and_series(store, scope, window, filters, width)
+    now, before = topics_now.result().items, topics_before.result().items
     return Report(
         window=TimeSpan.of(window),
         previous_window=TimeSpan.of(earlier),
         sections=_sections(found),
         top_topics=_top(now, before),
         common_issues=_issues(now, before),
-        user_types=_user_types(
-            _by_user_type(statement, window, filters), _by_user_type(statement, earlier, filters)
-        ),
-        hours=_hours(statement, window, filters, timezone),
-        over_time=series(store, scope, window, filters, width).points,
+        user_types=_user_types(*(one.result() for one in user_types)),
+        hours=hours.result(),
+        over_time=course.points,
     )

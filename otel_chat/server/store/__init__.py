@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
 from otel_chat.server.schema.migrations import Migrations
+from otel_chat.server.store.beside import Beside
 from otel_chat.server.store.engine import Engine, Parameters
 from otel_chat.server.store.url import StoreUrl, parse_store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = ["Parameters", "Store", "StoreUrl", "open_store", "parse_store_url"]
 
 
 class Store(Engine):
     """An open store."""
+
+    def __init__(self, url: StoreUrl) -> None:
+        self._beside = Beside()
+        super().__init__(url)
+
+    def beside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Calls a function that asks the store, while the caller asks it something else.
+
+        Args:
+            function: What to call, in another thread.
+            args: With what.
+            kwargs: And with what by name.
+
+        Returns:
+            What it returns or raises, when it is asked for.
+        """
+        return self._beside.call(function, *args, **kwargs)
+
+    def close(self) -> None:
+        """Closes it, when what is asked beside is answered."""
+        self._beside.close()
+        super().close()
 
     def migrations(self) -> Migrations:
         """Its schema: what is applied, and what is pending."""

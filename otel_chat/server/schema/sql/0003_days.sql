@@ -29,7 +29,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   covers Int64
 {% endcall %};
 
-{% call table('parted_conversations', shard='hash', order='(tenant, day, hash)') %}
+{% call table('parted_conversations', shard='sipHash64(tenant, hash)', order='(tenant, day, hash)') %}
   tenant LowCardinality(String),
   day Date32,
   hash UInt128 CODEC(NONE)

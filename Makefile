@@ -31,7 +31,7 @@ demo: setup
 	@$(BIN)/otel-chat demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not stack" -n 3 --dist loadfile $(ARGS)
 
 test-stack: tools
 	@$(BIN)/python -m pytest -m stack tests/stack $(wildcard tests/prometheus) $(ARGS)

@@ -7,8 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from otel_chat.client import AnalyticsClient
 from otel_chat.demo import content
 from otel_chat.localserver import free_port
@@ -16,7 +14,6 @@ from otel_chat.replay.schedule import DEFAULT_START
 from tests.commands import answer, run, running, serving
 from tests.waiting import until
 
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "sgd-test.jsonl.gz"
 WINDOW = {"start": "2026-11-09T00:00:00Z", "end": "2026-11-17T00:00:00Z"}
 
 
@@ -105,14 +102,3 @@ def test_conversations_begin_in_the_documented_days(tmp_path: Path) -> None:
     )
     assert summary["from"] >= DEFAULT_START.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert summary["to"] < "2026-11-16T01:00:00Z"
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="the data set does not lie beside this checkout")
-@pytest.mark.timeout(400)
-def test_a_whole_data_set_is_stored_once(tmp_path: Path) -> None:
-    """2,921 real conversations: every user message is a stored turn, none lost, none doubled."""
-    store = f"chdb:{tmp_path / 'store'}"
-    summary = answer("replay", str(SHARED), "--store", store, cwd=tmp_path)
-    assert (summary["conversations"], summary["stored_conversations"]) == (2921, 2921)
-    assert (summary["turns"], summary["stored_turns"]) == (24863, 24863)
-    assert (summary["lost"], summary["duplicates"]) == (0, 0)

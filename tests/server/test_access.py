@@ -147,12 +147,26 @@ def test_a_query_refuses_a_scope_without_its_permission(name: str) -> None:
     assert raised.value.status == 403
 
 
+@pytest.fixture(scope="module")
+def mine(store: Store) -> tuple[Given, dict[str, str]]:
+    """A tenant that has a bit of everything, and what to ask for."""
+    filled = Given(store)
+    return filled, fill(filled, "mine")
+
+
+@pytest.fixture(scope="module")
+def secret(store: Store) -> dict[str, str]:
+    """Another that has as much: what to ask for."""
+    return fill(Given(store), SECRET)
+
+
 @pytest.mark.parametrize("name", ASKED)
-def test_a_query_sees_nothing_of_another_tenant(name: str, store: Store) -> None:
+def test_a_query_sees_nothing_of_another_tenant(
+    name: str, store: Store, mine: tuple[Given, dict[str, str]]
+) -> None:
     """The same conversation id, times and kinds in another tenant change no answer."""
     function = all_queries()[name]
-    mine, other = Given(store), Given(store)
-    ids = fill(mine, "mine")
+    other, (mine, ids) = Given(store), mine
     wanted = arguments(function, ids)
     before = answer_of(function, store, mine.scope, **wanted)
     fill(other, SECRET)
@@ -163,10 +177,11 @@ def test_a_query_sees_nothing_of_another_tenant(name: str, store: Store) -> None
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_query_of_no_tenant_finds_nothing(name: str, store: Store) -> None:
+def test_a_query_of_no_tenant_finds_nothing(
+    name: str, store: Store, secret: dict[str, str]
+) -> None:
     """A scope without any tenant sees an empty store, or is told that there is none."""
-    function = all_queries()[name]
-    ids = fill(Given(store), SECRET)
+    function, ids = all_queries()[name], secret
     nobody = Scope(frozenset(), frozenset(PERMISSIONS))
     wanted = arguments(function, ids)
     if set(ids) & set(wanted):

@@ -70,7 +70,7 @@ def test_a_command_of_the_page_is_answered(server: str, command: str) -> None:
 
 def test_a_wrong_window_is_told_as_the_page_says(server: str) -> None:
     """The shape of the example is the shape of the answer."""
-    answer = httpx.get(f"{server}/api/v1/overview", params={"window": "8d"})
+    answer = httpx.get(f"{server}/api/v1/overview", params={"window": "8d"}, timeout=60)
     assert answer.status_code == 422
     error = answer.json()["error"]
     assert set(error) == {"code", "message", "field"}

@@ -272,7 +272,7 @@ def test_texts_are_those_of_the_transcript(store: Store, messages: list[Any]) ->
 @pytest.mark.parametrize("path", [*KINDS, "all"])
 def test_exports_are_downloads(talked: Given, path: str) -> None:
     """With a file name; `all` is an archive of the five, which agree with the single ones."""
-    with served(talked.store) as server, httpx.Client(base_url=server) as client:
+    with served(talked.store) as server, httpx.Client(base_url=server, timeout=60) as client:
         asked = {**FROM_TO, "format": "jsonl", "user_type": "client"}
         answer = client.get(f"/api/v1/exports/{path}", params=asked)
         assert answer.status_code == 200

@@ -192,7 +192,7 @@ def test_the_report_of_a_week_is_by_day(given: Given) -> None:
 
 def test_every_form_is_served(two_days: Given) -> None:
     """JSON without being asked; the page under a policy that allows its style and nothing else."""
-    with served(two_days.store) as server, httpx.Client(base_url=server) as client:
+    with served(two_days.store) as server, httpx.Client(base_url=server, timeout=60) as client:
 
         def get(**more: str) -> httpx.Response:
             return client.get("/api/v1/report", params={**FROM_TO, **more})

@@ -78,9 +78,13 @@ def user_lines(talk: Talk) -> list[Talk]:
 
 @dataclass
 class Replayed:
-    """A server that has the file (agent whole) and the cut copy (agent cut), and both as read."""
+    """A server that has the file (agent whole) and the cut copy (agent cut), and both as read.
+
+    `summary` is what the replay of the file said, before there was anything else.
+    """
 
     url: str
+    summary: dict[str, Any]
     whole: list[Talk]
     cut: list[Talk]
     left: list[Talk]
@@ -104,13 +108,23 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     copy.write_text("".join(f"{json.dumps(talk)}\n" for talk, _ in copies))
     with ExitStack() as stack:
         url, _ = stack.enter_context(serving(folder / "store", free_port()))
-        for file, agent in ((SHARED, "whole"), (copy, "cut")):
-            done = answer("replay", str(file), "--server", url, "--agent", agent, cwd=folder)
-            assert (done["lost"], done["duplicates"]) == (0, 0)
+        summary, of_copy = (
+            answer("replay", str(file), "--server", url, "--agent", agent, cwd=folder)
+            for file, agent in ((SHARED, "whole"), (copy, "cut"))
+        )
+        assert (of_copy["lost"], of_copy["duplicates"]) == (0, 0)
         body = Telemetry("default").logs([end_of(talk) for talk in left]).SerializeToString()
         sent = httpx.post(f"{url}/v1/logs", content=body, headers=PROTOBUF, timeout=60)
         assert sent.status_code == 200
-        yield Replayed(url, whole, [talk for talk, _ in copies], left)
+        yield Replayed(url, summary, whole, [talk for talk, _ in copies], left)
+
+
+def test_a_whole_data_set_is_stored_once(replayed: Replayed) -> None:
+    """2,921 real conversations: every user message is a stored turn, none lost, none doubled."""
+    summary = replayed.summary
+    assert (summary["conversations"], summary["stored_conversations"]) == (2921, 2921)
+    assert (summary["turns"], summary["stored_turns"]) == (24863, 24863)
+    assert (summary["lost"], summary["duplicates"]) == (0, 0)
 
 
 def test_annotated_intents_are_distributed_as_in_the_file(replayed: Replayed) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
+import clickhouse_connect
 import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
@@ -44,6 +46,22 @@ def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def test_one_thread_after_another_asks_through_the_same_client(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's threads come and go: what they ask through must not add up."""
+    made = []
+    connect = clickhouse_connect.get_client
+    monkeypatch.setattr(
+        clickhouse_connect, "get_client", lambda **how: made.append(how) or connect(**how)
+    )
+    for _ in range(5):
+        thread = threading.Thread(target=store.query, args=("SELECT 1",))
+        thread.start()
+        thread.join()
+    assert len(made) <= 1
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The connection to the ClickHouse dialect, embedded or served, one client a thread."""
+"""The connection to the ClickHouse dialect, embedded or served, one client a question at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -81,8 +82,8 @@ class Engine:
     def __init__(self, url: StoreUrl) -> None:
         self.url = url
         self._pid = os.getpid()
-        self._local = threading.local()
         self._clients: list[_Client] = []
+        self._idle: list[_Client] = []
         self._guard = threading.Lock()
         self._closed = False
         self._lock: StoreLock | None = None
@@ -94,24 +95,31 @@ class Engine:
                 message = f"The store's folder {url.path} cannot be used: {error.strerror}."
                 raise StoreError(message) from error
         try:
-            self._client()
+            with self._client():
+                pass
         except BaseException:
             self.close()
             raise
 
-    def _client(self) -> _Client:
+    @contextmanager
+    def _client(self) -> Iterator[_Client]:
+        """A client that nobody else uses meanwhile: to connect one takes longer than to ask it."""
         if os.getpid() != self._pid:
             message = "This store was opened before a fork: open it in the child instead."
             raise StoreError(message)
-        if self._closed:
-            raise StoreUnavailableError("The store is closed.")
-        client: _Client | None = getattr(self._local, "client", None)
+        with self._guard:
+            if self._closed:
+                raise StoreUnavailableError("The store is closed.")
+            client = self._idle.pop() if self._idle else None
         if client is None:
             client = self._connect()
-            self._local.client = client
             with self._guard:
                 self._clients.append(client)
-        return client
+        try:
+            yield client
+        finally:
+            with self._guard:
+                self._idle.append(client)
 
     def _connect(self) -> _Client:
         url = self.url
@@ -139,16 +147,15 @@ class Engine:
 
     def query(self, sql: str, parameters: Parameters = None) -> list[dict[str, Any]]:
         """The rows that a SELECT returns, as dictionaries."""
-        with _translated(self.url):
-            result = self._client().query(sql, parameters=parameters)
+        with _translated(self.url), self._client() as client:
+            result = client.query(sql, parameters=parameters)
             names = result.column_names
             return [dict(zip(names, row, strict=True)) for row in result.result_rows]
 
     def stream(self, sql: str, parameters: Parameters = None, *, fmt: str) -> Iterator[bytes]:
         """What a SELECT returns in one of the engine's formats, piece by piece.
 
-        A thread that has begun a stream asks nothing else before its end; its pieces are read,
-        and it is closed, in that one thread.
+        Its pieces are read, and it is closed, in the thread that began it.
 
         Args:
             sql: The SELECT.
@@ -159,8 +166,7 @@ class Engine:
         Raises:
             StoreUnavailableError: If it breaks off; what was yielded until then is not all.
         """
-        with _translated(self.url):
-            client = self._client()
+        with _translated(self.url), self._client() as client:
             if fmt == "Parquet" and self.url.path is not None:
                 yield from _by_file(client, sql, parameters, fmt)
                 return
@@ -173,8 +179,8 @@ class Engine:
 
     def command(self, sql: str, parameters: Parameters = None) -> object:
         """What a statement that returns at most one value returns."""
-        with _translated(self.url):
-            return self._client().command(sql, parameters=parameters)
+        with _translated(self.url), self._client() as client:
+            return client.command(sql, parameters=parameters)
 
     def insert_otlp(self, table: str, block: bytes, *, message: str) -> None:
         """Inserts protobuf messages, each behind its length; returns when they are on disk.
@@ -194,16 +200,16 @@ class Engine:
                 "format_schema": definition.read_text(encoding="utf-8"),
                 "format_schema_message_name": message,
             }
-        with _translated(self.url):
-            self._client().raw_insert(table, insert_block=block, fmt="Protobuf", settings=settings)
+        with _translated(self.url), self._client() as client:
+            client.raw_insert(table, insert_block=block, fmt="Protobuf", settings=settings)
 
     def insert_rows(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Inserts rows that have the same keys; returns when they are on disk."""
         if not rows:
             return
         names = list(rows[0])
-        with _translated(self.url):
-            self._client().insert(
+        with _translated(self.url), self._client() as client:
+            client.insert(
                 table,
                 [[row[name] for name in names] for row in rows],
                 column_names=names,
@@ -213,7 +219,7 @@ class Engine:
         """Closes every client and gives the embedded store free."""
         with self._guard:
             self._closed = True
-            clients, self._clients = self._clients, []
+            clients, self._clients, self._idle = self._clients, [], []
         if os.getpid() == self._pid:
             for client in clients:
                 client.close()

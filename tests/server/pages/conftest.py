@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from otel_chat.errors import AccessError, StoreUnavailableError
 from otel_chat.server.access import PERMISSIONS, Scope
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from otel_chat.server.store import Store
 
+# A machine may have more to do than it has processors.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -170,7 +173,7 @@ class Readers:
             viewport={"width": width, "height": height},
             **options,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_cookies([{"name": COOKIE, "value": self._tenant, "url": self._site.address}])
         reader = Reader(context.new_page(), self._site)
         reader.watch()

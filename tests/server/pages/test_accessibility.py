@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from otel_chat.server.marks import MarkChange, set_mark
 from otel_chat.server.pages.render import NAVIGATION
 from otel_chat.server.queries.window import Window
+from otel_chat.server.store import Store
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Readers
@@ -43,14 +44,21 @@ def serious(page: Page) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing_serious(given: Given, readers: Readers, path: str) -> None:
-    """With data, at a desk in the light and on a phone in the dark: contrast, names, roles."""
-    scenes.fallen_containment(given, datetime.now(UTC))
-    given.rows.clear()
-    talk(given)
+@pytest.fixture(scope="module")
+def given(store: Store) -> Given:
+    """A tenant that has something on every page."""
+    filled = Given(store)
+    scenes.fallen_containment(filled, datetime.now(UTC))
+    filled.rows.clear()
+    talk(filled)
     change = MarkChange(tags=["seen"], note="Look again", reviewed=True)
-    set_mark(given.store, given.scope, Window.last(), "talk-1", change)
+    set_mark(filled.store, filled.scope, Window.last(), "talk-1", change)
+    return filled
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing_serious(readers: Readers, path: str) -> None:
+    """With data, at a desk in the light and on a phone in the dark: contrast, names, roles."""
     at_desk = readers(1440, color_scheme="light").read(path)
     on_phone = readers(390, 844, color_scheme="dark").read(path)
     assert serious(at_desk) == serious(on_phone) == []

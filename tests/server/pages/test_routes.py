@@ -20,7 +20,7 @@ from tests.server.pages.test_browser import ago
 @pytest.fixture
 def client(site: Site, given: Given) -> Iterator[httpx.Client]:
     """Signed in to the tenant of the test."""
-    with httpx.Client(base_url=site.address, cookies={COOKIE: given.tenant}) as opened:
+    with httpx.Client(timeout=60, base_url=site.address, cookies={COOKIE: given.tenant}) as opened:
         yield opened
 
 
@@ -98,7 +98,7 @@ def test_empty_filters_leave_the_address(client: httpx.Client, site: Site) -> No
 
 def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
     """Whoever has no token is asked for one, and is led to where they wanted to go."""
-    with httpx.Client(base_url=site.address) as client:
+    with httpx.Client(timeout=60, base_url=site.address) as client:
         answer = client.get("/conversations?window=24h")
         assert answer.status_code == 401
         assert 'action="/sign-in"' in answer.text
@@ -141,7 +141,9 @@ def test_another_tenants_conversation_is_not_there(
     row = given.turn("private", ago(60))
     given.save()
     assert client.get("/conversations/private").status_code == 200
-    with httpx.Client(base_url=site.address, cookies={COOKIE: "tenant-other"}) as stranger:
+    with httpx.Client(
+        timeout=60, base_url=site.address, cookies={COOKIE: "tenant-other"}
+    ) as stranger:
         assert stranger.get("/conversations/private").status_code == 404
         assert stranger.get(f"/traces/{row['trace_id']}").status_code == 404
         assert "private" not in stranger.get("/conversations").text

@@ -26,7 +26,7 @@ TURNS = st.fixed_dictionaries(
         "status": st.sampled_from(["ok", "error"]),
         "handoff": st.booleans(),
         "confidence": st.one_of(st.none(), st.floats(0, 1)),
-        "cost": st.one_of(st.none(), st.decimals(0, 5, places=9).map(str)),
+        "cost": st.one_of(st.none(), st.decimals(0, 999_999_999, places=9).map(str)),
         "input_tokens": st.one_of(st.none(), st.integers(0, 5000)),
     }
 )
@@ -55,6 +55,15 @@ def arms(given: Given) -> Given:
         )  # fmt: skip
     given.save()
     return given
+
+
+def test_a_turn_may_cost_as_much_as_the_ingest_takes(given: Given) -> None:
+    """999,999,999.5 USD against 12.5: the highest price has no more digits than the others."""
+    given.turn("a", variant="a", cost="999999999.5")
+    given.turn("b", variant="b", cost="12.5")
+    given.save()
+    cost = named(ask(given, by="variant", a="a", b="b").means)["cost_per_turn"]
+    assert (cost.a.value, cost.b.value) == (999999999.5, 12.5)
 
 
 def test_rates_come_with_wilsons_and_newcombes_intervals(arms: Given) -> None:

@@ -28,7 +28,7 @@ from otel_chat.server.queries.intervals import (
 )
 from otel_chat.server.queries.partials import CLASSIFIED, LOW
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.sql import SCALE, Query, billionths, quantiles, ratio
+from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -168,7 +168,7 @@ def _turns(statement: Query, window: Window, filters: Filters) -> Row:
         "if(input_tokens IS NULL AND output_tokens IS NULL, NULL,"
         " toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
     )
-    cost = f"toInt256({billionths('cost')})"
+    cost = f"toInt256(toDecimal256(cost, 9) * {SCALE})"
     return statement.one(f"""
         SELECT count() AS turns, countIf(status = 'error') AS errors,
             countIf({LOW}) AS low_confidence, count(confidence) AS confidence_n,

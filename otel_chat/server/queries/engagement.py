@@ -204,6 +204,7 @@ def engagement(
         window: The conversations to take.
         filters: What they are limited to.
     """
+    users = store.beside(_users, Query(store, scope), window, filters)
     row = _whole(Query(store, scope), window, filters)
     count = row.get("conversations", 0)
     third = exact_mean(row.get("engagement_sum", 0) * 1_000_000_000, count)
@@ -227,7 +228,7 @@ def engagement(
         ],
         first_interaction=moment(row["first_ns"]) if count else None,
         last_interaction=moment(row["last_ns"]) if count else None,
-        users=_users(Query(store, scope), window, filters),
+        users=users.result(),
     )
 
 
@@ -255,13 +256,14 @@ def segments(
     outcomes = ", ".join(f"countIf(outcome = '{name}') AS {name}" for name in semconv.OUTCOMES)
     found = statement.run(f"""
         SELECT {value} AS name, count() AS conversations, sum(turns) AS turns,
-            sum(engagement) AS engagement_sum, {outcomes}
+            sum(engagement) AS engagement_sum, {outcomes},
+            sum(conversations) OVER () AS every
         FROM {rows} AS c
         GROUP BY name
         ORDER BY conversations DESC, name
         LIMIT {AGENTS_READ}
     """)  # noqa: S608
-    every = statement.one(f"SELECT count() AS every FROM {rows} AS c").get("every", 0)  # noqa: S608
+    every = found[0]["every"] if found else 0
     if dimension in ("device", "browser", "os"):
         found = _folded([{**row, "name": seen(dimension, row["name"])} for row in found])
     listed = found[:MOST]

@@ -11,7 +11,7 @@ from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
 from otel_chat.server.queries.partials import MODEL, REPLIED
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.rows import Column, Format, plain, stream, texts
+from otel_chat.server.queries.rows import Column, Format, in_turn, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
 from otel_chat.server.queries.window import Window
 
@@ -226,7 +226,7 @@ def export_messages(
     *,
     sender: Sender | None = None,
 ) -> Iterator[bytes]:
-    """The messages of all senders, by time.
+    """The messages of all senders, by time, each reply right behind what it replies to.
 
     A turn is the user's message, and the reply where there was one; it counts by its start.
 
@@ -238,7 +238,20 @@ def export_messages(
         form: How they are written.
         sender: The messages of one sender.
     """
-    statement = Query(store, scope)
+
+    def ask(part: Window) -> Iterator[bytes]:
+        statement = Query(store, scope)
+        source = _messages(statement, part, filters, sender)
+        return stream(statement, scope, source, MESSAGES, _MESSAGE_ORDER, form)
+
+    # What belongs to conversations that are let through is worked out for all of a window at once.
+    return in_turn(window, form, ask) if filters.empty else ask(window)
+
+
+_MESSAGE_ORDER: Final = ("at", "tenant", "message", "sender != 'user'")
+
+
+def _messages(statement: Query, window: Window, filters: Filters, sender: Sender | None) -> str:
     read = (
         "tenant", "conversation_id", "trace_id", "span_id", "user_hash", "start", "end",
         "duration", "cached", "status", "time_to_first_chunk", "metadata", "input_messages",
@@ -254,9 +267,10 @@ def export_messages(
     columns = ("tenant", "conversation_id", "uid", "user_hash", "sender", "text", "time", "data")
     events = statement.table("events", columns, conditions)
     one = "" if sender is None else f" WHERE sender = {statement.bind(sender, 'String')}"
-    source = f"""(
+    return f"""(
         SELECT * FROM (
-            SELECT concat(lower(hex(trace_id)), '-', lower(hex(span_id)), '-', side) AS message_id,
+            SELECT start AS at, concat(lower(hex(trace_id)), '-', lower(hex(span_id))) AS message,
+                concat(message, '-', side) AS message_id,
                 tenant, conversation_id, user_hash, side AS sender,
                 if(side = 'user', {USER_TEXT}, {REPLY_TEXT}) AS content,
                 if(side = 'user', start, end) AS created_at,
@@ -266,14 +280,13 @@ def export_messages(
             FROM {turns} AS t
             ARRAY JOIN if({REPLIED}, ['user', 'assistant'], ['user']) AS side
             UNION ALL
-            SELECT uid AS message_id, tenant, conversation_id, user_hash,
-                toString(sender) AS sender, text AS content, time AS created_at,
+            SELECT time AS at, uid AS message, uid AS message_id, tenant, conversation_id,
+                user_hash, toString(sender) AS sender, text AS content, time AS created_at,
                 CAST(NULL AS Nullable(Float64)) AS processing_time,
                 CAST(NULL AS Nullable(Bool)) AS cached, data AS metadata
             FROM {events} AS e
         ) AS u{one}
     ) AS m"""  # noqa: S608
-    return stream(statement, scope, source, MESSAGES, ("created_at", "tenant", "message_id"), form)
 
 
 @query(EXPORT_CREATE)

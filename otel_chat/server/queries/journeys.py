@@ -127,58 +127,67 @@ class Incomplete(Answer):
     next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
 
 
-_ENDED: Final = ", ".join(
-    f"countIf(nth = 1 AND outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES
-)
-# A way as one whole number, which is what is fast to group by: a transition is origin and target,
-# the number after all transitions stands for any way, and a path, of which the first digit says
-# whether it is longer than shown, begins above.
+_ENDED: Final = ", ".join(f"countIf(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
+# Ways are grouped by as whole numbers, which is fast. A transition is origin and target; the
+# number after all of them stands for any. The first digit of a path says whether it is longer.
 ANY_WAY: Final = NUMBERS**2
-PATHS_FROM: Final = 2 * ANY_WAY
 _SHOWN, _LONGER = 2, 3
 
 
-def _ways(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
-    """How often each way was taken: any at all, the commonest transitions and whole paths.
+def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
+    """How often the commonest transitions were taken, and, first, any at all.
 
-    An end is known of settled conversations only, so no other has a last transition or a path.
+    An end is known of settled conversations only, so no other has a last transition.
     """
-    conversations = conversation_rows(statement, selection, ("path",))
+    outcomes = ", ".join(f"countIf(nth = 1 AND outcome = '{one}') AS {one}" for one in OUTCOMES)
     return statement.run(f"""
-        SELECT way, multiIf(way < {ANY_WAY}, 1, way = {ANY_WAY}, 0, 2) AS kind,
-            count() AS taken, countIf(nth = 1) AS conversations, {_ENDED},
-            sum(taken) OVER (
-                PARTITION BY kind, if(kind = 1, intDiv(way, {NUMBERS}), 0)
-            ) AS departed,
-            count() OVER (PARTITION BY kind) AS ways
+        SELECT way, count() AS taken, countIf(nth = 1) AS conversations, {outcomes},
+            sum(taken) OVER (PARTITION BY intDiv(way, {NUMBERS})) AS departed,
+            count() OVER () - 1 AS ways
         FROM (
-            SELECT outcome, arrayMap(x -> x % {NUMBERS}, path) AS intents,
+            SELECT outcome, arrayMap(x -> toUInt32(x % {NUMBERS}), path) AS intents,
                 arrayMap(
-                    (one, next) -> toUInt128(one * {NUMBERS} + next),
+                    (one, next) -> toUInt32(one * {NUMBERS} + next),
                     arrayPushFront(if(settled, intents, arrayPopBack(intents)), 0),
                     if(settled, arrayPushBack(intents, 0), intents)
                 ) AS steps,
-                arrayCompact(intents) AS joined,
-                arrayFold(
-                    (number, intent) -> number * {NUMBERS} + intent,
-                    arraySlice(joined, 1, {LONGEST}),
-                    toUInt128(if(length(joined) > {LONGEST}, {_LONGER}, {_SHOWN}))
-                ) * {PATHS_FROM} AS whole,
-                arrayConcat(steps, [toUInt128({ANY_WAY})], if(settled, [whole], [])) AS gone,
+                arrayPushBack(steps, toUInt32({ANY_WAY})) AS gone,
                 arrayEnumerateUniq(gone) AS nths
-            FROM {conversations} AS c
+            FROM {conversation_rows(statement, selection, ("path",))} AS c
             WHERE notEmpty(path)
         )
         ARRAY JOIN gone AS way, nths AS nth
         GROUP BY way
+        ORDER BY way = {ANY_WAY} DESC, taken DESC, way
+        LIMIT {statement.bind(limit + 1, "UInt32")}
+    """)  # noqa: S608
+
+
+def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
+    """How often the commonest whole paths of settled conversations were taken."""
+    outcomes = ", ".join(f"countIf(outcome = '{one}') AS {one}" for one in OUTCOMES)
+    return statement.run(f"""
+        SELECT way, count() AS taken, {outcomes},
+            sum(taken) OVER () AS settled, count() OVER () AS ways
+        FROM (
+            SELECT outcome, arrayCompact(arrayMap(x -> x % {NUMBERS}, path)) AS joined,
+                arrayFold(
+                    (number, intent) -> number * {NUMBERS} + intent,
+                    arraySlice(joined, 1, {LONGEST}),
+                    toUInt128(if(length(joined) > {LONGEST}, {_LONGER}, {_SHOWN}))
+                ) AS way
+            FROM {conversation_rows(statement, selection, ("path",))} AS c
+            WHERE notEmpty(path) AND settled
+        )
+        GROUP BY way
         ORDER BY taken DESC, way
-        LIMIT {statement.bind(limit, "UInt32")} BY kind
+        LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
 
 
 def _path(way: int, names: Mapping[int, str]) -> tuple[list[str], bool]:
     """The intents of a whole path, and whether there were more."""
-    number, backwards = way // PATHS_FROM, []
+    number, backwards = way, []
     while number > _LONGER:
         number, intent = divmod(number, NUMBERS)
         backwards.append(names[intent])
@@ -206,14 +215,14 @@ def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: i
     check_limit(limit)
     statement = Query(store, scope)
     names = number_intents(statement, window)
-    kinds: tuple[list[dict[str, Any]], ...] = ([], [], [])
-    for row in _ways(statement, Selection(window, filters), limit):
-        kinds[row["kind"]].append(row)
-    every, transitions, whole = kinds
-    settled = whole[0]["departed"] if whole else 0
+    selection = Selection(window, filters)
+    whole_beside = store.beside(_paths_taken, statement.again(), selection, limit)
+    every, *transitions = _steps_taken(statement, selection, limit) or [{}]
+    whole = whole_beside.result()
+    settled = whole[0]["settled"] if whole else 0
     return Paths(
         window=TimeSpan.of(window),
-        conversations=every[0]["taken"] if every else 0,
+        conversations=every.get("conversations", 0),
         settled=settled,
         transitions=[_transition(row, names) for row in transitions],
         transitions_not_listed=_not_listed(transitions),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from otel_chat.server.queries.content import readable
@@ -11,6 +12,7 @@ from otel_chat.server.queries.content import readable
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.sql import Query
+    from otel_chat.server.queries.window import Window
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -19,6 +21,8 @@ _ENGINE: Final[dict[Format, str]] = {"csv": "CSV", "jsonl": "JSONEachRow", "parq
 # What a spreadsheet takes for a formula: these at the start, behind white space, or full-width.
 FORMULA: Final = r"^\\s*[=+@\\-\\x{FF1D}\\x{FF0B}\\x{FF20}\\x{FF0D}]|^[\\t\\r\\n]"
 _SPILL: Final = 256 * 1024 * 1024
+_PIECE, _SHORTEST = timedelta(hours=3), timedelta(minutes=5)
+_SMALL, _LARGE = 1 << 20, 1 << 26
 _SETTINGS: Final = ", ".join(
     (
         "date_time_output_format = 'iso'",
@@ -81,6 +85,45 @@ def texts(*names: str) -> tuple[Column, ...]:
 def plain(*names: str) -> tuple[Column, ...]:
     """Columns of numbers, times and so on, each of its own name."""
     return tuple(Column(name) for name in names)
+
+
+def in_turn(
+    window: Window, form: Format, ask: Callable[[Window], Iterator[bytes]]
+) -> Iterator[bytes]:
+    """The rows of one piece of a window after those of another, so that memory stays flat.
+
+    The pieces are as long as it takes for a megabyte or a few; a format that has a footer is
+    written in one.
+
+    Args:
+        window: The span of time.
+        form: How they are written.
+        ask: Gives the rows of a span of time, in the order of it; for CSV with their names.
+    """
+    if form == "parquet":
+        yield from ask(window)
+        return
+    start, length, named = window.start, _PIECE, False
+    while start < window.end:
+        end = min(start + length, window.end)
+        size = 0
+        for piece in ask(replace(window, start=start, end=end)):
+            rows = piece
+            if form == "csv" and not size:
+                # Each piece begins with the names; only the first keeps them.
+                names, _, rows = piece.partition(b"\n")
+                size = len(names)
+                if not named:
+                    yield names + b"\n"
+                named = True
+            size += len(rows)
+            if rows:
+                yield rows
+        start = end
+        if size < _SMALL:
+            length *= 2
+        elif size > _LARGE:
+            length = max(length / 2, _SHORTEST)
 
 
 def stream(

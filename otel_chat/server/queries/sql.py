@@ -48,6 +48,14 @@ class Query:
         self.parameters: dict[str, Any] = {}
         self.numbered: dict[object, Mapping[int, str]] = {}
 
+    def again(self) -> Query:
+        """Another SELECT of the same scope, with what this one knows, to be run beside it."""
+        other = Query(self.store, self._scope)
+        other.days = {**self.days}
+        other.parameters = {**self.parameters}
+        other.numbered = {**self.numbered}
+        return other
+
     def bind(self, value: object, kind: str) -> str:
         """A placeholder for `value` of the store's type `kind`."""
         if isinstance(value, tuple):

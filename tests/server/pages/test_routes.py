@@ -80,7 +80,7 @@ def test_an_unforeseen_error_is_told_without_its_details(
     def fail(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("otel_chat.server.pages.router.figures.overview", fail)
+    monkeypatch.setattr("otel_chat.server.pages.router.figures.overview_and_series", fail)
     answer = client.get("/")
     assert answer.status_code == 500
     assert "Something went wrong" in answer.text

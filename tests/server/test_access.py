@@ -23,6 +23,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import QUERIES
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,11 +207,15 @@ def test_tables_are_read_in_one_place_only() -> None:
 # Routes
 
 
+@pytest.fixture(scope="module")
+def running(store: Store) -> TestClient:
+    return TestClient(create_app(store, ServerSettings()))
+
+
 @pytest.fixture
-def app(store: Store) -> Iterator[FastAPI]:
-    store.command("TRUNCATE TABLE tokens")
-    yield create_app(store, ServerSettings())
-    store.command("TRUNCATE TABLE tokens")
+def app(running: TestClient, store: Store) -> Iterator[FastAPI]:
+    with as_new(running, store) as connected:
+        yield connected.app  # type: ignore[misc]
 
 
 def permission_of(dependant: Dependant) -> str | None:

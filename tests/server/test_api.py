@@ -14,6 +14,7 @@ from otel_chat.server.app import create_app, is_loopback
 from otel_chat.server.middleware import BODY_LIMIT
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
 DAY = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
 
 
-@pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    store.command("TRUNCATE TABLE tokens")
-    settings = ServerSettings()
-    app = create_app(store, settings)
+@pytest.fixture(scope="module")
+def running(store: Store) -> Iterator[TestClient]:
+    app = create_app(store, ServerSettings())
     with TestClient(
         app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False
     ) as connected:
+        yield connected
+
+
+@pytest.fixture
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    with as_new(running, store) as connected:
         yield connected
 
 

@@ -13,7 +13,7 @@ from otel_chat.server.app import create_app
 from otel_chat.server.entitytags import known, tag_of
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
-from tests.server.served import FROM_TO
+from tests.server.served import FROM_TO, as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 PERFORMANCE = "/api/v1/performance"
 
 
+@pytest.fixture(scope="module")
+def running(store: Store) -> TestClient:
+    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
+
+
 @pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    store.command("TRUNCATE TABLE tokens")
-    yield TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
-    store.command("TRUNCATE TABLE tokens")
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    with as_new(running, store) as connected:
+        yield connected
 
 
 def allowed(client: TestClient, given: Given) -> dict[str, str]:

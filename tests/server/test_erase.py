@@ -15,7 +15,7 @@ from otel_chat.server.app import create_app
 from otel_chat.server.erase import Erased, Eraser, forget_old
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given, at
-from tests.server.served import served
+from tests.server.served import as_new, served
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -36,12 +36,15 @@ def fill(given: Given) -> None:
     given.save()
 
 
+@pytest.fixture(scope="module")
+def running(store: Store) -> TestClient:
+    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
+
+
 @pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    store.command("TRUNCATE TABLE tokens")
-    made = create_app(store, ServerSettings())
-    yield TestClient(made, base_url="http://127.0.0.1:8400")
-    store.command("TRUNCATE TABLE tokens")
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    with as_new(running, store) as connected:
+        yield connected
 
 
 def token(client: TestClient, *tenants: str, scopes: tuple[str, ...] = ()) -> dict[str, str]:

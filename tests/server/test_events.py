@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +23,17 @@ TIME = "2026-11-10T12:05:00Z"
 SHOP = "https://shop.example"
 
 
-@pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    store.command("TRUNCATE TABLE tokens")
+@pytest.fixture(scope="module")
+def running(store: Store) -> Iterator[TestClient]:
     app = create_app(store, ServerSettings(cors_origins=(SHOP,)))
     with TestClient(app, base_url="http://127.0.0.1:8400") as connected:
         yield connected
-    store.command("TRUNCATE TABLE tokens")
+
+
+@pytest.fixture
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    with as_new(running, store) as connected:
+        yield connected
 
 
 def headers(client: TestClient, *tenants: str, scopes: tuple[str, ...] = ()) -> dict[str, str]:

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,14 +15,19 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 
-@pytest.fixture
-def client(store: Store) -> Iterator[TestClient]:
-    """The whole application, committer running, open as on a developer's machine."""
-    store.command("TRUNCATE TABLE tokens")
+@pytest.fixture(scope="module")
+def running(store: Store) -> Iterator[TestClient]:
+    """The whole application, committer running."""
     with TestClient(
         create_app(store, ServerSettings()),
         base_url="http://127.0.0.1:8400",
         raise_server_exceptions=False,
     ) as connected:
         yield connected
-    store.command("TRUNCATE TABLE tokens")
+
+
+@pytest.fixture
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    """The application, open as on a developer's machine."""
+    with as_new(running, store) as connected:
+        yield connected

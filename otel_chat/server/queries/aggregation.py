@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.queries.partial_rows import partial_rows
 from otel_chat.server.queries.partials import EXPLICIT, KEY
 from otel_chat.server.queries.sql import SCALE
+from otel_chat.server.queries.standing import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,6 +140,9 @@ EVENT_COLUMNS: Final[Mapping[str, Column]] = {
     "leads": _all("leads"),
     "action_names": _words("action_names"),
     "moves": _all("moves"),
+    "standing": Column(
+        standing_of("groupArrayArray(p_moves)"), "p_standing", ("moves", "standing")
+    ),
     "satisfaction": _mean("score_sum", "scores"),
     "rating": _mean("rating_sum", "ratings"),
 }  # fmt: skip

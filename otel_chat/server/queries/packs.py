@@ -11,7 +11,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Fallback, TimeSpan
-from otel_chat.server.queries.figures import event_figures, turn_figures, whole
+from otel_chat.server.queries.figures import event_figures, turn_sums, whole
 from otel_chat.server.queries.headlines import Handoffs, Resolution
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import SCALE, Query, ratio
@@ -225,7 +225,10 @@ def _counts(statement: Query, window: Window, filters: Filters, pack: Pack) -> d
             countIf(handed_off) AS n_handoffs, {sums}
         FROM {rows} AS c
     """)  # noqa: S608
-    turns = turn_figures(statement, window, filters, whole).get(1, {})
+    turns = statement.one(f"""
+        SELECT sum(p_fallbacks) AS fallbacks, sum(p_classified) AS classified
+        FROM {turn_sums(statement, window, filters, whole)} AS s
+    """)  # noqa: S608
     found = {name.removeprefix("n_"): value for name, value in row.items()}
     return found | {
         "fallbacks": turns.get("fallbacks", 0),

@@ -20,6 +20,7 @@ from otel_chat.server.queries.intent_numbers import (
     intent_number,
 )
 from otel_chat.server.queries.sql import total
+from otel_chat.server.queries.standing import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,6 +104,7 @@ _TURN_KEY: Final = f"Tuple({_MOMENT}, FixedString(16), FixedString(8))"
 _WORD: Final = "LowCardinality(String)"
 _WORDS: Final = "Array(LowCardinality(String))"
 _COUNT: Final = "UInt64"
+_STANDING: Final = "Tuple(Tuple(String, String), Array(Tuple(String, String)))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,8 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
         f" toString(workflow), toString(step)), {_named(WORKFLOW_EVENTS)} AND workflow != '')",
         ("name", "time", "workflow", "step"),
     ),
+    # Of a day alone, as it is kept; conversations of several days have it from their moves.
+    "standing": Partial(_STANDING, f"defaultValueOfTypeName('{_STANDING}')", (), "standing"),
     "workflows_started": Partial(
         _WORDS,
         f"groupArrayIf(workflow, name = '{semconv.EVENT_WORKFLOW_STARTED}')",
@@ -284,6 +288,6 @@ KEPT: Final[Mapping[Source, Mapping[str, Partial]]] = {
         },
         **_OF_PATHS,
     },
-    "events": EVENT_PARTIALS,
+    "events": {**EVENT_PARTIALS, "standing": Partial(_STANDING, standing_of("p_moves"))},
 }
 """The columns of `conversation_days` beside its key and the hash, by what they come from."""

@@ -140,46 +140,12 @@ def standing(query: Query, selection: Selection) -> str:
         selection: The conversations.
 
     Returns:
-        SQL whose rows have hash, settled, outcome, stood (workflow and last step of the workflow
-        that moved last among those left open or failed; both empty without) and passed (all
-        workflows, with an empty step, and all of their steps).
+        SQL whose rows have hash, settled, outcome, and `stood` and `passed` as `standing_of` says.
     """
     return f"""(
-        SELECT hash, settled, outcome,
-            arrayDistinct(arrayMap(x -> x.3, c.moves)) AS workflows,
-            arrayMap(w -> arraySort(arrayFilter(x -> x.3 = w, c.moves)), workflows) AS moves_of,
-            arrayMap(own -> arrayMap(x -> x.2, own), moves_of) AS kinds_of,
-            arrayMap(
-                kinds -> multiIf(
-                    countEqual(kinds, 1) > countEqual(kinds, 2) + countEqual(kinds, 3), 'open',
-                    kinds[-1] = 2, 'failed', ''
-                ),
-                kinds_of
-            ) AS endings,
-            arrayMap(
-                (own, kinds) -> arrayLast(
-                    x -> x.4 != '',
-                    arraySlice(own, greatest(arrayLastIndex(x -> x = 1, kinds), 1))
-                ).4,
-                moves_of, kinds_of
-            ) AS last_steps,
-            arraySort(
-                arrayFilter(
-                    x -> x.4 != '',
-                    arrayMap(
-                        (own, workflow, step, ending) -> (own[-1].1, workflow, step, ending),
-                        moves_of, workflows, last_steps, endings
-                    )
-                )
-            )[-1] AS latest,
-            (latest.2, latest.3) AS stood,
-            arrayDistinct(
-                arrayConcat(
-                    arrayMap(w -> (w, ''), workflows), arrayMap(x -> (x.3, x.4), c.moves)
-                )
-            ) AS passed
-        FROM {conversation_rows(query, selection, (), ("moves",))} AS c
-        WHERE notEmpty(c.moves)
+        SELECT hash, settled, outcome, standing.1 AS stood, standing.2 AS passed
+        FROM {conversation_rows(query, selection, (), ("standing",))} AS c
+        WHERE notEmpty(passed)
     )"""  # noqa: S608
 
 

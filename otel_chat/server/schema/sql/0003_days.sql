@@ -101,6 +101,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   leads Array(LowCardinality(String)),
   asked_for Array(LowCardinality(String)),
   moves Array(Tuple(Int64, UInt64, String, String)) CODEC(ZSTD),
+  standing Tuple(Tuple(String, String), Array(Tuple(String, String))) CODEC(ZSTD),
   workflows_started Array(LowCardinality(String)),
   workflows_ended Array(LowCardinality(String)),
   user_messages UInt64,

@@ -127,6 +127,21 @@ def test_messages_are_of_all_senders_by_time(talked: Given) -> None:
     assert human["content"] == "I am here"
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_messages_are_the_same_in_one_piece_and_in_many(
+    given: Given, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Seven turns of a day in a piece, then in a piece each; replies reach into the next one."""
+    for number in range(7):
+        given.turn(f"c{number}", 9000 * number - 30_000, 9001, input_messages=HELLO)
+    given.event("message", "c1", 100, sender="human", text="I am here")
+    given.save()
+    whole = export(given, "messages", form)
+    monkeypatch.setattr(exports, "TURNS_OF_PIECE", 1)
+    assert export(given, "messages", form) == whole
+    assert whole.count(b"Hello") == 7
+
+
 def test_analytics_can_be_limited_to_the_resolved(given: Given) -> None:
     """Resolved, not resolved, and neither while a conversation is open."""
     given.turn("good")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from otel_chat.server.queries.content import readable
@@ -21,8 +21,6 @@ _ENGINE: Final[dict[Format, str]] = {"csv": "CSV", "jsonl": "JSONEachRow", "parq
 # What a spreadsheet takes for a formula: these at the start, behind white space, or full-width.
 FORMULA: Final = r"^\\s*[=+@\\-\\x{FF1D}\\x{FF0B}\\x{FF20}\\x{FF0D}]|^[\\t\\r\\n]"
 _SPILL: Final = 256 * 1024 * 1024
-_PIECE, _SHORTEST = timedelta(hours=3), timedelta(minutes=5)
-_SMALL, _LARGE = 1 << 20, 1 << 26
 _SETTINGS: Final = ", ".join(
     (
         "date_time_output_format = 'iso'",
@@ -88,42 +86,24 @@ def plain(*names: str) -> tuple[Column, ...]:
 
 
 def in_turn(
-    window: Window, form: Format, ask: Callable[[Window], Iterator[bytes]]
+    window: Window, pieces: int, form: Format, ask: Callable[[Window], Iterator[bytes]]
 ) -> Iterator[bytes]:
     """The rows of one piece of a window after those of another, so that memory stays flat.
 
-    The pieces are as long as it takes for a megabyte or a few; a format that has a footer is
-    written in one.
-
     Args:
         window: The span of time.
+        pieces: Into how many to cut it; a format that has a footer is written in one.
         form: How they are written.
         ask: Gives the rows of a span of time, in the order of it; for CSV with their names.
     """
     if form == "parquet":
-        yield from ask(window)
-        return
-    start, length, named = window.start, _PIECE, False
-    while start < window.end:
-        end = min(start + length, window.end)
-        size = 0
-        for piece in ask(replace(window, start=start, end=end)):
-            rows = piece
-            if form == "csv" and not size:
-                # Each piece begins with the names; only the first keeps them.
-                names, _, rows = piece.partition(b"\n")
-                size = len(names)
-                if not named:
-                    yield names + b"\n"
-                named = True
-            size += len(rows)
-            if rows:
-                yield rows
-        start = end
-        if size < _SMALL:
-            length *= 2
-        elif size > _LARGE:
-            length = max(length / 2, _SHORTEST)
+        pieces = 1
+    ends = [window.start + window.length * number / pieces for number in range(pieces)]
+    for number, (start, end) in enumerate(pairwise([*ends, window.end])):
+        rows = ask(replace(window, start=start, end=end))
+        if form == "csv" and number:
+            next(rows)  # the names again
+        yield from rows
 
 
 def stream(

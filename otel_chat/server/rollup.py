@@ -1,11 +1,12 @@
 """Days on which nothing arrives any more, worked out once and kept.
 
 What is kept is found again by `queries/partial_rows.py`. A day is kept as rows of one generation;
-a row of `rolled` says up to which moment of arrival that generation covers everything. Which
-conversations are not in one such row alone is noted in `parted_conversations`, with the day that
-was kept last of those they are in, or an earlier one. What
+a row of `rolled` says up to which moment of arrival that generation covers everything. What
 arrives later writes a later moment into `touched`, by a view in the store itself, and from then on
 the day is worked out afresh again, until it has been quiet and is kept anew.
+
+A conversation that is not in one such row alone is noted in `parted_conversations` when a day of it
+is kept, with that day: of any two of its days the one that was kept later names it.
 """
 
 from __future__ import annotations

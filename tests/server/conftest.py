@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from fastapi.testclient import TestClient
 
+from otel_chat.server.app import create_app
+from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, open_store
 from tests.server.given import Given
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +23,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.migrate()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def running(store: Store) -> TestClient:
+    """The application for all tests of a module, open as on a developer's machine."""
+    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
+
+
+@pytest.fixture
+def client(running: TestClient, store: Store) -> Iterator[TestClient]:
+    """The application as if it had just begun."""
+    with as_new(running, store) as connected:
+        yield connected
 
 
 @pytest.fixture

@@ -18,12 +18,9 @@ from otel_chat.errors import AccessError
 from otel_chat.server import queries
 from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE, Needs
-from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import QUERIES
-from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given
-from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,15 +204,9 @@ def test_tables_are_read_in_one_place_only() -> None:
 # Routes
 
 
-@pytest.fixture(scope="module")
-def running(store: Store) -> TestClient:
-    return TestClient(create_app(store, ServerSettings()))
-
-
 @pytest.fixture
-def app(running: TestClient, store: Store) -> Iterator[FastAPI]:
-    with as_new(running, store) as connected:
-        yield connected.app  # type: ignore[misc]
+def app(client: TestClient) -> FastAPI:
+    return client.app  # type: ignore[return-value]
 
 
 def permission_of(dependant: Dependant) -> str | None:

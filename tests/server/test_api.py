@@ -14,7 +14,6 @@ from otel_chat.server.app import create_app, is_loopback
 from otel_chat.server.middleware import BODY_LIMIT
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
-from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +29,6 @@ def running(store: Store) -> Iterator[TestClient]:
     with TestClient(
         app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False
     ) as connected:
-        yield connected
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    with as_new(running, store) as connected:
         yield connected
 
 

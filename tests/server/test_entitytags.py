@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
-from otel_chat.server.app import create_app
 from otel_chat.server.entitytags import known, tag_of
-from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
-from tests.server.served import FROM_TO, as_new
+from tests.server.served import FROM_TO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from otel_chat.server.store import Store
     from otel_chat.server.tokens import TokenStore
 
 PERFORMANCE = "/api/v1/performance"
-
-
-@pytest.fixture(scope="module")
-def running(store: Store) -> TestClient:
-    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    with as_new(running, store) as connected:
-        yield connected
 
 
 def allowed(client: TestClient, given: Given) -> dict[str, str]:

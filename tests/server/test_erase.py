@@ -15,12 +15,10 @@ from otel_chat.server.app import create_app
 from otel_chat.server.erase import Erased, Eraser, forget_old
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given, at
-from tests.server.served import as_new, served
+from tests.server.served import served
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from otel_chat.server.store import Store
 
 DAY = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
@@ -34,17 +32,6 @@ def fill(given: Given) -> None:
         given.event("topic", name, 60 * number + 1, topic=name)
     given.metric("process.memory.usage", 1)
     given.save()
-
-
-@pytest.fixture(scope="module")
-def running(store: Store) -> TestClient:
-    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    with as_new(running, store) as connected:
-        yield connected
 
 
 def token(client: TestClient, *tenants: str, scopes: tuple[str, ...] = ()) -> dict[str, str]:

@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
-from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +26,6 @@ SHOP = "https://shop.example"
 def running(store: Store) -> Iterator[TestClient]:
     app = create_app(store, ServerSettings(cors_origins=(SHOP,)))
     with TestClient(app, base_url="http://127.0.0.1:8400") as connected:
-        yield connected
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    with as_new(running, store) as connected:
         yield connected
 
 

@@ -8,28 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from otel_chat.server.api.security import COOKIE
-from otel_chat.server.app import create_app
-from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given, at
-from tests.server.served import as_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from otel_chat.server.store import Store
+    pass
 
 ALL = ("analytics:view", "conversations:read", "marks:write", "admin")
-
-
-@pytest.fixture(scope="module")
-def running(store: Store) -> TestClient:
-    return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    with as_new(running, store) as connected:
-        yield connected
 
 
 def token(client: TestClient, *tenants: str, scopes: tuple[str, ...] = ALL) -> str:

@@ -244,8 +244,8 @@ def export_messages(
         source = _messages(statement, part, filters, sender)
         return stream(statement, scope, source, MESSAGES, _MESSAGE_ORDER, form)
 
-    if not filters.empty:
-        # Which conversations are let through is worked out for all of a window at once.
+    if form == "parquet" or not filters.empty:
+        # That has a footer; and which conversations are let through is worked out once.
         return ask(window)
     counting = Query(store, scope)
     within = [counting.between("start", window.start, window.end)]

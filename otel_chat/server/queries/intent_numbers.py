@@ -51,7 +51,7 @@ def intent_number(name: str) -> str:
 
 
 def number_intents(query: Query, window: Window) -> Mapping[int, str]:
-    """Number the intents of a window; what uses `moment_and_intent` must be asked after it.
+    """Number the intents of a window; what uses these numbers must be asked after it.
 
     Args:
         query: The SELECT that is to use the numbers.

@@ -127,7 +127,11 @@ class Incomplete(Answer):
     next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
 
 
-_ENDED: Final = ", ".join(f"countIf(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
+def _ends(counted: str = "true") -> str:
+    """SQL for how many of the rows that are counted ended in each way."""
+    return ", ".join(f"countIf({counted} AND outcome = '{one}') AS {one}" for one in OUTCOMES)
+
+
 # Ways are grouped by as whole numbers, which is fast. A transition is origin and target; the
 # number after all of them stands for any. The first digit of a path says whether it is longer.
 ANY_WAY: Final = NUMBERS**2
@@ -139,9 +143,8 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
 
     An end is known of settled conversations only, so no other has a last transition.
     """
-    outcomes = ", ".join(f"countIf(nth = 1 AND outcome = '{one}') AS {one}" for one in OUTCOMES)
     return statement.run(f"""
-        SELECT way, count() AS taken, countIf(nth = 1) AS conversations, {outcomes},
+        SELECT way, count() AS taken, countIf(nth = 1) AS conversations, {_ends("nth = 1")},
             sum(taken) OVER (PARTITION BY intDiv(way, {NUMBERS})) AS departed,
             count() OVER () - 1 AS ways
         FROM (
@@ -165,9 +168,8 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
 
 def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """How often the commonest whole paths of settled conversations were taken."""
-    outcomes = ", ".join(f"countIf(outcome = '{one}') AS {one}" for one in OUTCOMES)
     return statement.run(f"""
-        SELECT way, count() AS taken, {outcomes},
+        SELECT way, count() AS taken, {_ends()},
             sum(taken) OVER () AS settled, count() OVER () AS ways
         FROM (
             SELECT outcome, arrayCompact(arrayMap(x -> x % {NUMBERS}, path)) AS joined,

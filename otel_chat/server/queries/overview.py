@@ -162,7 +162,6 @@ def series(
         QueryError: If there would be more than a thousand points.
     """
     width = bucket or window.bucket()
-    window.bucket_starts(width)
     parts = _parts(store, scope, window, filters, by_bucket(window, width))
     return _course(window, width, parts)
 

@@ -119,9 +119,9 @@ class TurnErrors(Answer):
 
 
 def _histogram(value: str) -> str:
-    """SQL for how many values lie in each bucket, after a first number that is none."""
+    """SQL for how many values lie in each bucket."""
     counts = [*(f"countIf({value} <= {bound})" for bound in BOUNDS), f"count({value})"]
-    return f"arrayDifference([0, {', '.join(counts)}])"
+    return f"arrayPopFront(arrayDifference([0, {', '.join(counts)}]))"
 
 
 def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
@@ -210,7 +210,7 @@ def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
         response_time_p95=duration.p95,
         first_chunk_p50=chunk.p50,
         first_chunk_p95=chunk.p95,
-        histogram=row.get("histogram", [0] * (len(BOUNDS) + 2))[1:],
+        histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),
     )
 
 

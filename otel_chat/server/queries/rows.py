@@ -92,12 +92,10 @@ def in_turn(
 
     Args:
         window: The span of time.
-        pieces: Into how many to cut it; a format that has a footer is written in one.
-        form: How they are written.
+        pieces: Into how many to cut it.
+        form: How they are written: not one that has a footer.
         ask: Gives the rows of a span of time, in the order of it; for CSV with their names.
     """
-    if form == "parquet":
-        pieces = 1
     ends = [window.start + window.length * number / pieces for number in range(pieces)]
     for number, (start, end) in enumerate(pairwise([*ends, window.end])):
         rows = ask(replace(window, start=start, end=end))

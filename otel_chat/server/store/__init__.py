@@ -35,7 +35,7 @@ class Store(Engine):
             kwargs: And with what by name.
 
         Returns:
-            What it returns or raises, when it is asked for.
+            What it returns or raises; called from such a thread itself, it raises at once.
         """
         return self._beside.call(function, *args, **kwargs)
 

@@ -32,6 +32,9 @@ class Beside:
             function: What to call.
             args: With what.
             kwargs: And with what by name.
+
+        Returns:
+            What it returns or raises; called right there, it raises at once.
         """
         if not getattr(self._local, "inside", False):
             try:
@@ -40,10 +43,7 @@ class Beside:
                 # Closed: the function finds the store closed, and says so.
                 pass
         done: Future[T] = Future()
-        try:
-            done.set_result(function(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
-            done.set_exception(error)
+        done.set_result(function(*args, **kwargs))
         return done
 
     def close(self) -> None:

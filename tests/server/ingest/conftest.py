@@ -7,7 +7,6 @@ from fastapi.testclient import TestClient
 
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
-from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +22,4 @@ def running(store: Store) -> Iterator[TestClient]:
         base_url="http://127.0.0.1:8400",
         raise_server_exceptions=False,
     ) as connected:
-        yield connected
-
-
-@pytest.fixture
-def client(running: TestClient, store: Store) -> Iterator[TestClient]:
-    """The application, open as on a developer's machine."""
-    with as_new(running, store) as connected:
         yield connected

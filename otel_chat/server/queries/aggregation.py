@@ -113,6 +113,8 @@ TURN_COLUMNS: Final[Mapping[str, Column]] = {
         ("last_intent", "last_intent_at"),
     ),
     "intents": _words("intents"),
+    "intents_at": _all("intents_at"),
+    "turn_times": _all("turn_times"),
     "models": _words("models"),
     "user": _max("user"),
     "foreign": Column("sum(p_own) = 0", "p_own = 0", ("own",)),
@@ -139,6 +141,7 @@ EVENT_COLUMNS: Final[Mapping[str, Column]] = {
     "topics": _all("topics"),
     "leads": _all("leads"),
     "action_names": _words("action_names"),
+    "actions_at": _all("actions_at"),
     "moves": _all("moves"),
     "standing": Column(
         standing_of("groupArrayArray(p_moves)"), "p_standing", ("moves", "standing")

@@ -8,15 +8,18 @@ from pydantic import Field
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import (
+    EVENT_COLUMNS,
+    TURN_COLUMNS,
     Selection,
     conversation_rows,
     turns_by_conversation,
 )
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.funnel_steps import MOST, Step, read_steps
+from otel_chat.server.queries.funnel_steps import KINDS, MOST, Step, read_steps
+from otel_chat.server.queries.intent_numbers import micros
 from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, Table, nanos, ratio
+from otel_chat.server.queries.sql import Query, Table, ratio
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN, Window
 
 if TYPE_CHECKING:
@@ -106,7 +109,7 @@ def _part(query: Query, selection: Selection, table: Table, conditions: Conditio
         (
             "tenant",
             "conversation_id",
-            f"{_micros(column)} * {BITS} AS micros",
+            f"{micros(column)} * {BITS} AS micros",
             f"[{', '.join(marks)}] AS marks",
         ),
         [
@@ -125,18 +128,27 @@ def _part(query: Query, selection: Selection, table: Table, conditions: Conditio
     """  # noqa: S608
 
 
-def _micros(column: str) -> str:
-    return f"toUInt64(intDiv({nanos(column)}, 1000))"
+def _kept(query: Query, kind: str, steps: Sequence[tuple[int, Step]]) -> str:
+    """SQL for the moments at which a conversation came to steps of a kind whose times are kept."""
+    column = KINDS[kind].kept
+    if not KINDS[kind].takes_name:
+        mark = sum(1 << index for index, _ in steps)
+        return f"arrayMap(micros -> micros * {BITS} + {mark}, {column})"
+    marks = " + ".join(
+        str(1 << index)
+        if step.name is None
+        else f"if(name = {query.bind(step.name, 'String')}, {1 << index}, 0)"
+        for index, step in steps
+    )
+    moments = f"arrayMap((micros, name) -> micros * {BITS} + {marks}, {column}.1, {column}.2)"
+    return f"arrayFilter(moment -> moment % {BITS} > 0, {moments})"
 
 
-def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
-    """A subquery with the moments of each conversation that were steps, in order.
-
-    Of the same moment, what is an earlier step comes first.
-    """
+def _moments(query: Query, selection: Selection, steps: Sequence[tuple[int, Step]]) -> str:
+    """A subquery with the moments of each conversation that were steps, of single rows."""
     of_turns: Conditions = {}
     of_events: Conditions = {}
-    for index, step in enumerate(steps):
+    for index, step in steps:
         for conditions, one in (
             (of_turns, step.of_turn(query)),
             (of_events, step.of_event(query)),
@@ -148,24 +160,53 @@ def _moments(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
         _part(query, selection, table, conditions) for table, conditions in tables if conditions
     ]
     return f"""(
-        SELECT hash, arraySort(groupArray(moment)) AS seen
+        SELECT hash, groupArray(moment) AS seen
         FROM ({" UNION ALL ".join(parts)})
         GROUP BY hash
     )"""  # noqa: S608
 
 
-def _conversations(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
-    """A subquery with all conversations, and the moment at which each came to its outcome, or 0."""
-    last = steps[-1]
-    if last.kind == "outcome":
-        rows = conversation_rows(query, selection)
-        moment = f"{_micros('last_at')} * {BITS} + {1 << len(steps) - 1}"
+def _conversations(
+    query: Query, selection: Selection, steps: Sequence[Step], *, limited: bool
+) -> str:
+    """A subquery with the moments of all conversations, in order, and how each ended, or 0.
+
+    Of the same moment, what is an earlier step comes first.
+    """
+    numbered: dict[str, list[tuple[int, Step]]] = {}
+    for index, step in enumerate(steps):
+        numbered.setdefault(step.kind, []).append((index, step))
+    ended, last = "0", steps[-1]
+    if numbered.pop("outcome", None):
+        moment = f"{micros('last_at')} * {BITS} + {1 << len(steps) - 1}"
         ended = f"if(outcome = {query.bind(last.name, 'String')}, {moment}, 0)"
-    elif selection.filters.whole_conversations:
-        rows, ended = conversation_rows(query, selection), "0"
+    seen = []
+    if not limited and steps[0].kind == "turn" and len(numbered["turn"]) == 1:
+        # All runs begin with the first turn, and no other is of interest.
+        del numbered["turn"]
+        seen.append(f"[{micros('started_at')} * {BITS} + 1]")
+    kept = {kind: KINDS[kind].kept for kind in numbered if KINDS[kind].kept}
+    of_turns = [column for column in kept.values() if column in TURN_COLUMNS]
+    of_events = [column for column in kept.values() if column in EVENT_COLUMNS]
+    if of_events or ended != "0" or selection.filters.whole_conversations:
+        rows = conversation_rows(query, selection, of_turns, of_events)
     else:
-        rows, ended = turns_by_conversation(query, selection), "0"
-    return f"(SELECT hash, toUInt64({ended}) AS ended FROM {rows})"  # noqa: S608
+        rows = turns_by_conversation(query, selection, of_turns)
+    seen += [_kept(query, kind, numbered.pop(kind)) for kind in kept]
+    joined = ""
+    if numbered:
+        others = [one for same in numbered.values() for one in same]
+        joined = f"LEFT JOIN {_moments(query, selection, others)} AS m USING (hash)"
+        seen.append("m.seen")
+    return f"""(
+        SELECT arraySort(arrayConcat({", ".join(seen) or "[]"})) AS seen,
+            toUInt64({ended}) AS ended
+        FROM {rows} AS c {joined}
+    )"""  # noqa: S608
+
+
+def _times(index: int) -> str:
+    return f"arrayMap(i -> intDiv(moments[i], {BITS}), run_{index}) AS times_{index}"
 
 
 def _run_sql(steps: int, within: str | None) -> str:
@@ -175,40 +216,33 @@ def _run_sql(steps: int, within: str | None) -> str:
     following step: a later one, or another of the very same time. Of runs that got equally far
     the earliest counts. Without a limit of time no run gets farther than the first.
     """
-    begins = "at_0" if within else "arraySlice(at_0, 1, 1)"
-    parts = [
-        f"arrayMap(x -> intDiv(x, {BITS}), moments) AS times",
-        f"arrayMap(x -> x % {BITS}, moments) AS marks",
-        *(
-            f"arrayFilter((i, mark) -> bitTest(mark, {index}), arrayEnumerate(marks), marks)"
-            f" AS at_{index}"
-            for index in range(steps)
-        ),
-        f"{begins} AS run_0",
-    ]
+    places = "arrayEnumerate(moments), moments"
+    begins = f"arrayFilter((x, moment) -> bitTest(moment, 0), {places})"
+    parts = [f"{begins if within else f'arraySlice({begins}, 1, 1)'} AS run_0", _times(0)]
     for index in range(1, steps):
         taken = [f"r{before}" for before in range(index)]
         last = taken[-1]
-        later = f"(x > {last} OR times[x] = times[{last}])"
         free = " AND ".join(f"x != {one}" for one in taken)
         runs = ", ".join(f"run_{before}" for before in range(index))
         following = (
-            f"arrayMap(({', '.join(taken)}) -> if({last} = 0, 0,"
-            f" arrayFirst(x -> {later} AND {free}, at_{index})), {runs})"
+            f"arrayMap(({', '.join(taken)}, since) -> if({last} = 0, 0,"
+            f" arrayFirst((x, moment) -> bitTest(moment, {index}) AND moment >= since * {BITS}"
+            f" AND {free}, {places})), {runs}, times_{index - 1})"
         )
         if within:
             following = (
-                f"arrayMap((i, first) -> if(i > 0 AND times[i] - times[first] <= {within}, i, 0),"
-                f" {following}, run_0)"
+                "arrayMap((i, first) -> if("
+                f"i > 0 AND intDiv(moments[i], {BITS}) - first <= {within}, i, 0),"
+                f" {following}, times_0)"
             )
-        parts.append(f"{following} AS run_{index}")
+        parts += [f"{following} AS run_{index}", _times(index)]
     runs = ", ".join(f"run_{index}" for index in range(steps))
     names = ", ".join(f"r{index}" for index in range(steps))
     far = " + ".join(f"(r{index} > 0)" for index in range(steps))
     parts.append(f"arrayMap(({names}) -> {far}, {runs}) AS lengths")
     parts.append("indexOf(lengths, arrayMax(lengths)) AS best")
-    reached = ", ".join(f"run_{index}[best]" for index in range(steps))
-    parts.append(f"arrayMap(i -> times[i], arrayFilter(i -> i > 0, [{reached}])) AS run")
+    reached = ", ".join(f"times_{index}[best]" for index in range(steps))
+    parts.append(f"arrayFilter(time -> time > 0, [{reached}]) AS run")
     return ", ".join(parts)
 
 
@@ -238,8 +272,7 @@ def _row(
                         ),
                         seen
                     ) AS moments
-                FROM {_conversations(statement, selection, steps)} AS c
-                LEFT JOIN {_moments(statement, selection, steps)} AS m USING (hash)
+                FROM {_conversations(statement, selection, steps, limited=within is not None)}
             )
         )
     """)  # noqa: S608

@@ -39,6 +39,8 @@ class Kind:
         named_events: The columns of an event of which one holds the name.
         names: The names that there are; any without.
         needed: Whether a name must be given.
+        kept: The column of conversations with its microseconds, each with the name where there
+            is one, or empty.
     """
 
     turns: str = ""
@@ -47,6 +49,7 @@ class Kind:
     named_events: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     needed: bool = False
+    kept: str = ""
 
     @property
     def takes_name(self) -> bool:
@@ -64,8 +67,8 @@ _WORKFLOW: Final = (
     semconv.EVENT_WORKFLOW_FAILED,
 )
 KINDS: Final[dict[str, Kind]] = {
-    "turn": Kind(turns="true"),
-    "intent": Kind(turns="intent != ''", named_turns="intent"),
+    "turn": Kind(turns="true", kept="turn_times"),
+    "intent": Kind(turns="intent != ''", named_turns="intent", kept="intents_at"),
     "fallback": Kind(turns="ifNull(fallback, false)"),
     "error": Kind(turns="status = 'error'", named_turns="error_type"),
     "sentiment": Kind(turns="sentiment != ''", named_turns="sentiment"),
@@ -77,7 +80,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "topic": Kind(events=_is(semconv.EVENT_TOPIC), named_events=("topic",)),
     "entity": Kind(events=_is(semconv.EVENT_ENTITY), named_events=("entity_type",)),
-    "action": Kind(events=_is(semconv.EVENT_ACTION), named_events=("action",)),
+    "action": Kind(events=_is(semconv.EVENT_ACTION), named_events=("action",), kept="actions_at"),
     "lead": Kind(events=_is(semconv.EVENT_LEAD), named_events=("lead_kind",)),
     "api_call": Kind(events=_is(semconv.EVENT_API_CALL), named_events=("api_name",)),
     "message": Kind(

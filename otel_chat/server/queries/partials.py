@@ -18,6 +18,7 @@ from otel_chat.server.queries.intent_numbers import (
     TURN_INTENT,
     TURN_MICROS,
     intent_number,
+    micros,
 )
 from otel_chat.server.queries.sql import total
 from otel_chat.server.queries.standing import standing_of
@@ -103,6 +104,7 @@ _MOMENT: Final = "DateTime64(9, 'UTC')"
 _TURN_KEY: Final = f"Tuple({_MOMENT}, FixedString(16), FixedString(8))"
 _WORD: Final = "LowCardinality(String)"
 _WORDS: Final = "Array(LowCardinality(String))"
+_WORDS_AT: Final = "Array(Tuple(UInt64, LowCardinality(String)))"
 _COUNT: Final = "UInt64"
 _STANDING: Final = "Tuple(Tuple(String, String), Array(Tuple(String, String)))"
 
@@ -138,6 +140,7 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
         _WORDS, "groupUniqArrayIf(handoff_reason, handoff)", ("handoff", "handoff_reason")
     ),
     "turns": Partial(_COUNT, "count()"),
+    "turn_times": Partial("Array(UInt64)", f"arraySort(groupArray({TURN_MICROS}))"),
     "replies": Partial(_COUNT, f"countIf({REPLIED})", ("status", "time_to_first_chunk")),
     "errors": Partial(_COUNT, "countIf(status = 'error')", ("status",)),
     "fallbacks": Partial(_COUNT, "countIf(ifNull(fallback, false))", ("fallback",)),
@@ -179,6 +182,12 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
         f"arrayMap((micros, name) -> micros * {NUMBERS} + {intent_number('name')},"
         " path_times, path_intents)",
     ),
+    "intents_at": Partial(
+        _WORDS_AT,
+        f"groupArrayIf(({TURN_MICROS}, intent), intent != '')",
+        ("intent",),
+        "arrayZip(path_times, path_intents)",
+    ),
 }
 """The partial rows of turns: one for each conversation, and in kept days for each combination of
 `DIMENSIONS`."""
@@ -207,6 +216,11 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
         _WORDS,
         f"arraySort(groupUniqArrayIf(action, name = '{semconv.EVENT_ACTION}' AND action != ''))",
         ("name", "action"),
+    ),
+    "actions_at": Partial(
+        _WORDS_AT,
+        f"arraySort(groupArrayIf(({micros('time')}, action), name = '{semconv.EVENT_ACTION}'))",
+        ("name", "time", "action"),
     ),
     "topics": Partial(_WORDS, f"groupArrayIf(topic, {IS_TOPIC})", ("name", "topic")),
     "leads": Partial(

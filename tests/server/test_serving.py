@@ -1,0 +1,58 @@
+"""How the server is started: what that does for the time that answers take."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import fastapi.routing
+import uvicorn
+from fastapi.testclient import TestClient
+
+from otel_chat.server.app import create_app, serve
+from otel_chat.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    import pytest
+
+    from otel_chat.server.store import Store
+
+
+def test_no_part_of_an_answer_waits_for_an_acknowledgement(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Head and body are sent apart: with Nagle's algorithm the body came 40 ms later."""
+    without_delay: list[int] = []
+
+    def run(_: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        without_delay.extend(
+            one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets
+        )
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr("otel_chat.server.app.open_store", lambda _: store)
+    monkeypatch.setattr(type(store), "close", lambda _: None)
+    serve(ServerSettings(port=0))
+    assert len(without_delay) == 1
+    assert all(without_delay)
+
+
+def test_the_first_answer_does_not_wait_for_routes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastAPI would build all of them when the first request looks for its own."""
+    built: list[str] = []
+    build = fastapi.routing.get_dependant  # type: ignore[attr-defined]
+
+    def counted(**kwargs: Any) -> object:
+        built.append(str(kwargs["path"]))
+        return build(**kwargs)
+
+    monkeypatch.setattr(fastapi.routing, "get_dependant", counted)
+    app = create_app(store, ServerSettings())
+    with TestClient(app, base_url="http://127.0.0.1:8400") as client:
+        assert "/api/v1/overview" in built
+        built.clear()
+        assert client.get("/api/v1/definitions").status_code == 200
+        assert client.get("/settings").status_code == 200
+    assert not built

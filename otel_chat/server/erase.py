@@ -66,7 +66,8 @@ class Eraser:
         """
         self._values["id"] = conversation_id
         of_it = "conversation_id = {id:String}"
-        return self._erase({"turns": of_it, "events": of_it, "spans": of_it}, kept=of_it)
+        conditions = {"turns": of_it, "events": of_it, "spans": of_it}
+        return self._erase(conditions, kept=of_it, noted=self._hashes(of_it))
 
     def user(self, user_hash: str) -> Erased:
         """Erases all conversations in which a user took part.
@@ -80,7 +81,16 @@ class Eraser:
             f" WHERE user_hash = {{user:String}} AND conversation_id != '' AND {self._within})"
         )
         own = f"user_hash = {{user:String}} OR {theirs}"
-        return self._erase({"turns": own, "events": own, "spans": theirs}, kept=theirs)
+        conditions = {"turns": own, "events": own, "spans": theirs}
+        return self._erase(conditions, kept=theirs, noted=self._hashes(theirs))
+
+    def _hashes(self, kept: str) -> str:
+        """The condition on what is noted of conversations whose kept rows are erased, all of them.
+
+        Of those of which some are left, what is noted must be left as well.
+        """
+        rows = f"SELECT hash FROM conversation_days WHERE ({kept}) AND {self._within}"  # noqa: S608
+        return f"hash IN ({rows})"
 
     def before(self, moment: datetime) -> Erased:
         """Erases all that began before a moment, the applications' own metrics among it.
@@ -95,16 +105,19 @@ class Eraser:
         }
         self._delete("metrics", old["metrics"])
         kept = "day < toDate32(fromUnixTimestamp64Nano({ns:Int64}, 'UTC'))"
-        return self._erase({table: old[table] for table in TABLES}, kept=kept, by_trace=False)
+        conditions = {table: old[table] for table in TABLES}
+        return self._erase(conditions, kept=kept, noted=kept, by_trace=False)
 
-    def _erase(self, conditions: Mapping[str, str], *, kept: str, by_trace: bool = True) -> Erased:
+    def _erase(
+        self, conditions: Mapping[str, str], *, kept: str, noted: str, by_trace: bool = True
+    ) -> Erased:
         # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
         dated = ("turns", "events")
         days = sorted({day for table in dated for day in self._days(table, conditions[table])})
         self._touch(days)
-        hashes = f"SELECT hash FROM conversation_days WHERE ({kept}) AND {self._within}"  # noqa: S608
-        self._delete("parted_conversations", f"hash IN ({hashes})")
-        self._delete("conversation_days", kept)
+        self._delete("parted_conversations", noted)
+        for table in ("parted_days", "conversation_days"):
+            self._delete(table, kept)
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)
         return erased

@@ -6,7 +6,8 @@ arrives later writes a later moment into `touched`, by a view in the store itsel
 the day is worked out afresh again, until it has been quiet and is kept anew.
 
 A conversation that is not in one such row alone is noted in `parted_conversations` when a day of it
-is kept, with that day: of any two of its days the one that was kept later names it.
+is kept, with that day: of any two of its days the one that was kept later names it. All rows of
+whatever is noted stand in `parted_days` as well, for they are few, and far apart in the other.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from otel_chat.server.queries.partials import (
     IS_FEEDBACK,
     IS_TOPIC,
     KEPT,
+    KEPT_OF_BOTH,
     KEY,
 )
 from otel_chat.server.queries.window import nanoseconds
@@ -67,31 +69,38 @@ def _partials(source: Source) -> str:
 
 
 _COLUMNS: Final = (*KEPT["turns"], *KEPT["events"])
+_OF_BOTH: Final = "".join(f", {partial.sql}" for partial in KEPT_OF_BOTH.values())
 # The events of a conversation stand beside the first of its rows, if it has several.
 _KEEP: Final = f"""
-INSERT INTO conversation_days (day, generation, {KEY}, {_DIMENSIONS}, hash, {", ".join(_COLUMNS)})
+INSERT INTO conversation_days (
+    day, generation, {KEY}, {_DIMENSIONS}, hash, {", ".join((*_COLUMNS, *KEPT_OF_BOTH))}
+)
 SELECT toDate32({{day:String}}), {{generation:Int64}}, {KEY}, {_DIMENSIONS}, {HASH},
-    {", ".join(f"p_{name}" for name in _COLUMNS)}
+    {", ".join(f"p_{name}" for name in _COLUMNS)}{_OF_BOTH}
 FROM ({_partials("turns")}) AS t
 FULL JOIN ({_partials("events")}) AS e USING ({KEY}, nth)
 """  # noqa: S608
 
+_NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
-_PART: Final = """
-INSERT INTO parted_conversations (tenant, day, hash)
-SELECT tenant, toDate32({day:String}), hash
-FROM (
-    SELECT tenant, hash FROM conversation_days
-    WHERE day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0
+_PARTED: Final = f"""
+    SELECT tenant, hash FROM conversation_days WHERE {_NEW}
     GROUP BY tenant, hash HAVING count() > 1
     UNION ALL
     SELECT DISTINCT tenant, hash FROM conversation_days
-    WHERE day != toDate32({day:String}) AND hash IN (
-        SELECT hash FROM conversation_days
-        WHERE day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0
-    )
-)
-"""
+    WHERE day != toDate32({{day:String}})
+        AND hash IN (SELECT hash FROM conversation_days WHERE {_NEW})
+"""  # noqa: S608
+# Before they are noted: from then on questions look for all of their rows there, of any day.
+_COPY: Final = f"""
+INSERT INTO parted_days SELECT * FROM conversation_days
+WHERE hash IN (SELECT hash FROM ({_PARTED}))
+    OR {_NEW} AND hash IN (SELECT hash FROM parted_conversations)
+"""  # noqa: S608
+_PART: Final = f"""
+INSERT INTO parted_conversations (tenant, day, hash)
+SELECT tenant, toDate32({{day:String}}), hash FROM ({_PARTED})
+"""  # noqa: S608
 
 
 class Rollup:
@@ -162,6 +171,7 @@ class Rollup:
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
         self._store.command(_KEEP, entry)
+        self._store.command(_COPY, entry)
         self._store.command(_PART, entry)
         self._enter(entry, covers=entry["covers"])
 
@@ -183,7 +193,7 @@ class Rollup:
             "generations": [int(row["generation"]) for row in outdated],
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
-        for table in ("conversation_days", "rolled"):
+        for table in ("conversation_days", "parted_days", "rolled"):
             self._store.command(
                 f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2", values
             )

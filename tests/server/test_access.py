@@ -195,7 +195,7 @@ def test_tables_are_read_in_one_place_only() -> None:
     for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
         source = inspect.getsource(importlib.import_module(module_info.name))
         direct = re.findall(
-            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_conversations|saved_views)\b",
+            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views)\b",
             source,
         )
         assert direct == [], module_info.name

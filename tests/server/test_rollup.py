@@ -20,7 +20,7 @@ from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview, overview_and_series, series
-from otel_chat.server.queries.partials import KEPT
+from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
@@ -167,6 +167,23 @@ def test_what_comes_late_changes_the_answer_as_if_it_had_been_in_time(
     assert figures(parted) == told
     rollup.refresh()
     assert figures(parted) == told
+
+
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@generated(seed=st.integers(0, 2**32), order=st.lists(st.integers(-4, 3), min_size=3, max_size=6))
+def test_days_may_be_kept_in_any_order_and_again(
+    store: Store, rollup: Rollup, seed: int, order: list[int]
+) -> None:
+    """After each of them the answer is the one that was given when none was kept."""
+    given = Given(store)
+    fill(given, seed)
+    given.save()
+    told = figures(given)
+    for day in order:
+        rollup.keep(at(day * 24 * HOUR).date())
+        assert figures(given) == told
 
 
 @pytest.mark.parametrize("hours", [6 * 24, 30])
@@ -323,6 +340,22 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert counted(given) == (0, 0)
 
 
+def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_one(
+    given: Given, rollup: Rollup
+) -> None:
+    """A turn each on three days, all kept, the first erased: one conversation of two turns."""
+    for day in range(3):
+        given.turn("a", (day - 2) * 24 * HOUR)
+    given.save()
+    rollup.refresh()
+    Eraser(given.store, given.scope).before(at(-36 * HOUR))
+    window = replace(DAY, start=at(-3 * 24 * HOUR))
+    for _ in range(2):
+        told = overview(given.store, given.scope, window, NONE)
+        assert (told.conversations, told.turns, told.engagement.turns) == (1, 2, 2)
+        rollup.refresh()
+
+
 def test_another_tenant_of_the_same_day_is_kept_and_told_apart(
     given: Given, store: Store, rollup: Rollup
 ) -> None:
@@ -345,7 +378,11 @@ def test_the_table_has_the_columns_that_are_worked_out(store: Store) -> None:
     )
     assert {row["name"]: row["type"] for row in found} == {
         "hash": "UInt128",
-        **{name: partial.kind for part in KEPT.values() for name, partial in part.items()},
+        **{
+            name: partial.kind
+            for part in (*KEPT.values(), KEPT_OF_BOTH)
+            for name, partial in part.items()
+        },
     }
 
 

@@ -25,8 +25,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.queries.ending import EXPLICIT, ending_of, unfinished
 from otel_chat.server.queries.partial_rows import partial_rows
-from otel_chat.server.queries.partials import EXPLICIT, KEY
+from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.sql import SCALE
 from otel_chat.server.queries.standing import standing_of
 
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
 _OUTCOMES: Final = "'Enum8({})'".format(
     ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *EXPLICIT)))
 )
-
-
-def _number(outcome: str) -> int:
-    return EXPLICIT.index(outcome) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +164,7 @@ _OF_EVENTS: Final[Mapping[str, Column]] = {
     "actions": _sum("actions"),
     "workflows_started": _all("workflows_started"),
     "workflows_ended": _all("workflows_ended"),
+    "ending": Column(ending_of("explicit_number", "last_turn"), "p_ending", ("ending",)),
 }
 _OF_ROWS: Final[Mapping[str, Column]] = {
     "tenant": Column("any(s.tenant)", "tenant"),
@@ -306,19 +304,8 @@ def conversation_rows(
             ends > 0 AS ended, last_turn,
             ended OR last_at <= {idle} AS settled,
             handoff_turns + handoff_events > 0 AS handed_off,
-            notEmpty(workflows_started) AND arrayExists(
-                w -> countEqual(workflows_started, w) > countEqual(workflows_ended, w),
-                workflows_started
-            ) AS unfinished,
-            CAST(multiIf(
-                NOT settled, 0,
-                explicit_number > 0, explicit_number,
-                handed_off, {_number("handed_off")},
-                last_turn >= 2, {_number("failed")},
-                positive > 0, {_number("resolved")},
-                last_turn = 1 OR negative > 0 OR unfinished, {_number("abandoned")},
-                {_number("resolved")}
-            ), {_OUTCOMES}) AS outcome,
+            {unfinished()} AS unfinished,
+            CAST(if(settled, ending, 0), {_OUTCOMES}) AS outcome,
             outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
 from otel_chat.errors import QueryError
+from otel_chat.server.queries.ending import EXPLICIT
 from otel_chat.server.queries.partials import (
-    EXPLICIT,
     HANDOFF_EVENTS,
     NEGATIVE,
     POSITIVE,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_chat.server.queries.aggregation import Selection
     from otel_chat.server.queries.partials import Partial
-    from otel_chat.server.queries.sql import Query
+    from otel_chat.server.queries.sql import Query, Table
 
 _NAMED: Final = "hash != 0"
 _HAS_TURNS: Final = "turns > 0"
@@ -83,15 +83,20 @@ class _Reading:
     def _matching(self) -> str:
         return " AND ".join(self.selection.filters.of_turn(self.query))
 
-    def kept(self) -> str:
-        """The rows of early days that are kept."""
+    def kept(self, table: Table = "conversation_days") -> str:
+        """The rows of early days that are kept.
+
+        Args:
+            table: Where from: `parted_days` has only what is noted, but that twice at times.
+        """
         matching = f" AND ifNull({self._matching}, false)" if self._matching else ""
         columns = [
             f"hash, {KEY}, {_HAS_TURNS} AS of_turns, of_turns{matching} AS matched",
             *as_kept(TURN_PARTIALS, self.turns),
             *as_kept(EVENT_PARTIALS, self.events),
         ]
-        return self.query.table("conversation_days", columns, self._of_early(), once=False)
+        once = table == "parted_days"
+        return self.query.table(table, columns, self._of_early(), once=once)
 
     def _of_kept(self, days: Days) -> list[str]:
         return [*days.kept_conditions(self.query), _NAMED, *self.selection.rows(self.query)]
@@ -150,17 +155,21 @@ class _Reading:
             f"{worked_out(EVENT_PARTIALS, self.events)} FROM {source} GROUP BY {KEY})"
         )
 
-    def several(self) -> str:
-        """The hashes of all conversations that are not in one kept row alone; some come twice."""
-        table, days = self.query.table, self.early.kept_days(self.query)
-        parts = [table("parted_conversations", ["hash"], [days], once=False)]
+    def noted(self) -> str:
+        """The hashes of all conversations with several rows of early days that are kept."""
+        days = self.early.kept_days(self.query)
+        return self.query.table("parted_conversations", ["hash"], [days], once=False)
+
+    def elsewhere(self) -> list[str]:
+        """The hashes of all conversations with rows that are not of early days that are kept."""
+        table, parts = self.query.table, []
         if self.early.afresh:
             parts.append(table("turns", [f"{HASH} AS hash"], self._turns(), once=False))
         if self.events and self.late.kept:
             parts.append(table("conversation_days", ["hash"], self._of_late(), once=False))
         if self.events and self.days.afresh:
             parts.append(table("events", [f"{HASH} AS hash"], self._events(), once=False))
-        return f"({' UNION ALL '.join(parts)})"
+        return parts
 
 
 def partial_rows(
@@ -179,9 +188,15 @@ def partial_rows(
     reading = _Reading(query, selection, turns, events, days, last)
     parts, alone = [], None
     if reading.early.kept:
-        kept, several = reading.kept(), reading.several()
+        kept, noted, elsewhere = reading.kept(), reading.noted(), reading.elsewhere()
+        several = f"({' UNION ALL '.join([noted, *elsewhere])})"
         alone = f"(SELECT * FROM {kept} WHERE of_turns AND hash NOT IN {several})"  # noqa: S608
-        parts.append(f"SELECT * FROM {kept} WHERE hash IN {several}")  # noqa: S608
+        parts.append(f"SELECT * FROM {reading.kept('parted_days')} WHERE hash IN {noted}")  # noqa: S608
+        if elsewhere:
+            others = f"({' UNION ALL '.join(elsewhere)})"
+            parts.append(
+                f"SELECT * FROM {kept} WHERE hash IN {others} AND hash NOT IN {noted}"  # noqa: S608
+            )
     if events and reading.late.kept:
         parts.append(f"SELECT * FROM {reading.kept_late()}")  # noqa: S608
     if reading.early.afresh or not parts:

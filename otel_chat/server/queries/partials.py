@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
+from otel_chat.server.queries.ending import EXPLICIT, ending_of
 from otel_chat.server.queries.intent_numbers import (
     NUMBERS,
     TURN_INTENT,
@@ -41,7 +42,6 @@ HASH: Final = (
 DIMENSIONS: Final = ("environment", "agent", "agent_version", "variant", "channel", "user_type")
 """Columns of turns by which kept days are told apart: what they are limited to costs no time."""
 
-EXPLICIT: Final = ("resolved", "handed_off", "abandoned", "failed")
 _NUMBERED: Final = f"[{', '.join(repr(outcome) for outcome in EXPLICIT)}]"
 # "The last one" by a whole number that grows with the time and ends in what is asked for. It is
 # five times as fast as argMax by time and ids, and a tie has one answer too: the worse turn.
@@ -235,8 +235,9 @@ EVENT_PARTIALS: Final[Mapping[str, Partial]] = {
         f" toString(workflow), toString(step)), {_named(WORKFLOW_EVENTS)} AND workflow != '')",
         ("name", "time", "workflow", "step"),
     ),
-    # Of a day alone, as it is kept; conversations of several days have it from their moves.
+    # Of a day alone, as they are kept; those of several days have them from what is beside.
     "standing": Partial(_STANDING, f"defaultValueOfTypeName('{_STANDING}')", (), "standing"),
+    "ending": Partial("UInt8", "toUInt8(0)", (), "ending"),
     "workflows_started": Partial(
         _WORDS,
         f"groupArrayIf(workflow, name = '{semconv.EVENT_WORKFLOW_STARTED}')",
@@ -302,6 +303,14 @@ KEPT: Final[Mapping[Source, Mapping[str, Partial]]] = {
         },
         **_OF_PATHS,
     },
-    "events": {**EVENT_PARTIALS, "standing": Partial(_STANDING, standing_of("p_moves"))},
+    "events": {
+        **{name: partial for name, partial in EVENT_PARTIALS.items() if not partial.kept},
+        "standing": Partial(_STANDING, standing_of("p_moves")),
+    },
 }
 """The columns of `conversation_days` beside its key and the hash, by what they come from."""
+
+KEPT_OF_BOTH: Final[Mapping[str, Partial]] = {
+    "ending": Partial("UInt8", ending_of("p_explicit_end % 8", "p_last_turn % 4", "p_"))
+}
+"""The columns of `conversation_days` that come from its others."""

@@ -23,6 +23,7 @@ Table = Literal[
     "metrics",
     "conversation_days",
     "parted_conversations",
+    "parted_days",
     "conversation_marks",
     "saved_views",
 ]

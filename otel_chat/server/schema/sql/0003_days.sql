@@ -119,5 +119,11 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   scored_value_sum Nullable(Int64),
   scales Array(Tuple(Nullable(Float64), Nullable(Float64))),
   ratings UInt64,
-  rating_sum Nullable(Int64)
+  rating_sum Nullable(Int64),
+  ending UInt8
+{% endcall %};
+
+{% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
+  shard='sipHash64(tenant, conversation_id)',
+  order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
 {% endcall %};

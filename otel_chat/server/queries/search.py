@@ -144,6 +144,7 @@ class Search:
                 "conversation_id != ''",
                 f"({self._in_user(query)}) OR ({self._in_reply(query)})",
             ],
+            once=False,
         )
         events = query.table(
             "events",
@@ -153,6 +154,7 @@ class Search:
                 f"name = '{semconv.EVENT_MESSAGE}'",
                 self._in_event(query),
             ],
+            once=False,
         )
         return (
             f"(SELECT {KEY} FROM {turns} AS t UNION ALL"  # noqa: S608
@@ -176,25 +178,25 @@ class Search:
         return f"match(text, {query.bind(self.text, 'String')})"
 
     def matches(
-        self, query: Query, scope: Scope, window: Window, keys: list[Key]
+        self, query: Query, scope: Scope, start: datetime, end: datetime, keys: list[Key]
     ) -> dict[Key, Match]:
-        """The first place of each of these conversations that has the text."""
-        if not keys:
-            return {}
+        """The first place in [start, end) of each of these conversations that has the text."""
         found: dict[Key, Match] = {}
-        rows = [*self._turns(query, window, keys), *self._events(query, window, keys)]
+        rows = [*self._turns(query, start, end, keys), *self._events(query, start, end, keys)]
         for row in sorted(rows, key=lambda row: (row["at_ns"], row["place"])):
             key = (row["tenant"], row["conversation_id"])
             if key not in found and (match := self._match(scope, row)) is not None:
                 found[key] = match
         return found
 
-    def _turns(self, query: Query, window: Window, keys: list[Key]) -> list[dict[str, Any]]:
+    def _turns(
+        self, query: Query, start: datetime, end: datetime, keys: list[Key]
+    ) -> list[dict[str, Any]]:
         source = query.table(
             "turns",
             ("tenant", "conversation_id", "start", "span_id", "input_messages", "output_messages"),
             [
-                query.between("start", window.start, window.end + MARGIN),
+                query.between("start", start, end),
                 *among(query, keys),
                 f"({self._in_user(query)}) OR ({self._in_reply(query)})",
             ],
@@ -207,12 +209,14 @@ class Search:
             LIMIT 1 BY {KEY}
         """)  # noqa: S608
 
-    def _events(self, query: Query, window: Window, keys: list[Key]) -> list[dict[str, Any]]:
+    def _events(
+        self, query: Query, start: datetime, end: datetime, keys: list[Key]
+    ) -> list[dict[str, Any]]:
         source = query.table(
             "events",
             ("tenant", "conversation_id", "time", "uid", "sender", "text"),
             [
-                query.between("time", window.start, window.end + MARGIN),
+                query.between("time", start, end),
                 f"name = '{semconv.EVENT_MESSAGE}'",
                 *among(query, keys),
                 self._in_event(query),

@@ -118,6 +118,9 @@ class Eraser:
         self._delete("parted_conversations", noted)
         for table in ("parted_days", "conversation_days"):
             self._delete(table, kept)
+        if days:
+            self._values["days"] = days
+            self._delete("turn_days", "day IN {days:Array(Date32)}")
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)
         return erased

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import OtelChatError
+from otel_chat.server.queries import tallies
 from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
 from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
@@ -53,17 +54,23 @@ GROUP BY day, generation
 """
 
 
+def _within(source: Source) -> str:
+    """The condition that a turn or an event is of the day."""
+    return (
+        f"{TIMES[source]} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
+        f" AND {TIMES[source]} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
+    )
+
+
 def _partials(source: Source) -> str:
     """SQL of the partial rows of a day's turns or events, numbered within each conversation."""
-    column = TIMES[source]
     partials = KEPT[source]
     return f"""
         SELECT {_BY[source]},
             row_number() OVER (PARTITION BY {KEY} ORDER BY {_BY[source]}) AS nth
             {worked_out(partials, tuple(partials))}
         FROM {source} FINAL
-        WHERE {column} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')
-            AND {column} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC') AND ({_COUNTS[source]})
+        WHERE {_within(source)} AND ({_COUNTS[source]})
         GROUP BY {_BY[source]}
     """  # noqa: S608
 
@@ -81,6 +88,11 @@ FROM ({_partials("turns")}) AS t
 FULL JOIN ({_partials("events")}) AS e USING ({KEY}, nth)
 """  # noqa: S608
 
+_TALLY: Final = f"""
+INSERT INTO turn_days (day, generation, tenant, {", ".join(tallies.KEPT)})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({tallies.counted(f"turns FINAL WHERE {_within('turns')}", "tenant", *DIMENSIONS)})
+"""  # noqa: S608
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
 _PARTED: Final = f"""
@@ -171,6 +183,7 @@ class Rollup:
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
         self._store.command(_KEEP, entry)
+        self._store.command(_TALLY, entry)
         self._store.command(_COPY, entry)
         self._store.command(_PART, entry)
         self._enter(entry, covers=entry["covers"])
@@ -193,7 +206,7 @@ class Rollup:
             "generations": [int(row["generation"]) for row in outdated],
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
-        for table in ("conversation_days", "parted_days", "rolled"):
+        for table in ("conversation_days", "parted_days", "turn_days", "rolled"):
             self._store.command(
                 f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2", values
             )

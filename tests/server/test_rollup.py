@@ -332,9 +332,11 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert [(row["conversation_id"], row["user_hash"], row["actions"]) for row in left] == [
         ("b", "bob", 0)
     ]
+    assert rows(given, "turn_days") == []
     assert counted(given) == (1, 1)
     rollup.refresh()
     assert counted(given) == (1, 1)
+    assert [row["turns"] for row in rows(given, "turn_days")] == [1]
     Eraser(given.store, given.scope).before(at(24 * HOUR))
     assert rows(given, "conversation_days") == []
     assert counted(given) == (0, 0)
@@ -343,7 +345,10 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
 def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_one(
     given: Given, rollup: Rollup
 ) -> None:
-    """A turn each on three days, all kept, the first erased: one conversation of two turns."""
+    """A turn each on three days, all kept, the first erased: one conversation of two turns.
+
+    Once it is erased whole, nothing of it is left anywhere.
+    """
     for day in range(3):
         given.turn("a", (day - 2) * 24 * HOUR)
     given.save()
@@ -354,6 +359,10 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
         told = overview(given.store, given.scope, window, NONE)
         assert (told.conversations, told.turns, told.engagement.turns) == (1, 2, 2)
         rollup.refresh()
+    assert rows(given, "parted_days")
+    Eraser(given.store, given.scope).conversation("a")
+    for table in ("conversation_days", "parted_days", "parted_conversations", "turn_days"):
+        assert rows(given, table) == []
 
 
 def test_another_tenant_of_the_same_day_is_kept_and_told_apart(

@@ -93,7 +93,12 @@ def members(query: Query, window: Window, filters: Filters) -> str:
 
 def turn_conditions(query: Query, window: Window, filters: Filters) -> list[str]:
     """The conditions on turns that are asked about by themselves: a handoff is their own."""
-    conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]
+    return [query.between("start", window.start, window.end), *turn_limits(query, window, filters)]
+
+
+def turn_limits(query: Query, window: Window, filters: Filters) -> list[str]:
+    """The same without that on their time."""
+    conditions = filters.of_turn(query)
     if filters.handoff is not None:
         conditions.append("handoff" if filters.handoff else "NOT handoff")
     if filters.outcome is not None or filters.state is not None:

@@ -25,9 +25,9 @@ from otel_chat.server.queries.answers import (
 )
 from otel_chat.server.queries.figures import LEVELS, turn_conditions
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
-from otel_chat.server.queries.partials import LOW, MODEL, TOKENS, TOKENS_KNOWN, UNPRICED
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, quantiles, ratio, total
+from otel_chat.server.queries.tallies import BINS, COUNTS, SUMS, tallies
 from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
-BINS: Final = 10
 
 
 class Interactions(Answer):
@@ -232,50 +231,13 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
     return read_turn(scope, rows[0], intents.get((trace_id, span_id), ()))
 
 
-ADDED: Final = (
-    "turns", "duration_sum", "confidence_n", "confidence_sum", "low_confidence", "errors",
-    "classified", "fallbacks", "token_turns", "priced_turns", "unpriced_turns",
-)  # fmt: skip
-_SUMMED: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost")
-_READ: Final = (
-    "duration", "time_to_first_chunk", "status", *TOKENS, "confidence", "fallback", "intent",
-    "handoff", "handoff_reason", "cost", "cost_source", "message_type", "request_model",
-    "response_model",
-)  # fmt: skip
-
-
-def _counted(statement: Query, source: str) -> list[dict[str, Any]]:
-    """One row for each combination of what the statistics are broken down by.
-
-    There are few combinations, and whole numbers add up to the same in any order: so one pass
-    over the turns serves every breakdown.
-    """
-    sums = ", ".join(f"sum({name}) AS sum_{name}" for name in (*TOKENS, "cost"))
-    return statement.run(f"""
-        SELECT {MODEL} AS model, message_type, handoff AS asked,
-            if(handoff, handoff_reason, '') AS why,
-            if(confidence IS NULL, -1, least(floor(assumeNotNull(confidence) * {BINS}), {BINS - 1}))
-                AS bin,
-            count() AS turns, {total("duration")} AS duration_sum,
-            count(confidence) AS confidence_n, ifNull({total("confidence")}, 0) AS confidence_sum,
-            countIf({LOW}) AS low_confidence,
-            countIf(status = 'error') AS errors,
-            countIf(fallback IS NOT NULL OR intent != '') AS classified,
-            countIf(ifNull(fallback, false)) AS fallbacks,
-            countIf({TOKENS_KNOWN}) AS token_turns,
-            count(cost) AS priced_turns, countIf({UNPRICED}) AS unpriced_turns, {sums}
-        FROM {source} AS t
-        GROUP BY model, message_type, asked, why, bin
-    """)  # noqa: S608
-
-
 def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in ADDED}
-    for name in _SUMMED:
+    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in COUNTS}
+    for name in SUMS:
         known = [row[name] for row in rows if row[name] is not None]
         sums[name] = sum(known) if known else None
     sums["confidence_mean"] = exact_mean(sums["confidence_sum"], sums["confidence_n"])
-    sums["handoffs"] = sum(row["turns"] for row in rows if row["asked"])
+    sums["handoffs"] = sum(row["turns"] for row in rows if row["handoff"])
     return sums
 
 
@@ -305,8 +267,8 @@ def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
 def _reasons(rows: list[dict[str, Any]]) -> list[Reason]:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
-        if row["asked"]:
-            counts[row["why"]] += row["turns"]
+        if row["handoff"]:
+            counts[row["handoff_reason"]] += row["turns"]
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [Reason(reason=reason, turns=turns) for reason, turns in ordered]
 
@@ -315,7 +277,7 @@ def _bins(rows: list[dict[str, Any]]) -> list[Bin]:
     counts = [0] * BINS
     for row in rows:
         if row["bin"] >= 0:
-            counts[int(row["bin"])] += row["turns"]
+            counts[row["bin"]] += row["turns"]
     return [
         Bin(low=index / BINS, high=(index + 1) / BINS, turns=turns)
         for index, turns in enumerate(counts)
@@ -342,14 +304,16 @@ def interaction_statistics(
         filters: What they are limited to; `handoff` is the turn's own.
     """
     statement = Query(store, scope)
-    source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
-    rows = _counted(statement, source)
+    rows_beside = store.beside(tallies, Query(store, scope), window, filters)
+    conditions = turn_conditions(statement, window, filters)
+    source = statement.table("turns", ("duration", "time_to_first_chunk"), conditions)
     spread = statement.one(f"""
         SELECT count() AS duration_n, {quantiles("duration", LEVELS)} AS duration_q,
             count(time_to_first_chunk) AS chunk_n, {total("time_to_first_chunk")} AS chunk_sum,
             {quantiles("time_to_first_chunk", LEVELS)} AS chunk_q
         FROM {source} AS t
     """)  # noqa: S608
+    rows = rows_beside.result()
     sums = _added(rows)
     spread["duration_mean"] = exact_mean(sums["duration_sum"], sums["turns"])
     spread["chunk_mean"] = exact_mean(spread["chunk_sum"], spread["chunk_n"])

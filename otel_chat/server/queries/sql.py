@@ -24,6 +24,7 @@ Table = Literal[
     "conversation_days",
     "parted_conversations",
     "parted_days",
+    "turn_days",
     "conversation_marks",
     "saved_views",
 ]

@@ -123,6 +123,40 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   ending UInt8
 {% endcall %};
 
+{% call table('turn_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, environment, agent, agent_version, variant, channel, user_type, model, message_type, handoff, handoff_reason, bin)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  agent_version LowCardinality(String),
+  variant LowCardinality(String),
+  channel LowCardinality(String),
+  user_type LowCardinality(String),
+  model LowCardinality(String),
+  message_type LowCardinality(String),
+  handoff Bool,
+  handoff_reason LowCardinality(String),
+  bin Int8,
+  turns UInt64,
+  duration_sum Nullable(Int64),
+  confidence_n UInt64,
+  confidence_sum Int64,
+  low_confidence UInt64,
+  errors UInt64,
+  classified UInt64,
+  fallbacks UInt64,
+  token_turns UInt64,
+  priced_turns UInt64,
+  unpriced_turns UInt64,
+  sum_input_tokens Nullable(UInt64),
+  sum_output_tokens Nullable(UInt64),
+  sum_cache_read_tokens Nullable(UInt64),
+  sum_reasoning_tokens Nullable(UInt64),
+  sum_cost Nullable(Decimal(38, 9))
+{% endcall %};
+
 {% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}

@@ -12,7 +12,7 @@ from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_period, members, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.subjects import NAMED_TOPICS
+from otel_chat.server.queries.subjects import NAMED_TOPICS, UNRESOLVED
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -88,11 +88,17 @@ def _leaders(counted: Counted, whole: int) -> list[Leader]:
     ]
 
 
-def _counted(rows: Sequence[dict[str, Any]]) -> Counted:
+def now_and_before(rows: Sequence[dict[str, Any]], name: str = "counted") -> Counted:
+    """What rows of a window and of the one before say of each name.
+
+    Args:
+        rows: Rows with `name`, and `part`: 1 for the window, 0 for the one before.
+        name: The column to add up.
+    """
     found: Counted = {}
     for row in rows:
         now, before = found.get(row["name"], (0, 0))
-        part = row["counted"]
+        part = row[name]
         found[row["name"]] = (now + part, before) if row["part"] else (now, before + part)
     return found
 
@@ -100,18 +106,29 @@ def _counted(rows: Sequence[dict[str, Any]]) -> Counted:
 TOPIC, USER_TYPE, LAST_INTENT = 1, 2, 3
 
 
-def _of_conversations(
+def conversations_by_name(
     statement: Query, window: Window, filters: Filters
 ) -> dict[int, list[dict[str, Any]]]:
-    """How many conversations there are of each topic, type of user and last intent."""
+    """How many conversations there are of each topic, type of user and last intent.
+
+    Args:
+        statement: The SELECT under construction.
+        window: Conversations that started in it, and in the one before.
+        filters: What they are limited to.
+
+    Returns:
+        By `TOPIC`, `USER_TYPE` and `LAST_INTENT` rows of `name` and `part` (1 for the window, 0
+        for the one before), with how many were `counted`, and ended `unresolved`. A topic
+        without a name stands for all conversations with any.
+    """
     selection = Selection(window.with_previous(), filters)
     source = conversation_rows(statement, selection, ("user_type", "last_intent"), ("topics",))
     rows = statement.run(f"""
         SELECT {by_period(window)(statement, "started_at")} AS part, kind, name,
             count() AS counted, countIf(settled) AS settled_n,
-            countIf(settled AND handed_off) AS handed
+            countIf(settled AND handed_off) AS handed, countIf({UNRESOLVED}) AS unresolved
         FROM (
-            SELECT started_at, settled, handed_off,
+            SELECT started_at, outcome, settled, handed_off,
                 if(empty(topics), [], {NAMED_TOPICS}) AS named,
                 arrayConcat(
                     [toString(user_type), toString(last_intent)], arrayMap(x -> toString(x), named)
@@ -129,13 +146,13 @@ def _of_conversations(
 
 
 def _topics(rows: list[dict[str, Any]]) -> list[Leader]:
-    counted = _counted(rows)
+    counted = now_and_before(rows)
     whole, _ = counted.pop("", (0, 0))
     return _leaders(counted, whole)
 
 
 def _user_types(rows: list[dict[str, Any]]) -> list[Leader]:
-    counted = _counted(rows)
+    counted = now_and_before(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
 
@@ -152,7 +169,7 @@ def _actions(statement: Query, window: Window, filters: Filters) -> list[Leader]
         SELECT {by_period(window)(statement, "time")} AS part, action AS name, count() AS counted
         FROM {source} AS e GROUP BY part, name
     """)  # noqa: S608
-    counted = _counted(rows)
+    counted = now_and_before(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
 
@@ -162,7 +179,7 @@ def _intents(statement: Query, window: Window, filters: Filters) -> list[Leader]
         SELECT {by_period(window)(statement, "start")} AS part, intent AS name, count() AS counted
         FROM {source} AS t WHERE intent != '' GROUP BY part, name
     """)  # noqa: S608
-    counted = _counted(rows)
+    counted = now_and_before(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
 
@@ -207,7 +224,7 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
         window: The time that the figures cover.
         filters: What they are limited to.
     """
-    conversations = _of_conversations(Query(store, scope), window, filters)
+    conversations = conversations_by_name(Query(store, scope), window, filters)
     return Leaders(
         window=TimeSpan.of(window),
         topics=_topics(conversations[TOPIC]),

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import conversation_figures
 from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
+from otel_chat.server.queries.leaders import (
+    TOPIC,
+    USER_TYPE,
+    conversations_by_name,
+    now_and_before,
+)
 from otel_chat.server.queries.overview import Change, Overview, Point, overview_and_series
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.subjects import Topic, topics
-from otel_chat.server.queries.sums import Grouping
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.headlines import Figures
+    from otel_chat.server.queries.leaders import Counted
     from otel_chat.server.store import Store
 
 LISTED: Final = 10
@@ -178,49 +184,32 @@ def _sections(found: Overview) -> list[Section]:
     return parts
 
 
-def _top(now: list[Topic], before: list[Topic]) -> list[Ranked]:
-    earlier = {topic.name: topic.conversations for topic in before}
+def _ranked(counts: Counted, share: Callable[[str, int], float | None]) -> list[Ranked]:
+    worst = sorted(counts.items(), key=lambda one: (-one[1][0], one[0]))
     return [
-        Ranked(
-            name=topic.name,
-            conversations=topic.conversations,
-            share=topic.share,
-            previous=earlier.get(topic.name, 0),
-        )
-        for topic in now[:LISTED]
+        Ranked(name=name, conversations=now, share=share(name, now), previous=before)
+        for name, (now, before) in worst[:LISTED]
+        if now
     ]
 
 
-def _issues(now: list[Topic], before: list[Topic]) -> list[Ranked]:
-    earlier = {topic.name: topic.unresolved for topic in before}
-    worst = sorted(now, key=lambda topic: (-topic.unresolved, topic.name))
-    return [
-        Ranked(
-            name=topic.name,
-            conversations=topic.unresolved,
-            share=ratio(topic.unresolved, topic.conversations),
-            previous=earlier.get(topic.name, 0),
-        )
-        for topic in worst[:LISTED]
-        if topic.unresolved
-    ]
+def _top(rows: list[dict[str, Any]]) -> list[Ranked]:
+    topics = now_and_before(rows)
+    whole, _ = topics.pop("", (0, 0))
+    return _ranked(topics, lambda _, count: ratio(count, whole))
 
 
-def _by_user_type(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
-    rows = conversation_figures(
-        statement, window, filters, Grouping(lambda _query, _column: "user_type"), ("user_type",)
-    )
-    return {str(name): row["conversations"] for name, row in rows.items()}
+def _issues(rows: list[dict[str, Any]]) -> list[Ranked]:
+    topics = now_and_before(rows)
+    unresolved = now_and_before(rows, "unresolved")
+    unresolved.pop("", None)
+    return _ranked(unresolved, lambda name, count: ratio(count, topics[name][0]))
 
 
-def _user_types(now: dict[str, int], before: dict[str, int]) -> list[Ranked]:
-    every = sum(now.values())
-    return [
-        Ranked(
-            name=name, conversations=count, share=ratio(count, every), previous=before.get(name, 0)
-        )
-        for name, count in sorted(now.items(), key=lambda one: (-one[1], one[0]))[:LISTED]
-    ]
+def _user_types(rows: list[dict[str, Any]]) -> list[Ranked]:
+    types = now_and_before(rows)
+    whole = sum(now for now, _ in types.values())
+    return _ranked(types, lambda _, count: ratio(count, whole))
 
 
 def _hours(statement: Query, window: Window, filters: Filters, timezone: str) -> Hours:
@@ -259,27 +248,20 @@ def report(
         QueryError: If there is no such time zone.
     """
     check_zone(timezone)
-    earlier = window.previous()
     width: Bucket = (
         "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
     )
     hours = store.beside(_hours, Query(store, scope), window, filters, timezone)
-    topics_now, topics_before = (
-        store.beside(topics, store, scope, span, filters) for span in (window, earlier)
-    )
-    user_types = [
-        store.beside(_by_user_type, Query(store, scope), span, filters)
-        for span in (window, earlier)
-    ]
+    names_beside = store.beside(conversations_by_name, Query(store, scope), window, filters)
     found, course = overview_and_series(store, scope, window, filters, width)
-    now, before = topics_now.result().items, topics_before.result().items
+    names = names_beside.result()
     return Report(
         window=TimeSpan.of(window),
-        previous_window=TimeSpan.of(earlier),
+        previous_window=TimeSpan.of(window.previous()),
         sections=_sections(found),
-        top_topics=_top(now, before),
-        common_issues=_issues(now, before),
-        user_types=_user_types(*(one.result() for one in user_types)),
+        top_topics=_top(names[TOPIC]),
+        common_issues=_issues(names[TOPIC]),
+        user_types=_user_types(names[USER_TYPE]),
         hours=hours.result(),
         over_time=course.points,
     )

@@ -84,6 +84,7 @@ class Sentiments(Answer):
     items: list[Sentiment]
 
 
+UNRESOLVED: Final = "outcome IN ('abandoned', 'failed', 'handed_off')"
 NAMED_TOPICS: Final = "arrayConcat([''], arrayDistinct(topics))"
 """SQL for each topic of a conversation once, and once more none, for all."""
 
@@ -103,7 +104,7 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
     rows = statement.run(f"""
         SELECT name, sum(if(name = '', length(topics), countEqual(topics, name))) AS mentions,
             count() AS conversations,
-            countIf(outcome IN ('abandoned', 'failed', 'handed_off')) AS unresolved
+            countIf({UNRESOLVED}) AS unresolved
         FROM {conversation_rows(statement, selection, (), ("topics",))} AS c
         ARRAY JOIN {NAMED_TOPICS} AS name
         WHERE notEmpty(topics)

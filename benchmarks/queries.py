@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,13 +22,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import uvicorn
-from query_store import END, filled
+from query_store import END, filled, place_of
 
-from otel_chat.server.app import create_app
+from otel_chat.server.app import background
 from otel_chat.server.rollup import Rollup
 from otel_chat.server.settings import ServerSettings
-from otel_chat.server.store import Store
 
 WINDOWS: Final = {"7d": 7, "90d": 90}
 API: Final = "/api/v1"
@@ -38,20 +35,11 @@ LEFT_OUT: Final = ("/stream", "/exports", "/tokens")
 
 
 @contextmanager
-def serving(store: Store) -> Iterator[httpx.Client]:
-    app = create_app(store, ServerSettings(port=0, gauge_seconds=3600))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
+def serving(place: Path) -> Iterator[httpx.Client]:
+    """A client of the server as `otel-chat serve` runs it."""
+    settings = ServerSettings(port=0, store=f"chdb:{place}", gauge_seconds=3600)
+    with background(settings) as url, httpx.Client(base_url=url, timeout=600) as client:
+        yield client
 
 
 def times(days: int) -> dict[str, str]:
@@ -131,10 +119,11 @@ def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
         "turns": turns,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
-    with closing(filled(folder, turns)) as store, serving(store) as client:
+    with closing(filled(folder, turns)) as store:
         began = time.perf_counter()
         found["days_kept"] = Rollup(store, timedelta(0)).refresh()
         found["days_kept_seconds"] = round(time.perf_counter() - began, 1)
+    with serving(place_of(folder, turns)) as client:
         found["endpoints"] = [
             {
                 "endpoint": path if not params else f"{path}?{next(iter(params))}=",

@@ -15,6 +15,7 @@ TURNS_EACH: Final = 10
 BLOCK: Final = 1_000_000
 SENT_TWICE: Final = 100
 READY: Final = "ready"
+TABLES: Final = ("turns", "spans", "events", "metrics")
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.
 _TURNS: Final = """
@@ -105,7 +106,7 @@ ARRAY JOIN range(4) AS n
 
 
 def _key(turns: int) -> str:
-    text = "".join((_TURNS, _SPANS, _EVENTS, _METRICS, str(turns), str(SENT_TWICE)))
+    text = "".join((_TURNS, _SPANS, _EVENTS, _METRICS, str(turns), str(SENT_TWICE), "merged"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -115,20 +116,26 @@ def _sql(text: str, **values: object) -> str:
     return text
 
 
+def place_of(folder: Path, turns: int) -> Path:
+    """Where the store of so many turns is kept."""
+    return folder / f"{turns}-{_key(turns)}"
+
+
 def filled(folder: Path, turns: int) -> Store:
     """A store of so many turns, made if it is not there; open.
 
     Args:
         folder: Where such stores are kept.
         turns: In a tenth as many conversations over the 90 days before `END`; one in a hundred
-            stands there twice, as if it had been sent again.
+            came twice, as if it had been sent again. All parts are put together, which the
+            engine does by itself an hour after they came.
     """
-    place = folder / f"{turns}-{_key(turns)}"
+    place = place_of(folder, turns)
     store = open_store(f"chdb:{place}")
     store.migrate()
     if (place / READY).exists():
         return store
-    for table in ("turns", "spans", "events", "metrics"):
+    for table in TABLES:
         store.command(f"TRUNCATE TABLE {table}")
     values = {
         "each": TURNS_EACH,
@@ -144,5 +151,7 @@ def filled(folder: Path, turns: int) -> Store:
         again = max(turns // SENT_TWICE, 1)
         store.command(_sql(sql, first=0, count=again, **values))
     store.command(_sql(_METRICS, **values))
+    for table in TABLES:
+        store.command(f"OPTIMIZE TABLE {table} FINAL")
     (place / READY).touch()
     return store

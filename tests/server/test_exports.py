@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -140,6 +141,25 @@ def test_messages_are_the_same_in_one_piece_and_in_many(
     monkeypatch.setattr(exports, "TURNS_OF_PIECE", 1)
     assert export(given, "messages", form) == whole
     assert whole.count(b"Hello") == 7
+
+
+@pytest.mark.parametrize("kind", ["sessions", "analytics"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_conversations_are_the_same_in_one_piece_and_in_many(
+    given: Given, monkeypatch: pytest.MonkeyPatch, kind: str, form: str
+) -> None:
+    """Six in a piece, then in a piece each; one goes on after days, and does not start anew."""
+    for number in range(5):
+        given.turn(f"c{number}", 9000 * number - 30_000)
+    for days in (-3, -1, 0):
+        given.turn("on and on", days * 86_400)
+    given.save()
+    window = replace(DAY, start=DAY.start - timedelta(days=3))
+    monkeypatch.setattr(exports, "AFRESH_AT_MOST", timedelta(days=9))
+    whole = export(given, kind, form, window=window)
+    monkeypatch.setattr(exports, "CONVERSATIONS_OF_PIECE", 1)
+    assert export(given, kind, form, window=window) == whole
+    assert whole.count(b"on and on") == 1
 
 
 def test_analytics_can_be_limited_to_the_resolved(given: Given) -> None:

@@ -192,12 +192,15 @@ class Selection:
         until: Turns and events up to a margin after this belong to them; the window's end
             without.
         keys: These (tenant, conversation id) only.
+        begun: Only those that started in this part of the window. What is told of each is the
+            same: a later turn of a conversation is no start of another.
     """
 
     window: Window
     filters: Filters
     until: datetime | None = None
     keys: tuple[tuple[str, str], ...] | None = None
+    begun: tuple[datetime, datetime] | None = None
 
     @property
     def end(self) -> datetime:
@@ -235,8 +238,8 @@ def together(rows: PartialRows, columns: Mapping[str, Column]) -> str:
 
 def _begun(query: Query, selection: Selection) -> str:
     """The condition that a conversation began in the window and is let through by the filters."""
-    window = selection.window
-    begun = query.between("started_at", window.start, window.end)
+    start, end = selection.begun or (selection.window.start, selection.window.end)
+    begun = query.between("started_at", start, end)
     return f"has_turns AND {begun}{' AND matches' if selection.filters.of_turn(query) else ''}"
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.aggregation import (
+    Selection,
+    conversation_rows,
+    turns_by_conversation,
+)
+from otel_chat.server.queries.days import days_of
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
 from otel_chat.server.queries.partials import MODEL, REPLIED
 from otel_chat.server.queries.registry import query
@@ -161,14 +167,37 @@ EVENTS: Final = (
 )
 
 
-def _conversations(
-    statement: Query, window: Window, filters: Filters, event_columns: tuple[str, ...]
-) -> str:
-    columns = (*_OF_EVENTS, *event_columns)
-    return conversation_rows(statement, Selection(window, filters), _OF_TURNS, columns)
-
-
 _BY_START: Final = ("started_at", "tenant", "conversation_id")
+CONVERSATIONS_OF_PIECE: Final = 100_000
+AFRESH_AT_MOST: Final = timedelta(days=3)
+
+
+def _conversations(
+    store: Store,
+    scope: Scope,
+    asked: tuple[Window, Filters, Format],
+    event_columns: tuple[str, ...],
+    columns: Sequence[Column],
+    where: str = "",
+) -> Iterator[bytes]:
+    """The conversations of a window, so many at a time that memory stays flat."""
+    window, filters, form = asked
+
+    def ask(part: Window) -> Iterator[bytes]:
+        statement = Query(store, scope)
+        selection = Selection(window, filters, begun=(part.start, part.end))
+        rows = conversation_rows(statement, selection, _OF_TURNS, (*_OF_EVENTS, *event_columns))
+        return stream(statement, scope, f"{rows} AS c{where}", columns, _BY_START, form)
+
+    statement = Query(store, scope)
+    days = days_of(statement, window.start.date(), window.end.date())
+    afresh = sum((end - start for start, end in days.afresh), timedelta())
+    if form == "parquet" or not filters.empty or afresh > AFRESH_AT_MOST:
+        # That has a footer; and days that are not kept are worked out once, not for each piece.
+        return ask(window)
+    begun = turns_by_conversation(statement, Selection(window, filters))
+    (row,) = statement.run(f"SELECT count() AS conversations FROM {begun} AS c")  # noqa: S608
+    return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
 
 
 @query(EXPORT_CREATE)
@@ -184,9 +213,7 @@ def export_sessions(
         filters: What they are limited to.
         form: How they are written.
     """
-    statement = Query(store, scope)
-    source = _conversations(statement, window, filters, ("topics",))
-    return stream(statement, scope, f"{source} AS c", SESSIONS, _BY_START, form)
+    return _conversations(store, scope, (window, filters, form), ("topics",), SESSIONS)
 
 
 @query(EXPORT_CREATE)
@@ -209,11 +236,11 @@ def export_analytics(
         form: How they are written.
         resolved: Only settled conversations that ended resolved, or only those that did not.
     """
-    statement = Query(store, scope)
-    source = f"{_conversations(statement, window, filters, ('topics', 'action_names'))} AS c"
+    where = ""
     if resolved is not None:
-        source += f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
-    return stream(statement, scope, source, ANALYTICS, _BY_START, form)
+        where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
+    named = ("topics", "action_names")
+    return _conversations(store, scope, (window, filters, form), named, ANALYTICS, where)
 
 
 @query(EXPORT_CREATE)

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.figures import whole
 from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
+from otel_chat.server.queries.sums import whole_days
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
@@ -27,6 +31,11 @@ _COLUMNS: Final = {
     "variants": "variant",
     "agent_versions": "agent_version",
     "environments": "environment",
+}
+_INTENTS: Final = "intents"
+_OF_DAYS: Final = {
+    **{name: column for name, column in _COLUMNS.items() if name != _INTENTS},
+    "models": "model",
 }
 _READ: Final = (
     "agent", "channel", "request_model", "response_model", "user_type", "intent",
@@ -58,11 +67,31 @@ def choices(store: Store, scope: Scope, window: Window) -> Choices:
         window: The time to look at.
     """
     statement = Query(store, scope)
-    within = statement.between("start", window.start, window.end)
+    days = whole_days(statement, window, whole)
+    parts = []
+    if days.kept:
+        kept = days.kept_conditions(statement)
+        tallies = statement.table("turn_days", tuple(_OF_DAYS.values()), kept, once=False)
+        rows = statement.table("conversation_days", ("intents",), kept, once=False)
+        intents = "arrayMap(x -> toString(x), groupUniqArrayArray(intents))"
+        parts += [_part(_values(_OF_DAYS), tallies), _part({_INTENTS: intents}, rows)]
+    if days.afresh or not parts:
+        turns = statement.table("turns", _READ, [days.afresh_condition(statement, "start")])
+        parts.append(_part(_values(_COLUMNS), turns))
     found = ", ".join(
-        f"arraySlice(arraySort(groupUniqArrayIf(toString({column}), {column} != '')), 1, {MOST})"
-        f" AS {name}"
-        for name, column in _COLUMNS.items()
+        f"arraySlice(arraySort(arrayFilter(x -> x != '', groupUniqArrayArray(of_{name}))),"
+        f" 1, {MOST}) AS {name}"
+        for name in _COLUMNS
     )
-    source = statement.table("turns", _READ, [within])
-    return Choices(**statement.one(f"SELECT {found} FROM {source} AS t"))  # noqa: S608
+    return Choices(**statement.one(f"SELECT {found} FROM ({' UNION ALL '.join(parts)})"))  # noqa: S608
+
+
+def _values(columns: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"groupUniqArray(toString({column}))" for name, column in columns.items()}
+
+
+def _part(found: Mapping[str, str], source: str) -> str:
+    columns = ", ".join(
+        f"{found.get(name, 'emptyArrayString()')} AS of_{name}" for name in _COLUMNS
+    )
+    return f"SELECT {columns} FROM {source} AS t"  # noqa: S608

@@ -169,13 +169,17 @@ def conversations_with_turns(
     query: Query, window: Window, filters: Filters, grouping: Grouping
 ) -> dict[Any, int]:
     """How many conversations had a turn in each part of the window."""
-    source = _turns_of(query, window, filters, grouping)
+    source = _turns_of(query, window, filters, whole)
     within = source.days.afresh_condition(query, "start")
     afresh = query.table("turns", (KEY, "start"), [within, *source.conditions])
     parts = [f"SELECT {grouping(query, 'start')} AS part, {HASH} AS hash FROM {afresh}"]  # noqa: S608
     if source.days.kept:
         conditions = [*source.days.kept_conditions(query), *source.of_days]
         part = f"{grouping(query, DAY_TIME)} AS part"
+        if source.days.kept != whole_days(query, window, grouping).kept:
+            # Some days are in several parts.
+            at = grouping(query, "fromUnixTimestamp64Micro(toInt64(micros), 'UTC')")
+            part = f"arrayJoin(arrayDistinct(arrayMap(micros -> {at}, turn_times))) AS part"
         kept = query.table("conversation_days", (part, "hash"), conditions, once=False)
         parts.append(f"SELECT part, hash FROM {kept}")  # noqa: S608
     rows = query.run(f"""

@@ -16,7 +16,7 @@ from otel_chat.server.queries.subjects import NAMED_TOPICS, UNRESOLVED
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
@@ -107,22 +107,24 @@ TOPIC, USER_TYPE, LAST_INTENT = 1, 2, 3
 
 
 def conversations_by_name(
-    statement: Query, window: Window, filters: Filters
+    statement: Query, window: Window, filters: Filters, columns: Mapping[int, str]
 ) -> dict[int, list[dict[str, Any]]]:
-    """How many conversations there are of each topic, type of user and last intent.
+    """How many conversations there are of each topic, and of each value of some columns.
 
     Args:
         statement: The SELECT under construction.
         window: Conversations that started in it, and in the one before.
         filters: What they are limited to.
+        columns: Out of `TURN_COLUMNS`, by what to call them.
 
     Returns:
-        By `TOPIC`, `USER_TYPE` and `LAST_INTENT` rows of `name` and `part` (1 for the window, 0
+        By `TOPIC` and what the columns are called rows of `name` and `part` (1 for the window, 0
         for the one before), with how many were `counted`, and ended `unresolved`. A topic
         without a name stands for all conversations with any.
     """
     selection = Selection(window.with_previous(), filters)
-    source = conversation_rows(statement, selection, ("user_type", "last_intent"), ("topics",))
+    source = conversation_rows(statement, selection, tuple(columns.values()), ("topics",))
+    values = ", ".join(f"toString({column})" for column in columns.values())
     rows = statement.run(f"""
         SELECT {by_period(window)(statement, "started_at")} AS part, kind, name,
             count() AS counted, countIf(settled) AS settled_n,
@@ -130,19 +132,14 @@ def conversations_by_name(
         FROM (
             SELECT started_at, outcome, settled, handed_off,
                 if(empty(topics), [], {NAMED_TOPICS}) AS named,
-                arrayConcat(
-                    [toString(user_type), toString(last_intent)], arrayMap(x -> toString(x), named)
-                ) AS names,
-                arrayConcat([{USER_TYPE}, {LAST_INTENT}], arrayMap(x -> {TOPIC}, named)) AS kinds
+                arrayConcat([{values}], arrayMap(x -> toString(x), named)) AS names,
+                arrayConcat({list(columns)}, arrayMap(x -> {TOPIC}, named)) AS kinds
             FROM {source} AS c
         )
         ARRAY JOIN names AS name, kinds AS kind
         GROUP BY part, kind, name
     """)  # noqa: S608
-    return {
-        kind: [row for row in rows if row["kind"] == kind]
-        for kind in (TOPIC, USER_TYPE, LAST_INTENT)
-    }
+    return {kind: [row for row in rows if row["kind"] == kind] for kind in (TOPIC, *columns)}
 
 
 def _topics(rows: list[dict[str, Any]]) -> list[Leader]:
@@ -224,7 +221,8 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
         window: The time that the figures cover.
         filters: What they are limited to.
     """
-    conversations = conversations_by_name(Query(store, scope), window, filters)
+    columns = {USER_TYPE: "user_type", LAST_INTENT: "last_intent"}
+    conversations = conversations_by_name(Query(store, scope), window, filters, columns)
     return Leaders(
         window=TimeSpan.of(window),
         topics=_topics(conversations[TOPIC]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
+from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, counts_by_hour
 from otel_chat.server.queries.leaders import (
     TOPIC,
     USER_TYPE,
@@ -213,10 +213,8 @@ def _user_types(rows: list[dict[str, Any]]) -> list[Ranked]:
 
 
 def _hours(statement: Query, window: Window, filters: Filters, timezone: str) -> Hours:
-    grid = turns_by_hour(statement, window, filters, timezone)
-    weekdays = [
-        [grid.get((day, hour), {}).get("turns", 0) for hour in range(HOURS)] for day in range(DAYS)
-    ]
+    grid = counts_by_hour(statement, window, filters, timezone)
+    weekdays = [[grid.get((day, hour), 0) for hour in range(HOURS)] for day in range(DAYS)]
     hours = [sum(day[hour] for day in weekdays) for hour in range(HOURS)]
     busiest = sorted(range(HOURS), key=lambda hour: (-hours[hour], hour))[:PEAKS]
     return Hours(
@@ -252,7 +250,9 @@ def report(
         "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
     )
     hours = store.beside(_hours, Query(store, scope), window, filters, timezone)
-    names_beside = store.beside(conversations_by_name, Query(store, scope), window, filters)
+    names_beside = store.beside(
+        conversations_by_name, Query(store, scope), window, filters, {USER_TYPE: "user_type"}
+    )
     found, course = overview_and_series(store, scope, window, filters, width)
     names = names_beside.result()
     return Report(

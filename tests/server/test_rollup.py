@@ -19,6 +19,7 @@ from otel_chat.server.erase import Eraser
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.funnel import funnel
 from otel_chat.server.queries.overview import overview, overview_and_series, series
 from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
@@ -199,6 +200,29 @@ def test_the_overview_and_its_course_say_the_same_when_asked_at_once(
         asked = (given.store, given.scope, window, NONE)
         assert overview_and_series(*asked) == (overview(*asked), series(*asked))
         rollup.refresh()
+
+
+@pytest.mark.parametrize("within", [None, 6 * HOUR])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("turn", "intent:order", "action:buy", "outcome:resolved"),
+        ("intent", "turn", "turn"),
+        ("intent:refund", "intent", "handoff"),
+        ("workflow", "action", "turn"),
+    ],
+)
+def test_funnels_say_the_same_of_kept_days(
+    given: Given, rollup: Rollup, steps: tuple[str, ...], within: float | None
+) -> None:
+    """Steps whose times are kept, and others between; with a limit and without."""
+    fill(given, 7)
+    given.save()
+    window = replace(DAY, start=at(-4 * 24 * HOUR), end=at(3 * 24 * HOUR))
+    told = funnel(given.store, given.scope, window, NONE, steps, within)
+    assert told.steps[1].conversations
+    rollup.refresh()
+    assert funnel(given.store, given.scope, window, NONE, steps, within) == told
 
 
 def given_ids(whole: Given, parted: Given, later: list[tuple[Any, dict[str, Any]]]) -> None:

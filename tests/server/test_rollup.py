@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 WEEK = {"from": "2026-11-07T06:00:00Z", "to": "2026-11-13T06:00:00Z"}
 HOUR = 3600
 NONE = Filters()
-LIMITS: tuple[dict[str, str], ...] = ({}, {"agent": "support", "outcome": "resolved"})
+LIMITS: tuple[dict[str, str], ...] = (
+    {},
+    {"agent": "support", "outcome": "resolved"},
+    {"conversation_id": "c3"},
+)
 
 
 @pytest.fixture(scope="module")

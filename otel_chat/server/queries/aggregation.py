@@ -207,6 +207,11 @@ class Selection:
         """Up to where what belongs to the conversations is read, but for the margin."""
         return self.until or self.window.end
 
+    @property
+    def known(self) -> bool:
+        """Whether it names its conversations."""
+        return self.keys is not None or self.filters.conversation_id is not None
+
     def rows(self, query: Query) -> list[str]:
         """The conditions that hold for single rows: a conversation known is looked up."""
         if self.keys is not None:

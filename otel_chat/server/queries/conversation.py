@@ -96,19 +96,23 @@ Span = tuple[datetime, datetime]
 _MOMENT: Final = timedelta(microseconds=1)
 
 
-def _span(statement: Query, table: Table, conversation_id: str) -> Span | None:
-    """When a conversation has rows in a table: with it the rest is found by the primary key."""
+def _spans(statement: Query, table: Table, conversation_id: str) -> dict[str, Span]:
+    """When a conversation has rows in a table: with it the rest is found by the primary key.
+
+    Returns:
+        By tenant, as several may have one of this id.
+    """
     first, last = ("start", "end") if table == "turns" else ("time", "time")
     named = f"conversation_id = {statement.bind(conversation_id, 'String')}"
-    columns = (first, last) if first != last else (first,)
+    columns = ("tenant", first, last) if first != last else ("tenant", first)
     source = statement.table(table, columns, [named], once=False)
-    row = statement.one(
-        f"SELECT count() AS found, {nanos(f'min({first})')} AS first_ns,"  # noqa: S608
-        f" {nanos(f'max({last})')} AS last_ns FROM {source} AS t"
+    rows = statement.run(
+        f"SELECT toString(tenant) AS name, {nanos(f'min({first})')} AS first_ns,"  # noqa: S608
+        f" {nanos(f'max({last})')} AS last_ns FROM {source} AS t GROUP BY name"
     )
-    if not row.get("found"):
-        return None
-    return moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT
+    return {
+        row["name"]: (moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT) for row in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,56 +120,65 @@ class Found:
     """A conversation that was found.
 
     Args:
-        statement: What it was found with.
-        about: Its summary.
+        statement: What to ask more of it with.
+        key: Its tenant and its id.
+        turns: When it has turns.
         events: When it has events; `None` if it has none.
     """
 
     statement: Query
-    about: ConversationSummary
+    key: tuple[str, str]
+    turns: Span
     events: Span | None
+
+    @property
+    def last(self) -> datetime:
+        """The end of whatever belongs to it."""
+        return max(self.turns[1], self.events[1]) if self.events else self.turns[1]
 
     def of_turns(self) -> list[str]:
         """The conditions that turns belong to it."""
-        until = self.about.last_at + _MOMENT
-        return [*self._named(), self.statement.between("start", self.about.started_at, until)]
+        return [*self._named(), self.statement.between("start", *self.turns)]
 
     def of_events(self) -> list[str]:
         """The conditions that events belong to it."""
-        start, end = self.events or (self.about.started_at, self.about.started_at)
+        start, end = self.events or (self.turns[0], self.turns[0])
         return [*self._named(), self.statement.between("time", start, end)]
 
+    def about(self, window: Window) -> ConversationSummary:
+        """Its summary, as things stand when `window` is asked about."""
+        statement = self.statement.again()
+        around = Window(*self.turns, window.now, window.idle)
+        selection = Selection(around, Filters(), until=self.last, keys=(self.key,))
+        return summary(statement.one(summaries_sql(statement, selection)))
+
     def _named(self) -> list[str]:
+        tenant, conversation_id = self.key
         return [
-            f"conversation_id = {self.statement.bind(self.about.conversation_id, 'String')}",
-            f"tenant = {self.statement.bind(self.about.tenant, 'String')}",
+            f"conversation_id = {self.statement.bind(conversation_id, 'String')}",
+            f"tenant = {self.statement.bind(tenant, 'String')}",
         ]
 
 
-def find(
-    store: Store, scope: Scope, window: Window, conversation_id: str, tenant: str | None
-) -> Found:
+def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -> Found:
     """A conversation, whenever it was.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        conversation_id: Its id.
+        tenant: Its tenant; the first by name without.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    statement = Query(store, scope)
-    unknown = AccessError("There is no conversation of this id.", status=404)
-    turns = _span(statement, "turns", conversation_id)
-    if turns is None:
-        raise unknown
-    events = _span(statement, "events", conversation_id)
-    around = Window(*turns, window.now, window.idle)
-    last = max(turns[1], events[1]) if events else turns[1]
-    selection = Selection(around, Filters(conversation_id=conversation_id), until=last)
-    sql = summaries_sql(statement, selection)
-    if tenant is not None:
-        sql += f" WHERE tenant = {statement.bind(tenant, 'String')}"
-    rows = statement.run(f"{sql} ORDER BY tenant LIMIT 1")
-    if not rows:
-        raise unknown
-    return Found(statement, summary(rows[0]), events)
+    events_beside = store.beside(_spans, Query(store, scope), "events", conversation_id)
+    turns = _spans(Query(store, scope), "turns", conversation_id)
+    events = events_beside.result()
+    owner = min(turns, default="") if tenant is None else tenant
+    if owner not in turns:
+        raise AccessError("There is no conversation of this id.", status=404)
+    return Found(Query(store, scope), (owner, conversation_id), turns[owner], events.get(owner))
 
 
 @query()
@@ -189,34 +202,35 @@ def conversation(
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    found = find(store, scope, window, conversation_id, tenant)
-    statement, about = found.statement, found.about
+    found = find(store, scope, conversation_id, tenant)
+    statement = found.statement
+    conditions = found.of_events()
+    about = store.beside(found.about, window)
+    events = store.beside(events_of, statement.again(), scope, conditions)
+    intents = store.beside(intents_of, statement.again(), conditions)
     rows = statement.run(
         f"{turns_sql(statement, found.of_turns())} ORDER BY start_ns, trace_hex, span_hex"
     )
-    intents = intents_of(statement, found.of_events())
     return Conversation(
-        summary=about,
-        turns=transcript(scope, rows, intents),
-        events=events_of(statement, scope, found.of_events()),
-        times=_times(statement, about, rows),
+        summary=about.result(),
+        turns=transcript(scope, rows, intents.result()),
+        events=events.result(),
+        times=_times(found, rows),
     )
 
 
-def _times(
-    statement: Query, about: ConversationSummary, rows: list[dict[str, Any]]
-) -> list[TimeSplit]:
-    inside = intervals(
-        statement, [row["trace_hex"] for row in rows], about.started_at, about.last_at
-    )
-    found = {
+def _times(found: Found, rows: list[dict[str, Any]]) -> list[TimeSplit]:
+    traces = [row["trace_hex"] for row in rows]
+    inside = {
         (trace, one.span_id): (one, spans)
-        for (tenant, trace), spans in inside.items()
-        if tenant == about.tenant
+        for (tenant, trace), spans in intervals(
+            found.statement, traces, found.turns[0], found.last
+        ).items()
+        if tenant == found.key[0]
         for one in spans
     }
     return [
-        split(*found[row["trace_hex"], row["span_hex"]])
+        split(*inside[row["trace_hex"], row["span_hex"]])
         for row in rows
-        if (row["trace_hex"], row["span_hex"]) in found
+        if (row["trace_hex"], row["span_hex"]) in inside
     ]

@@ -99,9 +99,10 @@ class Filters:
 
     @property
     def by_dimensions(self) -> bool:
-        """Whether turns are limited by their dimensions alone, if at all."""
+        """Whether turns are limited by their dimensions and conversation alone, if at all."""
         of_turns = {field.name for field in fields(self)} - {"outcome", "state", "handoff"}
-        return all(getattr(self, name) is None for name in of_turns.difference(DIMENSIONS))
+        told_apart = {*DIMENSIONS, "conversation_id"}
+        return all(getattr(self, name) is None for name in of_turns - told_apart)
 
     @property
     def whole_conversations(self) -> bool:

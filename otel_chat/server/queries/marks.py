@@ -114,7 +114,11 @@ def marks(
 
 @query()
 def mark(
-    store: Store, scope: Scope, window: Window, conversation_id: str, tenant: str | None = None
+    store: Store,
+    scope: Scope,
+    window: Window,  # noqa: ARG001
+    conversation_id: str,
+    tenant: str | None = None,
 ) -> Mark:
     """What was noted about one conversation.
 
@@ -128,8 +132,7 @@ def mark(
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    about = find(store, scope, window, conversation_id, tenant).about
-    key = (about.tenant, about.conversation_id)
+    key = find(store, scope, conversation_id, tenant).key
     found = marks(store, scope, [key]).items
     return found[0] if found else Mark(conversation_id=key[1], tenant=key[0])
 

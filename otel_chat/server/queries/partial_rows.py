@@ -187,7 +187,10 @@ def partial_rows(
     days = _days(query, selection, (selection.end + FEEDBACK_MARGIN).date() if events else last)
     reading = _Reading(query, selection, turns, events, days, last)
     parts, alone = [], None
-    if reading.early.kept:
+    if reading.early.kept and selection.known:
+        # So few that to tell them apart would take longer than to group them all.
+        parts.append(f"SELECT * FROM {reading.kept()}")  # noqa: S608
+    elif reading.early.kept:
         kept, noted, elsewhere = reading.kept(), reading.noted(), reading.elsewhere()
         several = f"({' UNION ALL '.join([noted, *elsewhere])})"
         alone = f"(SELECT * FROM {kept} WHERE of_turns AND hash NOT IN {several})"  # noqa: S608

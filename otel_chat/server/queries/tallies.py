@@ -101,7 +101,8 @@ def tallies(query: Query, window: Window, filters: Filters) -> list[dict[str, An
     Returns:
         Rows with the names of `KEYS`, `COUNTS` and `SUMS`.
     """
-    kept = filters.by_dimensions and filters.outcome is None and filters.state is None
+    others = (filters.conversation_id, filters.outcome, filters.state)
+    kept = filters.by_dimensions and all(one is None for one in others)
     days = whole_days(query, window, whole) if kept else all_of(window)
     limits = turn_limits(query, window, filters)
     parts = []

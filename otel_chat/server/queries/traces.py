@@ -239,7 +239,7 @@ def trace(store: Store, scope: Scope, window: Window, trace_id: str) -> Trace:  
 def conversation_traces(
     store: Store,
     scope: Scope,
-    window: Window,
+    window: Window,  # noqa: ARG001
     conversation_id: str,
     tenant: str | None = None,
 ) -> dict[str, Trace]:
@@ -255,15 +255,15 @@ def conversation_traces(
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    found = find(store, scope, window, conversation_id, tenant)
-    statement, about = found.statement, found.about
+    found = find(store, scope, conversation_id, tenant)
+    statement, (owner, _) = found.statement, found.key
     turns = _turn_rows(statement, found.of_turns())
     ids = sorted({row["trace_hex"] for row in turns})
     among = f"trace_id IN arrayMap(x -> unhex(x), {statement.bind(ids, 'Array(String)')})"
     # The time is there for the primary key; a span may begin a little before its turn.
     near = [
-        f"tenant = {statement.bind(about.tenant, 'String')}",
-        statement.between("start", about.started_at - MARGIN, about.last_at + MARGIN),
+        f"tenant = {statement.bind(owner, 'String')}",
+        statement.between("start", found.turns[0] - MARGIN, found.last + MARGIN),
         among,
     ]
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)

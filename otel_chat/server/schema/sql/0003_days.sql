@@ -35,7 +35,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   hash UInt128 CODEC(NONE)
 {% endcall %};
 
-{% call table('conversation_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
+{% call table('conversation_days', granularity=1024, partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
   tenant LowCardinality(String),
   day Date32,

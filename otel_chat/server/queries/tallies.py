@@ -10,15 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.server.queries.figures import turn_limits, whole
-from otel_chat.server.queries.partials import (
-    DIMENSIONS,
-    LOW,
-    MODEL,
-    TOKENS,
-    TOKENS_KNOWN,
-    UNPRICED,
-)
-from otel_chat.server.queries.sql import total
+from otel_chat.server.queries.partials import DIMENSIONS, MODEL, TOKENS, TURN_PARTIALS
 from otel_chat.server.queries.sums import all_of, whole_days
 
 if TYPE_CHECKING:
@@ -39,19 +31,19 @@ KEYS: Final[Mapping[str, str]] = {
 """What turns are told apart by: the SQL of each. A bin of -1 has no confidence."""
 
 COUNTS: Final[Mapping[str, str]] = {
-    "turns": "count()",
-    "duration_sum": total("duration"),
-    "confidence_n": "count(confidence)",
-    "confidence_sum": f"ifNull({total('confidence')}, 0)",
-    "low_confidence": f"countIf({LOW})",
-    "errors": "countIf(status = 'error')",
-    "classified": "countIf(fallback IS NOT NULL OR intent != '')",
-    "fallbacks": "countIf(ifNull(fallback, false))",
-    "token_turns": f"countIf({TOKENS_KNOWN})",
-    "priced_turns": "count(cost)",
-    "unpriced_turns": f"countIf({UNPRICED})",
+    **{
+        name: TURN_PARTIALS[name].sql
+        for name in (
+            "turns", "duration_sum", "low_confidence", "errors", "classified", "fallbacks",
+            "token_turns", "priced_turns", "unpriced_turns",
+        )
+    },
+    "confidence_n": TURN_PARTIALS["confidences"].sql,
+    "confidence_sum": f"ifNull({TURN_PARTIALS['confidence_sum'].sql}, 0)",
+}  # fmt: skip
+SUMS: Final[Mapping[str, str]] = {
+    f"sum_{name}": TURN_PARTIALS[name].sql for name in (*TOKENS, "cost")
 }
-SUMS: Final[Mapping[str, str]] = {f"sum_{name}": f"sum({name})" for name in (*TOKENS, "cost")}
 """Null where no turn says it."""
 
 _ADDED: Final[Mapping[str, str]] = {**COUNTS, **SUMS}

@@ -68,7 +68,7 @@ def serving(store: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[str]
         running("serve", *options, cwd=store.parent) as process,
         AnalyticsClient(url, timeout=5) as client,
     ):
-        until(lambda: client.ready() or process.poll() is not None, timeout=60)
+        until(lambda: client.ready() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         yield url, process
 

@@ -49,7 +49,7 @@ def test_a_store_that_was_changed_is_refused_with_a_reason(tmp_path: Path) -> No
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            until(lambda: process.poll() is not None, timeout=60)
+            until(lambda: process.poll() is not None)
         finally:
             process.kill()
         assert process.stderr is not None
@@ -117,5 +117,5 @@ def test_a_server_stops_cleanly_on_sigterm(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with serving(store, free_port()) as (_, server):
         server.send_signal(signal.SIGTERM)
-        until(lambda: server.poll() is not None, timeout=30)
+        until(lambda: server.poll() is not None)
     assert run("migrate", "--check", "--store", f"chdb:{store}", cwd=tmp_path).returncode == 0

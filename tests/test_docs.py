@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.sync.client import connect
 
 from otel_chat import semconv as sc
 from otel_chat.testing import Telemetry, assert_turn
 from otel_chat.testing.views import CollectedTurn
+from tests import web
 from tests.library.integrations.live import Sink, otlp_sink, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "instrumenting.md"
@@ -42,7 +42,7 @@ def ask(command: str, host: str) -> str:
         with connect(address) as socket:
             socket.send("Hello")
             return str(socket.recv())
-    reply: str = httpx.get(f"http://{address}").json()["reply"]
+    reply: str = web.get(f"http://{address}").json()["reply"]
     return reply
 
 

@@ -68,7 +68,7 @@ def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
     options = ("replay", str(file), "--server", url, "--json")
     with serving(store, port) as (_, server), running(*options, cwd=tmp_path) as replay:
         with AnalyticsClient(url) as client:
-            before = until(lambda: client.overview(**WINDOW)["turns"], timeout=60)
+            before = until(lambda: client.overview(**WINDOW)["turns"])
             server.send_signal(signal.SIGKILL)
             server.wait()
         with serving(store, port), AnalyticsClient(url) as client:

@@ -4,12 +4,11 @@ import signal
 import socket
 from pathlib import Path
 
-import httpx
-
 from otel_chat.client import AnalyticsClient
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT
 from otel_chat.localserver import free_port
+from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until
 
@@ -57,10 +56,10 @@ def test_ctrl_c_stops_the_demo_cleanly(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{chosen[1]}"
     count = len(content.samples())
     with running("demo", *chosen, cwd=tmp_path) as demo, AnalyticsClient(url, timeout=60) as client:
-        until(client.ready, timeout=60)
-        until(lambda: client.overview(agent=AGENT)["conversations"] == count, timeout=60, every=0.2)
+        until(client.ready)
+        until(lambda: client.overview(agent=AGENT)["conversations"] == count, every=0.2)
         until(lambda: "Chat with the bot" in (demo.stdout.readline() if demo.stdout else ""))
-        (route,) = httpx.get(f"{url}/api/v1/performance/routes").json()["items"]
+        (route,) = web.get(f"{url}/api/v1/performance/routes").json()["items"]
         assert route["route"] == "/api/conversations/{conversation_id}/messages"
         assert route["status_code"] == 200
         demo.send_signal(signal.SIGINT)

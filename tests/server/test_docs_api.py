@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 import pytest
 from typer.main import get_command
 
@@ -16,6 +15,7 @@ from otel_chat.server.access import PERMISSIONS
 from otel_chat.server.app import create_app
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.settings import ServerSettings
+from tests import web
 from tests.server.served import served
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def test_the_tables_name_every_filter_and_every_scope() -> None:
 def test_a_command_of_the_page_is_answered(server: str, command: str) -> None:
     """200, whatever the server has."""
     (address,) = [word for word in shlex.split(command) if word.startswith("localhost:8400")]
-    answer = httpx.get(address.replace("localhost:8400", server), timeout=60)
+    answer = web.get(address.replace("localhost:8400", server))
     assert answer.status_code == 200, answer.text
 
 
 def test_a_wrong_window_is_told_as_the_page_says(server: str) -> None:
     """The shape of the example is the shape of the answer."""
-    answer = httpx.get(f"{server}/api/v1/overview", params={"window": "8d"}, timeout=60)
+    answer = web.get(f"{server}/api/v1/overview", params={"window": "8d"})
     assert answer.status_code == 422
     error = answer.json()["error"]
     assert set(error) == {"code", "message", "field"}

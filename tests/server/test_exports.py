@@ -21,6 +21,7 @@ from otel_chat.server.queries import content, exports
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.rows import FORMULA
 from otel_chat.server.queries.sql import Query
+from tests import web
 from tests.server.given import DAY, Given, at
 from tests.server.served import FROM_TO, served
 
@@ -307,7 +308,7 @@ def test_texts_are_those_of_the_transcript(store: Store, messages: list[Any]) ->
 @pytest.mark.parametrize("path", [*KINDS, "all"])
 def test_exports_are_downloads(talked: Given, path: str) -> None:
     """With a file name; `all` is an archive of the five, which agree with the single ones."""
-    with served(talked.store) as server, httpx.Client(base_url=server, timeout=60) as client:
+    with served(talked.store) as server, web.Client(base_url=server) as client:
         asked = {**FROM_TO, "format": "jsonl", "user_type": "client"}
         answer = client.get(f"/api/v1/exports/{path}", params=asked)
         assert answer.status_code == 200
@@ -345,11 +346,10 @@ def test_a_cut_export_is_noticed(store: Store, path: str, encoding: str) -> None
     with served(Breaking(store, 3)) as server:
         headers = {"accept-encoding": encoding}
         with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(
+            web.get(
                 f"{server}/api/v1/exports/{path}",
                 params={**FROM_TO, "format": "jsonl"},
                 headers=headers,
-                timeout=60,
             )
 
 
@@ -358,7 +358,7 @@ def test_an_export_that_cannot_begin_says_so(store: Store, form: str) -> None:
     """503 with the one error shape; and it holds no place: the next ones get theirs."""
     with served(Breaking(store, 0)) as server:
         for _ in range(5):
-            answer = httpx.get(f"{server}/api/v1/exports/sessions", params={"format": form})
+            answer = web.get(f"{server}/api/v1/exports/sessions", params={"format": form})
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
             assert "went away" in answer.json()["error"]["message"]
 

@@ -181,7 +181,7 @@ def test_a_scrape_sees_its_own_tenant_and_asks_no_store(store: Store) -> None:
         return answer.text
 
     with TestClient(app, base_url="http://127.0.0.1:8400") as client:
-        until(lambda: app.state.gauges.snapshot is not None, timeout=60)
+        until(lambda: app.state.gauges.snapshot is not None)
         text = scrape(mine.tenant)
         assert f"agent of {mine.tenant}" in text
         assert other.tenant not in text

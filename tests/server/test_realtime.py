@@ -18,6 +18,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.realtime import Realtime, realtime
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.tokens import TokenStore
+from tests import web
 from tests.server.given import DAY, NOON, Given, at
 from tests.server.served import served
 from tests.waiting import until
@@ -92,12 +93,12 @@ def test_a_stream_says_what_the_address_says(given: Given, address: str) -> None
     given.save()
     other.save()
     _, allowed = token(given.store, given.tenant)
-    answer = httpx.get(f"{address}/stream", params={"events": 1}, headers=allowed)
+    answer = web.get(f"{address}/stream", params={"events": 1}, headers=allowed)
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert "event: realtime\n" in answer.text
     assert "\nid: " in answer.text
     (told,) = events(answer)
-    plain = httpx.get(address, headers=allowed).json()
+    plain = web.get(address, headers=allowed).json()
     assert told["turns"] == plain["turns"] == 1
     assert {**told, "timestamp": ""} == {**plain, "timestamp": ""}
 
@@ -112,12 +113,12 @@ def test_a_stream_ends_when_its_token_is_revoked(
     known, allowed = token(store, given.tenant)
     with (
         served(store) as url,
-        httpx.stream("GET", f"{url}/api/v1/realtime/stream", headers=allowed, timeout=30) as answer,
+        web.stream("GET", f"{url}/api/v1/realtime/stream", headers=allowed) as answer,
     ):
         told = events(answer)
         assert next(told)["turns"] == 0
         assert next(told)["turns"] == 0
-        revoked = httpx.delete(
+        revoked = web.delete(
             f"{url}/api/v1/tokens/{known}", headers={"authorization": f"Bearer {admin.token}"}
         )
         assert revoked.status_code == 200
@@ -131,19 +132,19 @@ def test_only_so_many_may_watch(store: Store, monkeypatch: pytest.MonkeyPatch) -
     store.command("TRUNCATE TABLE tokens")
     with served(store) as url:
         place = f"{url}/api/v1/realtime/stream"
-        with httpx.stream("GET", place, timeout=30) as answer:
+        with web.stream("GET", place) as answer:
             told = events(answer)
             assert next(told)["turns"] >= 0
-            refused = httpx.get(place)
+            refused = web.get(place)
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
-        until(lambda: httpx.get(place, params={"events": 1}).status_code == 200)
+        until(lambda: web.get(place, params={"events": 1}).status_code == 200)
 
 
 def test_without_the_right_no_stream_begins(given: Given, address: str) -> None:
     """The answer is an error, and not an empty stream."""
     made = TokenStore(given.store).create("x", scopes=["ingest:write"], tenants=[given.tenant])
-    denied = httpx.get(f"{address}/stream", headers={"authorization": f"Bearer {made.token}"})
-    assert (denied.status_code, httpx.get(f"{address}/stream").status_code) == (403, 401)
+    denied = web.get(f"{address}/stream", headers={"authorization": f"Bearer {made.token}"})
+    assert (denied.status_code, web.get(f"{address}/stream").status_code) == (403, 401)
 
 
 def test_settings_of_the_idle_time_hold(given: Given, address: str) -> None:
@@ -154,7 +155,7 @@ def test_settings_of_the_idle_time_hold(given: Given, address: str) -> None:
     given.turn("quiet", now - idle - 120)
     given.save()
     _, allowed = token(given.store, given.tenant)
-    assert httpx.get(address, headers=allowed).json()["active_conversations"] == 1
+    assert web.get(address, headers=allowed).json()["active_conversations"] == 1
     assert timedelta(seconds=idle) == timedelta(minutes=30)
 
 

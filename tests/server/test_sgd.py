@@ -16,7 +16,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from otel_chat import semconv as sc
@@ -24,6 +23,7 @@ from otel_chat.demo.classifier import intent_classifier
 from otel_chat.localserver import free_port
 from otel_chat.replay.schedule import Schedule
 from otel_chat.replay.transcripts import parse
+from tests import web
 from tests.commands import answer, serving
 from tests.server.ingest.sending import PROTOBUF, Telemetry
 
@@ -92,7 +92,7 @@ class Replayed:
     def ask(self, path: str, agent: str, **parameters: Any) -> Any:
         """What the API answers about one of the two."""
         asked = WINDOW | {"agent": agent} | parameters
-        found = httpx.get(f"{self.url}/api/v1/{path}", params=asked, timeout=60)
+        found = web.get(f"{self.url}/api/v1/{path}", params=asked)
         assert found.status_code == 200, found.text
         return found.json()
 
@@ -114,7 +114,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         )
         assert (of_copy["lost"], of_copy["duplicates"]) == (0, 0)
         body = Telemetry("default").logs([end_of(talk) for talk in left]).SerializeToString()
-        sent = httpx.post(f"{url}/v1/logs", content=body, headers=PROTOBUF, timeout=60)
+        sent = web.post(f"{url}/v1/logs", content=body, headers=PROTOBUF)
         assert sent.status_code == 200
         yield Replayed(url, summary, whole, [talk for talk, _ in copies], left)
 

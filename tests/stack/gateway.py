@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import yaml
 
+from tests import web
 from tests.stack.running import Running
 from tools.stack.parts import COLLECTOR, Ports, Settings, parts
 from tools.stack.processes import HOST, Part, Process
@@ -80,9 +80,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 names = ("content-type", "content-encoding")
                 kept = {name: self.headers[name] for name in names if self.headers[name]}
-                answer = httpx.post(
-                    f"{target}{self.path}", content=body, headers=kept, timeout=60, trust_env=False
-                )
+                answer = web.post(f"{target}{self.path}", content=body, headers=kept)
                 hold(number)
                 try:
                     self.send_response(answer.status_code)

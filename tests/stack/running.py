@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from otel_chat.client import AnalyticsClient
+from tests import web
 from tools.stack.parts import Settings
 from tools.stack.processes import Stack
 
@@ -61,7 +60,7 @@ class Running:
 
     def _ask(self, path: str, **parameters: str | float) -> Any:
         url = f"{self.settings.ports.url('prometheus')}/api/v1/{path}"
-        answer = httpx.get(url, params=parameters, trust_env=False).raise_for_status()
+        answer = web.get(url, params=parameters).raise_for_status()
         return answer.json()["data"]
 
 

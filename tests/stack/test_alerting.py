@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import web
 from tests.requirements import demand
 from tests.waiting import until
 from tools.binaries import binary
@@ -151,12 +151,12 @@ def test_alerts_reach_a_webhook_once_are_inhibited_and_resolve(built: None, tmp_
                 alert("NoTraffic", severity="page", falsified_by="pipeline"),
                 alert("Unpriced", severity="ticket", service_name="shop"),
             ]
-            httpx.post(api, json=sent, trust_env=False).raise_for_status()
+            web.post(api, json=sent).raise_for_status()
             expected = {"FastBurn", "CollectorRefuses", "Unpriced"}
             until(lambda: len(kept.alerts("firing")) >= len(expected))
             told = kept.alerts("firing")
             sent[0] = alert("FastBurn", ended=True, severity="page", **burn)
-            httpx.post(api, json=sent[:1], trust_env=False).raise_for_status()
+            web.post(api, json=sent[:1]).raise_for_status()
             until(lambda: kept.alerts("resolved"))
 
     assert sorted(each["labels"]["alertname"] for each in told) == sorted(expected)

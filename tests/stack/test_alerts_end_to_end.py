@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from prometheus.generate import HERE
 from prometheus.generate import main as generate
+from tests import web
 from tests.stack.bot import SERVICE
 from tests.stack.running import Running
 from tests.stack.test_alerting import Webhook, webhook
@@ -109,7 +109,7 @@ def watched(built: None, tmp_path: Path) -> Iterator[Watched]:
 def test_what_goes_wrong_with_the_bot_is_told_once_and_resolves(watched: Watched) -> None:
     """Slow, then failing, then handing everything over: each alert comes once, with its links."""
     running = watched.running
-    until(lambda: sum(running.counted(SERVICE)) > 30, timeout=60)
+    until(lambda: sum(running.counted(SERVICE)) > 30)
     for state, name, window, page in (
         ("slow", "ChatResponseTimeBudgetBurn", "1h", "response-time"),
         ("failing", "ChatErrorBudgetBurn", "1h", "response-time"),
@@ -127,5 +127,5 @@ def test_what_goes_wrong_with_the_bot_is_told_once_and_resolves(watched: Watched
         assert told["annotations"]["dashboard_url"].startswith(f"{GRAFANA}/d/otel-chat-{page}?")
         runbook = told["annotations"]["runbook_url"]
         assert runbook.endswith(f"/{name}.md")
-        answer = httpx.get(runbook, trust_env=False)
+        answer = web.get(runbook)
         assert answer.text == (HERE.parent / "docs" / "runbooks" / f"{name}.md").read_text()

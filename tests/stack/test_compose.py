@@ -132,9 +132,9 @@ def test_tokens_made_at_first_start_open_the_way(built: None, tmp_path: Path) ->
         with Sender("tokens", settings.ports.url("otlp_http")) as sender:
             sender.answer(5)
             assert sender.said() == (5, True)
-        until(lambda: running.query('up{job="otel-chat-server"}') == [1.0], timeout=30)
+        until(lambda: running.query('up{job="otel-chat-server"}') == [1.0])
         taken = 'otel_chat_server_ingest_requests_total{signal="traces",status="200"}'
-        until(lambda: sum(running.query(taken)) >= 1, timeout=30)
+        until(lambda: sum(running.query(taken)) >= 1)
 
 
 def _with_token(part: Part) -> Part:

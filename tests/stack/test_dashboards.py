@@ -23,6 +23,7 @@ from grafana.generate import DASHBOARDS
 from otel_chat.demo import content
 from otel_chat.demo.traffic import send_samples
 from otel_chat.localserver import HOST, free_port
+from tests import web
 from tests.prometheus.conftest import promtool  # noqa: F401 - the fixture
 from tests.stack.running import Running
 from tests.waiting import until
@@ -50,7 +51,7 @@ def application(running: Running, *command: str) -> Iterator[str]:
         env=environment,
     )
     try:
-        until(lambda: _answers(url), timeout=60)
+        until(lambda: _answers(url))
         yield url
     finally:
         started.terminate()
@@ -59,7 +60,7 @@ def application(running: Running, *command: str) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return bool(httpx.get(url, trust_env=False).status_code)
+        return bool(web.get(url).status_code)
     except httpx.HTTPError:
         return False
 
@@ -111,7 +112,7 @@ def test_a_deployment_is_marked(running: Running, traffic: None) -> None:
     (annotation,) = (
         one for one in dashboard["annotations"]["list"] if one["name"] == "Deployments"
     )
-    assert until(lambda: running.query(fill(annotation["expr"], opened(dashboard))), timeout=30)
+    assert until(lambda: running.query(fill(annotation["expr"], opened(dashboard))))
 
 
 def test_prometheus_own_parser_takes_every_expression(

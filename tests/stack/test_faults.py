@@ -16,7 +16,7 @@ def test_a_crash_under_traffic_loses_nothing(running: Running, sender: Sender, p
     """Kill -9 and restart: both ends have every turn, once."""
     process = running.stack[part]
     sender.answer(ORDER)
-    until(lambda: running.turns(sender.service) > 0, timeout=30)
+    until(lambda: running.turns(sender.service) > 0)
     sender.answer(ORDER)
     process.kill()
     sender.answer(ORDER)
@@ -26,8 +26,8 @@ def test_a_crash_under_traffic_loses_nothing(running: Running, sender: Sender, p
 
     assert answered[-1] == 4 * ORDER
     name = f'otel_chat_turn_duration_seconds_count{{service_name="{sender.service}"}}'
-    until(lambda: running.turns(sender.service) == 4 * ORDER, timeout=60)
-    until(lambda: running.query(f"sum(increase({name}[10m] anchored))") == [4 * ORDER], timeout=60)
+    until(lambda: running.turns(sender.service) == 4 * ORDER)
+    until(lambda: running.query(f"sum(increase({name}[10m] anchored))") == [4 * ORDER])
 
 
 @pytest.mark.parametrize("part", ["analytics", "prometheus"])
@@ -43,5 +43,5 @@ def test_what_comes_while_a_server_is_away_waits_on_disk(
     running.stack[part].start()
 
     name = f'otel_chat_turn_duration_seconds_count{{service_name="{sender.service}"}}'
-    until(lambda: running.turns(sender.service) == ORDER, timeout=60)
-    until(lambda: running.query(f"sum(increase({name}[10m] anchored))") == [ORDER], timeout=60)
+    until(lambda: running.turns(sender.service) == ORDER)
+    until(lambda: running.query(f"sum(increase({name}[10m] anchored))") == [ORDER])

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from prometheus.book import Alert
 from prometheus.generate import rules
 from prometheus.settings import Settings as RuleSettings
+from tests import web
 from tests.stack.test_alerting import FORWARDED, alert, amtool, amtool_says, expanded
 from tests.waiting import until
 from tools.stack.parts import Ports, Settings, parts
@@ -72,7 +72,7 @@ def silenced(alertmanager: str) -> Iterator[Asked]:
 
     def ask(alerts: list[dict[str, Any]]) -> dict[str, bool]:
         sent.extend(alerts)
-        httpx.post(alertmanager, json=alerts, trust_env=False).raise_for_status()
+        web.post(alertmanager, json=alerts).raise_for_status()
         found = until(lambda: _known(alertmanager, len(alerts)))
         return {
             each["labels"]["alertname"] + each["labels"].get("window", ""): bool(
@@ -83,12 +83,12 @@ def silenced(alertmanager: str) -> Iterator[Asked]:
 
     yield ask
     ended = [{**each, "endsAt": each["startsAt"]} for each in sent]
-    httpx.post(alertmanager, json=ended, trust_env=False).raise_for_status()
-    until(lambda: httpx.get(alertmanager, trust_env=False).json() == [])
+    web.post(alertmanager, json=ended).raise_for_status()
+    until(lambda: web.get(alertmanager).json() == [])
 
 
 def _known(url: str, many: int) -> list[dict[str, Any]]:
-    found = httpx.get(url, trust_env=False).json()
+    found = web.get(url).json()
     settled = len(found) == many and all(each["status"]["state"] != "unprocessed" for each in found)
     return list(found) if settled else []
 

@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from otel_chat.localserver import free_port
+from tests import web
 from tests.requirements import demand
 from tests.stack.gateway import Receiver, gateway
 from tests.stack.running import Running, Sender
@@ -32,7 +32,7 @@ def name() -> str:
 
 def told(ports: Ports, metric: str) -> float:
     """The sum of one of a collector's own metrics for the analytics exporter's spans."""
-    text = httpx.get(f"{ports.url('collector_metrics')}/metrics", trust_env=False).text
+    text = web.get(f"{ports.url('collector_metrics')}/metrics").text
     found = re.findall(rf"^{metric}\{{([^}}]*)\}} (\S+)$", text, re.MULTILINE)
     return sum(
         float(value) for labels, value in found if 'exporter="otlp_http/analytics"' in labels
@@ -74,8 +74,8 @@ def test_a_collector_away_for_a_while_is_waited_for(running: Running, sender: Se
         running.stack["collector"].start()
     sender.answer(ORDER)
     sender.said()
-    until(lambda: running.turns(sender.service) == 3 * ORDER, timeout=60)
-    until(lambda: running.counted(sender.service) == [3 * ORDER], timeout=60)
+    until(lambda: running.turns(sender.service) == 3 * ORDER)
+    until(lambda: running.counted(sender.service) == [3 * ORDER])
     assert dropped(running, sender.service) == 0
 
 
@@ -84,7 +84,7 @@ def test_a_collector_away_for_longer_costs_turns_that_are_counted(running: Runni
     with Sender(name(), running.settings.ports.url("otlp_http"), **IMPATIENT) as sender:
         sender.answer(ORDER)
         sender.said()
-        until(lambda: running.turns(sender.service) == ORDER, timeout=30)
+        until(lambda: running.turns(sender.service) == ORDER)
         running.stack["collector"].kill()
         try:
             sender.answer(ORDER)
@@ -93,9 +93,9 @@ def test_a_collector_away_for_longer_costs_turns_that_are_counted(running: Runni
             running.stack["collector"].start()
         sender.answer(ORDER)
         sender.said()
-        until(lambda: running.counted(sender.service) == [3 * ORDER], timeout=60)
-        until(lambda: dropped(running, sender.service) == ORDER, timeout=30)
-        until(lambda: running.turns(sender.service) == 2 * ORDER, timeout=30)
+        until(lambda: running.counted(sender.service) == [3 * ORDER])
+        until(lambda: dropped(running, sender.service) == ORDER)
+        until(lambda: running.turns(sender.service) == 2 * ORDER)
 
 
 def test_a_killed_application_loses_an_interval_at_most(running: Running) -> None:
@@ -106,8 +106,8 @@ def test_a_killed_application_loses_an_interval_at_most(running: Running) -> Non
     with Sender(service, endpoint) as first:
         first.answer(ORDER)
         first.answer(ORDER, flush=False)  # sent by the interval alone
-        until(lambda: running.counted(service) == [2 * ORDER], timeout=30)
-        until(lambda: running.turns(service) == 2 * ORDER, timeout=30)
+        until(lambda: running.counted(service) == [2 * ORDER])
+        until(lambda: running.turns(service) == 2 * ORDER)
         first.said()
         first.said()
         first.answer(late, flush=False)
@@ -116,8 +116,8 @@ def test_a_killed_application_loses_an_interval_at_most(running: Running) -> Non
     with Sender(f"{service}", endpoint) as second:
         second.answer(ORDER)
         second.said()
-        until(lambda: running.turns(service) >= 3 * ORDER, timeout=60)
-        counted = until(lambda: [n for n in running.counted(service) if n >= 3 * ORDER], timeout=60)
+        until(lambda: running.turns(service) >= 3 * ORDER)
+        counted = until(lambda: [n for n in running.counted(service) if n >= 3 * ORDER])
     assert counted[0] <= 3 * ORDER + late
     assert running.turns(service) <= 3 * ORDER + late
 
@@ -150,13 +150,12 @@ def test_a_full_queue_refuses_and_what_is_given_up_is_counted(
             answered, _ = sender.said()
             assert answered < 100 * ORDER
         with Receiver(analytics, port=port):
-            until(lambda: running.counted(sender.service) == [answered], timeout=60)
-            until(lambda: dropped(running, sender.service) > 0, timeout=30)
+            until(lambda: running.counted(sender.service) == [answered])
+            until(lambda: dropped(running, sender.service) > 0)
             until(
                 lambda: (
                     running.turns(sender.service) + dropped(running, sender.service) == answered
                 ),
-                timeout=60,
             )
             assert running.turns(sender.service) >= ORDER
 
@@ -175,12 +174,12 @@ def test_a_wrong_certificate_is_waited_out(running: Running, tmp_path: Path) -> 
         with Sender(name(), ports.url("otlp_http")) as sender:
             sender.answer(ORDER)
             assert sender.said() == (ORDER, True)
-        until(lambda: told(ports, "otelcol_exporter_queue_size") > 0, timeout=30)
+        until(lambda: told(ports, "otelcol_exporter_queue_size") > 0)
         log = (tmp_path / "collector.log").read_text
-        until(lambda: "certificate" in log(), timeout=30)
+        until(lambda: "certificate" in log())
         assert first.requests == 0
     with Receiver(analytics, port=first.port, certificate=right):
-        until(lambda: running.turns(sender.service) == ORDER, timeout=60)
+        until(lambda: running.turns(sender.service) == ORDER)
         collector.__exit__(None, None, None)
 
 
@@ -206,8 +205,8 @@ def test_a_receiver_that_answers_too_late_gets_it_again_and_it_counts_once(
     ):
         sender.answer(ORDER)
         assert sender.said() == (ORDER, True)
-        until(lambda: slow.requests > 2 * first, timeout=60)
+        until(lambda: slow.requests > 2 * first)
         sender.answer(ORDER)
         sender.said()
-        until(lambda: running.turns(sender.service) == 2 * ORDER, timeout=60)
-        until(lambda: running.counted(sender.service) == [2 * ORDER], timeout=60)
+        until(lambda: running.turns(sender.service) == 2 * ORDER)
+        until(lambda: running.counted(sender.service) == [2 * ORDER])

@@ -19,8 +19,8 @@ def test_every_turn_is_counted_once_in_analytics_and_in_prometheus(
     assert sender.said() == (TURNS, True)
 
     name = f'otel_chat_turn_duration_seconds_count{{service_name="{sender.service}"}}'
-    until(lambda: running.turns(sender.service) == TURNS, timeout=30)
-    until(lambda: running.query(f"sum(increase({name}[5m] anchored))") == [TURNS], timeout=30)
+    until(lambda: running.turns(sender.service) == TURNS)
+    until(lambda: running.query(f"sum(increase({name}[5m] anchored))") == [TURNS])
 
 
 def test_an_exemplar_opens_its_trace(running: Running, sender: Sender) -> None:
@@ -29,8 +29,8 @@ def test_an_exemplar_opens_its_trace(running: Running, sender: Sender) -> None:
     assert sender.said() == (20, True)
 
     selector = f'otel_chat_turn_duration_seconds_bucket{{service_name="{sender.service}"}}'
-    found = until(lambda: running.exemplars(selector), timeout=30)
-    until(lambda: running.turns(sender.service) == 20, timeout=30)
+    found = until(lambda: running.exemplars(selector))
+    until(lambda: running.turns(sender.service) == 20)
     for trace_id in found:
         assert trace_id in str(running.trace(trace_id))
 
@@ -42,6 +42,6 @@ def test_the_telemetrys_own_health_reaches_analytics_and_prometheus(
     sender.answer(1)
     sender.said()
     memory = f'process_memory_usage_bytes{{service_name="{sender.service}"}}'
-    assert until(lambda: running.query(memory), timeout=30)[0] > 1e6
-    until(lambda: running.query("sum(up)") == [4.0], timeout=30)
-    until(lambda: running.query("otelcol_exporter_sent_spans"), timeout=30)
+    assert until(lambda: running.query(memory))[0] > 1e6
+    until(lambda: running.query("sum(up)") == [4.0])
+    until(lambda: running.query("otelcol_exporter_sent_spans"))

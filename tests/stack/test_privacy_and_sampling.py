@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
 
+from tests import web
 from tests.stack.running import Running
 from tests.waiting import until
 from tools.stack.parts import COLLECTOR, Ports, Settings, parts
@@ -51,7 +51,7 @@ def send(ports: Ports, *spans: Any) -> None:
     """Gives spans to the collector."""
     body = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": spans}]}]}
     url = f"{ports.url('otlp_http')}/v1/traces"
-    httpx.post(url, json=body, trust_env=False).raise_for_status()
+    web.post(url, json=body).raise_for_status()
 
 
 def test_secrets_that_others_put_into_attributes_are_masked(running: Running) -> None:
@@ -65,7 +65,7 @@ def test_secrets_that_others_put_into_attributes_are_masked(running: Running) ->
     kept = {"gen_ai.conversation.id": "4111111111111111", "otel_chat.channel": "web"}
     send(running.settings.ports, span(trace_id, **secret, **kept))
 
-    found = str(until(lambda: _found(running, trace_id), timeout=30))
+    found = str(until(lambda: _found(running, trace_id)))
     for text in ("ann@example.org", "4111 1111", "YW5uOnNlY3JldA", "sk-abc", "abcdefghijkl"):
         assert text not in found
     assert "4111111111111111" in found
@@ -129,10 +129,10 @@ def test_tempo_gets_errors_slow_turns_and_what_is_marked(built: None, tmp_path: 
             span(slow, seconds=4),
             span(marked, **{"otel_chat.keep": True}),
         )
-        until(lambda: len(tempo.traces) >= 3, timeout=30)
+        until(lambda: len(tempo.traces) >= 3)
         running = Running(stack, settings)
         for trace_id in (plain, failed, slow, marked):
-            until(lambda wanted=trace_id: _found(running, wanted), timeout=30)
+            until(lambda wanted=trace_id: _found(running, wanted))
     assert tempo.traces == {failed, slow, marked}
 
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
 from prometheus.generate import HERE
 from prometheus.names import COLLECTOR
+from tests import web
 from tests.stack.running import Running, Sender
 from tests.waiting import until
 from tools.stack.parts import ROOT, Ports, Settings, parts
@@ -75,7 +75,7 @@ def test_a_collector_in_trouble_tells_what_the_rules_ask(failing: Ports) -> None
     asked = {name for name in COLLECTOR if "_sent_" not in name}
 
     def told() -> set[str]:
-        text = httpx.get(f"{failing.url('collector_metrics')}/metrics", trust_env=False).text
+        text = web.get(f"{failing.url('collector_metrics')}/metrics").text
         return set(re.findall(r"^(otelcol_\w+)", text, re.MULTILINE))
 
     with Sender("trouble", failing.url("otlp_http")) as sender:
@@ -93,7 +93,7 @@ def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender:
     url = f"{running.settings.ports.url('prometheus')}/api/v1/rules"
 
     def worked_out() -> list[dict[str, str]]:
-        groups = httpx.get(url, trust_env=False).json()["data"]["groups"]
+        groups = web.get(url).json()["data"]["groups"]
         found = [rule for group in groups for rule in group["rules"]]
         known = [rule for rule in found if rule["health"] != "unknown"]
         return known if len(known) == shipped else []
@@ -107,7 +107,7 @@ def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender:
     assert {rule["name"]: rule.get("lastError") for rule in found if rule["health"] != "ok"} == {}
     # A first count is one, from the application to the recorded rule
     series = f'agent:otel_chat_turns:increase30m{{service_name="{sender.service}"}}'
-    until(lambda: running.query(series) == [50.0], timeout=30)
+    until(lambda: running.query(series) == [50.0])
 
 
 def test_the_first_handoff_ever_is_counted(running: Running) -> None:
@@ -115,4 +115,4 @@ def test_the_first_handoff_ever_is_counted(running: Running) -> None:
     endpoint = running.settings.ports.url("otlp_http")
     subprocess.run([sys.executable, "-c", ONE_HANDOFF, "first", endpoint], check=True)
     recorded = 'reason:otel_chat_handoffs:increase30m{service_name="first"}'
-    until(lambda: running.query(recorded) == [1.0], timeout=30)
+    until(lambda: running.query(recorded) == [1.0])

@@ -133,7 +133,7 @@ def serving(sink: Sink, *command: str, log: Path, **environment: str) -> Iterato
             stderr=subprocess.STDOUT,
         )
         try:
-            until(lambda: _answers(port) or _dead(process, log), timeout=30)
+            until(lambda: _answers(port) or _dead(process, log))
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.sync.client import connect
 
 from otel_chat import semconv as sc
+from tests import web
 from tests.library.integrations.live import EXAMPLES, Sink, serving
 from tests.waiting import until
 
@@ -62,8 +62,8 @@ def records(database: Path) -> list[tuple[object, ...]]:
 def test_a_handler_inside_a_view_knows_its_request(sink: Sink, host: str) -> None:
     """The id comes from the URL pattern before the body; route and status are there."""
     question = {"session_id": "s-body", "text": "Where is my order?"}
-    httpx.post(f"http://{host}/chat", json=question).raise_for_status()
-    httpx.post(f"http://{host}/sessions/s-path/chat", json=question).raise_for_status()
+    web.post(f"http://{host}/chat", json=question).raise_for_status()
+    web.post(f"http://{host}/sessions/s-path/chat", json=question).raise_for_status()
     by_body, by_path = sink.turns_when(2)
     assert (by_body[sc.CONVERSATION_ID], by_body[sc.HTTP_ROUTE]) == ("s-body", "chat")
     assert by_path[sc.CONVERSATION_ID] == "s-path"
@@ -75,7 +75,7 @@ def test_a_handler_inside_a_view_knows_its_request(sink: Sink, host: str) -> Non
 def test_a_streamed_answer_is_one_turn_to_its_last_word(sink: Sink, host: str) -> None:
     """The generator runs after the view has returned, and still knows its request."""
     question = {"session_id": "s-1", "text": "Where is my order?"}
-    answer = httpx.post(f"http://{host}/chat/stream", json=question)
+    answer = web.post(f"http://{host}/chat/stream", json=question)
     assert answer.text == "Your order leaves us today. "
     (turn,) = sink.turns_when(1)
     assert turn[sc.CONVERSATION_ID] == "s-1"

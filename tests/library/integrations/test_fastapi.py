@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.sync.client import connect
 
 from otel_chat import semconv as sc
+from tests import web
 from tests.library.integrations.live import Sink, serving
 from tests.waiting import until
 
@@ -27,7 +27,7 @@ def host(sink: Sink, tmp_path: Path) -> Iterator[str]:
 def test_a_decorated_route_is_a_turn_that_knows_its_request(sink: Sink, host: str) -> None:
     """Conversation id from the body, page and referrer from the headers, route and status."""
     headers = {"referer": "https://shop.example/help?token=secret", "user-agent": "browser/1"}
-    answer = httpx.post(f"http://{host}/chat", json=QUESTION, headers=headers)
+    answer = web.post(f"http://{host}/chat", json=QUESTION, headers=headers)
     assert answer.json() == {"reply": "Your order leaves us today."}
     (turn,) = sink.turns_when(1)
     assert turn["name"] == "invoke_agent shop"
@@ -44,7 +44,7 @@ def test_a_decorated_route_is_a_turn_that_knows_its_request(sink: Sink, host: st
 
 def test_a_streamed_answer_is_one_turn_to_its_last_word(sink: Sink, host: str) -> None:
     """The stream arrives whole, and the turn has a time to first chunk and the whole reply."""
-    answer = httpx.post(f"http://{host}/chat/stream", json=QUESTION)
+    answer = web.post(f"http://{host}/chat/stream", json=QUESTION)
     assert answer.text == "Your order leaves us today. "
     (turn,) = sink.turns_when(1)
     assert turn[sc.TIME_TO_FIRST_CHUNK] <= turn["seconds"]

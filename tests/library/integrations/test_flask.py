@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from otel_chat import semconv as sc
+from tests import web
 from tests.library.integrations.live import Sink, serving
 
 QUESTION = {"session_id": "s-1", "text": "Where is my order?"}
@@ -25,7 +25,7 @@ def host(request: pytest.FixtureRequest, sink: Sink, tmp_path: Path) -> Iterator
 def test_a_decorated_view_is_a_turn_that_knows_its_request(sink: Sink, host: str) -> None:
     """Conversation id from the body, which the view reads too; route and status, in each worker."""
     for _ in range(4):
-        answer = httpx.post(f"http://{host}/chat", json=QUESTION, headers={"user-agent": "b/1"})
+        answer = web.post(f"http://{host}/chat", json=QUESTION, headers={"user-agent": "b/1"})
         assert answer.json() == {"reply": "Your order leaves us today."}
     turns = sink.turns_when(4)
     assert len(turns) == 4
@@ -39,7 +39,7 @@ def test_a_decorated_view_is_a_turn_that_knows_its_request(sink: Sink, host: str
 
 def test_a_streamed_answer_is_one_turn_to_its_last_word(sink: Sink, host: str) -> None:
     """The generator runs after the view has returned, and still knows its request."""
-    answer = httpx.post(f"http://{host}/chat/stream", json=QUESTION)
+    answer = web.post(f"http://{host}/chat/stream", json=QUESTION)
     assert answer.text == "Your order leaves us today. "
     (turn,) = sink.turns_when(1)
     assert turn[sc.CONVERSATION_ID] == "s-1"

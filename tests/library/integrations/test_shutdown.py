@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import web
 from tests.library.integrations.live import Sink, serving
 
 SERVERS = {
@@ -23,5 +23,5 @@ def test_a_terminated_server_has_sent_every_turn(name: str, sink: Sink, tmp_path
     with serving(sink, *SERVERS[name], log=tmp_path / "log", **never) as host:
         for _ in range(20):
             question = {"session_id": "s-1", "text": "Any refund?"}
-            httpx.post(f"http://{host}/chat", json=question).raise_for_status()
+            web.post(f"http://{host}/chat", json=question).raise_for_status()
     assert len(sink.turns) == 20

@@ -19,6 +19,7 @@ from otel_chat import semconv as sc
 from otel_chat.client import AnalyticsClient
 from otel_chat.localserver import free_port
 from otel_chat.server.store import open_store
+from tests import web
 from tests.commands import serving
 from tests.server.ingest.sending import PROTOBUF, Telemetry, digest
 from tests.waiting import until
@@ -61,7 +62,7 @@ class Ledger:
     def send(self, parts: Iterable[tuple[str, int]]) -> None:
         """Returns when all is acknowledged, or the server is gone."""
         with (
-            httpx.Client(base_url=self._server, timeout=30, trust_env=False) as http,
+            web.Client(base_url=self._server) as http,
             ThreadPoolExecutor(4) as pool,
         ):
             for done in [pool.submit(self._post, http, *part) for part in parts]:
@@ -111,7 +112,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path, enoug
     with serving(store, port) as (url, server), ThreadPoolExecutor(1) as background:
         ledger = Ledger(url)
         sending = background.submit(ledger.send, parts)
-        until(lambda: len(ledger.acknowledged) >= enough, timeout=60)
+        until(lambda: len(ledger.acknowledged) >= enough)
         server.send_signal(signal.SIGKILL)
         server.wait()
         sending.result(60)

@@ -6,12 +6,12 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.queries.packs import PACKS
+from tests import web
 from tests.server.given import Given
 from tests.server.pages.conftest import Reader, Readers, Site
 from tests.server.pages.test_browser import HOSTILE, WIDE_ENOUGH, ago, figure
@@ -237,7 +237,7 @@ def test_a_conversation_is_erased_from_the_page(given: Given, reader: Reader) ->
 def test_another_site_changes_nothing(given: Given, site: Site, path: str) -> None:
     """A form that stands elsewhere, or does not say where, is refused; so is a mere viewer."""
     address, form = f"/settings/{path}", {"name": "x", "scopes": "admin", "tenants": given.tenant}
-    with httpx.Client(base_url=site.address, cookies={COOKIE: given.tenant}) as client:
+    with web.Client(base_url=site.address, cookies={COOKIE: given.tenant}) as client:
         for headers in (
             {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
             {"Sec-Fetch-Site": "same-site"},

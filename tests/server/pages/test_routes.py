@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.pages import assets, links
+from tests import web
 from tests.server.given import Given
 from tests.server.pages.conftest import Site
 from tests.server.pages.test_browser import ago
@@ -20,7 +21,7 @@ from tests.server.pages.test_browser import ago
 @pytest.fixture
 def client(site: Site, given: Given) -> Iterator[httpx.Client]:
     """Signed in to the tenant of the test."""
-    with httpx.Client(timeout=60, base_url=site.address, cookies={COOKIE: given.tenant}) as opened:
+    with web.Client(base_url=site.address, cookies={COOKIE: given.tenant}) as opened:
         yield opened
 
 
@@ -98,7 +99,7 @@ def test_empty_filters_leave_the_address(client: httpx.Client, site: Site) -> No
 
 def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
     """Whoever has no token is asked for one, and is led to where they wanted to go."""
-    with httpx.Client(timeout=60, base_url=site.address) as client:
+    with web.Client(base_url=site.address) as client:
         answer = client.get("/conversations?window=24h")
         assert answer.status_code == 401
         assert 'action="/sign-in"' in answer.text
@@ -130,7 +131,7 @@ def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
 )
 def test_signing_in_leads_to_no_other_site(site: Site, given: Given, address: str) -> None:
     """Whatever `next` says, the reader stays on this site."""
-    answer = httpx.post(f"{site.address}/sign-in", data={"token": given.tenant, "next": address})
+    answer = web.post(f"{site.address}/sign-in", data={"token": given.tenant, "next": address})
     assert answer.headers["location"] == "/"
 
 
@@ -141,9 +142,7 @@ def test_another_tenants_conversation_is_not_there(
     row = given.turn("private", ago(60))
     given.save()
     assert client.get("/conversations/private").status_code == 200
-    with httpx.Client(
-        timeout=60, base_url=site.address, cookies={COOKIE: "tenant-other"}
-    ) as stranger:
+    with web.Client(base_url=site.address, cookies={COOKIE: "tenant-other"}) as stranger:
         assert stranger.get("/conversations/private").status_code == 404
         assert stranger.get(f"/traces/{row['trace_id']}").status_code == 404
         assert "private" not in stranger.get("/conversations").text
@@ -152,19 +151,19 @@ def test_another_tenants_conversation_is_not_there(
 def test_static_files_are_kept_for_good(site: Site) -> None:
     """The present version may be kept for a year, another only until asked again."""
     address = assets.address("js/app.js")
-    answer = httpx.get(f"{site.address}{address}")
+    answer = web.get(f"{site.address}{address}")
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.content == (assets.ROOT / "js" / "app.js").read_bytes()
-    plain = httpx.get(f"{site.address}{address}", headers={"accept-encoding": "identity"})
+    plain = web.get(f"{site.address}{address}", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == answer.content
-    old = httpx.get(f"{site.address}/static/000000000000/js/app.js")
+    old = web.get(f"{site.address}/static/000000000000/js/app.js")
     assert old.status_code == 200
     assert old.headers["cache-control"] == "no-cache"
     for path in ("js/nothing.js", "../router.py", "%2e%2e/router.py", ""):
-        assert httpx.get(f"{site.address}/static/x/{path}").status_code == 404
+        assert web.get(f"{site.address}/static/x/{path}").status_code == 404
 
 
 @for_all(st.text(max_size=60), st.none() | st.text("0123456789abcdef", min_size=16, max_size=16))

@@ -120,7 +120,8 @@ class Eraser:
             self._delete(table, kept)
         if days:
             self._values["days"] = days
-            self._delete("turn_days", "day IN {days:Array(Date32)}")
+            for table in ("turn_days", "turn_speeds"):
+                self._delete(table, "day IN {days:Array(Date32)}")
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)
         return erased

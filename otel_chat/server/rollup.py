@@ -30,6 +30,7 @@ from otel_chat.server.queries.partials import (
     KEPT_OF_BOTH,
     KEY,
 )
+from otel_chat.server.queries.speeds import BINNED, QUARTER_OF, binned
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ _TALLY: Final = f"""
 INSERT INTO turn_days (day, generation, tenant, {", ".join(tallies.KEPT)})
 SELECT toDate32({{day:String}}), {{generation:Int64}}, *
 FROM ({tallies.counted(f"turns FINAL WHERE {_within('turns')}", "tenant", *DIMENSIONS)})
+"""  # noqa: S608
+_BIN: Final = f"""
+INSERT INTO turn_speeds (day, generation, tenant, quarter, {", ".join(BINNED)})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({binned(f"turns FINAL WHERE {_within('turns')}", tenant="tenant", quarter=QUARTER_OF)})
 """  # noqa: S608
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
@@ -184,6 +190,7 @@ class Rollup:
         self._enter(entry, covers=0)
         self._store.command(_KEEP, entry)
         self._store.command(_TALLY, entry)
+        self._store.command(_BIN, entry)
         self._store.command(_COPY, entry)
         self._store.command(_PART, entry)
         self._enter(entry, covers=entry["covers"])
@@ -206,7 +213,7 @@ class Rollup:
             "generations": [int(row["generation"]) for row in outdated],
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
-        for table in ("conversation_days", "parted_days", "turn_days", "rolled"):
+        for table in ("conversation_days", "parted_days", "turn_days", "turn_speeds", "rolled"):
             self._store.command(
                 f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2", values
             )

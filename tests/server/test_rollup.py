@@ -77,6 +77,7 @@ def fill(given: Given, seed: int) -> None:
                 fallback=rng.choice((True, False, None)),
                 status=rng.choice(("ok", "ok", "ok", "error", "cancelled")),
                 handoff=turn > 1 and rng.random() < 0.2,
+                time_to_first_chunk=rng.choice((None, 0.0, 0.25, rng.uniform(0, 3))),
                 input_tokens=rng.choice((None, 100, 2000)),
                 cost=rng.choice((None, "0.001")),
                 request_model=rng.choice(("small", "large")),
@@ -360,11 +361,12 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert [(row["conversation_id"], row["user_hash"], row["actions"]) for row in left] == [
         ("b", "bob", 0)
     ]
-    assert rows(given, "turn_days") == []
+    assert rows(given, "turn_days") == rows(given, "turn_speeds") == []
     assert counted(given) == (1, 1)
     rollup.refresh()
     assert counted(given) == (1, 1)
-    assert [row["turns"] for row in rows(given, "turn_days")] == [1]
+    for table in ("turn_days", "turn_speeds"):
+        assert [row["turns"] for row in rows(given, table)] == [1]
     Eraser(given.store, given.scope).before(at(24 * HOUR))
     assert rows(given, "conversation_days") == []
     assert counted(given) == (0, 0)
@@ -389,7 +391,9 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
         rollup.refresh()
     assert rows(given, "parted_days")
     Eraser(given.store, given.scope).conversation("a")
-    for table in ("conversation_days", "parted_days", "parted_conversations", "turn_days"):
+    for table in (
+        "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds"
+    ):  # fmt: skip
         assert rows(given, table) == []
 
 

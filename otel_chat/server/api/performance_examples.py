@@ -9,7 +9,6 @@ from otel_chat.server.api.examples import SPAN_ID, TRACE_ID, WINDOW, shown
 from otel_chat.server.queries.answers import TimeSpan
 from otel_chat.server.queries.dependencies import Dependencies, Dependency
 from otel_chat.server.queries.performance import (
-    BOUNDS,
     Performance,
     PerformancePoint,
     Quantiles,
@@ -21,6 +20,7 @@ from otel_chat.server.queries.performance import (
 from otel_chat.server.queries.process import LostTelemetry, Process, Processes, ProcessPoint
 from otel_chat.server.queries.realtime import Realtime
 from otel_chat.server.queries.slow_turns import SlowTurn, SlowTurns
+from otel_chat.server.queries.speeds import BOUNDS
 from otel_chat.server.queries.split import TimeSplit
 
 SPAN: Final = TimeSpan.of(WINDOW)

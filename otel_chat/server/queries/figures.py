@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.partials import HASH, IS_FEEDBACK, KEY, TOKENS
+from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, KeptSpeeds
 from otel_chat.server.queries.sql import SCALE, mean, quantiles
 from otel_chat.server.queries.sums import DAY_TIME, Grouping, Source, all_of, sums, whole_days
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
@@ -151,14 +152,25 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
         sum(p_confidences) AS confidence_n,
         sum(p_confidence_sum) / nullIf(confidence_n, 0) / {SCALE} AS confidence_mean"""
     found = _rows(query, grouping, aggregates, turn_sums(query, window, filters, grouping))
-    columns = (f"{grouping(query, 'start')} AS part", "duration", "time_to_first_chunk")
-    aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
-        {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q"""
-    source = turns_source(query, window, filters, columns)
-    for part, row in _rows(query, grouping, aggregates, source).items():
+    for part, row in _turn_quantiles(query, window, filters, grouping).items():
         # What arrived between the two questions is in the next answer.
         found.get(part, {}).update(row)
     return found
+
+
+def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
+    kept = KeptSpeeds.of(query, window, grouping) if filters.empty else None
+    quick = kept.quantiles(LEVELS) if kept else None
+    if quick is not None:
+        return {
+            part: {"duration_q": found.get(DURATION), "first_chunk_q": found.get(FIRST_CHUNK)}
+            for part, found in quick.items()
+        }
+    columns = (f"{grouping(query, 'start')} AS part", "duration", FIRST_CHUNK)
+    aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
+        {quantiles(FIRST_CHUNK, LEVELS)} AS first_chunk_q"""
+    source = turns_source(query, window, filters, columns)
+    return _rows(query, grouping, aggregates, source)
 
 
 def _rows(query: Query, grouping: Grouping, aggregates: str, source: str) -> Rows:

@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import by_bucket, conversations_with_turns, turns_source
+from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
+from otel_chat.server.queries.figures import (
+    WHOLE,
+    by_bucket,
+    by_bucket_and_whole,
+    conversations_with_turns,
+    turns_source,
+)
 from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.speeds import BOUNDS, DURATION, FIRST_CHUNK, KeptSpeeds
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
+    from otel_chat.server.queries.figures import Rows
     from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.queries.sums import Grouping
     from otel_chat.server.store import Store
 
 LEVELS: Final = (0.5, 0.75, 0.9, 0.95, 0.99)
 SHOWN: Final = (0.5, 0.95)
 MOST: Final = 100
-# The buckets of the metric otel_chat.turn.duration, so that the two read alike.
-BOUNDS: Final = (
-    0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0,
-)  # fmt: skip
 
 
 class Quantiles(Answer):
@@ -133,7 +138,7 @@ def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
 
 def _quantiles(row: dict[str, Any], name: str) -> Quantiles:
     count = row.get(f"{name}_n", 0)
-    found = row.get(f"{name}_q", ()) if count else (None,) * len(LEVELS)
+    found = (row.get(f"{name}_q") if count else None) or (None,) * len(LEVELS)
     names = [f"p{round(level * 100)}" for level in LEVELS]
     return Quantiles(
         mean=row.get(f"{name}_mean") if count else None,
@@ -160,27 +165,13 @@ def performance(
     """
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
-    statement = Query(store, scope)
-    columns = ("start", "duration", "time_to_first_chunk", "status")
-    source = turns_source(statement, window, filters, columns)
-    by = by_bucket(window, width)
-    with_turns = store.beside(conversations_with_turns, Query(store, scope), window, filters, by)
-    rows = statement.run(f"""
-        SELECT {by(statement, "start")} AS part, grouping(part) AS whole, count() AS turns,
-            countIf(status = 'error') AS errors, countIf(status = 'cancelled') AS cancelled,
-            {_histogram("duration")} AS histogram,
-            {_spread("duration", "duration", LEVELS)},
-            {_spread("chunk", "time_to_first_chunk", LEVELS)}
-        FROM {source} AS t
-        GROUP BY GROUPING SETS ((part), ())
-    """)  # noqa: S608
+    by = by_bucket_and_whole(window, width)
+    with_turns = store.beside(
+        conversations_with_turns, Query(store, scope), window, filters, by_bucket(window, width)
+    )
+    rows = _rows(Query(store, scope), window, filters, by)
     conversations = with_turns.result()
-    by_part = {
-        row["part"]: {**row, "conversations": conversations.get(row["part"], 0)}
-        for row in rows
-        if not row["whole"]
-    }
-    whole = next((row for row in rows if row["whole"]), {})
+    whole = rows.get(WHOLE, {})
     turns = whole.get("turns", 0)
     minutes = window.length.total_seconds() / 60
     return Performance(
@@ -194,8 +185,47 @@ def performance(
         throughput=turns / minutes if turns else None,
         bounds=list(BOUNDS),
         bucket=width,
-        points=[_point(at, by_part.get(number, {})) for number, at in enumerate(starts)],
+        points=[
+            _point(at, {"conversations": conversations.get(number, 0), **rows.get(number, {})})
+            for number, at in enumerate(starts)
+        ],
     )
+
+
+def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
+    kept = KeptSpeeds.of(query, window, by) if filters.empty else None
+    quick = _kept_rows(kept) if kept else None
+    if quick is not None:
+        return quick
+    columns = (f"{by(query, 'start')} AS part", "duration", FIRST_CHUNK, "status")
+    aggregates = f"""
+        count() AS turns, countIf(status = 'error') AS errors,
+        countIf(status = 'cancelled') AS cancelled, {_histogram("duration")} AS histogram,
+        {_spread("duration", "duration", LEVELS)}, {_spread("chunk", FIRST_CHUNK, LEVELS)}"""
+    rows = query.run(by.grouped(aggregates, turns_source(query, window, filters, columns)))
+    return {row["key"]: row for row in rows}
+
+
+def _kept_rows(kept: KeptSpeeds) -> Rows | None:
+    quantiles = kept.quantiles(LEVELS)
+    if quantiles is None:
+        return None
+    found = {}
+    for part, counts in kept.counts().items():
+        whole, chunks = counts[DURATION], counts[FIRST_CHUNK]
+        found[part] = {
+            "turns": whole.turns,
+            "errors": whole.errors,
+            "cancelled": whole.cancelled,
+            "histogram": whole.histogram,
+            "duration_n": whole.turns,
+            "duration_mean": exact_mean(whole.billionths, whole.turns),
+            "duration_q": quantiles.get(part, {}).get(DURATION),
+            "chunk_n": chunks.turns,
+            "chunk_mean": exact_mean(chunks.billionths, chunks.turns),
+            "chunk_q": quantiles.get(part, {}).get(FIRST_CHUNK),
+        }
+    return found
 
 
 def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:

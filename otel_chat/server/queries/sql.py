@@ -25,6 +25,7 @@ Table = Literal[
     "parted_conversations",
     "parted_days",
     "turn_days",
+    "turn_speeds",
     "conversation_marks",
     "saved_views",
 ]

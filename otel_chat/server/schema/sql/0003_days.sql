@@ -157,6 +157,21 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   sum_cost Nullable(Decimal(38, 9))
 {% endcall %};
 
+{% call table('turn_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, measure, slot, quarter)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  quarter UInt8,
+  measure LowCardinality(String),
+  slot UInt32,
+  turns UInt32,
+  errors UInt32,
+  cancelled UInt32,
+  billionths Int64,
+  seconds Array(Float64) CODEC(ZSTD)
+{% endcall %};
+
 {% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}

@@ -1,0 +1,139 @@
+"""How fast turns were: the same, to the last digit, from kept days as from the turns."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as generated
+from hypothesis import strategies as st
+
+from otel_chat.server.queries.figures import WHOLE, by_bucket_and_whole
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.performance import Performance, performance
+from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, KeptSpeeds
+from otel_chat.server.queries.sql import Query
+from otel_chat.server.queries.window import Bucket, Window
+from otel_chat.server.rollup import Rollup
+from tests.server.given import DAY, Given, at
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+
+HOUR = 3600
+NONE = Filters()
+# Equal ones, ones that are nearly so, those on a bound, none at all, and far apart.
+SECONDS = st.one_of(
+    st.sampled_from((0.0, 0.1, 0.25, 1.0, 2.0, 2.0000000000000004, 120.0, 1e6)),
+    st.floats(0, 200),
+)
+TURNS = st.lists(
+    st.tuples(st.integers(-70, 20), SECONDS, st.none() | SECONDS), min_size=1, max_size=60
+)
+
+
+def asked(given: Given, window: Window, bucket: Bucket) -> Performance:
+    return performance(given.store, given.scope, window, NONE, bucket)
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@generated(
+    turns=TURNS,
+    start=st.integers(-80, -20),
+    bucket=st.sampled_from(("1h", "6h", "1d")),
+    kept=st.lists(st.integers(-4, 0), min_size=1, max_size=5),
+)
+def test_kept_days_change_no_figure(
+    store: Store,
+    turns: list[tuple[int, float, float | None]],
+    start: int,
+    bucket: Bucket,
+    kept: list[int],
+) -> None:
+    """Windows that begin inside a quarter or at one; some days kept, some not; a turn comes late."""
+    given = Given(store)
+    for number, (hour, seconds, chunk) in enumerate(turns):
+        given.turn(f"c{number}", hour * HOUR, seconds, time_to_first_chunk=chunk)
+    given.save()
+    window = replace(DAY, start=at(start * HOUR), end=at(21 * HOUR))
+    told = asked(given, window, bucket)
+    rollup = Rollup(store, timedelta(0))
+    for day in kept:
+        rollup.keep(at(day * 24 * HOUR).date())
+    assert asked(given, window, bucket) == told
+    given.rows.clear()
+    given.turn("late", kept[0] * 24 * HOUR, 0.7)
+    given.save()
+    late = asked(given, window, bucket)
+    rollup.keep(at(kept[0] * 24 * HOUR).date())
+    assert asked(given, window, bucket) == late
+
+
+def test_quantiles_are_those_of_all_values(given: Given, store: Store) -> None:
+    """Of 400 values on two kept days, against the two nearest to the rank in the sorted list."""
+    rng = random.Random(5)
+    values = [rng.choice((rng.lognormvariate(0, 1), 1.5)) for _ in range(400)]
+    for number, seconds in enumerate(values):
+        given.turn(f"c{number}", (number % 48 - 30) * HOUR, seconds)
+    given.save()
+    rollup = Rollup(store, timedelta(0))
+    rollup.refresh()
+    window = replace(DAY, start=at(-36 * HOUR), end=at(36 * HOUR))
+    kept = KeptSpeeds.of(Query(store, given.scope), window, by_bucket_and_whole(window, "1d"))
+    assert kept is not None
+    found = kept.quantiles((0.0, 0.5, 0.99, 1.0))
+    assert found is not None
+    values.sort()
+    low, high = values[395], values[396]
+    wanted = [
+        values[0],
+        pytest.approx((values[199] + values[200]) / 2, rel=1e-12),
+        pytest.approx(low + (0.99 * 399 - 395) * (high - low), rel=1e-12),
+        values[-1],
+    ]
+    assert found[WHOLE][DURATION] == wanted
+    assert FIRST_CHUNK not in found[WHOLE]
+
+
+class Arriving:
+    """A store in which a turn arrives after the first question about turns' speeds."""
+
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        self._store = given.store
+        self.arrived = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def query(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        """Answers, and then sends the turn once."""
+        rows = self._store.query(sql, parameters)
+        if "turn_speeds" in sql and not self.arrived:
+            self.arrived = True
+            self._given.rows.clear()
+            self._given.turn("late", 1, 2.0)
+            self._given.save()
+        return rows
+
+
+def test_what_arrives_between_the_two_questions_is_noticed(given: Given, store: Store) -> None:
+    """The bins were counted before, their values read after: no quantile is made of the two."""
+    for hour in (-26, -25, -24, -1, 0):
+        given.turn(f"c{hour}", hour * HOUR, 2.0)
+    given.save()
+    Rollup(store, timedelta(0)).keep(at(-24 * HOUR).date())
+    window = replace(DAY, start=at(-48 * HOUR), end=at(24 * HOUR))
+    arriving: Any = Arriving(given)
+    kept = KeptSpeeds.of(Query(arriving, given.scope), window, by_bucket_and_whole(window, "1d"))
+    assert kept is not None
+    assert kept.quantiles((0.5,)) is None
+    assert arriving.arrived
+    told = performance(arriving, given.scope, window, NONE)
+    assert (told.turns, told.response_time.p50) == (6, 2.0)

@@ -160,11 +160,12 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
 
 def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     kept = KeptSpeeds.of(query, window, grouping) if filters.empty else None
-    quick = kept.quantiles(LEVELS) if kept else None
+    quick = kept.read(LEVELS) if kept else None
     if quick is not None:
+        names = {DURATION: "duration_q", FIRST_CHUNK: "first_chunk_q"}
         return {
-            part: {"duration_q": found.get(DURATION), "first_chunk_q": found.get(FIRST_CHUNK)}
-            for part, found in quick.items()
+            part: {names[measure]: speed.quantiles for measure, speed in speeds.items()}
+            for part, speeds in quick.items()
         }
     columns = (f"{grouping(query, 'start')} AS part", "duration", FIRST_CHUNK)
     aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,

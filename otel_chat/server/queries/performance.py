@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from otel_chat.server.queries.figures import (
     turns_source,
 )
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.speeds import BOUNDS, DURATION, FIRST_CHUNK, KeptSpeeds
+from otel_chat.server.queries.speeds import BOUNDS, DURATION, FIRST_CHUNK, KeptSpeeds, Speed
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
@@ -138,7 +139,7 @@ def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
 
 def _quantiles(row: dict[str, Any], name: str) -> Quantiles:
     count = row.get(f"{name}_n", 0)
-    found = (row.get(f"{name}_q") if count else None) or (None,) * len(LEVELS)
+    found = row.get(f"{name}_q", ()) if count else (None,) * len(LEVELS)
     names = [f"p{round(level * 100)}" for level in LEVELS]
     return Quantiles(
         mean=row.get(f"{name}_mean") if count else None,
@@ -194,9 +195,9 @@ def performance(
 
 def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
     kept = KeptSpeeds.of(query, window, by) if filters.empty else None
-    quick = _kept_rows(kept) if kept else None
+    quick = kept.read(LEVELS) if kept else None
     if quick is not None:
-        return quick
+        return {part: _row(speeds) for part, speeds in quick.items()}
     columns = (f"{by(query, 'start')} AS part", "duration", FIRST_CHUNK, "status")
     aggregates = f"""
         count() AS turns, countIf(status = 'error') AS errors,
@@ -206,26 +207,17 @@ def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
     return {row["key"]: row for row in rows}
 
 
-def _kept_rows(kept: KeptSpeeds) -> Rows | None:
-    quantiles = kept.quantiles(LEVELS)
-    if quantiles is None:
-        return None
-    found = {}
-    for part, counts in kept.counts().items():
-        whole, chunks = counts[DURATION], counts[FIRST_CHUNK]
-        found[part] = {
-            "turns": whole.turns,
-            "errors": whole.errors,
-            "cancelled": whole.cancelled,
-            "histogram": whole.histogram,
-            "duration_n": whole.turns,
-            "duration_mean": exact_mean(whole.billionths, whole.turns),
-            "duration_q": quantiles.get(part, {}).get(DURATION),
-            "chunk_n": chunks.turns,
-            "chunk_mean": exact_mean(chunks.billionths, chunks.turns),
-            "chunk_q": quantiles.get(part, {}).get(FIRST_CHUNK),
-        }
-    return found
+def _row(speeds: dict[str, Speed]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, measure in (("chunk", FIRST_CHUNK), ("duration", DURATION)):
+        if speed := speeds.get(measure):
+            row |= {
+                **asdict(speed),
+                f"{name}_n": speed.turns,
+                f"{name}_mean": exact_mean(speed.billionths, speed.turns),
+                f"{name}_q": speed.quantiles,
+            }
+    return row
 
 
 def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:

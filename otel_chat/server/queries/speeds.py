@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.server.queries.days import DAY, Days, days_of, midnight
 from otel_chat.server.queries.sql import total
 from otel_chat.server.queries.sums import DAY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from otel_chat.server.queries.sql import Query
@@ -46,16 +46,16 @@ _VALUE: Final = "assumeNotNull(pair.2)"
 _BITS: Final = f"if({_VALUE} > 0, bitShiftRight(reinterpretAsUInt64({_VALUE}), 47), 0)"
 _BINS: Final = 2**16
 _SLOTS: Final = 2**21
-_CODE: Final = f"(toInt64(%s) * 2 + (measure = '{FIRST_CHUNK}')) * {_SLOTS} + slot"
-"""SQL for a whole number of each part, measure and slot, given that of the part."""
+_CODE: Final = f"(toInt64(%s) * 2 + (measure = '{FIRST_CHUNK}')) * {_SLOTS} + %s"
+"""SQL for a whole number of each part, measure and slot, given that of the part and the slot."""
 
 
 _COUNTED: Final = ("turns", "errors", "cancelled", "billionths")
 
 
-@dataclass(slots=True)
-class Counts:
-    """What values of a measure sum up to.
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The values of a measure.
 
     Args:
         turns: How many turns have one.
@@ -63,13 +63,27 @@ class Counts:
         cancelled: How many of them were cancelled.
         billionths: The sum of the values, in billionths of a second.
         histogram: How many lie up to each of `BOUNDS`, and above the last.
+        quantiles: Those that were asked for, in seconds.
     """
 
-    turns: int = 0
-    errors: int = 0
-    cancelled: int = 0
-    billionths: int = 0
-    histogram: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    turns: int
+    errors: int
+    cancelled: int
+    billionths: int
+    histogram: list[int]
+    quantiles: list[float]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], levels: Sequence[float], at: Mapping[int, float]) -> Speed:
+        """From what was counted, and the values at the ranks that quantiles are made of."""
+        histogram = [0] * (len(BOUNDS) + 1)
+        for bucket, turns in zip(*row["buckets"], strict=True):
+            histogram[bucket] = turns
+        return cls(
+            **{name: row[name] for name in _COUNTED},
+            histogram=histogram,
+            quantiles=[_quantile(level, row["turns"], at) for level in levels],
+        )
 
 
 def binned(turns: str, **by: str) -> str:
@@ -98,50 +112,50 @@ def binned(turns: str, **by: str) -> str:
     """  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class _Bin:
-    """A bin with values that are asked for.
-
-    Args:
-        part: The part of the answer.
-        measure: What is measured.
-        slot: Which bin it is.
-        code: Which of all parts.
-        below: How many values of its part are in bins of smaller ones.
-        held: How many it holds.
-        total: How many values its part has.
-    """
-
-    part: int
-    measure: str
-    slot: int
-    code: int
-    below: int
-    held: int
-    total: int
-
-    def places(self, levels: Sequence[float]) -> list[int]:
-        """The ranks in it that quantiles are made of, from 0 in all of its part."""
-        ranks = {rank for level in levels for rank in _ranks(level, self.total)}
-        return sorted(rank for rank in ranks if self.below <= rank < self.below + self.held)
+def _ranks(level: float, turns: int) -> tuple[int, int]:
+    """The ranks of the two values between which a quantile lies, from 0."""
+    rank = math.floor(level * (turns - 1))
+    return rank, min(rank + 1, turns - 1)
 
 
-def _ranks(level: float, total: int) -> tuple[int, int]:
-    """The ranks of the two values between which a quantile lies."""
-    rank = math.floor(level * (total - 1))
-    return rank, min(rank + 1, total - 1)
-
-
-def _quantile(level: float, total: int, values: dict[int, float]) -> float:
+def _quantile(level: float, turns: int, at: Mapping[int, float]) -> float:
     """As `quantilesExactInclusive` interpolates, to the last digit.
 
     Example:
         >>> _quantile(0.5, 4, {1: 2.0, 2: 3.0})
         2.5
     """
-    low, high = _ranks(level, total)
-    place = level * (total - 1) + 1
-    return values[low] + (place - math.floor(place)) * (values[high] - values[low])
+    low, high = _ranks(level, turns)
+    place = level * (turns - 1) + 1
+    return at[low] + (place - math.floor(place)) * (at[high] - at[low])
+
+
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """A bin with values that quantiles are made of.
+
+    Args:
+        slot: Which it is.
+        held: How many values it holds.
+        below: How many of the same part and measure are smaller than all of these.
+        ranks: Those of the values that are asked for.
+    """
+
+    slot: int
+    held: int
+    below: int
+    ranks: list[int]
+
+
+def _bins(row: Mapping[str, Any], levels: Sequence[float]) -> dict[int, _Bin]:
+    """Those of a part and a measure, by their codes."""
+    ranks = sorted({rank for level in levels for rank in _ranks(level, row["turns"])})
+    return {
+        row["code"] + slot: _Bin(
+            slot, held, below, [rank for rank in ranks if below <= rank < below + held]
+        )
+        for slot, held, below in row["near"]
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,54 +202,39 @@ class KeptSpeeds:
             spans.append((since, window.end))
         return cls(query, grouping, Days(kept, spans), tuple(cut)) if kept else None
 
-    def quantiles(self, levels: Sequence[float]) -> dict[int, dict[str, list[float]]] | None:
-        """The quantiles of each part's values, by measure; nothing if they changed meanwhile.
+    def read(self, levels: Sequence[float]) -> dict[int, dict[str, Speed]] | None:
+        """The values of each part, by measure; nothing if they changed while they were read.
 
         Args:
             levels: Which quantiles, 0 to 1.
         """
-        values: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)
-        totals: dict[tuple[int, str], int] = {}
-        bins = self._bins(levels)
-        picked = self._values(bins, levels)
-        for one in bins:
-            held, found = picked.get(one.code, (0, []))
-            if held != one.held:
-                return None
-            values[one.part, one.measure].update(zip(one.places(levels), found, strict=True))
-            totals[one.part, one.measure] = one.total
-        quantiles: dict[int, dict[str, list[float]]] = defaultdict(dict)
-        for (part, measure), count in totals.items():
-            known = values[part, measure]
-            quantiles[part][measure] = [_quantile(level, count, known) for level in levels]
-        return quantiles
-
-    def counts(self) -> dict[int, dict[str, Counts]]:
-        """How many values each part has, by measure, and what they sum up to."""
-        sums = ", ".join(f"sum({name}) AS in_{name}" for name in _COUNTED)
-        rows = self.query.run(f"""
-            SELECT part, measure, intDiv(slot, {_BINS}) AS bucket, {sums}
-            FROM {self._rows(*_COUNTED)} ARRAY JOIN parts AS part
-            GROUP BY part, measure, bucket
-        """)  # noqa: S608
-        found: dict[int, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
+        rows = self._counted(levels)
+        bins = {code: one for row in rows for code, one in _bins(row, levels).items()}
+        values = self._values(bins)
+        if any(len(values.get(code, ())) != len(one.ranks) for code, one in bins.items()):
+            return None
+        found: dict[int, dict[str, Speed]] = defaultdict(dict)
         for row in rows:
-            counts = found[row["part"]][row["measure"]]
-            counts.histogram[row["bucket"]] = row["in_turns"]
-            for name in _COUNTED:
-                setattr(counts, name, getattr(counts, name) + row[f"in_{name}"])
+            at: dict[int, float] = {}
+            for slot, _, _ in row["near"]:
+                code = row["code"] + slot
+                at.update(zip(bins[code].ranks, values[code], strict=True))
+            found[row["part"]][row["measure"]] = Speed.of(row, levels, at)
         return found
 
-    def _rows(self, *columns: str, bins: Sequence[_Bin] = ()) -> str:
+    def _rows(self, *columns: str, bins: Mapping[int, _Bin] | None = None) -> str:
         """All bins: `measure`, `slot`, columns, and `parts`, of which each is one.
 
         Args:
             columns: Others of `BINNED`.
-            bins: Limits what is read of kept days to these; without any, all are.
+            bins: Limits what is read of kept days to the slots of these, by their codes.
         """
         query, read = self.query, ("measure", "slot", *columns)
         together = self.grouping.together or "part"
-        conditions = [*self.days.kept_conditions(query), *self._whole(), *self._among(bins)]
+        conditions = [*self.days.kept_conditions(query), *self._whole()]
+        if bins is not None:
+            slots = sorted({one.slot for one in bins.values()})
+            conditions.append(f"slot IN {query.bind(slots, 'Array(UInt32)')}")
         part = f"{self.grouping(query, _QUARTER_TIME)} AS part"
         table = query.table("turn_speeds", (part, *read), conditions, once=False)
         sources = [f"SELECT * FROM {table}"]  # noqa: S608
@@ -247,17 +246,6 @@ class KeptSpeeds:
         parts = f"arrayDistinct([toInt64(part), toInt64({together})]) AS parts"
         return f"(SELECT {parts}, {', '.join(read)} FROM ({' UNION ALL '.join(sources)}))"  # noqa: S608
 
-    def _among(self, bins: Sequence[_Bin]) -> Iterator[str]:
-        """The conditions that a row of a kept day is of one of the bins."""
-        if bins:
-            codes = self.query.bind([one.code for one in bins], "Array(Int64)")
-            part = self.grouping(self.query, _QUARTER_TIME)
-            together = self.grouping.together or "part"
-            # By themselves as well, for the index.
-            slots = self.query.bind(sorted({one.slot for one in bins}), "Array(UInt32)")
-            yield f"slot IN {slots}"
-            yield f"{_CODE % f'({part} AS part)'} IN {codes} OR {_CODE % together} IN {codes}"
-
     def _whole(self) -> Iterator[str]:
         """The condition that a quarter is in a part whole."""
         if self.cut:
@@ -265,42 +253,52 @@ class KeptSpeeds:
             names = self.query.bind(cut, "Array(String)")
             yield f"concat(toString(day), ' ', toString(quarter)) NOT IN {names}"
 
-    def _bins(self, levels: Sequence[float]) -> list[_Bin]:
-        """The bins in which the values are that quantiles are made of."""
-        rank = "floor(level * (total - 1))"
-        rows = self.query.run(f"""
-            SELECT part, measure, slot, {_CODE % "part"} AS code, below, held, total FROM (
-                SELECT part, measure, slot, held,
-                    sum(held) OVER (PARTITION BY part, measure ORDER BY slot) - held AS below,
-                    sum(held) OVER (PARTITION BY part, measure) AS total
-                FROM (
-                    SELECT part, measure, slot, sum(turns) AS held
-                    FROM {self._rows("turns")} ARRAY JOIN parts AS part
-                    GROUP BY part, measure, slot
-                )
-            )
-            WHERE arrayExists(level -> below <= {rank} + 1 AND below + held > {rank},
-                {self.query.bind(tuple(levels), "Array(Float64)")})
-        """)  # noqa: S608
-        return [_Bin(**row) for row in rows]
-
-    def _values(
-        self, bins: Sequence[_Bin], levels: Sequence[float]
-    ) -> dict[int, tuple[int, list[float]]]:
-        """How many values each bin has by now, and those that are asked for."""
-        codes = self.query.bind([one.code for one in bins], "Array(Int64)")
-        places = [[rank - one.below + 1 for rank in one.places(levels)] for one in bins]
-        asked = f"{self.query.bind(places, 'Array(Array(UInt32))')}[indexOf({codes}, code)]"
-        rows = self.query.run(f"""
-            SELECT code, length(ordered) AS held, arrayMap(at -> ordered[at], {asked}) AS found
+    def _counted(self, levels: Sequence[float]) -> list[dict[str, Any]]:
+        """What each part and measure sums up to, and its bins near the ranks asked for."""
+        rank = "floor(level * (turns - 1))"
+        counts = ", ".join(f"sum({name}) AS of_{name}" for name in _COUNTED)
+        sums = ", ".join(f"sum(of_{name}) AS {name}" for name in _COUNTED)
+        return self.query.run(f"""
+            SELECT part, measure, {_CODE % ("part", 0)} AS code, {sums},
+                sumMap([intDiv(slot, {_BINS})], [of_turns]) AS buckets,
+                arrayFilter(bin -> arrayExists(
+                    level -> bin.3 <= {rank} + 1 AND bin.3 + bin.2 > {rank},
+                    {self.query.bind(tuple(levels), "Array(Float64)")}
+                ), arrayMap(
+                    (bin, upto) -> (bin.1, bin.2, upto - bin.2),
+                    arraySort(groupArray((slot, of_turns))) AS bins,
+                    arrayCumSum(arrayMap(bin -> bin.2, bins))
+                )) AS near
             FROM (
-                SELECT {_CODE % "part"} AS code, arraySort(groupArrayArray(seconds)) AS ordered
+                SELECT part, measure, slot, {counts}
+                FROM {self._rows(*_COUNTED)} ARRAY JOIN parts AS part
+                GROUP BY part, measure, slot
+            )
+            GROUP BY part, measure
+        """)  # noqa: S608
+
+    def _values(self, bins: Mapping[int, _Bin]) -> dict[int, list[float]]:
+        """The values of each bin that are asked for; none if it holds others by now."""
+        if not bins:
+            return {}
+        bind = self.query.bind
+        codes = bind(list(bins), "Array(Int64)")
+        held = bind([one.held for one in bins.values()], "Array(UInt64)")
+        places = [[rank - one.below + 1 for rank in one.ranks] for one in bins.values()]
+        asked = bind(places, "Array(Array(UInt64))")
+        rows = self.query.run(f"""
+            SELECT code, indexOf({codes}, code) AS number,
+                if(length(ordered) = {held}[number],
+                    arrayMap(at -> ordered[at], {asked}[number]), []) AS found
+            FROM (
+                SELECT {_CODE % ("part", "slot")} AS code,
+                    arraySort(groupArrayArray(seconds)) AS ordered
                 FROM {self._rows("seconds", bins=bins)} ARRAY JOIN parts AS part
                 WHERE code IN {codes}
                 GROUP BY code
             )
         """)  # noqa: S608
-        return {row["code"]: (row["held"], row["found"]) for row in rows}
+        return {row["code"]: row["found"] for row in rows}
 
 
 def _quarter_inside(moment: datetime) -> datetime | None:

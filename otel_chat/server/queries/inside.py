@@ -29,12 +29,11 @@ def intervals(
     """
     if not traces:
         return {}
-    ids = statement.bind(sorted(set(traces)), "Array(String)")
     # The time is there for the primary key; a span may begin a little before its turn. What starts
     # after the last turn ended is in none of them.
     conditions = [
         statement.between("start", since - EARLY, until + MOMENT),
-        f"trace_id IN arrayMap(x -> unhex(x), {ids})",
+        statement.of_traces(traces),
     ]
     columns = ("tenant", "trace_id", "span_id", "parent_span_id", "start", "end")
     spans = statement.table("spans", (*columns, "toString(operation) AS did"), conditions)

@@ -176,8 +176,7 @@ def _after(statement: Query, cursor: Cursor | None) -> str:
 def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     if not page:
         return []
-    digits = statement.bind([key[:TRACE_DIGITS] for _, _, key in page], "Array(String)")
-    traces = f"trace_id IN arrayMap(x -> unhex(x), {digits})"
+    traces = statement.of_traces(key[:TRACE_DIGITS] for _, _, key in page)
     first, last = moment(page[-1][0]), moment(page[0][0])
     within = statement.between("start", first, last + timedelta(microseconds=1))
     rows = statement.run(turns_sql(statement, [within, traces]))

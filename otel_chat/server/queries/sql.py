@@ -79,6 +79,16 @@ class Query:
         """The condition that a time lies in [start, end)."""
         return f"{column} >= {self.moment(start)} AND {column} < {self.moment(end)}"
 
+    def of_traces(self, traces: Iterable[str]) -> str:
+        """The condition that a row is of one of these traces.
+
+        Args:
+            traces: Their hexadecimal digits, in any order.
+        """
+        digits = self.bind(sorted(set(traces)), "Array(String)")
+        # A function of a list would be compared with one by one; what is selected becomes a set.
+        return f"trace_id IN (SELECT unhex(arrayJoin({digits})))"
+
     def table(
         self,
         name: Table,

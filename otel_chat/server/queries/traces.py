@@ -258,13 +258,11 @@ def conversation_traces(
     found = find(store, scope, conversation_id, tenant)
     statement, (owner, _) = found.statement, found.key
     turns = _turn_rows(statement, found.of_turns())
-    ids = sorted({row["trace_hex"] for row in turns})
-    among = f"trace_id IN arrayMap(x -> unhex(x), {statement.bind(ids, 'Array(String)')})"
     # The time is there for the primary key; a span may begin a little before its turn.
     near = [
         f"tenant = {statement.bind(owner, 'String')}",
         statement.between("start", found.turns[0] - MARGIN, found.last + MARGIN),
-        among,
+        statement.of_traces(row["trace_hex"] for row in turns),
     ]
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in [*turns, *_span_rows(statement, near)]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from otel_chat.server.queries.figures import WHOLE, by_bucket_and_whole
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.performance import Performance, performance
-from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, KeptSpeeds
+from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, speeds
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Bucket, Window
 from otel_chat.server.rollup import Rollup
@@ -85,9 +85,8 @@ def test_quantiles_are_those_of_all_values(given: Given, store: Store) -> None:
     rollup = Rollup(store, timedelta(0))
     rollup.refresh()
     window = replace(DAY, start=at(-36 * HOUR), end=at(36 * HOUR))
-    kept = KeptSpeeds.of(Query(store, given.scope), window, by_bucket_and_whole(window, "1d"))
-    assert kept is not None
-    found = kept.read((0.0, 0.5, 0.99, 1.0))
+    days = by_bucket_and_whole(window, "1d")
+    found = speeds(Query(store, given.scope), window, NONE, days, (0.0, 0.5, 0.99, 1.0))
     assert found is not None
     assert sum(found[WHOLE][DURATION].histogram) == found[WHOLE][DURATION].turns == 400
     values.sort()
@@ -132,9 +131,8 @@ def test_what_arrives_between_the_two_questions_is_noticed(given: Given, store: 
     Rollup(store, timedelta(0)).keep(at(-24 * HOUR).date())
     window = replace(DAY, start=at(-48 * HOUR), end=at(24 * HOUR))
     arriving: Any = Arriving(given)
-    kept = KeptSpeeds.of(Query(arriving, given.scope), window, by_bucket_and_whole(window, "1d"))
-    assert kept is not None
-    assert kept.read((0.5,)) is None
+    days = by_bucket_and_whole(window, "1d")
+    assert speeds(Query(arriving, given.scope), window, NONE, days, (0.5,)) is None
     assert arriving.arrived
     told = performance(arriving, given.scope, window, NONE)
     assert (told.turns, told.response_time.p50) == (6, 2.0)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.partials import HASH, IS_FEEDBACK, KEY, TOKENS
-from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, KeptSpeeds
+from otel_chat.server.queries.speeds import FIRST_CHUNK, named, speeds
 from otel_chat.server.queries.sql import SCALE, mean, quantiles
 from otel_chat.server.queries.sums import DAY_TIME, Grouping, Source, all_of, sums, whole_days
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
 
@@ -71,11 +73,11 @@ whole: Final = Grouping(lambda _query, _column: "1")
 """All rows belong together."""
 
 
-def distribution_sql(name: str, value: str) -> str:
-    """SQL for a `Distribution` of `value`."""
+def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) -> str:
+    """SQL for a `Distribution` of `value`, or one with other quantiles."""
     return (
         f"count({value}) AS {name}_n, {mean(value)} AS {name}_mean,"
-        f" {quantiles(value, LEVELS)} AS {name}_q"
+        f" {quantiles(value, levels)} AS {name}_q"
     )
 
 
@@ -159,14 +161,9 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
 
 
 def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
-    kept = KeptSpeeds.of(query, window, grouping) if filters.empty else None
-    quick = kept.read(LEVELS) if kept else None
-    if quick is not None:
-        names = {DURATION: "duration_q", FIRST_CHUNK: "first_chunk_q"}
-        return {
-            part: {names[measure]: speed.quantiles for measure, speed in speeds.items()}
-            for part, speeds in quick.items()
-        }
+    kept = speeds(query, window, filters, grouping, LEVELS)
+    if kept is not None:
+        return {part: named(found) for part, found in kept.items()}
     columns = (f"{grouping(query, 'start')} AS part", "duration", FIRST_CHUNK)
     aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
         {quantiles(FIRST_CHUNK, LEVELS)} AS first_chunk_q"""

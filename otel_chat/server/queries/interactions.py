@@ -23,10 +23,11 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.queries.figures import LEVELS, turn_conditions
+from otel_chat.server.queries.figures import LEVELS, distribution_sql, turn_conditions, whole
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, moment, nanos, quantiles, ratio, total
+from otel_chat.server.queries.speeds import MEASURES, NAMES, named, speeds
+from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.tallies import BINS, COUNTS, SUMS, tallies
 from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window
@@ -290,6 +291,16 @@ def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
     return (amount / turns).quantize(Decimal("1e-9"))
 
 
+def _spread(query: Query, window: Window, filters: Filters) -> dict[str, Any]:
+    """How response times and times to first chunk are spread."""
+    kept = speeds(query, window, filters, whole, LEVELS)
+    if kept is not None:
+        return {name: value for found in kept.values() for name, value in named(found).items()}
+    source = query.table("turns", MEASURES, turn_conditions(query, window, filters))
+    spread = ", ".join(distribution_sql(NAMES[measure], measure) for measure in MEASURES)
+    return query.one(f"SELECT {spread} FROM {source} AS t")  # noqa: S608
+
+
 @query()
 def interaction_statistics(
     store: Store, scope: Scope, window: Window, filters: Filters
@@ -304,23 +315,14 @@ def interaction_statistics(
     """
     statement = Query(store, scope)
     rows_beside = store.beside(tallies, Query(store, scope), window, filters)
-    conditions = turn_conditions(statement, window, filters)
-    source = statement.table("turns", ("duration", "time_to_first_chunk"), conditions)
-    spread = statement.one(f"""
-        SELECT count() AS duration_n, {quantiles("duration", LEVELS)} AS duration_q,
-            count(time_to_first_chunk) AS chunk_n, {total("time_to_first_chunk")} AS chunk_sum,
-            {quantiles("time_to_first_chunk", LEVELS)} AS chunk_q
-        FROM {source} AS t
-    """)  # noqa: S608
+    spread = _spread(statement, window, filters)
     rows = rows_beside.result()
     sums = _added(rows)
-    spread["duration_mean"] = exact_mean(sums["duration_sum"], sums["turns"])
-    spread["chunk_mean"] = exact_mean(spread["chunk_sum"], spread["chunk_n"])
     return InteractionStatistics(
         window=TimeSpan.of(window),
         turns=sums["turns"],
         response_time=Distribution.read(spread, "duration"),
-        time_to_first_chunk=Distribution.read(spread, "chunk"),
+        time_to_first_chunk=Distribution.read(spread, "first_chunk"),
         tokens=Tokens.read(sums),
         cost=Cost.read(sums),
         mean_cost=_mean_cost(sums),

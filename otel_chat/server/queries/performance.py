@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
+from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import (
     WHOLE,
     by_bucket,
     by_bucket_and_whole,
     conversations_with_turns,
+    distribution_sql,
     turns_source,
 )
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.speeds import BOUNDS, DURATION, FIRST_CHUNK, KeptSpeeds, Speed
-from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
+from otel_chat.server.queries.speeds import BOUNDS, DURATION, MEASURES, NAMES, named, speeds
+from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
@@ -130,13 +131,6 @@ def _histogram(value: str) -> str:
     return f"arrayPopFront(arrayDifference([0, {', '.join(counts)}]))"
 
 
-def _spread(name: str, value: str, levels: tuple[float, ...]) -> str:
-    return (
-        f"count({value}) AS {name}_n, {mean(value)} AS {name}_mean,"
-        f" {quantiles(value, levels)} AS {name}_q"
-    )
-
-
 def _quantiles(row: dict[str, Any], name: str) -> Quantiles:
     count = row.get(f"{name}_n", 0)
     found = row.get(f"{name}_q", ()) if count else (None,) * len(LEVELS)
@@ -179,7 +173,7 @@ def performance(
         window=TimeSpan.of(window),
         turns=turns,
         response_time=_quantiles(whole, "duration"),
-        time_to_first_chunk=_quantiles(whole, "chunk"),
+        time_to_first_chunk=_quantiles(whole, "first_chunk"),
         errors=whole.get("errors", 0),
         error_rate=ratio(whole.get("errors", 0), turns),
         cancelled=whole.get("cancelled", 0),
@@ -194,34 +188,24 @@ def performance(
 
 
 def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
-    kept = KeptSpeeds.of(query, window, by) if filters.empty else None
-    quick = kept.read(LEVELS) if kept else None
-    if quick is not None:
-        return {part: _row(speeds) for part, speeds in quick.items()}
-    columns = (f"{by(query, 'start')} AS part", "duration", FIRST_CHUNK, "status")
+    kept = speeds(query, window, filters, by, LEVELS)
+    if kept is not None:
+        return {
+            part: {**asdict(found[DURATION]), **named(found)}
+            for part, found in kept.items()
+            if DURATION in found
+        }
+    columns = (f"{by(query, 'start')} AS part", *MEASURES, "status")
     aggregates = f"""
         count() AS turns, countIf(status = 'error') AS errors,
         countIf(status = 'cancelled') AS cancelled, {_histogram("duration")} AS histogram,
-        {_spread("duration", "duration", LEVELS)}, {_spread("chunk", FIRST_CHUNK, LEVELS)}"""
+        {", ".join(distribution_sql(NAMES[one], one, LEVELS) for one in MEASURES)}"""
     rows = query.run(by.grouped(aggregates, turns_source(query, window, filters, columns)))
     return {row["key"]: row for row in rows}
 
 
-def _row(speeds: dict[str, Speed]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, measure in (("chunk", FIRST_CHUNK), ("duration", DURATION)):
-        if speed := speeds.get(measure):
-            row |= {
-                **asdict(speed),
-                f"{name}_n": speed.turns,
-                f"{name}_mean": exact_mean(speed.billionths, speed.turns),
-                f"{name}_q": speed.quantiles,
-            }
-    return row
-
-
 def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
-    duration, chunk = _quantiles(row, "duration"), _quantiles(row, "chunk")
+    duration, chunk = _quantiles(row, "duration"), _quantiles(row, "first_chunk")
     return PerformancePoint(
         start=start,
         turns=row.get("turns", 0),
@@ -251,7 +235,7 @@ def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Rout
     source = turns_source(statement, window, filters, columns)
     rows = statement.run(f"""
         SELECT toString(route) AS name, http_status, count() AS turns,
-            countIf(status = 'error') AS errors, {_spread("duration", "duration", SHOWN)}
+            countIf(status = 'error') AS errors, {distribution_sql("duration", "duration", SHOWN)}
         FROM {source} AS t
         GROUP BY name, http_status
         ORDER BY turns DESC, name, http_status

@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_chat.server.queries.answers import exact_mean
 from otel_chat.server.queries.days import DAY, Days, days_of, midnight
 from otel_chat.server.queries.sql import total
 from otel_chat.server.queries.sums import DAY_TIME
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
 
+    from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.queries.sums import Grouping
     from otel_chat.server.queries.window import Window
@@ -27,8 +29,11 @@ DURATION: Final = "duration"
 FIRST_CHUNK: Final = "time_to_first_chunk"
 MEASURES: Final = (DURATION, FIRST_CHUNK)
 """Columns of turns, in seconds."""
+NAMES: Final = {DURATION: "duration", FIRST_CHUNK: "first_chunk"}
+"""What columns of answers about them begin with."""
 
 BINNED: Final = ("measure", "slot", "turns", "errors", "cancelled", "billionths", "seconds")
+_COUNTED: Final = ("turns", "errors", "cancelled", "billionths")
 
 # The buckets of the metric otel_chat.turn.duration, so that the two read alike.
 BOUNDS: Final = (
@@ -48,9 +53,6 @@ _BINS: Final = 2**16
 _SLOTS: Final = 2**21
 _CODE: Final = f"(toInt64(%s) * 2 + (measure = '{FIRST_CHUNK}')) * {_SLOTS} + %s"
 """SQL for a whole number of each part, measure and slot, given that of the part and the slot."""
-
-
-_COUNTED: Final = ("turns", "errors", "cancelled", "billionths")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,23 @@ class Speed:
             histogram=histogram,
             quantiles=[_quantile(level, row["turns"], at) for level in levels],
         )
+
+
+def named(speeds: Mapping[str, Speed]) -> dict[str, Any]:
+    """How many values there are, their mean and quantiles, called as `distribution_sql` does.
+
+    Args:
+        speeds: By measure.
+    """
+    return {
+        f"{NAMES[measure]}_{end}": value
+        for measure, speed in speeds.items()
+        for end, value in (
+            ("n", speed.turns),
+            ("mean", exact_mean(speed.billionths, speed.turns)),
+            ("q", speed.quantiles),
+        )
+    }
 
 
 def binned(turns: str, **by: str) -> str:
@@ -159,7 +178,7 @@ def _bins(row: Mapping[str, Any], levels: Sequence[float]) -> dict[int, _Bin]:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSpeeds:
+class _Kept:
     """How fast the turns of a window were, some days of which are kept.
 
     Args:
@@ -175,7 +194,7 @@ class KeptSpeeds:
     cut: tuple[tuple[date, int], ...]
 
     @classmethod
-    def of(cls, query: Query, window: Window, grouping: Grouping) -> KeptSpeeds | None:
+    def of(cls, query: Query, window: Window, grouping: Grouping) -> _Kept | None:
         """Those of a window; nothing where no quarter of it is kept.
 
         Args:
@@ -299,6 +318,22 @@ class KeptSpeeds:
             )
         """)  # noqa: S608
         return {row["code"]: row["found"] for row in rows}
+
+
+def speeds(
+    query: Query, window: Window, filters: Filters, grouping: Grouping, levels: Sequence[float]
+) -> dict[int, dict[str, Speed]] | None:
+    """How fast the turns of a window were, by part and measure; nothing where only they can tell.
+
+    Args:
+        query: The SELECT under construction.
+        window: The turns to take.
+        filters: What they are limited to: with any, only the turns themselves can tell.
+        grouping: The parts of the answer, whole numbers.
+        levels: Which quantiles, 0 to 1.
+    """
+    kept = _Kept.of(query, window, grouping) if filters.empty else None
+    return kept.read(levels) if kept else None
 
 
 def _quarter_inside(moment: datetime) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,13 @@ from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, open_store
 from tests.server.given import Given
+from tests.server.nearby import Nearby
 from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_chat.server.rollup import Rollup
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +40,12 @@ def client(running: TestClient, store: Store) -> Iterator[TestClient]:
     """The application as if it had just begun."""
     with as_new(running, store) as connected:
         yield connected
+
+
+@pytest.fixture
+def rollup(store: Store) -> Rollup:
+    """Keeps days as soon as they are over."""
+    return Nearby(store, timedelta(0))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +18,7 @@ from otel_chat.server.app import create_app
 from otel_chat.server.erase import Eraser
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
+from otel_chat.server.queries.days import midnight
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.funnel import funnel
 from otel_chat.server.queries.overview import overview, overview_and_series, series
@@ -25,6 +26,7 @@ from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
+from tests.server.nearby import FIRST, LAST, Nearby
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -48,11 +50,6 @@ def client(store: Store) -> Iterator[TestClient]:
     app = create_app(store, ServerSettings())
     yield TestClient(app, base_url="http://127.0.0.1:8400")
     store.command("TRUNCATE TABLE tokens")
-
-
-@pytest.fixture
-def rollup(store: Store) -> Rollup:
-    return Rollup(store, timedelta(0))
 
 
 def fill(given: Given, seed: int) -> None:
@@ -293,9 +290,9 @@ def test_a_day_is_kept_when_it_is_over_and_has_been_quiet(given: Given, store: S
     given.save()
     quiet = timedelta(minutes=10)
     now = datetime.now(UTC)
-    Rollup(store, quiet, lambda: now + timedelta(minutes=9)).refresh()
+    Nearby(store, quiet, lambda: now + timedelta(minutes=9)).refresh()
     assert rows(given, "conversation_days") == []
-    Rollup(store, timedelta(0), lambda: NOON - timedelta(days=QUIET_DAY)).refresh()
+    Nearby(store, timedelta(0), lambda: NOON - timedelta(days=QUIET_DAY)).refresh()
     assert rows(given, "conversation_days") == []
     only_this_day(store, QUIET_DAY, quiet, now + timedelta(minutes=11))
     assert len(rows(given, "conversation_days")) == 1
@@ -304,7 +301,7 @@ def test_a_day_is_kept_when_it_is_over_and_has_been_quiet(given: Given, store: S
 
 def only_this_day(store: Store, days: int, quiet: timedelta, now: datetime) -> None:
     """Keeps one day by a clock that is ahead, and no other, which would be kept for too long."""
-    rollup = Rollup(store, quiet, lambda: now)
+    rollup = Nearby(store, quiet, lambda: now)
     rollup.keep((DAY.start - timedelta(days=days)).date())
 
 
@@ -429,8 +426,8 @@ def test_the_table_has_the_columns_that_are_worked_out(store: Store) -> None:
 
 def test_a_day_far_back_or_ahead_is_no_matter(given: Given, rollup: Rollup) -> None:
     """The first and the last day that the ingest takes."""
-    given.turn("a", (datetime(2000, 1, 2, tzinfo=UTC) - NOON).total_seconds())
-    given.turn("b", (datetime(2099, 12, 30, tzinfo=UTC) - NOON).total_seconds())
+    for day in (FIRST, LAST):
+        given.turn(f"of {day}", (midnight(day) - NOON).total_seconds())
     given.save()
     rollup.refresh()
     window = replace(
@@ -440,7 +437,7 @@ def test_a_day_far_back_or_ahead_is_no_matter(given: Given, rollup: Rollup) -> N
         now=datetime(2100, 1, 1, tzinfo=UTC),
     )
     assert overview(given.store, given.scope, window, NONE).conversations == 2
-    assert [row["day"] for row in rows(given, "conversation_days")] == [date(2000, 1, 2)]
+    assert [row["day"] for row in rows(given, "conversation_days")] == [FIRST]
 
 
 def test_a_failure_is_logged_and_tried_again(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +17,10 @@ from otel_chat.server.queries.performance import Performance, performance
 from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, speeds
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Bucket, Window
-from otel_chat.server.rollup import Rollup
-from tests.server.given import DAY, Given, at
+from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
+    from otel_chat.server.rollup import Rollup
     from otel_chat.server.store import Store
 
 HOUR = 3600
@@ -51,6 +50,7 @@ def asked(given: Given, window: Window, bucket: Bucket) -> Performance:
 )
 def test_kept_days_change_no_figure(
     store: Store,
+    rollup: Rollup,
     turns: list[tuple[int, float, float | None]],
     start: int,
     bucket: Bucket,
@@ -63,7 +63,6 @@ def test_kept_days_change_no_figure(
     given.save()
     window = replace(DAY, start=at(start * HOUR), end=at(21 * HOUR))
     told = asked(given, window, bucket)
-    rollup = Rollup(store, timedelta(0))
     for day in kept:
         rollup.keep(at(day * 24 * HOUR).date())
     assert asked(given, window, bucket) == told
@@ -75,14 +74,28 @@ def test_kept_days_change_no_figure(
     assert asked(given, window, bucket) == late
 
 
-def test_quantiles_are_those_of_all_values(given: Given, store: Store) -> None:
+def test_a_quarter_in_which_the_window_begins_is_not_taken_whole(
+    given: Given, rollup: Rollup
+) -> None:
+    """Turns at 13, 17 and 19 h of a kept day: from 16 h on there are the last two."""
+    for hour, seconds in ((1, 9.0), (5, 2.0), (7, 4.0)):
+        given.turn(f"c{hour}", hour * HOUR, seconds)
+    given.save()
+    rollup.keep(NOON.date())
+    told = asked(given, replace(DAY, start=at(4 * HOUR)), "6h")
+    assert (told.turns, told.response_time.p50, told.response_time.mean) == (2, 3.0, 3.0)
+    assert [point.turns for point in told.points] == [1, 1]
+    told = asked(given, replace(DAY, end=at(4 * HOUR)), "6h")
+    assert (told.turns, told.response_time.p50) == (1, 9.0)
+
+
+def test_quantiles_are_those_of_all_values(given: Given, store: Store, rollup: Rollup) -> None:
     """Of 400 values on two kept days, against the two nearest to the rank in the sorted list."""
     rng = random.Random(5)
     values = [rng.choice((rng.lognormvariate(0, 1), 1.5)) for _ in range(400)]
     for number, seconds in enumerate(values):
         given.turn(f"c{number}", (number % 48 - 30) * HOUR, seconds)
     given.save()
-    rollup = Rollup(store, timedelta(0))
     rollup.refresh()
     window = replace(DAY, start=at(-36 * HOUR), end=at(36 * HOUR))
     days = by_bucket_and_whole(window, "1d")
@@ -123,12 +136,12 @@ class Arriving:
         return rows
 
 
-def test_what_arrives_between_the_two_questions_is_noticed(given: Given, store: Store) -> None:
+def test_what_arrives_between_the_two_questions_is_noticed(given: Given, rollup: Rollup) -> None:
     """The bins were counted before, their values read after: no quantile is made of the two."""
     for hour in (-26, -25, -24, -1, 0):
         given.turn(f"c{hour}", hour * HOUR, 2.0)
     given.save()
-    Rollup(store, timedelta(0)).keep(at(-24 * HOUR).date())
+    rollup.keep(at(-24 * HOUR).date())
     window = replace(DAY, start=at(-48 * HOUR), end=at(24 * HOUR))
     arriving: Any = Arriving(given)
     days = by_bucket_and_whole(window, "1d")

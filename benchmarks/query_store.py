@@ -16,6 +16,13 @@ BLOCK: Final = 1_000_000
 SENT_TWICE: Final = 100
 READY: Final = "ready"
 TABLES: Final = ("turns", "spans", "events", "metrics")
+KEPT: Final = (
+    "conversation_days",
+    "parted_days",
+    "parted_conversations",
+    "turn_days",
+    "turn_speeds",
+)
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.
 _TURNS: Final = """
@@ -127,8 +134,7 @@ def filled(folder: Path, turns: int) -> Store:
     Args:
         folder: Where such stores are kept.
         turns: In a tenth as many conversations over the 90 days before `END`; one in a hundred
-            came twice, as if it had been sent again. All parts are put together, which the
-            engine does by itself an hour after they came.
+            came twice, as if it had been sent again.
     """
     place = place_of(folder, turns)
     store = open_store(f"chdb:{place}")
@@ -151,7 +157,12 @@ def filled(folder: Path, turns: int) -> Store:
         again = max(turns // SENT_TWICE, 1)
         store.command(_sql(sql, first=0, count=again, **values))
     store.command(_sql(_METRICS, **values))
-    for table in TABLES:
-        store.command(f"OPTIMIZE TABLE {table} FINAL")
+    put_together(store, TABLES)
     (place / READY).touch()
     return store
+
+
+def put_together(store: Store, tables: tuple[str, ...]) -> None:
+    """All parts of tables, as the engine does by itself an hour after they came."""
+    for table in tables:
+        store.command(f"OPTIMIZE TABLE {table} FINAL")

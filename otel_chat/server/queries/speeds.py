@@ -17,7 +17,7 @@ from otel_chat.server.queries.sql import total
 from otel_chat.server.queries.sums import DAY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from otel_chat.server.queries.filters import Filters
@@ -228,16 +228,18 @@ class _Kept:
             levels: Which quantiles, 0 to 1.
         """
         rows = self._counted(levels)
-        bins = {code: one for row in rows for code, one in _bins(row, levels).items()}
+        near = [_bins(row, levels) for row in rows]
+        bins = {code: one for some in near for code, one in some.items()}
         values = self._values(bins)
         if any(len(values.get(code, ())) != len(one.ranks) for code, one in bins.items()):
             return None
         found: dict[int, dict[str, Speed]] = defaultdict(dict)
-        for row in rows:
-            at: dict[int, float] = {}
-            for slot, _, _ in row["near"]:
-                code = row["code"] + slot
-                at.update(zip(bins[code].ranks, values[code], strict=True))
+        for row, some in zip(rows, near, strict=True):
+            at = {
+                rank: value
+                for code, one in some.items()
+                for rank, value in zip(one.ranks, values[code], strict=True)
+            }
             found[row["part"]][row["measure"]] = Speed.of(row, levels, at)
         return found
 
@@ -250,7 +252,10 @@ class _Kept:
         """
         query, read = self.query, ("measure", "slot", *columns)
         together = self.grouping.together or "part"
-        conditions = [*self.days.kept_conditions(query), *self._whole()]
+        conditions = self.days.kept_conditions(query)
+        if self.cut:
+            cut = query.bind([f"{day} {number}" for day, number in self.cut], "Array(String)")
+            conditions.append(f"concat(toString(day), ' ', toString(quarter)) NOT IN {cut}")
         if bins is not None:
             slots = sorted({one.slot for one in bins.values()})
             conditions.append(f"slot IN {query.bind(slots, 'Array(UInt32)')}")
@@ -264,13 +269,6 @@ class _Kept:
             sources.append(f"SELECT part, {', '.join(read)} FROM ({afresh})")  # noqa: S608
         parts = f"arrayDistinct([toInt64(part), toInt64({together})]) AS parts"
         return f"(SELECT {parts}, {', '.join(read)} FROM ({' UNION ALL '.join(sources)}))"  # noqa: S608
-
-    def _whole(self) -> Iterator[str]:
-        """The condition that a quarter is in a part whole."""
-        if self.cut:
-            cut = [f"{day} {number}" for day, number in self.cut]
-            names = self.query.bind(cut, "Array(String)")
-            yield f"concat(toString(day), ' ', toString(quarter)) NOT IN {names}"
 
     def _counted(self, levels: Sequence[float]) -> list[dict[str, Any]]:
         """What each part and measure sums up to, and its bins near the ranks asked for."""

@@ -19,6 +19,8 @@ from otel_chat.server.queries.sql import Query, moment, nanos, ratio, total
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
@@ -156,41 +158,57 @@ def feedback(
     """
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
-    statement = Query(store, scope)
-    source = evaluation_events(statement, window, filters, _RATING, _RATED)
-    whole = statement.one(f"SELECT {_SUMS} FROM {source} AS e")  # noqa: S608
-    rows = statement.run(
-        f"SELECT {by_bucket(window, width)(statement, 'time')} AS part, {_SUMS}"  # noqa: S608
-        f" FROM {source} AS e GROUP BY part"
-    )
-    by_part = {row["part"]: _ratings(row) for row in rows}
-    values = statement.run(f"""
-        SELECT scale_min, scale_max, value, count() AS ratings
-        FROM {source} AS e
-        WHERE isNotNull(value) AND isNotNull(scale_min) AND isNotNull(scale_max)
-        GROUP BY scale_min, scale_max, value
-        ORDER BY scale_min, scale_max, value
-    """)  # noqa: S608
-    settled, rated = _response(Query(store, scope), window, filters)
+    response = store.beside(_response, Query(store, scope), window, filters)
+    by_part, values = _given(Query(store, scope), window, filters, width)
+    settled, rated = response.result()
     return FeedbackFigures(
         window=TimeSpan.of(window),
-        all=_ratings(whole),
+        all=_ratings(_sum(by_part.values())),
         settled=settled,
         rated=rated,
         response_rate=ratio(rated, settled),
         scales=_scales(values),
         bucket=width,
         points=[
-            RatingPoint(start=start, **_shown(by_part.get(number))) for number, start in
+            RatingPoint(start=start, **_shown(by_part.get(number, {}))) for number, start in
             enumerate(starts)
         ],
     )  # fmt: skip
 
 
-def _shown(ratings: Ratings | None) -> dict[str, Any]:
-    if ratings is None:
-        return {"ratings": 0, "score": None, "top_share": None}
-    return ratings.model_dump(include={"ratings", "score", "top_share"})
+_Rows = list[dict[str, Any]]
+
+
+def _given(
+    statement: Query, window: Window, filters: Filters, width: Bucket
+) -> tuple[dict[int, dict[str, Any]], _Rows]:
+    """Feedback by bucket, and by scale and value in order; the events are read once for both."""
+    rows = statement.run(f"""
+        SELECT grouping(part) = 0 AS by_time, part, scale_min, scale_max, value, {_SUMS}
+        FROM (
+            SELECT {by_bucket(window, width)(statement, "time")} AS part,
+                score, value, scale_min, scale_max
+            FROM {evaluation_events(statement, window, filters, _RATING, _RATED)} AS e
+        )
+        GROUP BY GROUPING SETS ((part), (scale_min, scale_max, value))
+        ORDER BY scale_min, scale_max, value
+    """)  # noqa: S608
+    scaled = [
+        row
+        for row in rows
+        if not row["by_time"] and None not in {row["scale_min"], row["scale_max"], row["value"]}
+    ]
+    return {row["part"]: row for row in rows if row["by_time"]}, scaled
+
+
+def _sum(rows: Collection[dict[str, Any]]) -> dict[str, Any]:
+    scores = [row["score_sum"] for row in rows if row["score_sum"] is not None]
+    counts = {name: sum(row[name] for row in rows) for name in ("ratings", "positive", "negative")}
+    return {**counts, "score_sum": sum(scores) if scores else None}
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return _ratings(row).model_dump(include={"ratings", "score", "top_share"})
 
 
 def _response(statement: Query, window: Window, filters: Filters) -> tuple[int, int]:

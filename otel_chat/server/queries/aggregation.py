@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.queries.ending import EXPLICIT, ending_of, unfinished
+from otel_chat.server.queries.intent_numbers import NUMBERS
 from otel_chat.server.queries.partial_rows import partial_rows
 from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.sql import SCALE
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.window import Window
 
 # By numbers, named: text of every conversation would take most of the time.
-_OUTCOMES: Final = "'Enum8({})'".format(
+OUTCOME: Final = "'Enum8({})'".format(
     ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *EXPLICIT)))
 )
 
@@ -116,7 +117,12 @@ TURN_COLUMNS: Final[Mapping[str, Column]] = {
     "user": _max("user"),
     "foreign": Column("sum(p_own) = 0", "p_own = 0", ("own",)),
     # By the numbers of `number_intents`, which must be asked before.
-    "path": Column("arraySort(groupArrayArray(p_path))", "p_path", ("path",)),
+    "path_at": Column("arraySort(groupArrayArray(p_path_at))", "p_path_at", ("path_at",)),
+    "path": Column(
+        f"arrayMap(x -> toUInt16(x % {NUMBERS}), arraySort(groupArrayArray(p_path_at)))",
+        "p_path",
+        ("path_at", "path"),
+    ),
     # Of several in the same microsecond the last by name.
     "last_named": _max("last_named", "tupleElement({}, 2)"),
 }  # fmt: skip
@@ -313,7 +319,7 @@ def conversation_rows(
             ended OR last_at <= {idle} AS settled,
             handoff_turns + handoff_events > 0 AS handed_off,
             {unfinished()} AS unfinished,
-            CAST(if(settled, ending, 0), {_OUTCOMES}) AS outcome,
+            CAST(if(settled, ending, 0), {OUTCOME}) AS outcome,
             outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0

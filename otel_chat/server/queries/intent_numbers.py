@@ -33,21 +33,21 @@ def micros(column: str) -> str:
     return f"toUInt64(intDiv(toUnixTimestamp64Nano({column}), 1000))"
 
 
+def intent_number(name: str) -> str:
+    """SQL for the number of an intent's name."""
+    # By a hash: `indexOf` would compare with one name after the other.
+    names = f"if(empty({_NAMES}), [''], {_NAMES})"
+    numbers = f"arrayMap(x -> toUInt16(x), arrayEnumerate({names}))"
+    return f"transform(toString({name}), {names}, {numbers}, toUInt16({LAST}))"
+
+
 TURN_MICROS: Final = micros("start")
-_NUMBER: Final = f"indexOf({_NAMES}, intent)"
-TURN_INTENT: Final = f"{TURN_MICROS} * {NUMBERS} + if({_NUMBER} = 0, {LAST}, {_NUMBER})"
+TURN_INTENT: Final = f"{TURN_MICROS} * {NUMBERS} + {intent_number('intent')}"
 """SQL for the microsecond of a turn's start, times 1024, and the number of its intent.
 
 Of the same microsecond the last by name is the last. Good until 2250, later than any time that
 the ingest takes.
 """
-
-
-def intent_number(name: str) -> str:
-    """SQL for the number of an intent's name, found by a hash: for names out of an array."""
-    names = f"if(empty({_NAMES}), [''], {_NAMES})"
-    numbers = f"arrayMap(x -> toUInt64(x), arrayEnumerate({names}))"
-    return f"transform(toString({name}), {names}, {numbers}, toUInt64({LAST}))"
 
 
 def number_intents(query: Query, window: Window) -> Mapping[int, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ConfigDict, Field
 
 from otel_chat.semconv import OUTCOMES
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.aggregation import OUTCOME, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.intent_numbers import FOLDED, NUMBERS, number_intents
@@ -127,15 +127,26 @@ class Incomplete(Answer):
     next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
 
 
-def _ends(counted: str = "true") -> str:
-    """SQL for how many of the rows that are counted ended in each way."""
-    return ", ".join(f"countIf({counted} AND outcome = '{one}') AS {one}" for one in OUTCOMES)
+def _ends(counted: str) -> str:
+    """SQL for how many ended in each way, given SQL for how many rows of a condition count."""
+    return ", ".join(f"{counted.format(f'outcome = {one!r}')} AS {one}" for one in OUTCOMES)
 
 
 # Ways are grouped by as whole numbers, which is fast. A transition is origin and target; the
-# number after all of them stands for any. The first digit of a path says whether it is longer.
+# number after all of them stands for any. With it stand how the conversation ended, and whether
+# it is the first such transition of it. A path has a digit for each of its intents, zeros where
+# there are no more, and before them one that says whether it is longer.
 ANY_WAY: Final = NUMBERS**2
-_SHOWN, _LONGER = 2, 3
+_ENDS: Final = 8
+_HALF: Final = LONGEST // 2
+
+
+def _digits(first: int, last: int) -> str:
+    """SQL for the intents from one place of `joined` to another as a whole number."""
+    return " + ".join(
+        f"toUInt64(joined[{place}]) * {NUMBERS ** (last - place)}"
+        for place in range(first, last + 1)
+    )
 
 
 def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
@@ -144,22 +155,31 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
     An end is known of settled conversations only, so no other has a last transition.
     """
     return statement.run(f"""
-        SELECT way, count() AS taken, countIf(nth = 1) AS conversations, {_ends("nth = 1")},
+        SELECT way, sum(counted) AS taken, sumIf(counted, first) AS conversations,
+            {_ends("sumIf(counted, first AND {})")},
             sum(taken) OVER (PARTITION BY intDiv(way, {NUMBERS})) AS departed,
             count() OVER () - 1 AS ways
         FROM (
-            SELECT outcome, arrayMap(x -> toUInt32(x % {NUMBERS}), path) AS intents,
-                arrayMap(
-                    (one, next) -> toUInt32(one * {NUMBERS} + next),
-                    arrayPushFront(if(settled, intents, arrayPopBack(intents)), 0),
-                    if(settled, arrayPushBack(intents, 0), intents)
-                ) AS steps,
-                arrayPushBack(steps, toUInt32({ANY_WAY})) AS gone,
-                arrayEnumerateUniq(gone) AS nths
-            FROM {conversation_rows(statement, selection, ("path",))} AS c
-            WHERE notEmpty(path)
+            SELECT intDiv(code, {2 * _ENDS}) AS way, code % 2 AS first,
+                CAST(toInt8(intDiv(code, 2) % {_ENDS}), {OUTCOME}) AS outcome, count() AS counted
+            FROM (
+                SELECT arrayMap(
+                        (one, next) -> toUInt32(one * {NUMBERS} + next),
+                        arrayPushFront(if(settled, path, arrayPopBack(path)), 0),
+                        if(settled, arrayPushBack(path, 0), path)
+                    ) AS steps,
+                    arrayPushBack(steps, toUInt32({ANY_WAY})) AS gone,
+                    arrayMap(
+                        (way, nth) ->
+                            toUInt32((way * {_ENDS} + toUInt8(outcome)) * 2 + (nth = 1)),
+                        gone, arrayEnumerateUniq(gone)
+                    ) AS codes
+                FROM {conversation_rows(statement, selection, ("path",))} AS c
+                WHERE notEmpty(path)
+            )
+            ARRAY JOIN codes AS code
+            GROUP BY code
         )
-        ARRAY JOIN gone AS way, nths AS nth
         GROUP BY way
         ORDER BY way = {ANY_WAY} DESC, taken DESC, way
         LIMIT {statement.bind(limit + 1, "UInt32")}
@@ -169,15 +189,13 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
 def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """How often the commonest whole paths of settled conversations were taken."""
     return statement.run(f"""
-        SELECT way, count() AS taken, {_ends()},
+        SELECT way, count() AS taken, {_ends("countIf({})")},
             sum(taken) OVER () AS settled, count() OVER () AS ways
         FROM (
-            SELECT outcome, arrayCompact(arrayMap(x -> x % {NUMBERS}, path)) AS joined,
-                arrayFold(
-                    (number, intent) -> number * {NUMBERS} + intent,
-                    arraySlice(joined, 1, {LONGEST}),
-                    toUInt128(if(length(joined) > {LONGEST}, {_LONGER}, {_SHOWN}))
-                ) AS way
+            SELECT outcome, arrayCompact(path) AS joined,
+                (toUInt128(length(joined) > {LONGEST}) * {NUMBERS**_HALF}
+                    + ({_digits(1, _HALF)})) * {NUMBERS ** (LONGEST - _HALF)}
+                    + ({_digits(_HALF + 1, LONGEST)}) AS way
             FROM {conversation_rows(statement, selection, ("path",))} AS c
             WHERE notEmpty(path) AND settled
         )
@@ -190,10 +208,11 @@ def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dic
 def _path(way: int, names: Mapping[int, str]) -> tuple[list[str], bool]:
     """The intents of a whole path, and whether there were more."""
     number, backwards = way, []
-    while number > _LONGER:
+    for _ in range(LONGEST):
         number, intent = divmod(number, NUMBERS)
-        backwards.append(names[intent])
-    return backwards[::-1], number == _LONGER
+        if intent:
+            backwards.append(names[intent])
+    return backwards[::-1], bool(number)
 
 
 def _ended(row: dict[str, Any]) -> EndedAs:

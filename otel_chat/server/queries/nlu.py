@@ -122,6 +122,7 @@ def _reports(statement: Query, window: Window) -> str:
         "events",
         ("tenant", "time", "trace_id", "span_id", "intent", "success"),
         [statement.between("time", window.start, window.end + window.length), named],
+        once=False,
     )
 
 
@@ -190,18 +191,21 @@ def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dic
 
 
 def _taken(statement: Query, window: Window, filters: Filters) -> str:
-    """A subquery with the turns of each conversation, in order: time and intent, and if taken."""
+    """A subquery with the turns of each conversation in order: intent's number, and if taken."""
     if filters.empty:
         selection = Selection(window, filters)
-        start, end = (nanoseconds(at) // 1000 for at in (window.start, window.end))
-        within = (
-            f"intDiv(x, {NUMBERS}) >= {statement.bind(start, 'UInt64')}"
-            f" AND intDiv(x, {NUMBERS}) < {statement.bind(end, 'UInt64')}"
+        start, end = (
+            statement.bind(nanoseconds(at) // 1000 * NUMBERS, "UInt64")
+            for at in (window.start, window.end)
         )
         paths = together(
-            partial_rows(statement, selection, ["path"]), {"path": TURN_COLUMNS["path"]}
+            partial_rows(statement, selection, ["path_at"]), {"path_at": TURN_COLUMNS["path_at"]}
         )
-        return f"(SELECT arrayMap(x -> x * 2 + ({within}), path) AS turns FROM {paths})"  # noqa: S608
+        return f"""(
+            SELECT arrayMap(x -> toUInt16(x % {NUMBERS}), path_at) AS numbers,
+                arrayMap(x -> x >= {start} AND x < {end}, path_at) AS taken
+            FROM {paths}
+        )"""  # noqa: S608
     taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
     if filters.whole_conversations:
         taken.append(members(statement, window, filters))
@@ -214,7 +218,13 @@ def _taken(statement: Query, window: Window, filters: Filters) -> str:
             "intent != '' AND conversation_id != ''",
         ],
     )
-    return f"(SELECT arraySort(groupArray(turn)) AS turns FROM {source} GROUP BY {HASH})"  # noqa: S608
+    return f"""(
+        SELECT arraySort(groupArray(turn)) AS turns,
+            arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
+            arrayMap(x -> x % 2 = 1, turns) AS taken
+        FROM {source}
+        GROUP BY {HASH}
+    )"""  # noqa: S608
 
 
 def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
@@ -223,10 +233,9 @@ def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, i
     rows = statement.run(f"""
         SELECT number, count() AS switched
         FROM (
-            SELECT turns, arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
-                arrayFilter(
-                    (number, next, turn) -> turn % 2 = 1 AND number != next,
-                    arrayPopBack(numbers), arrayPopFront(numbers), arrayPopBack(turns)
+            SELECT arrayFilter(
+                    (number, next, leaves) -> leaves AND number != next,
+                    arrayPopBack(numbers), arrayPopFront(numbers), arrayPopBack(taken)
                 ) AS left
             FROM {_taken(statement, window, filters)} AS t
         )

@@ -175,12 +175,19 @@ TURN_PARTIALS: Final[Mapping[str, Partial]] = {
     "cost": Partial("Nullable(Decimal(38, 9))", "sum(cost)", ("cost",)),
     "duration_sum": Partial("Nullable(Int64)", total("duration"), ("duration",)),
     # By the numbers of `number_intents`, which must be asked before.
-    "path": Partial(
+    "path_at": Partial(
         "Array(UInt64)",
         f"groupArrayIf({TURN_INTENT}, intent != '')",
         ("intent",),
         f"arrayMap((micros, name) -> micros * {NUMBERS} + {intent_number('name')},"
         " path_times, path_intents)",
+    ),
+    # Of a day alone, as they are kept; those of several days have them from what is beside.
+    "path": Partial(
+        "Array(UInt16)",
+        "defaultValueOfTypeName('Array(UInt16)')",
+        (),
+        f"arrayMap(name -> {intent_number('name')}, path_intents)",
     ),
     "intents_at": Partial(
         _WORDS_AT,

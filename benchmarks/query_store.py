@@ -22,6 +22,7 @@ KEPT: Final = (
     "parted_conversations",
     "turn_days",
     "turn_speeds",
+    "quarter_hours",
 )
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.

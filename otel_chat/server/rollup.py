@@ -30,6 +30,7 @@ from otel_chat.server.queries.partials import (
     KEPT_OF_BOTH,
     KEY,
 )
+from otel_chat.server.queries.quarter_hours import SUMS, quarter_hours
 from otel_chat.server.queries.speeds import BINNED, QUARTER_OF, binned
 from otel_chat.server.queries.window import nanoseconds
 
@@ -46,6 +47,9 @@ OUTDATED_AFTER: Final = timedelta(minutes=10)
 _DIMENSIONS: Final = ", ".join(DIMENSIONS)
 _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
+_TABLES: Final = (
+    "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours", "rolled",
+)  # fmt: skip
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
     AND (day, generation) NOT IN (
@@ -99,6 +103,14 @@ INSERT INTO turn_speeds (day, generation, tenant, quarter, {", ".join(BINNED)})
 SELECT toDate32({{day:String}}), {{generation:Int64}}, *
 FROM ({binned(f"turns FINAL WHERE {_within('turns')}", tenant="tenant", quarter=QUARTER_OF)})
 """  # noqa: S608
+_SUM: Final = tuple(
+    f"""
+INSERT INTO quarter_hours (day, generation, tenant, source, at, {", ".join(SUMS[source])})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({quarter_hours(source, f"{source} FINAL WHERE {_within(source)}")})
+"""  # noqa: S608
+    for source in SUMS
+)
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
 _PARTED: Final = f"""
@@ -191,6 +203,8 @@ class Rollup:
         self._store.command(_KEEP, entry)
         self._store.command(_TALLY, entry)
         self._store.command(_BIN, entry)
+        for sums in _SUM:
+            self._store.command(sums, entry)
         self._store.command(_COPY, entry)
         self._store.command(_PART, entry)
         self._enter(entry, covers=entry["covers"])
@@ -213,7 +227,7 @@ class Rollup:
             "generations": [int(row["generation"]) for row in outdated],
         }
         which = "(day, generation) IN arrayZip({days:Array(Date32)}, {generations:Array(Int64)})"
-        for table in ("conversation_days", "parted_days", "turn_days", "turn_speeds", "rolled"):
+        for table in _TABLES:
             self._store.command(
                 f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2", values
             )

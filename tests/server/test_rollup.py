@@ -23,6 +23,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.funnel import funnel
 from otel_chat.server.queries.overview import overview, overview_and_series, series
 from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
+from otel_chat.server.queries.quarter_hours import PARTIALS, SUMS
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
@@ -358,11 +359,12 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert [(row["conversation_id"], row["user_hash"], row["actions"]) for row in left] == [
         ("b", "bob", 0)
     ]
-    assert rows(given, "turn_days") == rows(given, "turn_speeds") == []
+    tables = ("turn_days", "turn_speeds", "quarter_hours")
+    assert [row for table in tables for row in rows(given, table)] == []
     assert counted(given) == (1, 1)
     rollup.refresh()
     assert counted(given) == (1, 1)
-    for table in ("turn_days", "turn_speeds"):
+    for table in tables:
         assert [row["turns"] for row in rows(given, table)] == [1]
     Eraser(given.store, given.scope).before(at(24 * HOUR))
     assert rows(given, "conversation_days") == []
@@ -389,7 +391,8 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
     assert rows(given, "parted_days")
     Eraser(given.store, given.scope).conversation("a")
     for table in (
-        "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds"
+        "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds",
+        "quarter_hours",
     ):  # fmt: skip
         assert rows(given, table) == []
 
@@ -407,14 +410,21 @@ def test_another_tenant_of_the_same_day_is_kept_and_told_apart(
     assert (counted(given), counted(other)) == ((1, 1), (1, 2))
 
 
-def test_the_table_has_the_columns_that_are_worked_out(store: Store) -> None:
-    """Names and types of what is kept are those of the store."""
+def columns(store: Store, table: str) -> dict[str, str]:
     found = store.query(
-        "SELECT name, type FROM system.columns"
-        " WHERE database = currentDatabase() AND table = 'conversation_days'"
-        " AND NOT is_in_sorting_key"
+        "SELECT name, type FROM system.columns WHERE database = currentDatabase()"
+        " AND table = {table:String} AND NOT is_in_sorting_key",
+        {"table": table},
     )
-    assert {row["name"]: row["type"] for row in found} == {
+    return {row["name"]: row["type"] for row in found}
+
+
+def test_the_tables_have_the_columns_that_are_worked_out(store: Store) -> None:
+    """Names and types of what is kept are those of the store."""
+    assert columns(store, "quarter_hours") == {
+        name: PARTIALS[source][name].kind for source, names in SUMS.items() for name in names
+    }
+    assert columns(store, "conversation_days") == {
         "hash": "UInt128",
         **{
             name: partial.kind

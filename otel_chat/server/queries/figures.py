@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
-from otel_chat.server.queries.partials import HASH, IS_FEEDBACK, KEY, TOKENS
+from otel_chat.server.queries.partials import HASH, KEY, TOKENS
+from otel_chat.server.queries.quarter_hours import COUNTED, EVENT_SUMS, TURN_SUMS
 from otel_chat.server.queries.speeds import FIRST_CHUNK, named, speeds
 from otel_chat.server.queries.sql import SCALE, mean, quantiles
-from otel_chat.server.queries.sums import DAY_TIME, Grouping, Source, all_of, sums, whole_days
+from otel_chat.server.queries.sums import (
+    DAY_TIME,
+    Grouping,
+    Source,
+    all_of,
+    by_quarter_hours,
+    sums,
+    whole_days,
+)
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
 
 if TYPE_CHECKING:
@@ -22,15 +31,6 @@ if TYPE_CHECKING:
 
 Rows = dict[Any, dict[str, Any]]
 LEVELS: Final = (0.5, 0.95, 0.99)
-_TURN_SUMS: Final = (
-    "turns", "replies", "duration_sum", "first_chunks", "first_chunk_sum", "confidences",
-    "confidence_sum", "low_confidence", "classified", "fallbacks", "handoff_turns", "errors",
-    *TOKENS, "token_turns", "cost", "priced_turns", "unpriced_turns",
-)  # fmt: skip
-_EVENT_SUMS: Final = (
-    *(f"{sender}_messages" for sender in semconv.SENDERS), "scores", "score_sum", "top_scores",
-    "scored_values", "scored_value_sum", "scales",
-)  # fmt: skip
 
 
 def by_period(window: Window) -> Grouping:
@@ -124,12 +124,18 @@ def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping
         return Source("turns", all_of(window), (*limits, members(query, window, filters)))
     if not filters.by_dimensions:
         return Source("turns", all_of(window), limits)
-    return Source("turns", whole_days(query, window, grouping), limits, ("turns > 0", *limits))
+    days = whole_days(query, window, grouping)
+    kept = (*days.kept_conditions(query), "turns > 0", *limits)
+    return Source("turns", days, limits, kept)
 
 
 def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping) -> str:
     """A subquery with sums of the turns that started in the window; see `sums`."""
-    return sums(query, _turns_of(query, window, filters, grouping), grouping, _TURN_SUMS)
+    if filters.empty:
+        source = by_quarter_hours(query, "turns", window, grouping)
+    else:
+        source = _turns_of(query, window, filters, grouping)
+    return sums(query, source, grouping, TURN_SUMS)
 
 
 def turn_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
@@ -184,13 +190,12 @@ def conversations_with_turns(
     afresh = query.table("turns", (KEY, "start"), [within, *source.conditions])
     parts = [f"SELECT {grouping(query, 'start')} AS part, {HASH} AS hash FROM {afresh}"]  # noqa: S608
     if source.days.kept:
-        conditions = [*source.days.kept_conditions(query), *source.of_days]
         part = f"{grouping(query, DAY_TIME)} AS part"
         if source.days.kept != whole_days(query, window, grouping).kept:
             # Some days are in several parts.
             at = grouping(query, "fromUnixTimestamp64Micro(toInt64(micros), 'UTC')")
             part = f"arrayJoin(arrayDistinct(arrayMap(micros -> {at}, turn_times))) AS part"
-        kept = query.table("conversation_days", (part, "hash"), conditions, once=False)
+        kept = query.table(source.table, (part, "hash"), source.of_days, once=False)
         parts.append(f"SELECT part, hash FROM {kept}")  # noqa: S608
     rows = query.run(f"""
         SELECT part, uniqExact(hash) AS conversations
@@ -201,24 +206,20 @@ def conversations_with_turns(
 
 def event_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     """Figures of the messages and feedback in the window, by their own time."""
-    conditions = [
-        f"name = '{semconv.EVENT_MESSAGE}' OR ({IS_FEEDBACK} AND isNotNull(score))",
-    ]
     if filters.empty:
-        days = whole_days(query, window, grouping)
+        source = by_quarter_hours(query, "events", window, grouping)
     else:
-        days = all_of(window)
-        conditions.append(members(query, window, filters))
+        conditions = (COUNTED["events"], members(query, window, filters))
+        source = Source("events", all_of(window), conditions)
     senders = ", ".join(
         f"sum(p_{sender}_messages) AS {sender}_messages" for sender in semconv.SENDERS
     )
-    source = Source("events", days, tuple(conditions))
     aggregates = f"""
         {senders}, sum(p_scores) AS ratings, sum(p_score_sum) AS score_sum,
         sum(p_top_scores) AS top_ratings,
         sum(p_scored_value_sum) / nullIf(sum(p_scored_values), 0) / {SCALE} AS mean_value,
         length(groupUniqArrayArray(p_scales)) AS scales"""
-    return _rows(query, grouping, aggregates, sums(query, source, grouping, _EVENT_SUMS))
+    return _rows(query, grouping, aggregates, sums(query, source, grouping, EVENT_SUMS))
 
 
 CONVERSATION_TURN_COLUMNS: Final = ("replies", "cost")

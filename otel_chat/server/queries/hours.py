@@ -11,8 +11,11 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, turns_by_conversation
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import turns_source
+from otel_chat.server.queries.partial_rows import worked_out
+from otel_chat.server.queries.partials import TURN_PARTIALS
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, nanos, ratio, total
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.sums import Grouping, by_quarter_hours, sums
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 UTC_NAME: Final = "UTC"
 DAYS: Final = 7
 HOURS: Final = 24
-QUARTER: Final = 900_000_000_000
 Grid = dict[tuple[int, int], dict[str, Any]]
 """Rows by weekday, 0 for Monday, and hour."""
 
@@ -66,46 +68,47 @@ def check_zone(timezone: str) -> None:
         raise QueryError(message, field="timezone") from error
 
 
-def counts_by_hour(
-    statement: Query, window: Window, filters: Filters, timezone: str
-) -> dict[tuple[int, int], int]:
-    """How many turns of the window there are by weekday and hour of a time zone."""
-    source = turns_source(statement, window, filters, ("start",))
-    # By the quarter first, as no zone is told in less: to look up an hour takes its time.
-    slot = f"toUInt32(intDiv({nanos('start')}, {QUARTER}))"
-    begin = f"fromUnixTimestamp64Nano(toInt64(slot) * {QUARTER}, 'UTC')"
-    grid = _grid(
-        statement,
-        f"""
-        SELECT {_place(statement, begin, timezone)}, sum(counted) AS turns
-        FROM (SELECT {slot} AS slot, count() AS counted FROM {source} AS t GROUP BY slot)
-        GROUP BY weekday, hour
-        """,  # noqa: S608
-    )
-    return {place: row["turns"] for place, row in grid.items()}
+_OF_TURNS: Final = ("turns", "duration_sum", "handoff_turns")
+
+
+def _slot(column: str) -> str:
+    return f"toStartOfFifteenMinutes({column})"
+
+
+_BY_SLOT: Final = Grouping(lambda _query, column: _slot(column))
 
 
 def turns_by_hour(statement: Query, window: Window, filters: Filters, timezone: str) -> Grid:
     """Turns of the window by weekday and hour of a time zone, with what they were like."""
-    source = turns_source(statement, window, filters, ("start", "duration", "handoff"))
-    return _grid(
-        statement,
-        f"""
-        SELECT {_place(statement, "start", timezone)}, count() AS turns,
-            {total("duration")} AS duration_sum, countIf(handoff) AS handoffs
-        FROM {source} AS t
-        GROUP BY weekday, hour
-        """,  # noqa: S608
-    )
+    if filters.empty:
+        source = by_quarter_hours(statement, "turns", window, _BY_SLOT)
+        slots = sums(statement, source, _BY_SLOT, _OF_TURNS)
+    else:
+        turns = turns_source(statement, window, filters, ("start", "duration", "handoff"))
+        columns = worked_out(TURN_PARTIALS, _OF_TURNS)
+        slots = f"(SELECT {_slot('start')} AS part{columns} FROM {turns} GROUP BY part)"  # noqa: S608
+    counts = ", ".join(f"sum(p_{name}) AS {name}" for name in _OF_TURNS)
+    return _grid(statement, slots, counts, timezone)
 
 
-def _place(statement: Query, column: str, timezone: str) -> str:
+def _conversations_by_hour(
+    statement: Query, window: Window, filters: Filters, timezone: str
+) -> Grid:
+    """Conversations that began in the window by weekday and hour."""
+    begun = turns_by_conversation(statement, Selection(window, filters))
+    slots = f"(SELECT {_slot('started_at')} AS part, count() AS begun FROM {begun} GROUP BY part)"  # noqa: S608
+    return _grid(statement, slots, "sum(begun) AS conversations", timezone)
+
+
+def _grid(statement: Query, slots: str, counts: str, timezone: str) -> Grid:
+    """Counts by hour from those by quarters of an hour: to look up an hour takes its time."""
     zone = statement.bind(timezone, "String")
-    return f"toDayOfWeek({column}, 1, {zone}) AS weekday, toHour({column}, {zone}) AS hour"
-
-
-def _grid(statement: Query, sql: str) -> Grid:
-    return {(row["weekday"], row["hour"]): row for row in statement.run(sql)}
+    rows = statement.run(f"""
+        SELECT toDayOfWeek(part, 1, {zone}) AS weekday, toHour(part, {zone}) AS hour, {counts}
+        FROM {slots} AS s
+        GROUP BY weekday, hour
+    """)  # noqa: S608
+    return {(row["weekday"], row["hour"]): row for row in rows}
 
 
 @query()
@@ -125,14 +128,9 @@ def peak_hours(
         QueryError: If there is no such time zone.
     """
     check_zone(timezone)
-    statement = Query(store, scope)
-    turns = turns_by_hour(statement, window, filters, timezone)
-    begun = turns_by_conversation(statement, Selection(window, filters))
-    conversations = _grid(
-        statement,
-        f"SELECT {_place(statement, 'started_at', timezone)}, count() AS conversations"  # noqa: S608
-        f" FROM {begun} AS c GROUP BY weekday, hour",
-    )
+    begun = store.beside(_conversations_by_hour, Query(store, scope), window, filters, timezone)
+    turns = turns_by_hour(Query(store, scope), window, filters, timezone)
+    conversations = begun.result()
     cells = [
         _cell(day, hour, turns.get((day, hour), {}), conversations.get((day, hour), {}))
         for day in range(DAYS)
@@ -157,5 +155,5 @@ def _cell(day: int, hour: int, turns: dict[str, Any], begun: dict[str, Any]) -> 
         conversations=begun.get("conversations", 0),
         turns=count,
         mean_response_time=exact_mean(turns.get("duration_sum"), count),
-        handoffs=turns.get("handoffs", 0),
+        handoffs=turns.get("handoff_turns", 0),
     )

@@ -125,16 +125,22 @@ def conversations_by_name(
     selection = Selection(window.with_previous(), filters)
     source = conversation_rows(statement, selection, tuple(columns.values()), ("topics",))
     values = ", ".join(f"toString({column})" for column in columns.values())
+    # Alike ones are counted first, as each may come under many names.
+    alike = f"part, settled, handed_off, outcome, topics, {', '.join(columns.values())}"
     rows = statement.run(f"""
-        SELECT {by_period(window)(statement, "started_at")} AS part, kind, name,
-            count() AS counted, countIf(settled) AS settled_n,
-            countIf(settled AND handed_off) AS handed, countIf({UNRESOLVED}) AS unresolved
+        SELECT part, kind, name, sum(conversations) AS counted,
+            sumIf(conversations, settled) AS settled_n,
+            sumIf(conversations, settled AND handed_off) AS handed,
+            sumIf(conversations, {UNRESOLVED}) AS unresolved
         FROM (
-            SELECT started_at, outcome, settled, handed_off,
+            SELECT {alike}, count() AS conversations,
                 if(empty(topics), [], {NAMED_TOPICS}) AS named,
                 arrayConcat([{values}], arrayMap(x -> toString(x), named)) AS names,
                 arrayConcat({list(columns)}, arrayMap(x -> {TOPIC}, named)) AS kinds
-            FROM {source} AS c
+            FROM (
+                SELECT *, {by_period(window)(statement, "started_at")} AS part FROM {source} AS c
+            )
+            GROUP BY {alike}
         )
         ARRAY JOIN names AS name, kinds AS kind
         GROUP BY part, kind, name
@@ -222,12 +228,14 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
         filters: What they are limited to.
     """
     columns = {USER_TYPE: "user_type", LAST_INTENT: "last_intent"}
+    actions = store.beside(_actions, Query(store, scope), window, filters)
+    intents = store.beside(_intents, Query(store, scope), window, filters)
     conversations = conversations_by_name(Query(store, scope), window, filters, columns)
     return Leaders(
         window=TimeSpan.of(window),
         topics=_topics(conversations[TOPIC]),
         user_types=_user_types(conversations[USER_TYPE]),
-        actions=_actions(Query(store, scope), window, filters),
-        intents=_intents(Query(store, scope), window, filters),
+        actions=actions.result(),
+        intents=intents.result(),
         containment=_movers(conversations[LAST_INTENT]),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, counts_by_hour
+from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
 from otel_chat.server.queries.leaders import (
     TOPIC,
     USER_TYPE,
@@ -213,8 +213,11 @@ def _user_types(rows: list[dict[str, Any]]) -> list[Ranked]:
 
 
 def _hours(statement: Query, window: Window, filters: Filters, timezone: str) -> Hours:
-    grid = counts_by_hour(statement, window, filters, timezone)
-    weekdays = [[grid.get((day, hour), 0) for hour in range(HOURS)] for day in range(DAYS)]
+    grid = turns_by_hour(statement, window, filters, timezone)
+    weekdays = [
+        [grid[day, hour]["turns"] if (day, hour) in grid else 0 for hour in range(HOURS)]
+        for day in range(DAYS)
+    ]
     hours = [sum(day[hour] for day in weekdays) for hour in range(HOURS)]
     busiest = sorted(range(HOURS), key=lambda hour: (-hours[hour], hour))[:PEAKS]
     return Hours(

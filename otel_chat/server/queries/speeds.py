@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.server.queries.answers import exact_mean
-from otel_chat.server.queries.days import DAY, Days, days_of, midnight
+from otel_chat.server.queries.days import DAY
 from otel_chat.server.queries.sql import total
-from otel_chat.server.queries.sums import DAY_TIME
+from otel_chat.server.queries.sums import DAY_TIME, Pieces, whole_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
 
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
@@ -184,14 +183,12 @@ class _Kept:
     Args:
         query: The SELECT under construction.
         grouping: The parts of the answer, whole numbers.
-        days: How the days are read that have a kept quarter, and the spans beside such quarters.
-        cut: The quarters of these days that are in no part whole.
+        pieces: The kept quarters of days.
     """
 
     query: Query
     grouping: Grouping
-    days: Days
-    cut: tuple[tuple[date, int], ...]
+    pieces: Pieces
 
     @classmethod
     def of(cls, query: Query, window: Window, grouping: Grouping) -> _Kept | None:
@@ -202,24 +199,8 @@ class _Kept:
             window: The turns to take.
             grouping: The parts of the answer, whole numbers.
         """
-        found = days_of(query, window.start.date(), window.end.date())
-        ends = {_quarter_inside(end) for end in (*grouping.ends, window.start, window.end)}
-        kept: dict[date, int] = {}
-        cut: list[tuple[date, int]] = []
-        spans, since = [], window.start
-        for day, generation in sorted(found.kept.items()):
-            for number in range(QUARTERS):
-                begin = midnight(day) + number * QUARTER
-                if begin in ends or begin < window.start or window.end <= begin:
-                    cut.append((day, number))
-                    continue
-                kept[day] = generation
-                if since < begin:
-                    spans.append((since, begin))
-                since = begin + QUARTER
-        if since < window.end:
-            spans.append((since, window.end))
-        return cls(query, grouping, Days(kept, spans), tuple(cut)) if kept else None
+        pieces = whole_pieces(query, window, grouping, QUARTER)
+        return cls(query, grouping, pieces) if pieces.days.kept else None
 
     def read(self, levels: Sequence[float]) -> dict[int, dict[str, Speed]] | None:
         """The values of each part, by measure; nothing if they changed while they were read.
@@ -252,18 +233,15 @@ class _Kept:
         """
         query, read = self.query, ("measure", "slot", *columns)
         together = self.grouping.together or "part"
-        conditions = self.days.kept_conditions(query)
-        if self.cut:
-            cut = query.bind([f"{day} {number}" for day, number in self.cut], "Array(String)")
-            conditions.append(f"concat(toString(day), ' ', toString(quarter)) NOT IN {cut}")
+        conditions = self.pieces.kept_conditions(query, _QUARTER_TIME)
         if bins is not None:
             slots = sorted({one.slot for one in bins.values()})
             conditions.append(f"slot IN {query.bind(slots, 'Array(UInt32)')}")
         part = f"{self.grouping(query, _QUARTER_TIME)} AS part"
         table = query.table("turn_speeds", (part, *read), conditions, once=False)
         sources = [f"SELECT * FROM {table}"]  # noqa: S608
-        if self.days.afresh:
-            spans = self.days.afresh_condition(query, "start")
+        if self.pieces.days.afresh:
+            spans = self.pieces.days.afresh_condition(query, "start")
             turns = query.table("turns", ("start", "status", *MEASURES), [spans])
             afresh = binned(turns, part=self.grouping(query, "start"))
             sources.append(f"SELECT part, {', '.join(read)} FROM ({afresh})")  # noqa: S608
@@ -332,10 +310,3 @@ def speeds(
     """
     kept = _Kept.of(query, window, grouping) if filters.empty else None
     return kept.read(levels) if kept else None
-
-
-def _quarter_inside(moment: datetime) -> datetime | None:
-    """The start of the quarter inside which a moment lies; nothing where that is the moment."""
-    first = midnight(moment.date())
-    begin = first + (moment - first) // QUARTER * QUARTER
-    return None if begin == moment else begin

@@ -26,6 +26,7 @@ Table = Literal[
     "parted_days",
     "turn_days",
     "turn_speeds",
+    "quarter_hours",
     "conversation_marks",
     "saved_views",
 ]

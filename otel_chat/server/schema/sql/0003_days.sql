@@ -172,6 +172,45 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   seconds Array(Float64) CODEC(ZSTD)
 {% endcall %};
 
+{% call table('quarter_hours', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, source, at)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  source LowCardinality(String),
+  at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  turns UInt64,
+  replies UInt64,
+  duration_sum Nullable(Int64),
+  first_chunks UInt64,
+  first_chunk_sum Nullable(Int64),
+  confidences UInt64,
+  confidence_sum Nullable(Int64),
+  low_confidence UInt64,
+  classified UInt64,
+  fallbacks UInt64,
+  handoff_turns UInt64,
+  errors UInt64,
+  input_tokens Nullable(UInt64),
+  output_tokens Nullable(UInt64),
+  cache_read_tokens Nullable(UInt64),
+  reasoning_tokens Nullable(UInt64),
+  token_turns UInt64,
+  cost Nullable(Decimal(38, 9)),
+  priced_turns UInt64,
+  unpriced_turns UInt64,
+  user_messages UInt64,
+  assistant_messages UInt64,
+  system_messages UInt64,
+  human_messages UInt64,
+  scores UInt64,
+  score_sum Nullable(Int64),
+  top_scores UInt64,
+  scored_values UInt64,
+  scored_value_sum Nullable(Int64),
+  scales Array(Tuple(Nullable(Float64), Nullable(Float64)))
+{% endcall %};
+
 {% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}

@@ -200,6 +200,7 @@ class Selection:
         keys: These (tenant, conversation id) only.
         begun: Only those that started in this part of the window. What is told of each is the
             same: a later turn of a conversation is no start of another.
+        within: The span of time in which all of them is known to lie, so that no more is read.
     """
 
     window: Window
@@ -207,6 +208,7 @@ class Selection:
     until: datetime | None = None
     keys: tuple[tuple[str, str], ...] | None = None
     begun: tuple[datetime, datetime] | None = None
+    within: tuple[datetime, datetime] | None = None
 
     @property
     def end(self) -> datetime:

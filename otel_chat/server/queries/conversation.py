@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +15,11 @@ from otel_chat.server.queries.aggregation import Selection
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversations import ConversationSummary, summaries_sql, summary
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.found import Span, found_when
 from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import TimeSplit, split
-from otel_chat.server.queries.sql import Query, Table, moment, nanos
+from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
 from otel_chat.server.queries.window import Window
 
@@ -91,30 +92,6 @@ def events_of(statement: Query, scope: Scope, conditions: list[str]) -> list[Eve
     return [_event(scope, row) for row in rows]
 
 
-Span = tuple[datetime, datetime]
-"""From the first moment to the last."""
-_MOMENT: Final = timedelta(microseconds=1)
-
-
-def _spans(statement: Query, table: Table, conversation_id: str) -> dict[str, Span]:
-    """When a conversation has rows in a table: with it the rest is found by the primary key.
-
-    Returns:
-        By tenant, as several may have one of this id.
-    """
-    first, last = ("start", "end") if table == "turns" else ("time", "time")
-    named = f"conversation_id = {statement.bind(conversation_id, 'String')}"
-    columns = ("tenant", first, last) if first != last else ("tenant", first)
-    source = statement.table(table, columns, [named], once=False)
-    rows = statement.run(
-        f"SELECT toString(tenant) AS name, {nanos(f'min({first})')} AS first_ns,"  # noqa: S608
-        f" {nanos(f'max({last})')} AS last_ns FROM {source} AS t GROUP BY name"
-    )
-    return {
-        row["name"]: (moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT) for row in rows
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """A conversation that was found.
@@ -149,7 +126,8 @@ class Found:
         """Its summary, as things stand when `window` is asked about."""
         statement = self.statement.again()
         around = Window(*self.turns, window.now, window.idle)
-        selection = Selection(around, Filters(), until=self.last, keys=(self.key,))
+        within = (min(self.turns[0], (self.events or self.turns)[0]), self.last)
+        selection = Selection(around, Filters(), until=self.last, keys=(self.key,), within=within)
         return summary(statement.one(summaries_sql(statement, selection)))
 
     def _named(self) -> list[str]:
@@ -172,8 +150,10 @@ def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    events_beside = store.beside(_spans, Query(store, scope), "events", conversation_id)
-    turns = _spans(Query(store, scope), "turns", conversation_id)
+    statement = Query(store, scope)
+    named = [f"conversation_id = {statement.bind(conversation_id, 'String')}"]
+    events_beside = store.beside(found_when, statement.again(), "events", named)
+    turns = found_when(statement, "turns", named)
     events = events_beside.result()
     owner = min(turns, default="") if tenant is None else tenant
     if owner not in turns:
@@ -211,11 +191,12 @@ def conversation(
     rows = statement.run(
         f"{turns_sql(statement, found.of_turns())} ORDER BY start_ns, trace_hex, span_hex"
     )
+    times = _times(found, rows)
     return Conversation(
         summary=about.result(),
         turns=transcript(scope, rows, intents.result()),
         events=events.result(),
-        times=_times(found, rows),
+        times=times,
     )
 
 

@@ -24,6 +24,7 @@ from otel_chat.server.queries.answers import (
     exact_mean,
 )
 from otel_chat.server.queries.figures import LEVELS, distribution_sql, turn_conditions, whole
+from otel_chat.server.queries.found import found_when
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.speeds import MEASURES, NAMES, named, speeds
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
+# What a turn says of its intents it says until it ends, and its events are never far.
+_NEAR: Final = timedelta(hours=1)
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
 
@@ -184,11 +187,8 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     by_key = {
         (row["start_ns"], row["tenant"], row["trace_hex"] + row["span_hex"]): row for row in rows
     }
-    # What a turn says of its intents it says until it ends, and its events are never far.
-    longest = max((row["duration"] for row in rows), default=0.0)
-    near = statement.between(
-        "time", first - timedelta(hours=1), last + timedelta(hours=1, seconds=longest)
-    )
+    longest = timedelta(seconds=max((row["duration"] for row in rows), default=0.0))
+    near = statement.between("time", first - _NEAR, last + longest + _NEAR)
     intents = intents_of(statement, [near, traces])
     return [
         read_turn(
@@ -219,16 +219,19 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
         message = "An interaction's id is the digits of its trace and its span, with a hyphen."
         raise QueryError(message, field="interaction_id")
     statement = Query(store, scope)
-    conditions = [
+    named = [
         f"trace_id = unhex({statement.bind(trace_id, 'String')})",
         f"span_id = unhex({statement.bind(span_id, 'String')})",
     ]
-    rows = statement.run(f"{turns_sql(statement, conditions)} ORDER BY tenant, start_ns LIMIT 1")
-    if not rows:
+    found = found_when(statement, "turns", named)
+    if not found:
         raise AccessError("There is no interaction of this id.", status=404)
-    mine = f"tenant = {statement.bind(rows[0]['tenant'], 'String')}"
-    intents = intents_of(statement, [*conditions, mine])
-    return read_turn(scope, rows[0], intents.get((trace_id, span_id), ()))
+    tenant, (start, end) = min(found.items())
+    mine = [*named, f"tenant = {statement.bind(tenant, 'String')}"]
+    near = statement.between("time", start - _NEAR, end + _NEAR)
+    intents = store.beside(intents_of, statement.again(), [*mine, near])
+    row = statement.one(turns_sql(statement, [*mine, statement.between("start", start, end)]))
+    return read_turn(scope, row, intents.result().get((trace_id, span_id), ()))
 
 
 def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -212,6 +212,10 @@ def partial_rows(
 def _days(query: Query, selection: Selection, last: date) -> Days:
     """How to read the days up to `last`: whole, so that kept ones and others hold the same."""
     first = (selection.window.start - MARGIN).date()
+    if selection.within is not None:
+        found = days_of(query, *(moment.date() for moment in selection.within))
+        # So little that two ways to read it would take longer than one.
+        return Days({}, [selection.within]) if found.afresh else found
     if not selection.filters.by_dimensions:
         # A kept day knows no single turn.
         return Days({}, [(midnight(first), midnight(last + DAY))])

@@ -13,6 +13,7 @@ from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversation import find
+from otel_chat.server.queries.found import found_when
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
@@ -227,12 +228,19 @@ def trace(store: Store, scope: Scope, window: Window, trace_id: str) -> Trace:  
     if len(trace_id) != TRACE_DIGITS or not set(trace_id.lower()) <= set("0123456789abcdef"):
         raise QueryError("A trace id is 32 hexadecimal digits.", field="trace_id")
     statement = Query(store, scope)
-    conditions = [f"trace_id = unhex({statement.bind(trace_id.lower(), 'String')})"]
-    rows = [*_turn_rows(statement, conditions), *_span_rows(statement, conditions)]
-    if not rows:
+    named = f"trace_id = unhex({statement.bind(trace_id.lower(), 'String')})"
+    spans_beside = store.beside(found_when, statement.again(), "spans", [named])
+    found = {"turns": found_when(statement, "turns", [named]), "spans": spans_beside.result()}
+    tenant = min({*found["turns"], *found["spans"]}, default=None)
+    if tenant is None:
         raise AccessError("There is no trace of this id.", status=404)
-    tenant = min(row["tenant"] for row in rows)
-    return _trace(scope, trace_id.lower(), [row for row in rows if row["tenant"] == tenant])
+    rows: list[dict[str, Any]] = []
+    of_tenant = f"tenant = {statement.bind(tenant, 'String')}"
+    for table, read in (("turns", _turn_rows), ("spans", _span_rows)):
+        if tenant in found[table]:
+            within = statement.between("start", *found[table][tenant])
+            rows += read(statement, [named, of_tenant, within])
+    return _trace(scope, trace_id.lower(), rows)
 
 
 @query()

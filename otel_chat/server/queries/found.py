@@ -1,0 +1,44 @@
+"""When something was: with its time the rest of it is found by the primary key."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from otel_chat.server.queries.sql import moment, nanos
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_chat.server.queries.sql import Query, Table
+
+Span = tuple[datetime, datetime]
+"""From the first moment to just after the last."""
+_MOMENT: Final = timedelta(microseconds=1)
+_TIMES: Final[Mapping[Table, tuple[str, ...]]] = {
+    "turns": ("start", "end"),
+    "spans": ("start", "end"),
+    "events": ("time",),
+}
+
+
+def found_when(statement: Query, table: Table, conditions: Sequence[str]) -> dict[str, Span]:
+    """When there are rows that fulfil conditions for which the table has an index.
+
+    Args:
+        statement: The SELECT under construction.
+        table: Turns, spans or events.
+        conditions: What the rows must fulfil.
+
+    Returns:
+        By tenant, as several may have something of the same id.
+    """
+    columns = _TIMES[table]
+    source = statement.table(table, ("tenant", *columns), conditions, once=False)
+    rows = statement.run(
+        f"SELECT toString(tenant) AS name, {nanos(f'min({columns[0]})')} AS first_ns,"  # noqa: S608
+        f" {nanos(f'max({columns[-1]})')} AS last_ns FROM {source} AS t GROUP BY name"
+    )
+    return {
+        row["name"]: (moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT) for row in rows
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -149,11 +148,8 @@ def _newest(
     statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
 ) -> list[Found]:
     """The next turns, newest first: it looks back in growing steps, until it has enough."""
-    end = window.end if after is None else min(window.end, moment(after.at + 1000))
-    span = timedelta(days=1)
     found: list[Found] = []
-    while len(found) < limit and end > window.start:
-        part = replace(window, start=max(window.start, end - span), end=end)
+    for part in window.backwards(None if after is None else moment(after.at + 1000)):
         conditions = turn_conditions(statement, part, filters)
         source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
         rows = statement.run(f"""
@@ -164,7 +160,8 @@ def _newest(
             LIMIT {statement.bind(limit - len(found), "UInt32")}
         """)  # noqa: S608
         found += [(row["start_ns"], row["tenant"], row["digits"]) for row in rows]
-        end, span = part.start, span * 4
+        if len(found) == limit:
+            break
     return found
 
 

@@ -122,32 +122,14 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
     """
     width = window.bucket()
     starts = window.bucket_starts(width)
-    statement = Query(store, scope)
-    columns = (
-        "tenant", "conversation_id", "trace_id", "span_id", "start", "intent", "confidence",
-        "fallback", "input_messages",
-    )  # fmt: skip
-    source = turns_source(statement, window, filters, columns)
-    counted = statement.one(
-        f"SELECT countIf({_MISSED}) AS turns,"  # noqa: S608
-        f" countIf({_MISSED} AND input_messages != '') AS with_text FROM {source} AS t"
-    )
-    rows = statement.run(f"""
-        SELECT toString(tenant) AS tenant, conversation_id, lower(hex(trace_id)) AS trace,
-            {nanos("start")} AS ns, {by_bucket(window, width)(statement, "start")} AS part,
-            toString(intent) AS intent, confidence, ifNull(fallback, false) AS missed,
-            input_messages
-        FROM {source} AS t
-        WHERE {_MISSED} AND input_messages != ''
-        ORDER BY ns DESC, trace, lower(hex(span_id))
-        LIMIT {READ}
-    """)  # noqa: S608
-    groups = _alike(scope, rows)
+    counting = store.beside(_counted, Query(store, scope), window, filters)
+    groups = _alike(scope, _newest(Query(store, scope), window, filters, width))
     themes = sorted(
         (_theme(members, label, len(starts)) for members, label in _clustered(groups)),
         key=lambda theme: (-theme.turns, theme.label),
     )
     grouped = sum(theme.turns for theme in themes)
+    counted = counting.result()
     listed = [theme.model_copy(update={"share": ratio(theme.turns, grouped)}) for theme in themes]
     return Themes(
         window=TimeSpan.of(window),
@@ -159,6 +141,41 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
         items=listed[:MOST],
         others=sum(theme.turns for theme in listed[MOST:]),
     )
+
+
+_NAMED: Final = (
+    "tenant", "conversation_id", "trace_id", "span_id", "start", "intent", "confidence", "fallback",
+    "input_messages",
+)  # fmt: skip
+
+
+def _counted(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
+    source = turns_source(statement, window, filters, ("fallback", "confidence", "input_messages"))
+    return statement.one(
+        f"SELECT countIf({_MISSED}) AS turns,"  # noqa: S608
+        f" countIf({_MISSED} AND input_messages != '') AS with_text FROM {source} AS t"
+    )
+
+
+def _newest(
+    statement: Query, window: Window, filters: Filters, width: Bucket
+) -> list[dict[str, Any]]:
+    """The newest messages that were not understood."""
+    rows: list[dict[str, Any]] = []
+    for part in window.backwards():
+        rows += statement.run(f"""
+            SELECT toString(tenant) AS tenant, conversation_id, lower(hex(trace_id)) AS trace,
+                {nanos("start")} AS ns, {by_bucket(window, width)(statement, "start")} AS part,
+                toString(intent) AS intent, confidence, ifNull(fallback, false) AS missed,
+                input_messages
+            FROM {turns_source(statement, part, filters, _NAMED)} AS t
+            WHERE {_MISSED} AND input_messages != ''
+            ORDER BY ns DESC, trace, lower(hex(span_id))
+            LIMIT {READ - len(rows)}
+        """)  # noqa: S608
+        if len(rows) == READ:
+            break
+    return rows
 
 
 def normal(message: str) -> str:

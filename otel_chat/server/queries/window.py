@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WINDOWS: Final = {
     "24h": timedelta(hours=24),
@@ -132,6 +135,23 @@ class Window:
         if self.length <= timedelta(days=14):
             return "6h"
         return "1d" if self.length <= timedelta(days=180) else "1w"
+
+    def backwards(self, before: datetime | None = None) -> Iterator[Window]:
+        """Its parts, the newest first, each four times as long as the one before; first a day.
+
+        Args:
+            before: Where the newest ends, if that is before the end of the window.
+
+        Example:
+            >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+            >>> [str(part.length) for part in Window.last("7d", now=noon).backwards()]
+            ['1 day, 0:00:00', '4 days, 0:00:00', '2 days, 0:00:00']
+        """
+        end, length = min(self.end, before or self.end), timedelta(days=1)
+        while end > self.start:
+            part = replace(self, start=max(self.start, end - length), end=end)
+            yield part
+            end, length = part.start, length * 4
 
     def bucket_starts(self, bucket: Bucket) -> list[datetime]:
         """The starts of all buckets that the window touches, in order; weeks start on Monday.

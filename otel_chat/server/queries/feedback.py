@@ -116,10 +116,14 @@ def evaluation_events(
     statement: Query, window: Window, filters: Filters, columns: tuple[str, ...], *more: str
 ) -> str:
     """The events in the window, as far as the filters let their conversations through."""
-    conditions = [statement.between("time", window.start, window.end), *more]
+    conditions = [_within(statement, window), *more]
     if not filters.empty:
         conditions.append(members(statement, window, filters))
     return statement.table("events", columns, conditions)
+
+
+def _within(statement: Query, window: Window) -> str:
+    return statement.between("time", window.start, window.end)
 
 
 def _ratings(row: dict[str, Any]) -> Ratings:
@@ -275,6 +279,11 @@ def comments(
     more = [EVALUATED, "comment != ''"]
     if evaluation is not None:
         more.append(f"evaluation = {statement.bind(evaluation, 'String')}")
+    written = statement.table(
+        "events", ("comment",), [_within(statement, window), *more], once=False
+    )
+    if not statement.any(written):
+        return Comments(window=TimeSpan.of(window), items=[], next_cursor=None)
     columns = (
         "tenant", "conversation_id", "time", "uid", "trace_id", "evaluation", "value", "score",
         "label", "comment",

@@ -121,6 +121,14 @@ class Query:
         rows = self.run(sql)
         return rows[0] if rows else {}
 
+    def any(self, source: str) -> bool:
+        """Whether a subquery has any row; the engine remembers where there is none.
+
+        Args:
+            source: Best read without `once`, which would look at every row each time.
+        """
+        return bool(self.run(f"SELECT 1 FROM {source} LIMIT 1"))  # noqa: S608
+
     def stream(self, sql: str, fmt: str) -> Iterator[bytes]:
         """What `sql` returns in one of the engine's formats, piece by piece."""
         return self.store.stream(sql, self.parameters, fmt=fmt)

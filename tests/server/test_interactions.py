@@ -79,6 +79,18 @@ def test_a_turn_is_looked_up_by_its_id(five: Given) -> None:
     assert again == found
 
 
+def test_what_is_said_of_an_intent_days_later_is_told_of_its_turn(five: Given) -> None:
+    """A report three days after the turn."""
+    turn = interactions(five.store, five.scope, DAY, Filters()).items[0]
+    five.event(
+        "intent", "c", 3 * 86400, intent="leave", success=True, source="annotation",
+        trace_id=turn.trace_id, span_id=turn.span_id,
+    )  # fmt: skip
+    five.save()
+    found = interaction(five.store, five.scope, DAY, turn.id)
+    assert [(one.name, one.success) for one in found.intents] == [("leave", True)]
+
+
 def test_an_id_that_is_none_is_told_from_one_that_is_not_there(five: Given) -> None:
     """An id of another form is answered with 422, an unknown one with 404."""
     with pytest.raises(QueryError):

@@ -29,7 +29,7 @@ from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.speeds import MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.tallies import BINS, COUNTS, SUMS, tallies
-from otel_chat.server.queries.turns import Turn, intents_of, read_turn, turns_sql
+from otel_chat.server.queries.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
-# What a turn says of its intents it says until it ends, and its events are never far.
-_NEAR: Final = timedelta(hours=1)
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
 
@@ -184,8 +182,11 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     by_key = {
         (row["start_ns"], row["tenant"], row["trace_hex"] + row["span_hex"]): row for row in rows
     }
-    longest = timedelta(seconds=max((row["duration"] for row in rows), default=0.0))
-    near = statement.between("time", first - _NEAR, last + longest + _NEAR)
+    # What a turn says of its intents it says until it ends, and its events are never far.
+    longest = max((row["duration"] for row in rows), default=0.0)
+    near = statement.between(
+        "time", first - timedelta(hours=1), last + timedelta(hours=1, seconds=longest)
+    )
     intents = intents_of(statement, [near, traces])
     return [
         read_turn(
@@ -220,15 +221,19 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
         f"trace_id = unhex({statement.bind(trace_id, 'String')})",
         f"span_id = unhex({statement.bind(span_id, 'String')})",
     ]
+    events_beside = store.beside(found_when, statement.again(), "events", named)
     found = found_when(statement, "turns", named)
+    events = events_beside.result()
     if not found:
         raise AccessError("There is no interaction of this id.", status=404)
-    tenant, (start, end) = min(found.items())
-    mine = [*named, f"tenant = {statement.bind(tenant, 'String')}"]
-    near = statement.between("time", start - _NEAR, end + _NEAR)
-    intents = store.beside(intents_of, statement.again(), [*mine, near])
-    row = statement.one(turns_sql(statement, [*mine, statement.between("start", start, end)]))
-    return read_turn(scope, row, intents.result().get((trace_id, span_id), ()))
+    tenant = min(found)
+    named.append(f"tenant = {statement.bind(tenant, 'String')}")
+    intents: dict[tuple[str, str], list[TurnIntent]] = {}
+    if tenant in events:
+        intents = intents_of(statement, [*named, statement.between("time", *events[tenant])])
+    at = statement.between("start", *found[tenant])
+    row = statement.one(turns_sql(statement, [*named, at]))
+    return read_turn(scope, row, intents.get((trace_id, span_id), ()))
 
 
 def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -65,6 +67,18 @@ def test_turns_are_listed_newest_first(five: Given) -> None:
 def test_turns_are_limited_by_filters(five: Given, filters: Filters, expected: list) -> None:
     """A handoff is the turn's own here; an outcome its conversation's."""
     assert seconds(five, filters) == expected
+
+
+def test_turns_of_a_conversation_that_began_days_before_are_listed(given: Given) -> None:
+    """Asked by its outcome, which its last turn of three decides."""
+    for day in (-5, -3, 0):
+        given.turn("long", day * 86400, 6.0 + day, status="error" if day == 0 else "ok")
+    given.save()
+    week = replace(DAY, start=DAY.end - timedelta(days=7))
+    failed = Filters(outcome="failed")
+    listed = interactions(given.store, given.scope, week, failed).items
+    assert [one.duration for one in listed] == [6.0, 3.0, 1.0]
+    assert interaction_statistics(given.store, given.scope, week, failed).turns == 3
 
 
 def test_a_turn_is_looked_up_by_its_id(five: Given) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -67,6 +69,19 @@ def test_the_same_words_count_once_as_an_example(given: Given) -> None:
     given.save()
     (theme,) = ask(given).items
     assert (theme.turns, len(theme.examples)) == (3, 1)
+
+
+@pytest.mark.parametrize("filters", [NONE, Filters(outcome="abandoned")], ids=["all", "outcome"])
+def test_messages_of_all_days_of_a_window_are_grouped(given: Given, filters: Filters) -> None:
+    """One a day for a week, all of one conversation; the newest comes first."""
+    for day in range(7):
+        missed(given, f"Where is parcel {day}?", -day * 86400, "long")
+    given.save()
+    week = replace(DAY, start=DAY.end - timedelta(days=7))
+    found = unanswered(given.store, given.scope, week, filters)
+    assert (found.turns, found.grouped) == (7, 7)
+    assert sum(found.items[0].trend) == 7
+    assert found.items[0].examples[0].message == "Where is parcel 0?"
 
 
 @pytest.mark.parametrize("text", ["???", "12345", "\U0001f600", "\u4f60\u597d"])

@@ -94,9 +94,19 @@ def members(query: Query, window: Window, filters: Filters) -> str:
     return f"({KEY}) IN {matching}"
 
 
-def turn_conditions(query: Query, window: Window, filters: Filters) -> list[str]:
-    """The conditions on turns that are asked about by themselves: a handoff is their own."""
-    return [query.between("start", window.start, window.end), *turn_limits(query, window, filters)]
+def turn_conditions(
+    query: Query, window: Window, filters: Filters, part: Window | None = None
+) -> list[str]:
+    """The conditions on turns that are asked about by themselves: a handoff is their own.
+
+    Args:
+        query: The SELECT under construction.
+        window: The span of time, by which conversations are let through.
+        filters: What they are limited to.
+        part: Only those that started in this part of it.
+    """
+    span = part or window
+    return [query.between("start", span.start, span.end), *turn_limits(query, window, filters)]
 
 
 def turn_limits(query: Query, window: Window, filters: Filters) -> list[str]:
@@ -109,9 +119,24 @@ def turn_limits(query: Query, window: Window, filters: Filters) -> list[str]:
     return conditions
 
 
-def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[str, ...]) -> str:
-    """The turns that started in the window, as far as the filters let them through."""
-    conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]
+def turns_source(
+    query: Query,
+    window: Window,
+    filters: Filters,
+    columns: tuple[str, ...],
+    part: Window | None = None,
+) -> str:
+    """The turns that started in the window, as far as the filters let them through.
+
+    Args:
+        query: The SELECT under construction.
+        window: The span of time, by which conversations are let through.
+        filters: What they are limited to.
+        columns: The columns of turns to read.
+        part: Only those that started in this part of it.
+    """
+    span = part or window
+    conditions = [query.between("start", span.start, span.end), *filters.of_turn(query)]
     if filters.whole_conversations:
         conditions.append(members(query, window, filters))
     return query.table("turns", columns, conditions)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
+from otel_chat import semconv
 from otel_chat.errors import AccessError
 from otel_chat.server.queries import content
 from otel_chat.server.queries.aggregation import Selection
@@ -20,7 +21,7 @@ from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
-from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
+from otel_chat.server.queries.turns import Turn, transcript, turn_intents, turns_sql
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -79,17 +80,16 @@ def _event(scope: Scope, row: dict[str, Any]) -> Event:
     )
 
 
-def events_of(statement: Query, scope: Scope, conditions: list[str]) -> list[Event]:
+def _event_rows(statement: Query, conditions: list[str]) -> list[dict[str, Any]]:
     """The events that fulfil the conditions, by time."""
     columns = (*DETAILS, *READABLE, *TEXTS, "name", "attributes")
     source = statement.table("events", (*columns, "time", "uid", "trace_id", "span_id"), conditions)
-    rows = statement.run(f"""
+    return statement.run(f"""
         SELECT {", ".join(columns)}, {nanos("time")} AS time_ns,
             lower(hex(trace_id)) AS trace_hex, lower(hex(span_id)) AS span_hex
         FROM {source} AS e
         ORDER BY time, name, uid
     """)  # noqa: S608
-    return [_event(scope, row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +184,19 @@ def conversation(
     """
     found = find(store, scope, conversation_id, tenant)
     statement = found.statement
-    conditions = found.of_events()
+    of_events = found.of_events()
     about = store.beside(found.about, window)
-    events = store.beside(events_of, statement.again(), scope, conditions)
-    intents = store.beside(intents_of, statement.again(), conditions)
+    events_beside = store.beside(_event_rows, statement.again(), of_events)
     rows = statement.run(
         f"{turns_sql(statement, found.of_turns())} ORDER BY start_ns, trace_hex, span_hex"
     )
     times = _times(found, rows)
+    events = events_beside.result()
+    intents = turn_intents(row for row in events if row["name"] == semconv.EVENT_INTENT)
     return Conversation(
         summary=about.result(),
-        turns=transcript(scope, rows, intents.result()),
-        events=events.result(),
+        turns=transcript(scope, rows, intents),
+        events=[_event(scope, row) for row in events],
         times=times,
     )
 

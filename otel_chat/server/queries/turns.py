@@ -157,12 +157,18 @@ def intents_of(query: Query, conditions: Sequence[str]) -> dict[tuple[str, str],
     """The intents seen in turns, by the hexadecimal ids of trace and span."""
     named = f"name = '{semconv.EVENT_INTENT}'"
     source = query.table("events", INTENT_COLUMNS, [named, *conditions])
-    rows = query.run(f"""
-        SELECT lower(hex(trace_id)) AS trace_hex, lower(hex(span_id)) AS span_hex,
-            intent, confidence, source, success, fallback
-        FROM {source} AS e
-        ORDER BY time, uid
-    """)  # noqa: S608
+    return turn_intents(
+        query.run(f"""
+            SELECT lower(hex(trace_id)) AS trace_hex, lower(hex(span_id)) AS span_hex,
+                intent, confidence, source, success, fallback
+            FROM {source} AS e
+            ORDER BY time, uid
+        """)  # noqa: S608
+    )
+
+
+def turn_intents(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[TurnIntent]]:
+    """The same from rows that were read, in their order."""
     found: dict[tuple[str, str], list[TurnIntent]] = {}
     for row in rows:
         intent = TurnIntent(name=row["intent"], **_without_name(row))

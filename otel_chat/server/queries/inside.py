@@ -33,7 +33,7 @@ def intervals(
     # after the last turn ended is in none of them.
     conditions = [
         statement.between("start", since - EARLY, until + MOMENT),
-        statement.of_traces(traces),
+        statement.of_traces(traces, "spans"),
     ]
     columns = ("tenant", "trace_id", "span_id", "parent_span_id", "start", "end")
     spans = statement.table("spans", (*columns, "toString(operation) AS did"), conditions)

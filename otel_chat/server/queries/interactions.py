@@ -175,10 +175,10 @@ def _after(statement: Query, cursor: Cursor | None) -> str:
 def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     if not page:
         return []
-    traces = statement.of_traces(key[:TRACE_DIGITS] for _, _, key in page)
+    traces = [key[:TRACE_DIGITS] for _, _, key in page]
     first, last = moment(page[-1][0]), moment(page[0][0])
     within = statement.between("start", first, last + timedelta(microseconds=1))
-    rows = statement.run(turns_sql(statement, [within, traces]))
+    rows = statement.run(turns_sql(statement, [within, statement.of_traces(traces, "turns")]))
     by_key = {
         (row["start_ns"], row["tenant"], row["trace_hex"] + row["span_hex"]): row for row in rows
     }
@@ -187,7 +187,7 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     near = statement.between(
         "time", first - timedelta(hours=1), last + timedelta(hours=1, seconds=longest)
     )
-    intents = intents_of(statement, [near, traces])
+    intents = intents_of(statement, [near, statement.of_traces(traces, "events")])
     return [
         read_turn(
             scope, by_key[one], intents.get((one[2][:TRACE_DIGITS], one[2][TRACE_DIGITS:]), ())

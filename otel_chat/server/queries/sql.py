@@ -80,15 +80,19 @@ class Query:
         """The condition that a time lies in [start, end)."""
         return f"{column} >= {self.moment(start)} AND {column} < {self.moment(end)}"
 
-    def of_traces(self, traces: Iterable[str]) -> str:
+    def of_traces(self, traces: Iterable[str], table: Table) -> str:
         """The condition that a row is of one of these traces.
 
         Args:
             traces: Their hexadecimal digits, in any order.
+            table: Where the row is: turns, spans or events.
         """
         digits = self.bind(sorted(set(traces)), "Array(String)")
         # A function of a list would be compared with one by one; what is selected becomes a set.
-        return f"trace_id IN (SELECT unhex(arrayJoin({digits})))"
+        # Of the column's own type: put into the other, an id that ends in zeros is another.
+        one = f"unhex(arrayJoin({digits}))"
+        kind = one if table == "events" else f"toFixedString({one}, 16)"
+        return f"trace_id IN (SELECT {kind})"
 
     def table(
         self,

@@ -270,7 +270,7 @@ def conversation_traces(
     near = [
         f"tenant = {statement.bind(owner, 'String')}",
         statement.between("start", found.turns[0] - MARGIN, found.last + MARGIN),
-        statement.of_traces(row["trace_hex"] for row in turns),
+        statement.of_traces((row["trace_hex"] for row in turns), "spans"),
     ]
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in [*turns, *_span_rows(statement, near)]:

@@ -23,6 +23,7 @@ KEPT: Final = (
     "turn_days",
     "turn_speeds",
     "quarter_hours",
+    "failed_turns",
 )
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.

@@ -120,7 +120,7 @@ class Eraser:
             self._delete(table, kept)
         if days:
             self._values["days"] = days
-            for table in ("turn_days", "turn_speeds", "quarter_hours"):
+            for table in ("turn_days", "turn_speeds", "quarter_hours", "failed_turns"):
                 self._delete(table, "day IN {days:Array(Date32)}")
         erased = self._erase_rows(conditions, by_trace=by_trace)
         self._touch(days)

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries import tallies
+from otel_chat.server.queries import failed_turns, tallies
 from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
 from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
@@ -48,7 +48,8 @@ _DIMENSIONS: Final = ", ".join(DIMENSIONS)
 _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
 _TABLES: Final = (
-    "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours", "rolled",
+    "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours",
+    "failed_turns", "rolled",
 )  # fmt: skip
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
@@ -111,6 +112,12 @@ FROM ({quarter_hours(source, f"{source} FINAL WHERE {_within(source)}")})
 """  # noqa: S608
     for source in SUMS
 )
+_FAILED: Final = ", ".join(failed_turns.KEPT)
+_FAIL: Final = f"""
+INSERT INTO failed_turns (day, generation, tenant, {_FAILED})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, tenant, {_FAILED}
+FROM turns FINAL WHERE {failed_turns.FAILED} AND {_within("turns")}
+"""  # noqa: S608
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
 _PARTED: Final = f"""
@@ -203,6 +210,7 @@ class Rollup:
         self._store.command(_KEEP, entry)
         self._store.command(_TALLY, entry)
         self._store.command(_BIN, entry)
+        self._store.command(_FAIL, entry)
         for sums in _SUM:
             self._store.command(sums, entry)
         self._store.command(_COPY, entry)

@@ -379,7 +379,7 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
     Once it is erased whole, nothing of it is left anywhere.
     """
     for day in range(3):
-        given.turn("a", (day - 2) * 24 * HOUR)
+        given.turn("a", (day - 2) * 24 * HOUR, status="error")
     given.save()
     rollup.refresh()
     Eraser(given.store, given.scope).before(at(-36 * HOUR))
@@ -392,7 +392,7 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
     Eraser(given.store, given.scope).conversation("a")
     for table in (
         "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds",
-        "quarter_hours",
+        "quarter_hours", "failed_turns",
     ):  # fmt: skip
         assert rows(given, table) == []
 

@@ -135,11 +135,18 @@ def turns_source(
         columns: The columns of turns to read.
         part: Only those that started in this part of it.
     """
+    return query.table("turns", columns, conditions_on_turns(query, window, filters, part))
+
+
+def conditions_on_turns(
+    query: Query, window: Window, filters: Filters, part: Window | None = None
+) -> list[str]:
+    """The conditions on the turns of `turns_source`: a handoff is one of their conversation."""
     span = part or window
     conditions = [query.between("start", span.start, span.end), *filters.of_turn(query)]
     if filters.whole_conversations:
         conditions.append(members(query, window, filters))
-    return query.table("turns", columns, conditions)
+    return conditions
 
 
 def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Source:

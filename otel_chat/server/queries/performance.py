@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.failed_turns import failed_turns
 from otel_chat.server.queries.figures import (
     WHOLE,
     by_bucket,
@@ -271,16 +272,13 @@ def errors(store: Store, scope: Scope, window: Window, filters: Filters) -> Turn
     """
     statement = Query(store, scope)
     starts = window.bucket_starts(window.bucket())
-    columns = ("start", "tenant", "conversation_id", "trace_id", "status", "error_type")
-    source = turns_source(statement, window, filters, columns)
     rows = statement.run(f"""
         SELECT toString(error_type) AS name, count() AS turns,
             uniqExactIf((tenant, conversation_id), conversation_id != '') AS conversations,
             {nanos("min(start)")} AS first_ns, {nanos("max(start)")} AS last_ns,
             lower(hex(argMax(trace_id, (start, trace_id)))) AS trace,
             sumMap(map({by_bucket(window, window.bucket())(statement, "start")}, 1)) AS trend
-        FROM {source} AS t
-        WHERE status = 'error'
+        FROM {failed_turns(statement, window, filters)} AS t
         GROUP BY name
         ORDER BY turns DESC, name
     """)  # noqa: S608

@@ -27,6 +27,7 @@ Table = Literal[
     "turn_days",
     "turn_speeds",
     "quarter_hours",
+    "failed_turns",
     "conversation_marks",
     "saved_views",
 ]

@@ -211,6 +211,24 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   scales Array(Tuple(Nullable(Float64), Nullable(Float64)))
 {% endcall %};
 
+{% call table('failed_turns', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, start, trace_id, span_id)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  agent_version LowCardinality(String),
+  variant LowCardinality(String),
+  channel LowCardinality(String),
+  user_type LowCardinality(String),
+  conversation_id String CODEC(ZSTD),
+  error_type LowCardinality(String),
+  start DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  trace_id FixedString(16),
+  span_id FixedString(8)
+{% endcall %};
+
 {% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}

@@ -234,18 +234,19 @@ def _read(columns: Iterable[Column]) -> list[str]:
     return list(dict.fromkeys(name for column in columns for name in column.reads))
 
 
-def together(rows: PartialRows, columns: Mapping[str, Column]) -> str:
+def together(rows: PartialRows, columns: Mapping[str, Column], condition: str = "true") -> str:
     """A subquery with one row for each conversation: what is alone as it is, the rest grouped.
 
     Args:
         rows: The partial rows.
         columns: What to ask of each conversation beside its hash.
+        condition: What must hold of these; one more SELECT around would take longer to plan.
     """
     grouped = "".join(f", {column.grouped} AS {name}" for name, column in columns.items())
-    parts = [f"SELECT hash{grouped} FROM {rows.parted} AS s GROUP BY hash"]  # noqa: S608
+    parts = [f"SELECT hash{grouped} FROM {rows.parted} AS s GROUP BY hash HAVING {condition}"]  # noqa: S608
     if rows.alone is not None:
         alone = "".join(f", {column.alone} AS {name}" for name, column in columns.items())
-        parts.append(f"SELECT hash{alone} FROM {rows.alone} AS s")  # noqa: S608
+        parts.append(f"SELECT hash{alone} FROM {rows.alone} AS s WHERE {condition}")  # noqa: S608
     return f"({' UNION ALL '.join(parts)})"
 
 
@@ -266,11 +267,7 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
     """
     asked = {**_OF_TURNS, **{name: TURN_COLUMNS[name] for name in wanted}}
     rows = partial_rows(query, selection, _read(asked.values()))
-    return f"""(
-        SELECT hash, {KEY}, {", ".join(asked)}
-        FROM {together(rows, {**_OF_ROWS, **asked})}
-        WHERE {_begun(query, selection)}
-    )"""  # noqa: S608
+    return together(rows, {**_OF_ROWS, **asked}, _begun(query, selection))
 
 
 def _conversations(
@@ -283,11 +280,7 @@ def _conversations(
     turns = {**_OF_TURNS, **{name: TURN_COLUMNS[name] for name in of_turns}}
     events = {**_OF_EVENTS, **{name: EVENT_COLUMNS[name] for name in of_events}}
     rows = partial_rows(query, selection, _read(turns.values()), _read(events.values()))
-    return f"""(
-        SELECT hash, {KEY}, {", ".join((*turns, *events))}
-        FROM {together(rows, {**_OF_ROWS, **turns, **events})}
-        WHERE {_begun(query, selection)}
-    )"""  # noqa: S608
+    return together(rows, {**_OF_ROWS, **turns, **events}, _begun(query, selection))
 
 
 def conversation_rows(
@@ -295,6 +288,7 @@ def conversation_rows(
     selection: Selection,
     turn_columns: Sequence[str] = (),
     event_columns: Sequence[str] = (),
+    more: Sequence[str] = (),
 ) -> str:
     """A subquery with one row for each conversation.
 
@@ -303,6 +297,7 @@ def conversation_rows(
         selection: The conversations to take.
         turn_columns: More of `TURN_COLUMNS`.
         event_columns: More of `EVENT_COLUMNS`.
+        more: SQL of columns that are worked out of the others.
 
     Returns:
         SQL whose rows have hash (`HASH`, by which to join), tenant, conversation_id, started_at,
@@ -325,7 +320,7 @@ def conversation_rows(
             outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
             12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
                 outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0
-            ) AS engagement
+            ) AS engagement{"".join(f", {column}" for column in more)}
         FROM {_conversations(query, selection, turn_names, event_columns)}
         {"WHERE " + " AND ".join(where) if where else ""}
     )"""  # noqa: S608

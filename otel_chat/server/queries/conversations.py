@@ -150,11 +150,8 @@ def _feedback(positive: int, negative: int) -> str | None:
 
 def summaries_sql(statement: Query, selection: Selection) -> str:
     """SQL for the rows that `summary` reads."""
-    rows = conversation_rows(statement, selection, TURN_COLUMNS, EVENT_COLUMNS)
-    return (
-        f"SELECT *, {nanos('started_at')} AS started_ns, {nanos('last_at')} AS last_ns"  # noqa: S608
-        f" FROM {rows} AS c"
-    )
+    times = (f"{nanos('started_at')} AS started_ns", f"{nanos('last_at')} AS last_ns")
+    return conversation_rows(statement, selection, TURN_COLUMNS, EVENT_COLUMNS, times)
 
 
 def _after(statement: Query, cursor: Cursor) -> str:

@@ -189,24 +189,32 @@ def partial_rows(
     parts, alone = [], None
     if reading.early.kept and selection.known:
         # So few that to tell them apart would take longer than to group them all.
-        parts.append(f"SELECT * FROM {reading.kept()}")  # noqa: S608
+        parts.append(reading.kept())
     elif reading.early.kept:
         kept, noted, elsewhere = reading.kept(), reading.noted(), reading.elsewhere()
         several = f"({' UNION ALL '.join([noted, *elsewhere])})"
         alone = f"(SELECT * FROM {kept} WHERE of_turns AND hash NOT IN {several})"  # noqa: S608
-        parts.append(f"SELECT * FROM {reading.kept('parted_days')} WHERE hash IN {noted}")  # noqa: S608
+        parted = reading.kept("parted_days")
+        parts.append(f"(SELECT * FROM {parted} WHERE hash IN {noted})")  # noqa: S608
         if elsewhere:
             others = f"({' UNION ALL '.join(elsewhere)})"
             parts.append(
-                f"SELECT * FROM {kept} WHERE hash IN {others} AND hash NOT IN {noted}"  # noqa: S608
+                f"(SELECT * FROM {kept} WHERE hash IN {others} AND hash NOT IN {noted})"  # noqa: S608
             )
     if events and reading.late.kept:
-        parts.append(f"SELECT * FROM {reading.kept_late()}")  # noqa: S608
+        parts.append(reading.kept_late())
     if reading.early.afresh or not parts:
-        parts.append(f"SELECT * FROM {reading.of_turns()}")  # noqa: S608
+        parts.append(reading.of_turns())
     if events and days.afresh:
-        parts.append(f"SELECT * FROM {reading.of_events()}")  # noqa: S608
-    return PartialRows(alone, f"({' UNION ALL '.join(parts)})")
+        parts.append(reading.of_events())
+    return PartialRows(alone, _below_one_another(parts))
+
+
+def _below_one_another(subqueries: Sequence[str]) -> str:
+    """All rows of some subqueries; of one alone without a SELECT around it, to be planned."""
+    if len(subqueries) == 1:
+        return subqueries[0]
+    return f"({' UNION ALL '.join(f'SELECT * FROM {one}' for one in subqueries)})"  # noqa: S608
 
 
 def _days(query: Query, selection: Selection, last: date) -> Days:

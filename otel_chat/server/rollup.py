@@ -31,7 +31,7 @@ from otel_chat.server.queries.partials import (
     KEY,
 )
 from otel_chat.server.queries.quarter_hours import SUMS, quarter_hours
-from otel_chat.server.queries.speeds import BINNED, QUARTER_OF, binned
+from otel_chat.server.queries.speeds import BINNED, BINNED_BY, binned
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ SELECT toDate32({{day:String}}), {{generation:Int64}}, *
 FROM ({tallies.counted(f"turns FINAL WHERE {_within('turns')}", "tenant", *DIMENSIONS)})
 """  # noqa: S608
 _BIN: Final = f"""
-INSERT INTO turn_speeds (day, generation, tenant, quarter, {", ".join(BINNED)})
+INSERT INTO turn_speeds (day, generation, tenant, {", ".join((*BINNED_BY, *BINNED))})
 SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({binned(f"turns FINAL WHERE {_within('turns')}", tenant="tenant", quarter=QUARTER_OF)})
+FROM ({binned(f"turns FINAL WHERE {_within('turns')}", tenant="tenant", **BINNED_BY)})
 """  # noqa: S608
 _SUM: Final = tuple(
     f"""

@@ -12,6 +12,7 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries import performance as queries
 from otel_chat.server.queries.conversation import conversation
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.routes import routes
 from otel_chat.server.queries.slow_turns import slowest
 from otel_chat.server.queries.split import NANOSECONDS, PARTS, Interval, split_ns
 from otel_chat.server.queries.traces import trace
@@ -95,7 +96,7 @@ def test_routes_part_by_status_code(given: Given) -> None:
     given.turn(seconds=4, route="/chat", http_status=500, status="error")
     given.turn(seconds=6)
     given.save()
-    items = queries.routes(given.store, given.scope, DAY, NONE).items
+    items = routes(given.store, given.scope, DAY, NONE).items
     told = [(r.route, r.status_code, r.turns, r.errors, r.error_rate, r.mean) for r in items]
     assert told == [
         ("/chat", 200, 2, 0, 0, 2),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from otel_chat.server.queries.figures import WHOLE, by_bucket_and_whole
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.performance import Performance, performance
+from otel_chat.server.queries.routes import Routes, routes
 from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, speeds
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Bucket, Window
@@ -35,8 +36,16 @@ TURNS = st.lists(
 )
 
 
+ROUTES = (("/chat", 200), ("/chat", 500), ("/chat", None), ("", None), ("/a b 7", 200), ("/b", 0))
+
+
 def asked(given: Given, window: Window, bucket: Bucket) -> Performance:
     return performance(given.store, given.scope, window, NONE, bucket)
+
+
+def told_of(given: Given, window: Window, bucket: Bucket) -> tuple[Performance, Routes]:
+    asked_for = (given.store, given.scope, window, NONE)
+    return performance(*asked_for, bucket), routes(*asked_for)
 
 
 @settings(
@@ -59,19 +68,46 @@ def test_kept_days_change_no_figure(
     """Windows from inside a quarter or from its start; not all days kept; a turn comes late."""
     given = Given(store)
     for number, (hour, seconds, chunk) in enumerate(turns):
-        given.turn(f"c{number}", hour * HOUR, seconds, time_to_first_chunk=chunk)
+        route, code = ROUTES[number % len(ROUTES)]
+        given.turn(
+            f"c{number}",
+            hour * HOUR,
+            seconds,
+            time_to_first_chunk=chunk,
+            route=route,
+            http_status=code,
+            status="error" if code == 500 else "ok",
+        )
     given.save()
     window = replace(DAY, start=at(start * HOUR), end=at(21 * HOUR))
-    told = asked(given, window, bucket)
+    told = told_of(given, window, bucket)
     for day in kept:
         rollup.keep(at(day * 24 * HOUR).date())
-    assert asked(given, window, bucket) == told
+    assert told_of(given, window, bucket) == told
     given.rows.clear()
-    given.turn("late", kept[0] * 24 * HOUR, 0.7)
+    given.turn("late", kept[0] * 24 * HOUR, 0.7, route="/late")
     given.save()
-    late = asked(given, window, bucket)
+    late = told_of(given, window, bucket)
     rollup.keep(at(kept[0] * 24 * HOUR).date())
-    assert asked(given, window, bucket) == late
+    assert told_of(given, window, bucket) == late
+
+
+def test_routes_of_kept_days_are_read_from_what_is_kept(given: Given, rollup: Rollup) -> None:
+    """1 and 3 s at 200, 8 s at 500, and one of 2 s more than was sent, added to what is kept."""
+    for number, (seconds, code) in enumerate(((1.0, 200), (3.0, 200), (8.0, 500))):
+        given.turn(f"c{number}", number, seconds, route="/chat", http_status=code)
+    given.save()
+    rollup.keep(NOON.date())
+    given.store.command(
+        "INSERT INTO turn_speeds SELECT * REPLACE (slot + 1 AS slot, '/new ' AS route_status)"
+        f" FROM turn_speeds WHERE tenant = '{given.tenant}' AND has(seconds, 8)"
+    )
+    found = routes(given.store, given.scope, DAY, NONE).items
+    assert [(one.route, one.status_code, one.turns, one.p50) for one in found] == [
+        ("/chat", 200, 2, 2.0),
+        ("/chat", 500, 1, 8.0),
+        ("/new", None, 1, 8.0),
+    ]
 
 
 def test_a_quarter_in_which_the_window_begins_is_not_taken_whole(

@@ -17,6 +17,7 @@ from otel_chat.server.api.parameters import (
 from otel_chat.server.queries import dependencies as dependency_queries
 from otel_chat.server.queries import performance as queries
 from otel_chat.server.queries import process as process_queries
+from otel_chat.server.queries import routes as route_queries
 from otel_chat.server.queries import slow_turns
 from otel_chat.server.queries.paging import PAGE
 
@@ -46,9 +47,9 @@ def performance(
 )
 def routes(
     store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
-) -> queries.Routes:
+) -> route_queries.Routes:
     """The turns of each route by the status code that it answered."""
-    return queries.routes(store, scope, window, filters)
+    return route_queries.routes(store, scope, window, filters)
 
 
 @router.get("/performance/errors", summary="Errors by type", responses=examples.ERRORS_ANSWER)

@@ -12,13 +12,12 @@ from otel_chat.server.queries.performance import (
     Performance,
     PerformancePoint,
     Quantiles,
-    Route,
-    Routes,
     TurnError,
     TurnErrors,
 )
 from otel_chat.server.queries.process import LostTelemetry, Process, Processes, ProcessPoint
 from otel_chat.server.queries.realtime import Realtime
+from otel_chat.server.queries.routes import Route, Routes
 from otel_chat.server.queries.slow_turns import SlowTurn, SlowTurns
 from otel_chat.server.queries.speeds import BOUNDS
 from otel_chat.server.queries.split import TimeSplit

@@ -10,7 +10,7 @@ from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import dependencies, performance, process, slow_turns
+from otel_chat.server.queries import dependencies, performance, process, routes, slow_turns
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
@@ -249,8 +249,8 @@ def _errors(found: TurnErrors) -> Table:
     )
 
 
-def _routes(found: performance.Routes) -> Table:
-    heads: list[Head[performance.Route]] = [
+def _routes(found: routes.Routes) -> Table:
+    heads: list[Head[routes.Route]] = [
         Head("Route", lambda r: r.route or "(not known)", number=False),
         Head("Status", lambda r: formats.NO_DATA if r.status_code is None else str(r.status_code)),
         Head("Turns", lambda r: formats.count(r.turns)),
@@ -309,7 +309,7 @@ def _called(asking: Asking) -> list[Table]:
 
 def _ways_in(asking: Asking) -> list[Table]:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_routes(performance.routes(*asked))]
+    return [_routes(routes.routes(*asked))]
 
 
 def _machines(asking: Asking) -> list[Chart | Table]:

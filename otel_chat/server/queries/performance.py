@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 LEVELS: Final = (0.5, 0.75, 0.9, 0.95, 0.99)
-SHOWN: Final = (0.5, 0.95)
 MOST: Final = 100
 
 
@@ -81,26 +80,6 @@ class Performance(Answer):
     bounds: list[float] = Field(description="Of the histograms, in seconds.")
     bucket: Bucket
     points: list[PerformancePoint]
-
-
-class Route(Answer):
-    """The turns of a route that were answered with one status code."""
-
-    route: str = Field(description="Empty where it is not known.")
-    status_code: int | None
-    turns: int
-    errors: int
-    error_rate: float | None
-    mean: float | None = Field(description="Response time, seconds.")
-    p50: float | None
-    p95: float | None
-
-
-class Routes(Answer):
-    """By route and status code, the most frequent first."""
-
-    window: TimeSpan
-    items: list[Route] = Field(description=f"At most {MOST}.")
 
 
 class TurnError(Answer):
@@ -218,45 +197,6 @@ def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
         first_chunk_p50=chunk.p50,
         first_chunk_p95=chunk.p95,
         histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),
-    )
-
-
-@query()
-def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Routes:
-    """Turns by route and status code.
-
-    Args:
-        store: The store to ask.
-        scope: What the caller may see.
-        window: The turns to take.
-        filters: What they are limited to.
-    """
-    statement = Query(store, scope)
-    columns = ("route", "http_status", "duration", "status")
-    source = turns_source(statement, window, filters, columns)
-    rows = statement.run(f"""
-        SELECT toString(route) AS name, http_status, count() AS turns,
-            countIf(status = 'error') AS errors, {distribution_sql("duration", "duration", SHOWN)}
-        FROM {source} AS t
-        GROUP BY name, http_status
-        ORDER BY turns DESC, name, http_status
-        LIMIT {MOST}
-    """)  # noqa: S608
-    return Routes(
-        window=TimeSpan.of(window),
-        items=[
-            Route(
-                route=row["name"],
-                status_code=row["http_status"],
-                turns=row["turns"],
-                errors=row["errors"],
-                error_rate=ratio(row["errors"], row["turns"]),
-                mean=row["duration_mean"],
-                p50=row["duration_q"][0],
-                p95=row["duration_q"][1],
-            )
-            for row in rows
-        ],
     )
 
 

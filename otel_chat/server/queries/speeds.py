@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat.server.queries.answers import exact_mean
 from otel_chat.server.queries.days import DAY
 from otel_chat.server.queries.sql import total
-from otel_chat.server.queries.sums import DAY_TIME, Pieces, whole_pieces
+from otel_chat.server.queries.sums import DAY_TIME, Grouping, Pieces, whole_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
-    from otel_chat.server.queries.sums import Grouping
     from otel_chat.server.queries.window import Window
 
 DURATION: Final = "duration"
@@ -40,8 +39,13 @@ BOUNDS: Final = (
 )  # fmt: skip
 QUARTERS: Final = 4
 QUARTER: Final = DAY / QUARTERS
-QUARTER_OF: Final = f"toUInt8(intDiv(toHour(start, 'UTC'), {24 // QUARTERS}))"
-"""SQL for the quarter of its day in which a turn started."""
+ROUTE_STATUS: Final = "concat(toString(route), ' ', ifNull(toString(http_status), ''))"
+"""SQL for the route of a turn and the status code that it answered, if these are known."""
+BINNED_BY: Final = {
+    "quarter": f"toUInt8(intDiv(toHour(start, 'UTC'), {24 // QUARTERS}))",
+    "route_status": ROUTE_STATUS,
+}
+"""By what kept bins are told apart: the quarter of a turn's day, its route and its status code."""
 
 _QUARTER_TIME: Final = f"{DAY_TIME} + toIntervalHour({24 // QUARTERS} * quarter)"
 _VALUE: Final = "assumeNotNull(pair.2)"
@@ -104,7 +108,7 @@ def named(speeds: Mapping[str, Speed]) -> dict[str, Any]:
     }
 
 
-def binned(turns: str, **by: str) -> str:
+def binned(turns: str, measures: Sequence[str] = MEASURES, **by: str) -> str:
     """A SELECT of turns' values in bins; its columns after `by` are `BINNED`.
 
     A bin's slot says in which bucket of `BOUNDS` it lies, and where there; greater values have
@@ -112,9 +116,10 @@ def binned(turns: str, **by: str) -> str:
 
     Args:
         turns: The turns: what stands after FROM.
+        measures: Which of their columns.
         by: What to tell bins apart by beside, first: SQL of each name.
     """
-    pairs = ", ".join(f"('{name}', {name})" for name in MEASURES)
+    pairs = ", ".join(f"('{name}', {name})" for name in measures)
     names = "".join(f"{name}, " for name in by)
     columns = "".join(f"{sql} AS {name}, " for name, sql in by.items())
     return f"""
@@ -183,24 +188,14 @@ class _Kept:
     Args:
         query: The SELECT under construction.
         grouping: The parts of the answer, whole numbers.
+        measures: Columns of turns.
         pieces: The kept quarters of days.
     """
 
     query: Query
     grouping: Grouping
+    measures: Sequence[str]
     pieces: Pieces
-
-    @classmethod
-    def of(cls, query: Query, window: Window, grouping: Grouping) -> _Kept | None:
-        """Those of a window; nothing where no quarter of it is kept.
-
-        Args:
-            query: The SELECT under construction.
-            window: The turns to take.
-            grouping: The parts of the answer, whole numbers.
-        """
-        pieces = whole_pieces(query, window, grouping, QUARTER)
-        return cls(query, grouping, pieces) if pieces.days.kept else None
 
     def read(self, levels: Sequence[float]) -> dict[int, dict[str, Speed]] | None:
         """The values of each part, by measure; nothing if they changed while they were read.
@@ -234,6 +229,7 @@ class _Kept:
         query, read = self.query, ("measure", "slot", *columns)
         together = self.grouping.together or "part"
         conditions = self.pieces.kept_conditions(query, _QUARTER_TIME)
+        conditions.append(f"measure IN {query.bind(tuple(self.measures), 'Array(String)')}")
         if bins is not None:
             slots = sorted({one.slot for one in bins.values()})
             conditions.append(f"slot IN {query.bind(slots, 'Array(UInt32)')}")
@@ -242,8 +238,9 @@ class _Kept:
         sources = [f"SELECT * FROM {table}"]  # noqa: S608
         if self.pieces.days.afresh:
             spans = self.pieces.days.afresh_condition(query, "start")
-            turns = query.table("turns", ("start", "status", *MEASURES), [spans])
-            afresh = binned(turns, part=self.grouping(query, "start"))
+            columns = ("start", "status", *self.measures, *self.grouping.reads)
+            turns = query.table("turns", columns, [spans])
+            afresh = binned(turns, self.measures, part=self.grouping(query, "start"))
             sources.append(f"SELECT part, {', '.join(read)} FROM ({afresh})")  # noqa: S608
         parts = f"arrayDistinct([toInt64(part), toInt64({together})]) AS parts"
         return f"(SELECT {parts}, {', '.join(read)} FROM ({' UNION ALL '.join(sources)}))"  # noqa: S608
@@ -297,7 +294,12 @@ class _Kept:
 
 
 def speeds(
-    query: Query, window: Window, filters: Filters, grouping: Grouping, levels: Sequence[float]
+    query: Query,
+    window: Window,
+    filters: Filters,
+    grouping: Grouping,
+    levels: Sequence[float],
+    measures: Sequence[str] = MEASURES,
 ) -> dict[int, dict[str, Speed]] | None:
     """How fast the turns of a window were, by part and measure; nothing where only they can tell.
 
@@ -307,6 +309,52 @@ def speeds(
         filters: What they are limited to: with any, only the turns themselves can tell.
         grouping: The parts of the answer, whole numbers.
         levels: Which quantiles, 0 to 1.
+        measures: Columns of turns, in seconds.
     """
-    kept = _Kept.of(query, window, grouping) if filters.empty else None
-    return kept.read(levels) if kept else None
+    pieces = _pieces(query, window, filters, grouping)
+    return _Kept(query, grouping, measures, pieces).read(levels) if pieces else None
+
+
+def _pieces(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Pieces | None:
+    """The kept quarters of a window's days; nothing where only the turns themselves can tell."""
+    pieces = whole_pieces(query, window, grouping, QUARTER) if filters.empty else None
+    return pieces if pieces and pieces.days.kept else None
+
+
+def speeds_by_route(
+    query: Query, window: Window, filters: Filters, levels: Sequence[float]
+) -> dict[str, Speed] | None:
+    """How long turns took, by `ROUTE_STATUS`; nothing where only the turns themselves can tell.
+
+    Args:
+        query: The SELECT under construction.
+        window: The turns to take.
+        filters: What they are limited to: with any, only the turns themselves can tell.
+        levels: Which quantiles, 0 to 1.
+    """
+    every = Grouping(lambda _query, _column: "1")
+    pieces = _pieces(query, window, filters, every)
+    if pieces is None:
+        return None
+    names = _route_statuses(query, pieces)
+    numbers = query.bind(tuple(range(len(names))), "Array(Int64)")
+    known = query.bind(tuple(names), "Array(String)")
+    part = f"transform(toString(route_status), {known}, {numbers}, toInt64({len(names)}))"
+    grouping = Grouping(lambda _query, _column: part, reads=(f"{ROUTE_STATUS} AS route_status",))
+    found = _Kept(query, grouping, (DURATION,), pieces).read(levels) if names else {}
+    if found is None:
+        return None
+    return {names[part]: by_measure[DURATION] for part, by_measure in found.items()}
+
+
+def _route_statuses(query: Query, pieces: Pieces) -> list[str]:
+    kept = [*pieces.kept_conditions(query, _QUARTER_TIME), f"measure = '{DURATION}'"]
+    sources = [query.table("turn_speeds", ("route_status",), kept, once=False)]
+    if pieces.days.afresh:
+        columns = (f"{ROUTE_STATUS} AS route_status",)
+        spans = [pieces.days.afresh_condition(query, "start")]
+        sources.append(query.table("turns", columns, spans, once=False))
+    rows = query.run(
+        f"SELECT DISTINCT toString(route_status) AS name FROM ({' UNION ALL '.join(sources)})"  # noqa: S608
+    )
+    return [row["name"] for row in rows]

@@ -36,11 +36,13 @@ class Grouping:
         sql: SQL for the part, given the row's column of time.
         ends: The moments inside a window at which one part ends and the next begins.
         together: SQL for a part that several parts make up, from `part`; nothing for none.
+        reads: The columns that `sql` needs beside that of time.
     """
 
     sql: Callable[[Query, str], str]
     ends: tuple[datetime, ...] = ()
     together: str = ""
+    reads: tuple[str, ...] = ()
 
     def __call__(self, query: Query, column: str) -> str:
         """SQL for the part of a row, given its column of time."""

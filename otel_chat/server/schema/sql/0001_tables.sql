@@ -54,7 +54,7 @@
   input_messages String CODEC(ZSTD),
   output_messages String CODEC(ZSTD),
   attributes Map(LowCardinality(String), String) CODEC(ZSTD),
-  INDEX by_conversation conversation_id TYPE bloom_filter GRANULARITY 1,
+  INDEX by_conversation conversation_id TYPE bloom_filter(0.001) GRANULARITY 1,
   INDEX by_trace trace_id TYPE bloom_filter GRANULARITY 1
 {% endcall %};
 
@@ -84,7 +84,7 @@
   output_tokens Nullable(UInt64),
   error_type LowCardinality(String),
   attributes Map(LowCardinality(String), String) CODEC(ZSTD),
-  INDEX by_conversation conversation_id TYPE bloom_filter GRANULARITY 1,
+  INDEX by_conversation conversation_id TYPE bloom_filter(0.001) GRANULARITY 1,
   INDEX by_trace trace_id TYPE bloom_filter GRANULARITY 1
 {% endcall %};
 
@@ -141,7 +141,7 @@
   error_type LowCardinality(String),
   page String CODEC(ZSTD),
   attributes Map(LowCardinality(String), String) CODEC(ZSTD),
-  INDEX by_conversation conversation_id TYPE bloom_filter GRANULARITY 1,
+  INDEX by_conversation conversation_id TYPE bloom_filter(0.001) GRANULARITY 1,
   INDEX by_trace trace_id TYPE bloom_filter GRANULARITY 1
 {% endcall %};
 

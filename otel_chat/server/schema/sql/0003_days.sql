@@ -158,11 +158,12 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 {% endcall %};
 
 {% call table('turn_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
-  order='(tenant, day, generation, measure, slot, quarter)') %}
+  order='(tenant, day, generation, measure, slot, quarter, route_status)') %}
   tenant LowCardinality(String),
   day Date32,
   generation Int64,
   quarter UInt8,
+  route_status LowCardinality(String),
   measure LowCardinality(String),
   slot UInt32,
   turns UInt32,

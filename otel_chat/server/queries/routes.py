@@ -1,0 +1,112 @@
+"""Turns by their route and the status code that it answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
+from otel_chat.server.queries.figures import distribution_sql, turns_source
+from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.speeds import DURATION, speeds_by_route
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.window import Window
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.queries.filters import Filters
+    from otel_chat.server.store import Store
+
+LEVELS: Final = (0.5, 0.95)
+MOST: Final = 100
+
+
+class Route(Answer):
+    """The turns of a route that were answered with one status code."""
+
+    route: str = Field(description="Empty where it is not known.")
+    status_code: int | None
+    turns: int
+    errors: int
+    error_rate: float | None
+    mean: float | None = Field(description="Response time, seconds.")
+    p50: float | None
+    p95: float | None
+
+
+class Routes(Answer):
+    """By route and status code, the most frequent first."""
+
+    window: TimeSpan
+    items: list[Route] = Field(description=f"At most {MOST}.")
+
+
+@query()
+def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Routes:
+    """Turns by route and status code.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    found = _kept(statement, window, filters)
+    if found is None:
+        found = _of_turns(statement, window, filters)
+    return Routes(window=TimeSpan.of(window), items=found)
+
+
+def _kept(query: Query, window: Window, filters: Filters) -> list[Route] | None:
+    kept = speeds_by_route(query, window, filters, LEVELS)
+    if kept is None:
+        return None
+    found = []
+    for name, speed in kept.items():
+        route, _, code = name.rpartition(" ")
+        found.append(
+            Route(
+                route=route,
+                status_code=int(code) if code else None,
+                turns=speed.turns,
+                errors=speed.errors,
+                error_rate=ratio(speed.errors, speed.turns),
+                mean=exact_mean(speed.billionths, speed.turns),
+                p50=speed.quantiles[0],
+                p95=speed.quantiles[1],
+            )
+        )
+    return sorted(found, key=_place)[:MOST]
+
+
+def _place(route: Route) -> tuple[int, str, bool, int]:
+    """As the store puts them in order: what is not known comes last."""
+    code = route.status_code
+    return -route.turns, route.route, code is None, code or 0
+
+
+def _of_turns(query: Query, window: Window, filters: Filters) -> list[Route]:
+    columns = ("route", "http_status", "duration", "status")
+    rows = query.run(f"""
+        SELECT toString(route) AS name, http_status, count() AS turns,
+            countIf(status = 'error') AS errors, {distribution_sql("duration", DURATION, LEVELS)}
+        FROM {turns_source(query, window, filters, columns)} AS t
+        GROUP BY name, http_status
+        ORDER BY turns DESC, name, http_status
+        LIMIT {MOST}
+    """)  # noqa: S608
+    return [
+        Route(
+            route=row["name"],
+            status_code=row["http_status"],
+            turns=row["turns"],
+            errors=row["errors"],
+            error_rate=ratio(row["errors"], row["turns"]),
+            mean=row["duration_mean"],
+            p50=row["duration_q"][0],
+            p95=row["duration_q"][1],
+        )
+        for row in rows
+    ]

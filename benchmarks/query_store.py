@@ -24,6 +24,7 @@ KEPT: Final = (
     "turn_speeds",
     "quarter_hours",
     "failed_turns",
+    "call_speeds",
 )
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.

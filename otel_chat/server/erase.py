@@ -20,6 +20,8 @@ _log = logging.getLogger("otel_chat.server")
 
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
+# Kept for whole days: of one of which anything is erased, nothing is left.
+_BY_DAY: Final = ("turn_days", "turn_speeds", "quarter_hours", "failed_turns", "call_speeds")
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 
 
@@ -111,18 +113,22 @@ class Eraser:
     def _erase(
         self, conditions: Mapping[str, str], *, kept: str, noted: str, by_trace: bool = True
     ) -> Erased:
+        if by_trace:
+            turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
+            inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
+            conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
         # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
-        dated = ("turns", "events")
-        days = sorted({day for table in dated for day in self._days(table, conditions[table])})
+        days = sorted({day for table in TABLES for day in self._days(table, conditions[table])})
         self._touch(days)
         self._delete("parted_conversations", noted)
         for table in ("parted_days", "conversation_days"):
             self._delete(table, kept)
         if days:
             self._values["days"] = days
-            for table in ("turn_days", "turn_speeds", "quarter_hours", "failed_turns"):
+            for table in _BY_DAY:
                 self._delete(table, "day IN {days:Array(Date32)}")
-        erased = self._erase_rows(conditions, by_trace=by_trace)
+        erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
+        self._forget_marks()
         self._touch(days)
         return erased
 
@@ -142,15 +148,6 @@ class Eraser:
                 " SELECT arrayJoin({days:Array(Date32)}), toUnixTimestamp64Nano(now64(9))",
                 {"days": days},
             )
-
-    def _erase_rows(self, conditions: Mapping[str, str], *, by_trace: bool) -> Erased:
-        if by_trace:
-            turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
-            inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
-            conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
-        erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
-        self._forget_marks()
-        return erased
 
     def _forget_marks(self) -> None:
         """Erases what was noted about conversations of which no turn is left."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries import failed_turns, tallies
+from otel_chat.server.queries import calls, failed_turns, tallies
 from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
 from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
@@ -49,7 +49,7 @@ _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
 _TABLES: Final = (
     "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours",
-    "failed_turns", "rolled",
+    "failed_turns", "call_speeds", "rolled",
 )  # fmt: skip
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
@@ -60,11 +60,12 @@ GROUP BY day, generation
 """
 
 
-def _within(source: Source) -> str:
-    """The condition that a turn or an event is of the day."""
+def _within(source: Source | Literal["spans"]) -> str:
+    """The condition that a turn, an event or a span is of the day."""
+    time = "start" if source == "spans" else TIMES[source]
     return (
-        f"{TIMES[source]} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
-        f" AND {TIMES[source]} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
+        f"{time} >= fromUnixTimestamp64Nano({{start:Int64}}, 'UTC')"
+        f" AND {time} < fromUnixTimestamp64Nano({{end:Int64}}, 'UTC')"
     )
 
 
@@ -117,6 +118,16 @@ _FAIL: Final = f"""
 INSERT INTO failed_turns (day, generation, tenant, {_FAILED})
 SELECT toDate32({{day:String}}), {{generation:Int64}}, tenant, {_FAILED}
 FROM turns FINAL WHERE {failed_turns.FAILED} AND {_within("turns")}
+"""  # noqa: S608
+_CALLED: Final = calls.calls(
+    f"spans FINAL WHERE {_within('spans')} AND {calls.IS_CALL['spans']}",
+    f"events FINAL WHERE {_within('events')} AND {calls.IS_CALL['events']}",
+    "tenant",
+)
+_CALL: Final = f"""
+INSERT INTO call_speeds (day, generation, {", ".join((*calls.BINNED_BY, *calls.BINNED))})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({calls.binned_calls(_CALLED, **calls.BINNED_BY)})
 """  # noqa: S608
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
@@ -211,6 +222,7 @@ class Rollup:
         self._store.command(_TALLY, entry)
         self._store.command(_BIN, entry)
         self._store.command(_FAIL, entry)
+        self._store.command(_CALL, entry)
         for sums in _SUM:
             self._store.command(sums, entry)
         self._store.command(_COPY, entry)

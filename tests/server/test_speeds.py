@@ -137,7 +137,7 @@ def test_quantiles_are_those_of_all_values(given: Given, store: Store, rollup: R
     days = by_bucket_and_whole(window, "1d")
     found = speeds(Query(store, given.scope), window, NONE, days, (0.0, 0.5, 0.99, 1.0))
     assert found is not None
-    assert sum(found[WHOLE][DURATION].histogram) == found[WHOLE][DURATION].turns == 400
+    assert sum(found[WHOLE][DURATION].histogram) == found[WHOLE][DURATION].held == 400
     values.sort()
     low, high = values[395], values[396]
     wanted = [

@@ -7,6 +7,7 @@ from typing import Final
 
 from otel_chat.server.api.examples import SPAN_ID, TRACE_ID, WINDOW, shown
 from otel_chat.server.queries.answers import TimeSpan
+from otel_chat.server.queries.bins import BOUNDS
 from otel_chat.server.queries.dependencies import Dependencies, Dependency
 from otel_chat.server.queries.performance import (
     Performance,
@@ -19,7 +20,6 @@ from otel_chat.server.queries.process import LostTelemetry, Process, Processes, 
 from otel_chat.server.queries.realtime import Realtime
 from otel_chat.server.queries.routes import Route, Routes
 from otel_chat.server.queries.slow_turns import SlowTurn, SlowTurns
-from otel_chat.server.queries.speeds import BOUNDS
 from otel_chat.server.queries.split import TimeSplit
 
 SPAN: Final = TimeSpan.of(WINDOW)

@@ -14,13 +14,12 @@ from otel_chat.server.queries.figures import (
     distribution_sql,
     members,
     turn_sums,
-    whole,
 )
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
 from otel_chat.server.queries.partials import HANDOFF_EVENTS, HASH, KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.sums import all_of, whole_days
+from otel_chat.server.queries.sums import all_of, whole, whole_days
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.figures import whole
 from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
-from otel_chat.server.queries.sums import whole_days
+from otel_chat.server.queries.sums import whole, whole_days
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import event_figures, turns_source, whole
+from otel_chat.server.queries.figures import event_figures, turns_source
 from otel_chat.server.queries.intervals import (
     Interval,
     Sample,
@@ -29,6 +29,7 @@ from otel_chat.server.queries.intervals import (
 from otel_chat.server.queries.partials import CLASSIFIED, LOW
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
+from otel_chat.server.queries.sums import whole
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
-from otel_chat import semconv
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.bins import by_name, pieces_of
+from otel_chat.server.queries.calls import (
+    CALL_NAME,
+    EVENT_COLUMNS,
+    IS_CALL,
+    SECONDS,
+    SPAN_COLUMNS,
+    CallBins,
+    calls,
+)
 from otel_chat.server.queries.figures import members
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.split import KINDS
-from otel_chat.server.queries.sql import Query, mean, moment, nanos, quantiles, ratio
+from otel_chat.server.queries.sql import Query, mean, moment, quantiles, ratio
+from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
@@ -23,8 +32,7 @@ if TYPE_CHECKING:
 Kind = Literal["tool", "api", "retrieval", "model"]
 LEVELS: Final = (0.5, 0.95, 0.99)
 MOST: Final = 200
-GOOD: Final = ("", "ok", "success", "succeeded", "completed", "true")
-"""The statuses of an API call that are no failure, beside numbers below 400."""
+REASONS: Final = 10
 
 
 class Dependency(Answer):
@@ -47,7 +55,7 @@ class Dependency(Answer):
     p95: float | None
     p99: float | None
     timed: int = Field(description="Calls whose time is known.")
-    error_types: list[str] = Field(description="What failures were called, at most ten.")
+    error_types: list[str] = Field(description=f"What failures were called, at most {REASONS}.")
     last_failure: datetime | None
 
 
@@ -57,54 +65,6 @@ class Dependencies(Answer):
     window: TimeSpan
     items: list[Dependency] = Field(description=f"At most {MOST}.")
     others: int = Field(description="Those that are not listed.")
-
-
-def _of_spans(statement: Query, window: Window, filters: Filters) -> str:
-    conditions = [
-        statement.between("start", window.start, window.end),
-        f"operation IN {statement.bind(tuple(KINDS), 'Array(String)')}",
-    ]
-    if not filters.empty:
-        conditions.append(_within(statement, window, filters))
-    columns = (
-        "tenant", "conversation_id", "start", "end", "operation", "tool", "model", "name",
-        "status_code", "error_type", "attributes",
-    )  # fmt: skip
-    source = statement.table("spans", columns, conditions)
-    named = statement.bind(tuple(KINDS), "Array(String)")
-    kinds = statement.bind(tuple(KINDS.values()), "Array(String)")
-    collection = f"attributes['{semconv.DATA_SOURCE_ID}']"
-    return f"""
-        SELECT transform(toString(operation), {named}, {kinds}, '') AS kind,
-            multiIf(kind = 'tool', toString(tool), kind = 'model', toString(model),
-                {collection}) AS said,
-            if(said = '', name, said) AS called, {nanos("start")} AS at,
-            toNullable(({nanos("end")} - {nanos("start")}) / 1e9) AS seconds,
-            toString(status_code) = 'error' OR error_type != '' AS failed,
-            toString(error_type) AS reason
-        FROM {source} AS s
-    """  # noqa: S608
-
-
-def _of_events(statement: Query, window: Window, filters: Filters) -> str:
-    conditions = [
-        statement.between("time", window.start, window.end),
-        f"name = '{semconv.EVENT_API_CALL}'",
-    ]
-    if not filters.empty:
-        conditions.append(members(statement, window, filters))
-    columns = ("time", "api_name", "duration", "status", "error_type")
-    source = statement.table("events", columns, conditions)
-    good = statement.bind(GOOD, "Array(String)")
-    code = "toInt32OrNull(toString(status))"
-    return f"""
-        SELECT 'api' AS kind, '' AS said, toString(api_name) AS called, {nanos("time")} AS at,
-            duration AS seconds,
-            if({code} IS NULL, lower(toString(status)) NOT IN {good}, assumeNotNull({code}) >= 400)
-                AS failed,
-            if(error_type != '', toString(error_type), toString(status)) AS reason
-        FROM {source} AS e
-    """  # noqa: S608
 
 
 def _within(statement: Query, window: Window, filters: Filters) -> str:
@@ -119,6 +79,47 @@ def _within(statement: Query, window: Window, filters: Filters) -> str:
     return f"(tenant, trace_id) IN {turns}"
 
 
+def _of_calls(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
+    """What was called, from spans and events, the most called first."""
+    of_spans = [statement.between("start", window.start, window.end), IS_CALL["spans"]]
+    of_events = [statement.between("time", window.start, window.end), IS_CALL["events"]]
+    if not filters.empty:
+        of_spans.append(_within(statement, window, filters))
+        of_events.append(members(statement, window, filters))
+    spans = statement.table("spans", SPAN_COLUMNS, of_spans)
+    events = statement.table("events", EVENT_COLUMNS, of_events)
+    return statement.run(f"""
+        SELECT kind, called, count() AS calls, countIf(failed) AS failures,
+            count(seconds) AS timed, {mean("seconds")} AS seconds_mean,
+            {quantiles("seconds", LEVELS)} AS seconds_q,
+            arraySlice(arraySort(groupUniqArrayIf(reason, failed AND reason != '')), 1, {REASONS})
+                AS reasons,
+            maxIf(at, failed) AS last_failed
+        FROM ({calls(spans, events)})
+        GROUP BY kind, called
+        ORDER BY calls DESC, kind, called
+    """)  # noqa: S608
+
+
+def _kept(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]] | None:
+    """The same from what is kept of days; nothing where only the calls themselves can tell."""
+    pieces = pieces_of(statement, window, filters)
+    if pieces is None:
+        return None
+    rows = CallBins(statement, whole, pieces).counted(REASONS)
+    names = [f"{row['kind']} {row['called']}" for row in rows[:MOST]]
+    bins = CallBins(statement, by_name(statement, names, CALL_NAME), pieces)
+    found = bins.read(LEVELS) if names else {}
+    if found is None:
+        return None
+    for part, row in enumerate(rows[:MOST]):
+        speed = found.get(part, {}).get(SECONDS)
+        row["timed"] = speed.held if speed else 0
+        row["seconds_mean"] = speed.mean if speed else None
+        row["seconds_q"] = speed.quantiles if speed else ()
+    return rows
+
+
 @query()
 def dependencies(store: Store, scope: Scope, window: Window, filters: Filters) -> Dependencies:
     """What the turns of the window called: how often, how well, how fast.
@@ -130,18 +131,9 @@ def dependencies(store: Store, scope: Scope, window: Window, filters: Filters) -
         filters: The turns to take them of.
     """
     statement = Query(store, scope)
-    rows = statement.run(f"""
-        SELECT kind, called, count() AS calls, countIf(failed) AS failures,
-            count(seconds) AS timed, {mean("seconds")} AS seconds_mean,
-            {quantiles("seconds", LEVELS)} AS seconds_q,
-            arraySlice(arraySort(groupUniqArrayIf(reason, failed AND reason != '')), 1, 10)
-                AS reasons,
-            maxIf(at, failed) AS last_failed
-        FROM ({_of_spans(statement, window, filters)}
-            UNION ALL {_of_events(statement, window, filters)})
-        GROUP BY kind, called
-        ORDER BY calls DESC, kind, called
-    """)  # noqa: S608
+    rows = _kept(statement, window, filters)
+    if rows is None:
+        rows = _of_calls(statement, window, filters)
     return Dependencies(
         window=TimeSpan.of(window),
         items=[_dependency(row) for row in rows[:MOST]],

@@ -19,6 +19,7 @@ from otel_chat.server.queries.sums import (
     all_of,
     by_quarter_hours,
     sums,
+    whole,
     whole_days,
 )
 from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
@@ -67,10 +68,6 @@ def by_bucket_and_whole(window: Window, bucket: Bucket) -> Grouping:
         return f"if({within}, toInt64({inside(query, column)}), {BEFORE})"
 
     return Grouping(sql, (window.start, *inside.ends), f"if(part = {BEFORE}, {BEFORE}, {WHOLE})")
-
-
-whole: Final = Grouping(lambda _query, _column: "1")
-"""All rows belong together."""
 
 
 def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) -> str:

@@ -22,12 +22,13 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.queries.figures import LEVELS, distribution_sql, turn_conditions, whole
+from otel_chat.server.queries.figures import LEVELS, distribution_sql, turn_conditions
 from otel_chat.server.queries.found import found_when
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.speeds import MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
+from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.tallies import BINS, COUNTS, SUMS, tallies
 from otel_chat.server.queries.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window

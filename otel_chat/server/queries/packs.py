@@ -11,10 +11,11 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Fallback, TimeSpan
-from otel_chat.server.queries.figures import event_figures, turn_sums, whole
+from otel_chat.server.queries.figures import event_figures, turn_sums
 from otel_chat.server.queries.headlines import Handoffs, Resolution
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import SCALE, Query, ratio
+from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.bins import BOUNDS
 from otel_chat.server.queries.failed_turns import failed_turns
 from otel_chat.server.queries.figures import (
     WHOLE,
@@ -19,7 +20,7 @@ from otel_chat.server.queries.figures import (
     turns_source,
 )
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.speeds import BOUNDS, DURATION, MEASURES, NAMES, named, speeds
+from otel_chat.server.queries.speeds import DURATION, MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
@@ -171,7 +172,7 @@ def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
     kept = speeds(query, window, filters, by, LEVELS)
     if kept is not None:
         return {
-            part: {**asdict(found[DURATION]), **named(found)}
+            part: {"turns": found[DURATION].held, **asdict(found[DURATION]), **named(found)}
             for part, found in kept.items()
             if DURATION in found
         }

@@ -11,9 +11,10 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.figures import event_figures, turns_source, whole
+from otel_chat.server.queries.figures import event_figures, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, mean, ratio
+from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
+from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import distribution_sql, turns_source
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.speeds import DURATION, speeds_by_route
@@ -70,10 +70,10 @@ def _kept(query: Query, window: Window, filters: Filters) -> list[Route] | None:
             Route(
                 route=route,
                 status_code=int(code) if code else None,
-                turns=speed.turns,
+                turns=speed.held,
                 errors=speed.errors,
-                error_rate=ratio(speed.errors, speed.turns),
-                mean=exact_mean(speed.billionths, speed.turns),
+                error_rate=ratio(speed.errors, speed.held),
+                mean=speed.mean,
                 p50=speed.quantiles[0],
                 p95=speed.quantiles[1],
             )

@@ -64,6 +64,10 @@ class Grouping:
         )
 
 
+whole: Final = Grouping(lambda _query, _column: "1")
+"""All rows belong together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """Pieces of kept days, of equal length, that lie in one part of an answer each.

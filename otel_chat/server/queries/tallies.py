@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat.server.queries.figures import turn_limits, whole
+from otel_chat.server.queries.figures import turn_limits
 from otel_chat.server.queries.partials import DIMENSIONS, MODEL, TOKENS, TURN_PARTIALS
-from otel_chat.server.queries.sums import all_of, whole_days
+from otel_chat.server.queries.sums import all_of, whole, whole_days
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.days import Days

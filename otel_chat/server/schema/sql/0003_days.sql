@@ -17,8 +17,14 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched{{ on_cluster }} TO touc
 SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) AS at
 FROM events{{ local }} GROUP BY day;
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS spans_to_touched{{ on_cluster }} TO touched AS
+SELECT toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) AS at
+FROM spans{{ local }} GROUP BY day;
+
 INSERT INTO touched (day, at)
 SELECT toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) FROM turns GROUP BY day
+UNION ALL
+SELECT toDate32(start) AS day, toUnixTimestamp64Nano(now64(9)) FROM spans GROUP BY day
 UNION ALL
 SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP BY day;
 
@@ -166,11 +172,29 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   route_status LowCardinality(String),
   measure LowCardinality(String),
   slot UInt32,
-  turns UInt32,
+  held UInt32,
   errors UInt32,
   cancelled UInt32,
   billionths Int64,
   seconds Array(Float64) CODEC(ZSTD)
+{% endcall %};
+
+{% call table('call_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, slot, quarter, kind, called)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  quarter UInt8,
+  kind LowCardinality(String),
+  called LowCardinality(String),
+  slot UInt32,
+  held UInt32,
+  billionths Int64,
+  seconds Array(Float64) CODEC(ZSTD),
+  calls UInt32,
+  failures UInt32,
+  reasons Array(LowCardinality(String)),
+  last_failed Int64
 {% endcall %};
 
 {% call table('quarter_hours', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',

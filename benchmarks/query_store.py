@@ -24,6 +24,7 @@ KEPT: Final = (
     "turn_speeds",
     "quarter_hours",
     "failed_turns",
+    "slow_turns",
     "call_speeds",
 )
 

@@ -21,7 +21,9 @@ _log = logging.getLogger("otel_chat.server")
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
 # Kept for whole days: of one of which anything is erased, nothing is left.
-_BY_DAY: Final = ("turn_days", "turn_speeds", "quarter_hours", "failed_turns", "call_speeds")
+_BY_DAY: Final = (
+    "turn_days", "turn_speeds", "quarter_hours", "failed_turns", "slow_turns", "call_speeds",
+)  # fmt: skip
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries import calls, failed_turns, tallies
+from otel_chat.server.queries import calls, kept_turns, tallies
 from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
 from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
@@ -49,7 +49,7 @@ _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
 _TABLES: Final = (
     "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours",
-    "failed_turns", "call_speeds", "rolled",
+    "failed_turns", "slow_turns", "call_speeds", "rolled",
 )  # fmt: skip
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
@@ -113,11 +113,15 @@ FROM ({quarter_hours(source, f"{source} FINAL WHERE {_within(source)}")})
 """  # noqa: S608
     for source in SUMS
 )
-_FAILED: Final = ", ".join(failed_turns.KEPT)
 _FAIL: Final = f"""
-INSERT INTO failed_turns (day, generation, tenant, {_FAILED})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, tenant, {_FAILED}
-FROM turns FINAL WHERE {failed_turns.FAILED} AND {_within("turns")}
+INSERT INTO failed_turns (day, generation, {", ".join(kept_turns.FAILED)})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({kept_turns.failed(f"turns FINAL WHERE {_within('turns')}")})
+"""  # noqa: S608
+_SLOW: Final = f"""
+INSERT INTO slow_turns (day, generation, {", ".join(kept_turns.SLOW)})
+SELECT toDate32({{day:String}}), {{generation:Int64}}, *
+FROM ({kept_turns.slow(f"turns FINAL WHERE {_within('turns')}")})
 """  # noqa: S608
 _CALLED: Final = calls.calls(
     f"spans FINAL WHERE {_within('spans')} AND {calls.IS_CALL['spans']}",
@@ -222,6 +226,7 @@ class Rollup:
         self._store.command(_TALLY, entry)
         self._store.command(_BIN, entry)
         self._store.command(_FAIL, entry)
+        self._store.command(_SLOW, entry)
         self._store.command(_CALL, entry)
         for sums in _SUM:
             self._store.command(sums, entry)

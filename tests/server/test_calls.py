@@ -56,7 +56,7 @@ def add(given: Given, call: dict[str, Any], seconds: float, took: float) -> None
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(
     made=st.lists(

@@ -392,7 +392,7 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
     Eraser(given.store, given.scope).conversation("a")
     for table in (
         "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds",
-        "quarter_hours", "failed_turns",
+        "quarter_hours", "failed_turns", "slow_turns",
     ):  # fmt: skip
         assert rows(given, table) == []
 

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.bins import BOUNDS
-from otel_chat.server.queries.failed_turns import failed_turns
 from otel_chat.server.queries.figures import (
     WHOLE,
     by_bucket,
@@ -19,6 +18,7 @@ from otel_chat.server.queries.figures import (
     distribution_sql,
     turns_source,
 )
+from otel_chat.server.queries.kept_turns import failed_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.speeds import DURATION, MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import turns_source
 from otel_chat.server.queries.inside import intervals
+from otel_chat.server.queries.kept_turns import SLOWEST_FIRST, slow_turns
 from otel_chat.server.queries.paging import PAGE, check_limit
 from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
@@ -46,12 +46,6 @@ class SlowTurns(Answer):
     items: list[SlowTurn]
 
 
-_SLOW: Final = (
-    "tenant", "conversation_id", "trace_id", "span_id", "parent_span_id", "agent", "request_model",
-    "response_model", "intent", "start", "end", "duration", "status",
-)  # fmt: skip
-
-
 @query()
 def slowest(
     store: Store, scope: Scope, window: Window, filters: Filters, limit: int = PAGE
@@ -70,14 +64,13 @@ def slowest(
     """
     check_limit(limit)
     statement = Query(store, scope)
-    source = turns_source(statement, window, filters, _SLOW)
     rows = statement.run(f"""
         SELECT tenant, conversation_id, lower(hex(trace_id)) AS trace,
             lower(hex(span_id)) AS span, toString(agent) AS agent, {MODEL} AS model,
             toString(intent) AS intent, {nanos("start")} AS start_ns, {nanos("end")} AS end_ns,
             duration, toString(status) AS status
-        FROM {source} AS t
-        ORDER BY duration DESC, start DESC, trace, span
+        FROM {slow_turns(statement, window, filters)} AS t
+        ORDER BY {SLOWEST_FIRST}
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
     inside = intervals(

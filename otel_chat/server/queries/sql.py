@@ -28,6 +28,7 @@ Table = Literal[
     "turn_speeds",
     "quarter_hours",
     "failed_turns",
+    "slow_turns",
     "call_speeds",
     "conversation_marks",
     "saved_views",

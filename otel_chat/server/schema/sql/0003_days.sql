@@ -254,6 +254,24 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   span_id FixedString(8)
 {% endcall %};
 
+{% call table('slow_turns', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, start, trace_id, span_id)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  conversation_id String CODEC(ZSTD),
+  trace_id FixedString(16),
+  span_id FixedString(8),
+  agent LowCardinality(String),
+  request_model LowCardinality(String),
+  response_model LowCardinality(String),
+  intent LowCardinality(String),
+  start DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  duration Float64,
+  status LowCardinality(String)
+{% endcall %};
+
 {% call table('parted_days', like='conversation_days', partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}

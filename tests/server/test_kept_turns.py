@@ -1,4 +1,4 @@
-"""Errors by type: the same from turns that are kept by themselves as from all turns."""
+"""Errors and the slowest turns: the same from turns kept by themselves as from all turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from otel_chat.server.erase import Eraser
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.paging import LARGEST_PAGE
 from otel_chat.server.queries.performance import TurnErrors, errors
+from otel_chat.server.queries.slow_turns import SlowTurns, slowest
 from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
@@ -37,15 +39,19 @@ def told(given: Given, window: Window) -> list[TurnErrors]:
     return [errors(given.store, given.scope, window, limits) for limits in LIMITS]
 
 
+def slow(given: Given, window: Window) -> list[SlowTurns]:
+    return [slowest(given.store, given.scope, window, limits, 5) for limits in LIMITS[:2]]
+
+
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(
     turns=st.lists(st.tuples(st.integers(-70, 30), KINDS), min_size=1, max_size=40),
     span=st.tuples(st.integers(-60 * 60, -20 * 60), st.integers(1 - 20 * 60, 30 * 60)),
     kept=st.lists(st.integers(-3, 0), min_size=1, max_size=4),
 )
-def test_kept_days_change_no_error(
+def test_kept_days_change_no_error_and_no_slow_turn(
     store: Store,
     rollup: Rollup,
     turns: list[tuple[int, str | None]],
@@ -58,6 +64,7 @@ def test_kept_days_change_no_error(
         given.turn(
             f"c{number % 7}",
             hours * HOUR,
+            (0.5, 2.0, 30.0)[number % 3],
             agent=("support", "sales")[number % 2],
             channel=("web", "voice")[number % 3 == 0],
             intent=("order", "refund")[number % 5 == 0],
@@ -68,17 +75,19 @@ def test_kept_days_change_no_error(
     given.save()
     start, end = (at(minutes * 60) for minutes in span)
     window = replace(DAY, start=start, end=end)
-    before = told(given, window)
+    before, slow_before = told(given, window), slow(given, window)
     for day in kept:
         rollup.keep(at(day * 24 * HOUR).date())
     assert told(given, window) == before
+    assert slow(given, window) == slow_before
     given.rows.clear()
-    given.turn("c1", kept[0] * 24 * HOUR, status="error", error_type="Timeout", agent="support")
+    given.turn("c1", kept[0] * 24 * HOUR, 40, status="error", error_type="Timeout", agent="support")
     given.save()
-    late = told(given, window)
+    late, slow_late = told(given, window), slow(given, window)
     assert late[0].turns - before[0].turns == (start <= at(kept[0] * 24 * HOUR) < end)
     rollup.keep(at(kept[0] * 24 * HOUR).date())
     assert told(given, window) == late
+    assert slow(given, window) == slow_late
 
 
 def test_errors_of_a_kept_day_are_read_from_what_is_kept(given: Given, rollup: Rollup) -> None:
@@ -106,6 +115,24 @@ def test_errors_of_a_kept_day_are_read_from_what_is_kept(given: Given, rollup: R
     ]
 
 
+def test_only_the_slowest_turns_of_a_day_are_kept(given: Given, rollup: Rollup) -> None:
+    """Of 203 turns of 1.00 to 3.02 s the slowest 200; half a day is asked of all turns."""
+    for number in range(LARGEST_PAGE + 3):
+        given.turn("c", number * 60 - 2 * HOUR, 1 + number / 100)
+    given.save()
+    before = slowest(given.store, given.scope, DAY, NONE, LARGEST_PAGE)
+    morning = replace(DAY, end=at(-1.9 * HOUR))
+    rollup.keep(NOON.date())
+    (kept,) = given.store.query(
+        "SELECT count() AS n, min(duration) AS least FROM slow_turns WHERE tenant = {t:String}",
+        {"t": given.tenant},
+    )
+    assert kept == {"n": LARGEST_PAGE, "least": 1.03}
+    assert slowest(given.store, given.scope, DAY, NONE, LARGEST_PAGE) == before
+    early = slowest(given.store, given.scope, morning, NONE, 2).items
+    assert [one.duration for one in early] == [1.05, 1.04]
+
+
 @pytest.mark.parametrize("all_of_it", [False, True], ids=["a conversation", "all before"])
 def test_erased_errors_are_kept_nowhere(given: Given, rollup: Rollup, *, all_of_it: bool) -> None:
     """Two conversations with an error each; one of them is erased, or both."""
@@ -122,5 +149,7 @@ def test_erased_errors_are_kept_nowhere(given: Given, rollup: Rollup, *, all_of_
     assert errors(given.store, given.scope, DAY, NONE).turns == left
     rollup.keep(NOON.date())
     assert errors(given.store, given.scope, DAY, NONE).turns == left
-    kept = "SELECT count() AS n FROM failed_turns WHERE tenant = {tenant:String}"
-    assert given.store.query(kept, {"tenant": given.tenant}) == [{"n": left}]
+    assert len(slowest(given.store, given.scope, DAY, NONE).items) == left
+    for table in ("failed_turns", "slow_turns"):
+        kept = f"SELECT count() AS n FROM {table} WHERE tenant = {{tenant:String}}"
+        assert given.store.query(kept, {"tenant": given.tenant}) == [{"n": left}]

@@ -82,14 +82,18 @@ def _event(scope: Scope, row: dict[str, Any]) -> Event:
 
 def _event_rows(statement: Query, conditions: list[str]) -> list[dict[str, Any]]:
     """The events that fulfil the conditions, by time."""
-    columns = (*DETAILS, *READABLE, *TEXTS, "name", "attributes")
-    source = statement.table("events", (*columns, "time", "uid", "trace_id", "span_id"), conditions)
-    return statement.run(f"""
-        SELECT {", ".join(columns)}, {nanos("time")} AS time_ns,
-            lower(hex(trace_id)) AS trace_hex, lower(hex(span_id)) AS span_hex
-        FROM {source} AS e
-        ORDER BY time, name, uid
-    """)  # noqa: S608
+    columns = (
+        *DETAILS,
+        *READABLE,
+        *TEXTS,
+        "name",
+        "attributes",
+        f"{nanos('time')} AS time_ns",
+        "lower(hex(trace_id)) AS trace_hex",
+        "lower(hex(span_id)) AS span_hex",
+    )
+    events = statement.select("events", columns, conditions)
+    return statement.run(f"{events} ORDER BY time, name, uid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,12 @@ def found_when(statement: Query, table: Table, conditions: Sequence[str]) -> dic
         By tenant, as several may have something of the same id.
     """
     columns = _TIMES[table]
-    source = statement.table(table, ("tenant", *columns), conditions, once=False)
-    rows = statement.run(
-        f"SELECT toString(tenant) AS name, {nanos(f'min({columns[0]})')} AS first_ns,"  # noqa: S608
-        f" {nanos(f'max({columns[-1]})')} AS last_ns FROM {source} AS t GROUP BY name"
+    times = (
+        "toString(tenant) AS name",
+        f"{nanos(f'min({columns[0]})')} AS first_ns",
+        f"{nanos(f'max({columns[-1]})')} AS last_ns",
     )
+    rows = statement.run(f"{statement.select(table, times, conditions, once=False)} GROUP BY name")
     return {
         row["name"]: (moment(row["first_ns"]), moment(row["last_ns"]) + _MOMENT) for row in rows
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from otel_chat import semconv
@@ -35,19 +36,20 @@ def intervals(
         statement.between("start", since - EARLY, until + MOMENT),
         statement.of_traces(traces, "spans"),
     ]
-    columns = ("tenant", "trace_id", "span_id", "parent_span_id", "start", "end")
-    spans = statement.table("spans", (*columns, "toString(operation) AS did"), conditions)
+    columns = (
+        "tenant",
+        "lower(hex(trace_id)) AS trace",
+        "lower(hex(span_id)) AS span",
+        "lower(hex(parent_span_id)) AS parent",
+        f"{nanos('start')} AS start_ns",
+        f"{nanos('end')} AS end_ns",
+    )
+    spans = statement.select("spans", (*columns, "toString(operation) AS did"), conditions)
     turn = f"'{semconv.OPERATION_INVOKE_AGENT}' AS did"
-    turns = statement.table("turns", (*columns, turn), conditions)
-    rows = statement.run(f"""
-        SELECT tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
-            lower(hex(parent_span_id)) AS parent, {nanos("start")} AS start_ns,
-            {nanos("end")} AS end_ns, did
-        FROM (SELECT * FROM {spans} UNION ALL SELECT * FROM {turns})
-        ORDER BY start_ns, span
-    """)  # noqa: S608
+    turns = statement.select("turns", (*columns, turn), conditions)
+    rows = statement.run(f"{spans} UNION ALL {turns}")
     found: dict[Key, list[Interval]] = {}
-    for row in rows:
+    for row in sorted(rows, key=itemgetter("start_ns", "span")):
         interval = Interval(row["span"], row["parent"], row["start_ns"], row["end_ns"], row["did"])
         found.setdefault((row["tenant"], row["trace"]), []).append(interval)
     return found

@@ -105,18 +105,29 @@ class Query:
         *,
         once: bool = True,
     ) -> str:
-        """A table as far as the scope reaches, each row once, as a subquery.
+        """What `select` returns, as a subquery."""
+        return f"({self.select(name, columns, conditions, once=once)})"
+
+    def select(
+        self,
+        name: Table,
+        columns: Sequence[str],
+        conditions: Iterable[str] = (),
+        *,
+        once: bool = True,
+    ) -> str:
+        """A SELECT from a table as far as the scope reaches, each row once.
 
         Args:
             name: The table.
-            columns: The columns to read, and no others.
+            columns: The columns to read, and no others, or SQL of them.
             conditions: What the rows must fulfil.
             once: Each row once; without, one that was sent again may come more often, which is
                 faster where that does not matter.
         """
         wanted = [*self._tenants(), *conditions]
         where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
-        return f"(SELECT {', '.join(columns)} FROM {name}{' FINAL' if once else ''}{where})"  # noqa: S608
+        return f"SELECT {', '.join(columns)} FROM {name}{' FINAL' if once else ''}{where}"  # noqa: S608
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""

@@ -99,11 +99,6 @@ PLAIN: Final = (
     "fallback", "sentiment", "provider", "cost", "cost_source", "message_type", "context_size",
     "cached", "foreign",
 )  # fmt: skip
-READ: Final = (
-    *PLAIN, "start", "trace_id", "span_id", "input_messages", "output_messages", "metadata",
-    "request_model", "response_model", "input_tokens", "output_tokens", "cache_read_tokens",
-    "reasoning_tokens", "handoff", "handoff_reason", "handoff_target",
-)  # fmt: skip
 _SELECTED: Final = (
     *PLAIN,
     f"{nanos('start')} AS start_ns",
@@ -117,7 +112,7 @@ _SELECTED: Final = (
 
 def turns_sql(query: Query, conditions: Sequence[str]) -> str:
     """SQL for the rows that `read_turn` reads."""
-    return f"SELECT {', '.join(_SELECTED)} FROM {query.table('turns', READ, conditions)} AS t"  # noqa: S608
+    return query.select("turns", _SELECTED, conditions)
 
 
 def read_turn(

@@ -359,13 +359,13 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert [(row["conversation_id"], row["user_hash"], row["actions"]) for row in left] == [
         ("b", "bob", 0)
     ]
-    tables = ("turn_days", "turn_speeds", "quarter_hours")
+    tables = ("turn_days", "turn_speeds", "quarter_hours", "slow_turns")
     assert [row for table in tables for row in rows(given, table)] == []
     assert counted(given) == (1, 1)
     rollup.refresh()
     assert counted(given) == (1, 1)
     for table in tables:
-        assert [row["turns"] for row in rows(given, table)] == [1]
+        assert len(rows(given, table)) == 1
     Eraser(given.store, given.scope).before(at(24 * HOUR))
     assert rows(given, "conversation_days") == []
     assert counted(given) == (0, 0)

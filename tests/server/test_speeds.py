@@ -92,8 +92,13 @@ def test_kept_days_change_no_figure(
     assert told_of(given, window, bucket) == late
 
 
-def test_routes_of_kept_days_are_read_from_what_is_kept(given: Given, rollup: Rollup) -> None:
-    """1 and 3 s at 200, 8 s at 500, and one of 2 s more than was sent, added to what is kept."""
+def test_routes_of_kept_days_are_read_from_what_is_kept(
+    given: Given, rollup: Rollup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 and 3 s at 200, 8 s at 500, and one more than was sent, added to what is kept.
+
+    Where there are more routes than may be sent with a question, turns tell.
+    """
     for number, (seconds, code) in enumerate(((1.0, 200), (3.0, 200), (8.0, 500))):
         given.turn(f"c{number}", number, seconds, route="/chat", http_status=code)
     given.save()
@@ -108,6 +113,9 @@ def test_routes_of_kept_days_are_read_from_what_is_kept(given: Given, rollup: Ro
         ("/chat", 500, 1, 8.0),
         ("/new", None, 1, 8.0),
     ]
+    monkeypatch.setattr("otel_chat.server.queries.speeds.MOST_NAMES", 2)
+    found = routes(given.store, given.scope, DAY, NONE).items
+    assert [(one.status_code, one.turns) for one in found] == [(200, 2), (500, 1)]
 
 
 def test_a_quarter_in_which_the_window_begins_is_not_taken_whole(

@@ -36,6 +36,8 @@ ROUTE_STATUS: Final = "concat(toString(route), ' ', ifNull(toString(http_status)
 BINNED: Final = ("measure", "slot", "held", "billionths", "seconds", "errors", "cancelled")
 BINNED_BY: Final = {"quarter": quarter_of("start"), "route_status": ROUTE_STATUS}
 """By what kept bins are told apart: the quarter of a turn's day, its route and its status code."""
+MOST_NAMES: Final = 1000
+"""Each is sent with the question: of more routes, as where none are templates, turns tell."""
 _VALUE: Final = "assumeNotNull(pair.2)"
 
 
@@ -141,6 +143,8 @@ def speeds_by_route(
     if pieces is None:
         return None
     names = _route_statuses(query, pieces)
+    if len(names) > MOST_NAMES:
+        return None
     reads = (f"{ROUTE_STATUS} AS route_status",)
     grouping = by_name(query, names, "toString(route_status)", reads)
     found = _TurnBins(query, grouping, pieces, (DURATION,)).read(levels) if names else {}
@@ -159,5 +163,6 @@ def _route_statuses(query: Query, pieces: Pieces) -> list[str]:
         sources.append(query.table("turns", columns, spans, once=False))
     rows = query.run(
         f"SELECT DISTINCT toString(route_status) AS name FROM ({' UNION ALL '.join(sources)})"  # noqa: S608
+        f" LIMIT {MOST_NAMES + 1}"
     )
     return [row["name"] for row in rows]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.errors import OtelChatError
 from otel_chat.server.queries.window import nanoseconds
+from otel_chat.server.rollup import BY_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +21,6 @@ _log = logging.getLogger("otel_chat.server")
 
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
-# Kept for whole days: of one of which anything is erased, nothing is left.
-_BY_DAY: Final = (
-    "turn_days", "turn_speeds", "quarter_hours", "failed_turns", "slow_turns", "call_speeds",
-)  # fmt: skip
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 
 
@@ -127,7 +124,7 @@ class Eraser:
             self._delete(table, kept)
         if days:
             self._values["days"] = days
-            for table in _BY_DAY:
+            for table in BY_DAY:
                 self._delete(table, "day IN {days:Array(Date32)}")
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
         self._forget_marks()

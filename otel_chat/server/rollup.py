@@ -35,7 +35,7 @@ from otel_chat.server.queries.speeds import BINNED, BINNED_BY, binned
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from otel_chat.server.queries.days import Source
     from otel_chat.server.store import Store
@@ -47,10 +47,11 @@ OUTDATED_AFTER: Final = timedelta(minutes=10)
 _DIMENSIONS: Final = ", ".join(DIMENSIONS)
 _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
-_TABLES: Final = (
-    "conversation_days", "parted_days", "turn_days", "turn_speeds", "quarter_hours",
-    "failed_turns", "slow_turns", "call_speeds", "rolled",
+BY_DAY: Final = (
+    "turn_days", "turn_speeds", "quarter_hours", "failed_turns", "slow_turns", "call_speeds",
 )  # fmt: skip
+"""Tables of what is kept of whole days: of a day of which anything is erased, nothing is left."""
+_TABLES: Final = ("conversation_days", "parted_days", *BY_DAY, "rolled")
 _OUTDATED: Final = """
 SELECT toString(day) AS date, generation FROM rolled WHERE generation < {before:Int64}
     AND (day, generation) NOT IN (
@@ -95,44 +96,52 @@ FROM ({_partials("turns")}) AS t
 FULL JOIN ({_partials("events")}) AS e USING ({KEY}, nth)
 """  # noqa: S608
 
-_TALLY: Final = f"""
-INSERT INTO turn_days (day, generation, tenant, {", ".join(tallies.KEPT)})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({tallies.counted(f"turns FINAL WHERE {_within('turns')}", "tenant", *DIMENSIONS)})
-"""  # noqa: S608
-_BIN: Final = f"""
-INSERT INTO turn_speeds (day, generation, tenant, {", ".join((*BINNED_BY, *BINNED))})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({binned(f"turns FINAL WHERE {_within('turns')}", tenant="tenant", **BINNED_BY)})
-"""  # noqa: S608
-_SUM: Final = tuple(
-    f"""
-INSERT INTO quarter_hours (day, generation, tenant, source, at, {", ".join(SUMS[source])})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({quarter_hours(source, f"{source} FINAL WHERE {_within(source)}")})
-"""  # noqa: S608
-    for source in SUMS
-)
-_FAIL: Final = f"""
-INSERT INTO failed_turns (day, generation, {", ".join(kept_turns.FAILED)})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({kept_turns.failed(f"turns FINAL WHERE {_within('turns')}")})
-"""  # noqa: S608
-_SLOW: Final = f"""
-INSERT INTO slow_turns (day, generation, {", ".join(kept_turns.SLOW)})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({kept_turns.slow(f"turns FINAL WHERE {_within('turns')}")})
-"""  # noqa: S608
+
+def _of_day(source: Source | Literal["spans"]) -> str:
+    """What stands after FROM for the rows of a day."""
+    return f"{source} FINAL WHERE {_within(source)}"
+
+
+def _into(table: str, columns: Sequence[str], rows: str) -> str:
+    """An INSERT of a day's rows, given a SELECT of these columns."""
+    return (
+        f"INSERT INTO {table} (day, generation, {', '.join(columns)})"  # noqa: S608
+        f" SELECT toDate32({{day:String}}), {{generation:Int64}}, * FROM ({rows})"
+    )
+
+
 _CALLED: Final = calls.calls(
-    f"spans FINAL WHERE {_within('spans')} AND {calls.IS_CALL['spans']}",
-    f"events FINAL WHERE {_within('events')} AND {calls.IS_CALL['events']}",
+    f"{_of_day('spans')} AND {calls.IS_CALL['spans']}",
+    f"{_of_day('events')} AND {calls.IS_CALL['events']}",
     "tenant",
 )
-_CALL: Final = f"""
-INSERT INTO call_speeds (day, generation, {", ".join((*calls.BINNED_BY, *calls.BINNED))})
-SELECT toDate32({{day:String}}), {{generation:Int64}}, *
-FROM ({calls.binned_calls(_CALLED, **calls.BINNED_BY)})
-"""  # noqa: S608
+_BESIDE: Final = (
+    _into(
+        "turn_days",
+        ("tenant", *tallies.KEPT),
+        tallies.counted(_of_day("turns"), "tenant", *DIMENSIONS),
+    ),
+    _into(
+        "turn_speeds",
+        ("tenant", *BINNED_BY, *BINNED),
+        binned(_of_day("turns"), tenant="tenant", **BINNED_BY),
+    ),
+    *(
+        _into(
+            "quarter_hours",
+            ("tenant", "source", "at", *SUMS[source]),
+            quarter_hours(source, _of_day(source)),
+        )
+        for source in SUMS
+    ),
+    _into("failed_turns", kept_turns.FAILED, kept_turns.failed(_of_day("turns"))),
+    _into("slow_turns", kept_turns.SLOW, kept_turns.slow(_of_day("turns"))),
+    _into(
+        "call_speeds",
+        (*calls.BINNED_BY, *calls.BINNED),
+        calls.binned_calls(_CALLED, **calls.BINNED_BY),
+    ),
+)
 _NEW: Final = "day = toDate32({day:String}) AND generation = {generation:Int64} AND hash != 0"
 # Kept so that questions need not count each conversation's rows: one too many here costs time only.
 _PARTED: Final = f"""
@@ -222,16 +231,8 @@ class Rollup:
         }
         # First that it begins: should it not end, its rows are known and removed some time.
         self._enter(entry, covers=0)
-        self._store.command(_KEEP, entry)
-        self._store.command(_TALLY, entry)
-        self._store.command(_BIN, entry)
-        self._store.command(_FAIL, entry)
-        self._store.command(_SLOW, entry)
-        self._store.command(_CALL, entry)
-        for sums in _SUM:
-            self._store.command(sums, entry)
-        self._store.command(_COPY, entry)
-        self._store.command(_PART, entry)
+        for step in (_KEEP, *_BESIDE, _COPY, _PART):
+            self._store.command(step, entry)
         self._enter(entry, covers=entry["covers"])
 
     def _enter(self, entry: dict[str, object], *, covers: object) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import distribution_sql, turns_source
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.speeds import DURATION, speeds_by_route
+from otel_chat.server.queries.speeds import DURATION, named, speeds_by_route
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window
 
@@ -66,18 +66,8 @@ def _kept(query: Query, window: Window, filters: Filters) -> list[Route] | None:
     found = []
     for name, speed in kept.items():
         route, _, code = name.rpartition(" ")
-        found.append(
-            Route(
-                route=route,
-                status_code=int(code) if code else None,
-                turns=speed.held,
-                errors=speed.errors,
-                error_rate=ratio(speed.errors, speed.held),
-                mean=speed.mean,
-                p50=speed.quantiles[0],
-                p95=speed.quantiles[1],
-            )
-        )
+        row = {"turns": speed.held, "errors": speed.errors, **named({DURATION: speed})}
+        found.append(_route(route, int(code) if code else None, row))
     return sorted(found, key=_place)[:MOST]
 
 
@@ -97,16 +87,18 @@ def _of_turns(query: Query, window: Window, filters: Filters) -> list[Route]:
         ORDER BY turns DESC, name, http_status
         LIMIT {MOST}
     """)  # noqa: S608
-    return [
-        Route(
-            route=row["name"],
-            status_code=row["http_status"],
-            turns=row["turns"],
-            errors=row["errors"],
-            error_rate=ratio(row["errors"], row["turns"]),
-            mean=row["duration_mean"],
-            p50=row["duration_q"][0],
-            p95=row["duration_q"][1],
-        )
-        for row in rows
-    ]
+    return [_route(row["name"], row["http_status"], row) for row in rows]
+
+
+def _route(route: str, code: int | None, row: dict[str, Any]) -> Route:
+    p50, p95 = row["duration_q"]
+    return Route(
+        route=route,
+        status_code=code,
+        turns=row["turns"],
+        errors=row["errors"],
+        error_rate=ratio(row["errors"], row["turns"]),
+        mean=row["duration_mean"],
+        p50=p50,
+        p95=p95,
+    )

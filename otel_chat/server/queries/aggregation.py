@@ -245,8 +245,8 @@ def together(rows: PartialRows, columns: Mapping[str, Column], condition: str = 
     grouped = "".join(f", {column.grouped} AS {name}" for name, column in columns.items())
     parts = [f"SELECT hash{grouped} FROM {rows.parted} AS s GROUP BY hash HAVING {condition}"]  # noqa: S608
     if rows.alone is not None:
-        alone = "".join(f", {column.alone} AS {name}" for name, column in columns.items())
-        parts.append(f"SELECT hash{alone} FROM {rows.alone} AS s WHERE {condition}")  # noqa: S608
+        alone = [f"{column.alone} AS {name}" for name, column in columns.items()]
+        parts.append(rows.alone(["hash", *alone], condition))
     return f"({' UNION ALL '.join(parts)})"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from otel_chat.server.queries.sql import Query
     from otel_chat.server.store import Store
@@ -126,18 +129,62 @@ def day_states(store: Store, first: date = FIRST, last: date = LAST) -> list[Sta
     ]
 
 
+class States:
+    """What is known of all days, read once: the same for every SELECT of a question.
+
+    Args:
+        store: The store to ask.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: list[State] | None = None
+        self._reading = Lock()
+
+    def between(self, first: date, last: date) -> list[State]:
+        """The days from `first` to `last`, both among them, for which anything arrived."""
+        with self._reading:
+            if self._read is None:
+                self._read = day_states(self._store)
+        return [state for state in self._read if first <= state.day <= last]
+
+    def of(self, store: Store) -> bool:
+        """Whether they are this store's."""
+        return self._store is store
+
+
+_asked: ContextVar[States | None] = ContextVar("otel_chat_days", default=None)
+
+
+@contextmanager
+def question(store: Store) -> Iterator[None]:
+    """Whatever is asked within is one question, unless it is a part of one already."""
+    known = _asked.get()
+    if known is not None and known.of(store):
+        yield
+        return
+    token = _asked.set(States(store))
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def states_of(store: Store) -> States:
+    """Those of the question that is being asked, or of one of its own."""
+    known = _asked.get()
+    return known if known is not None and known.of(store) else States(store)
+
+
 def days_of(query: Query, first: date, last: date) -> Days:
-    """How to read the days from `first` to `last`, both among them; the same for all of a query.
+    """How to read the days from `first` to `last`, both among them.
 
     Args:
         query: The SELECT under construction.
         first: The first day.
         last: The last day.
     """
-    asked = (first, last)
-    if asked not in query.days:
-        query.days[asked] = _read(day_states(query.store, first, last))
-    return query.days[asked]
+    return _read(query.states.between(first, last))
 
 
 def _read(states: list[State]) -> Days:

@@ -205,45 +205,37 @@ def _conversations(
     )"""  # noqa: S608
 
 
-def _times(index: int) -> str:
-    return f"arrayMap(i -> intDiv(moments[i], {BITS}), run_{index}) AS times_{index}"
-
-
 def _run_sql(steps: int, within: str | None) -> str:
-    """SQL for the moments of the run of a conversation that got farthest.
+    """SQL for the times of the run of a conversation that got farthest.
 
     Each moment of the first step begins a run, which takes the first that it can get of each
     following step: a later one, or another of the very same time. Of runs that got equally far
     the earliest counts. Without a limit of time no run gets farther than the first.
     """
-    places = "arrayEnumerate(moments), moments"
-    begins = f"arrayFilter((x, moment) -> bitTest(moment, 0), {places})"
-    parts = [f"{begins if within else f'arraySlice({begins}, 1, 1)'} AS run_0", _times(0)]
-    for index in range(1, steps):
-        taken = [f"r{before}" for before in range(index)]
-        last = taken[-1]
-        free = " AND ".join(f"x != {one}" for one in taken)
-        runs = ", ".join(f"run_{before}" for before in range(index))
-        following = (
-            f"arrayMap(({', '.join(taken)}, since) -> if({last} = 0, 0,"
-            f" arrayFirst((x, moment) -> bitTest(moment, {index}) AND moment >= since * {BITS}"
-            f" AND {free}, {places})), {runs}, times_{index - 1})"
+    following = [
+        "length(taken) = step",
+        "bitTest(place.2, step)",
+        f"place.2 >= intDiv(taken[-1].2, {BITS}) * {BITS}",
+        "NOT has(taken, place)",
+    ]
+    if within:
+        following.append(f"intDiv(place.2, {BITS}) - intDiv(taken[1].2, {BITS}) <= {within}")
+    # One fold for all steps: of steps inside one another the engine writes the names out whole.
+    begins = "arrayFilter(place -> bitTest(place.2, 0), places)"
+    next_one = f"arraySlice(arrayFilter(place -> {' AND '.join(following)}, places), 1, 1)"
+    run = f"arrayFold((taken, step) -> arrayConcat(taken, {next_one}), range(1, {steps}), "
+    if within:
+        best = (
+            f"arrayMap(begin -> {run}[begin]), {begins}) AS runs,"
+            " arrayMap(one -> length(one), runs) AS lengths,"
+            " runs[indexOf(lengths, arrayMax(lengths))] AS best"
         )
-        if within:
-            following = (
-                "arrayMap((i, first) -> if("
-                f"i > 0 AND intDiv(moments[i], {BITS}) - first <= {within}, i, 0),"
-                f" {following}, times_0)"
-            )
-        parts += [f"{following} AS run_{index}", _times(index)]
-    runs = ", ".join(f"run_{index}" for index in range(steps))
-    names = ", ".join(f"r{index}" for index in range(steps))
-    far = " + ".join(f"(r{index} > 0)" for index in range(steps))
-    parts.append(f"arrayMap(({names}) -> {far}, {runs}) AS lengths")
-    parts.append("indexOf(lengths, arrayMax(lengths)) AS best")
-    reached = ", ".join(f"times_{index}[best]" for index in range(steps))
-    parts.append(f"arrayFilter(time -> time > 0, [{reached}]) AS run")
-    return ", ".join(parts)
+    else:
+        best = f"{run}arraySlice({begins}, 1, 1)) AS best"
+    return (
+        f"arrayZip(arrayEnumerate(moments), moments) AS places, {best},"
+        f" arrayMap(place -> intDiv(place.2, {BITS}), best) AS run"
+    )
 
 
 def _row(

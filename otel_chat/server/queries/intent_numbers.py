@@ -25,7 +25,7 @@ FOLDED: Final = (
     f"Of more than {LAST - 1:,} intents in a window the rarest are counted together, as"
     f" {semconv.OTHER}."
 )
-_NAMES: Final = "{intents:Array(String)}"
+_NAMES: Final = "{intents:Array(String)}, {intent_numbers:Array(UInt16)}"
 
 
 def micros(column: str) -> str:
@@ -36,9 +36,7 @@ def micros(column: str) -> str:
 def intent_number(name: str) -> str:
     """SQL for the number of an intent's name."""
     # By a hash: `indexOf` would compare with one name after the other.
-    names = f"if(empty({_NAMES}), [''], {_NAMES})"
-    numbers = f"arrayMap(x -> toUInt16(x), arrayEnumerate({names}))"
-    return f"transform(toString({name}), {names}, {numbers}, toUInt16({LAST}))"
+    return f"transform(toString({name}), {_NAMES}, toUInt16({LAST}))"
 
 
 TURN_MICROS: Final = micros("start")
@@ -68,7 +66,8 @@ def number_intents(query: Query, window: Window) -> Mapping[int, str]:
     names = _all(query, start, end)
     if len(names) >= LAST:
         names = _most_frequent(query, start, end)
-    query.parameters["intents"] = names
+    query.parameters["intents"] = names or [""]
+    query.parameters["intent_numbers"] = [*range(1, len(names) + 1)] or [1]
     query.numbered = {asked: {**dict(enumerate(names, 1)), LAST: semconv.OTHER}}
     return query.numbered[asked]
 

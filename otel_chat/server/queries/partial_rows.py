@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from otel_chat.server.queries.partials import (
 from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from otel_chat.server.queries.aggregation import Selection
@@ -34,18 +35,18 @@ _RATED: Final = "scores > 0 OR ratings > 0"
 
 @dataclass(frozen=True, slots=True)
 class PartialRows:
-    """Subqueries with partial rows: hash, tenant, conversation_id, of_turns, matched, partials.
+    """Partial rows: hash, tenant, conversation_id, of_turns, matched, partials.
 
     `of_turns` says whether there is a turn in it, `matched` whether the filters let one through,
     and the partials have their names after `p_`.
 
     Args:
-        alone: Rows that are all there is of their conversation, so that nothing has to come
-            together; `None` where no day is kept.
-        parted: The rows of all other conversations.
+        alone: A SELECT of the rows that are all there is of their conversation, so that nothing has
+            to come together, given its columns and its condition; `None` where no day is kept.
+        parted: A subquery with the rows of all other conversations.
     """
 
-    alone: str | None
+    alone: Callable[[Sequence[str], str], str] | None
     parted: str
 
 
@@ -83,20 +84,39 @@ class _Reading:
     def _matching(self) -> str:
         return " AND ".join(self.selection.filters.of_turn(self.query))
 
-    def kept(self, table: Table = "conversation_days") -> str:
+    def _matched(self) -> str:
+        matching = f" AND ifNull({self._matching}, false)" if self._matching else ""
+        return f"{_HAS_TURNS}{matching}"
+
+    def kept(self, *more: str, table: Table = "conversation_days") -> str:
         """The rows of early days that are kept.
 
         Args:
+            more: More conditions on them.
             table: Where from: `parted_days` has only what is noted, but that twice at times.
         """
-        matching = f" AND ifNull({self._matching}, false)" if self._matching else ""
         columns = [
-            f"hash, {KEY}, {_HAS_TURNS} AS of_turns, of_turns{matching} AS matched",
+            f"hash, {KEY}, {_HAS_TURNS} AS of_turns, {self._matched()} AS matched",
             *as_kept(TURN_PARTIALS, self.turns),
             *as_kept(EVENT_PARTIALS, self.events),
         ]
         once = table == "parted_days"
-        return self.query.table(table, columns, self._of_early(), once=once)
+        return self.query.table(table, columns, [*self._of_early(), *more], once=once)
+
+    def alone(self, several: str) -> Callable[[Sequence[str], str], str]:
+        """The SELECT of kept rows whose hash is not one of several, as `PartialRows` has it."""
+
+        def select(columns: Sequence[str], condition: str) -> str:
+            # Each SELECT inside another takes longer to plan than a small day to read.
+            told = {"of_turns": _HAS_TURNS, "matched": self._matched()}
+            return self.query.select(
+                "conversation_days",
+                [_of_kept(column, told) for column in columns],
+                [*self._of_early(), _HAS_TURNS, f"hash NOT IN {several}", condition],
+                once=False,
+            )
+
+        return select
 
     def _of_kept(self, days: Days) -> list[str]:
         return [*days.kept_conditions(self.query), _NAMED, *self.selection.rows(self.query)]
@@ -191,16 +211,13 @@ def partial_rows(
         # So few that to tell them apart would take longer than to group them all.
         parts.append(reading.kept())
     elif reading.early.kept:
-        kept, noted, elsewhere = reading.kept(), reading.noted(), reading.elsewhere()
+        noted, elsewhere = reading.noted(), reading.elsewhere()
         several = f"({' UNION ALL '.join([noted, *elsewhere])})"
-        alone = f"(SELECT * FROM {kept} WHERE of_turns AND hash NOT IN {several})"  # noqa: S608
-        parted = reading.kept("parted_days")
-        parts.append(f"(SELECT * FROM {parted} WHERE hash IN {noted})")  # noqa: S608
+        alone = reading.alone(several)
+        parts.append(reading.kept(f"hash IN {noted}", table="parted_days"))
         if elsewhere:
             others = f"({' UNION ALL '.join(elsewhere)})"
-            parts.append(
-                f"(SELECT * FROM {kept} WHERE hash IN {others} AND hash NOT IN {noted})"  # noqa: S608
-            )
+            parts.append(reading.kept(f"hash IN {others}", f"hash NOT IN {noted}"))
     if events and reading.late.kept:
         parts.append(reading.kept_late())
     if reading.early.afresh or not parts:
@@ -248,6 +265,22 @@ def as_kept(partials: Mapping[str, Partial], names: Sequence[str]) -> list[str]:
         names: Which of them.
     """
     return [f"{partials[name].kept or name} AS p_{name}" for name in names]
+
+
+def _of_kept(sql: str, told: Mapping[str, str]) -> str:
+    """SQL over a partial row put into the columns of kept days.
+
+    Args:
+        sql: With the names of partials after `p_`.
+        told: What the names mean that are no partials.
+    """
+    partials = {**TURN_PARTIALS, **EVENT_PARTIALS}
+
+    def column(found: re.Match[str]) -> str:
+        name = found["partial"]
+        return (partials[name].kept or name) if name else f"({told[found['other']]})"
+
+    return re.sub(rf"\b(?:p_(?P<partial>\w+)|(?P<other>{'|'.join(told)}))\b", column, sql)
 
 
 def read_by(partials: Mapping[str, Partial], names: Sequence[str], *always: str) -> list[str]:

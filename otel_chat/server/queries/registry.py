@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from pydantic import Field
 
 from otel_chat.server.access import ANALYTICS_VIEW, Scope
+from otel_chat.server.queries.days import question
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -90,7 +91,8 @@ def query(
         @functools.wraps(function)
         def checked(store: Store, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
             scope.require(permission)
-            return function(store, scope, *args, **kwargs)
+            with question(store):
+                return function(store, scope, *args, **kwargs)
 
         QUERIES[f"{function.__module__}.{function.__qualname__}"] = permission
         return checked

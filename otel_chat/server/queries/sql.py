@@ -6,14 +6,13 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from otel_chat.server.queries.days import states_of
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import date
 
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.days import Days
     from otel_chat.server.store import Store
 
 Table = Literal[
@@ -51,14 +50,14 @@ class Query:
     def __init__(self, store: Store, scope: Scope) -> None:
         self.store = store
         self._scope = scope
-        self.days: dict[tuple[date, date], Days] = {}
+        self.states = states_of(store)
         self.parameters: dict[str, Any] = {}
         self.numbered: dict[object, Mapping[int, str]] = {}
 
     def again(self) -> Query:
         """Another SELECT of the same scope, with what this one knows, to be run beside it."""
         other = Query(self.store, self._scope)
-        other.days = {**self.days}
+        other.states = self.states
         other.parameters = {**self.parameters}
         other.numbered = {**self.numbered}
         return other

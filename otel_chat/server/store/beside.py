@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,7 +39,9 @@ class Beside:
         """
         if not getattr(self._local, "inside", False):
             try:
-                return self._pool.submit(function, *args, **kwargs)
+                # What the caller knows of its question, the other thread knows as well.
+                known = contextvars.copy_context()
+                return self._pool.submit(lambda: known.run(function, *args, **kwargs))
             except RuntimeError:
                 # Closed: the function finds the store closed, and says so.
                 pass

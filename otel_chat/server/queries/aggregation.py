@@ -172,6 +172,11 @@ _OF_EVENTS: Final[Mapping[str, Column]] = {
     "workflows_ended": _all("workflows_ended"),
     "ending": Column(ending_of("explicit_number", "last_turn"), "p_ending", ("ending",)),
 }
+_ENDING: Final = (
+    "explicit_number", "last_turn", "handoff_turns", "handoff_events", "positive", "negative",
+    "workflows_started", "workflows_ended",
+)  # fmt: skip
+"""What the ending of grouped rows is worked out of."""
 _OF_ROWS: Final[Mapping[str, Column]] = {
     "tenant": Column("any(s.tenant)", "tenant"),
     "conversation_id": Column("any(s.conversation_id)", "conversation_id"),
@@ -234,24 +239,39 @@ def _read(columns: Iterable[Column]) -> list[str]:
     return list(dict.fromkeys(name for column in columns for name in column.reads))
 
 
-def together(rows: PartialRows, columns: Mapping[str, Column], condition: str = "true") -> str:
+def together(
+    rows: PartialRows,
+    columns: Mapping[str, Column],
+    condition: str = "true",
+    beside: Mapping[str, Column] | None = None,
+) -> str:
     """A subquery with one row for each conversation: what is alone as it is, the rest grouped.
 
     Args:
         rows: The partial rows.
         columns: What to ask of each conversation beside its hash.
         condition: What must hold of these; one more SELECT around would take longer to plan.
+        beside: What the columns of grouped rows are worked out of, and is not asked for.
     """
-    grouped = "".join(f", {column.grouped} AS {name}" for name, column in columns.items())
-    parts = [f"SELECT hash{grouped} FROM {rows.parted} AS s GROUP BY hash HAVING {condition}"]  # noqa: S608
+    parts = []
     if rows.alone is not None:
         alone = [f"{column.alone} AS {name}" for name, column in columns.items()]
         parts.append(rows.alone(["hash", *alone], condition))
+    grouped = "".join(f", {column.grouped} AS {name}" for name, column in columns.items())
+    known = ", ".join(f"{column.grouped} AS {name}" for name, column in (beside or {}).items())
+    # The last one: what the first SELECT is WITH would be known in all.
+    parts.append(
+        f"{f'WITH {known} ' if known else ''}SELECT hash{grouped}"  # noqa: S608
+        f" FROM {rows.parted} AS s GROUP BY hash HAVING {condition}"
+    )
     return f"({' UNION ALL '.join(parts)})"
 
 
+_BEGUN: Final = ("has_turns", "matches", "started_at")
+
+
 def _begun(query: Query, selection: Selection) -> str:
-    """The condition that a conversation began in the window and is let through by the filters."""
+    """The condition of `_BEGUN`, that it began in the window and the filters let it through."""
     start, end = selection.begun or (selection.window.start, selection.window.end)
     begun = query.between("started_at", start, end)
     return f"has_turns AND {begun}{' AND matches' if selection.filters.of_turn(query) else ''}"
@@ -270,17 +290,58 @@ def turns_by_conversation(query: Query, selection: Selection, wanted: Sequence[s
     return together(rows, {**_OF_ROWS, **asked}, _begun(query, selection))
 
 
-def _conversations(
-    query: Query, selection: Selection, of_turns: Sequence[str], of_events: Sequence[str]
-) -> str:
+def _conversations(query: Query, selection: Selection, names: Sequence[str]) -> str:
     """A subquery with one row for each conversation, from its turns and events.
 
     Turns and events are put below one another and grouped once, which is faster than a join.
     """
-    turns = {**_OF_TURNS, **{name: TURN_COLUMNS[name] for name in of_turns}}
-    events = {**_OF_EVENTS, **{name: EVENT_COLUMNS[name] for name in of_events}}
-    rows = partial_rows(query, selection, _read(turns.values()), _read(events.values()))
-    return together(rows, {**_OF_ROWS, **turns, **events}, _begun(query, selection))
+    of_turns, of_events = {**TURN_COLUMNS, **_OF_TURNS}, {**EVENT_COLUMNS, **_OF_EVENTS}
+    every = {**_OF_ROWS, **of_turns, **of_events}
+    asked = {name: every[name] for name in (*_BEGUN, *names)}
+    hidden = [name for name in _ENDING if "ending" in asked and name not in asked]
+    needed = [*asked, *hidden]
+    turns = _read(of_turns[name] for name in needed if name in of_turns)
+    events = _read(of_events[name] for name in needed if name in of_events)
+    rows = partial_rows(query, selection, turns, events)
+    return together(rows, asked, _begun(query, selection), {name: every[name] for name in hidden})
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is worked out of the columns of a conversation.
+
+    Args:
+        sql: Its SQL.
+        reads: The columns that it needs, and what else is worked out of them.
+    """
+
+    sql: str
+    reads: tuple[str, ...]
+
+
+_WORKED_OUT: Final[Mapping[str, _Told]] = {
+    "last_at": _Told("greatest(turns_end, events_end)", ("turns_end", "events_end")),
+    "ended": _Told("ends > 0", ("ends",)),
+    "settled": _Told("ended OR last_at <= {idle}", ("ended", "last_at")),
+    "handed_off": _Told("handoff_turns + handoff_events > 0", ("handoff_turns", "handoff_events")),
+    "unfinished": _Told(unfinished(), ("workflows_started", "workflows_ended")),
+    "outcome": _Told(f"CAST(if(settled, ending, 0), {OUTCOME})", ("settled", "ending")),
+    "confirmed": _Told(
+        "outcome = 'resolved' AND (explicit_number > 0 OR positive > 0)",
+        ("outcome", "explicit_number", "positive"),
+    ),
+    "engagement": _Told(
+        "12 * least(turns, 10) + 20 * least(actions, 3) + multiIf("
+        "outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0)",
+        ("turns", "actions", "outcome"),
+    ),
+}
+TOLD: Final = (
+    "tenant", "conversation_id", "started_at", "last_at", "settled", "handed_off", "outcome",
+    "confirmed", "ended", "unfinished", "last_turn", "turns", "positive", "negative", "actions",
+    "engagement",
+)  # fmt: skip
+"""What a conversation's row has beside what is asked for by name."""
 
 
 def conversation_rows(
@@ -289,6 +350,7 @@ def conversation_rows(
     turn_columns: Sequence[str] = (),
     event_columns: Sequence[str] = (),
     more: Sequence[str] = (),
+    told: Sequence[str] = TOLD,
 ) -> str:
     """A subquery with one row for each conversation.
 
@@ -298,29 +360,31 @@ def conversation_rows(
         turn_columns: More of `TURN_COLUMNS`.
         event_columns: More of `EVENT_COLUMNS`.
         more: SQL of columns that are worked out of the others.
+        told: Out of `TOLD`; to plan what nobody reads takes as long as to read a small day.
 
     Returns:
-        SQL whose rows have hash (`HASH`, by which to join), tenant, conversation_id, started_at,
-        last_at, settled, handed_off, outcome, confirmed, ended, unfinished, last_turn (0: well, 1:
-        fallback, 2 and 3: error), turns, positive, negative, actions, engagement and what was asked
-        for. `engagement` is the score times three, a whole number.
+        SQL whose rows have hash (`HASH`, by which to join), what is told and what was asked for.
+        `last_turn` is 0 where it went well, 1 for a fallback, 2 and 3 for an error; `engagement`
+        is the score times three, a whole number.
     """
-    turn_names = list(dict.fromkeys(["turns", *turn_columns]))
-    names = [*turn_names, *event_columns, "actions", "positive", "negative"]
+    limits = ("outcome", "settled", "handed_off") if selection.filters.whole_conversations else ()
+    shown = list(dict.fromkeys((*told, *turn_columns, *event_columns, *limits)))
+    needed = list(shown)
+    for name in needed:
+        reads = _WORKED_OUT[name].reads if name in _WORKED_OUT else ()
+        needed += [one for one in reads if one not in needed]
     idle = query.moment(selection.window.now - selection.window.idle)
+    columns = [
+        f"{_WORKED_OUT[name].sql.format(idle=idle)} AS {name}" if name in _WORKED_OUT else name
+        for name in needed
+        if name in shown or name in _WORKED_OUT
+    ]
+    source = _conversations(
+        query, selection, [name for name in needed if name not in {*_WORKED_OUT, *_BEGUN}]
+    )
     where = selection.filters.of_conversation(query)
     return f"""(
-        SELECT hash, {KEY}, started_at, {", ".join(names)},
-            greatest(turns_end, events_end) AS last_at,
-            ends > 0 AS ended, last_turn,
-            ended OR last_at <= {idle} AS settled,
-            handoff_turns + handoff_events > 0 AS handed_off,
-            {unfinished()} AS unfinished,
-            CAST(if(settled, ending, 0), {OUTCOME}) AS outcome,
-            outcome = 'resolved' AND (explicit_number > 0 OR positive > 0) AS confirmed,
-            12 * least(turns, 10) + 20 * least(actions, 3) + multiIf(
-                outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0
-            ) AS engagement{"".join(f", {column}" for column in more)}
-        FROM {_conversations(query, selection, turn_names, event_columns)}
+        SELECT {", ".join(("hash", *columns, *more))}
+        FROM {source}
         {"WHERE " + " AND ".join(where) if where else ""}
     )"""  # noqa: S608

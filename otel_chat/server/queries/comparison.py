@@ -185,7 +185,11 @@ def _turns(statement: Query, window: Window, filters: Filters) -> Row:
 
 
 def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
-    source = conversation_rows(statement, Selection(window, filters))
+    source = conversation_rows(
+        statement,
+        Selection(window, filters),
+        told=("settled", "handed_off", "outcome", "confirmed", "engagement"),
+    )
     return statement.one(f"""
         SELECT count() AS conversations, countIf(settled) AS settled_n,
             countIf(confirmed) AS confirmed_n, countIf(outcome = 'resolved') AS resolved,

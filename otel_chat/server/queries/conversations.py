@@ -207,7 +207,7 @@ def _candidates(
     limit: int,
 ) -> list[Found]:
     source = (
-        conversation_rows(statement, selection)
+        conversation_rows(statement, selection, told=("tenant", "conversation_id", "started_at"))
         if selection.filters.whole_conversations
         else turns_by_conversation(statement, selection)
     )

@@ -101,10 +101,13 @@ class DropOff(Answer):
     others: int = Field(description="Intents and steps that are not listed.")
 
 
+_TOLD: Final = ("settled", "outcome")
+
+
 def _intents(statement: Query, selection: Selection, source: IntentSource) -> str:
     """SQL for all conversations with their intents and the last of them."""
     if source == "turn":
-        return conversation_rows(statement, selection, ("intents", "last_named"))
+        return conversation_rows(statement, selection, ("intents", "last_named"), told=_TOLD)
     window = selection.window
     annotated = statement.table(
         "events",
@@ -117,7 +120,7 @@ def _intents(statement: Query, selection: Selection, source: IntentSource) -> st
     )
     return f"""(
         SELECT hash, outcome, settled, intents, last_named
-        FROM {conversation_rows(statement, selection)} AS c
+        FROM {conversation_rows(statement, selection, told=_TOLD)} AS c
         LEFT JOIN (
             SELECT {HASH} AS hash, groupUniqArray(intent) AS intents,
                 max(({micros("time")}, toString(intent))).2 AS last_named

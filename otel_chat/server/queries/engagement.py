@@ -139,7 +139,11 @@ class Segments(Answer):
 
 def _whole(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
     rows = conversation_rows(
-        statement, Selection(window, filters), ("replies",), CONVERSATION_EVENT_COLUMNS
+        statement,
+        Selection(window, filters),
+        ("replies",),
+        CONVERSATION_EVENT_COLUMNS,
+        told=("started_at", "last_at", "turns", "engagement"),
     )
     messages = " + ".join(("turns", "replies", *CONVERSATION_EVENT_COLUMNS))
     seconds = f"({nanos('last_at')} - {nanos('started_at')}) / 1e9"
@@ -251,7 +255,9 @@ def segments(
     """
     statement = Query(store, scope)
     column = _COLUMNS[dimension]
-    rows = conversation_rows(statement, Selection(window, filters), (column,))
+    rows = conversation_rows(
+        statement, Selection(window, filters), (column,), told=("turns", "engagement", "outcome")
+    )
     value = "lower(domain(referrer))" if dimension == "referrer" else f"toString({column})"
     outcomes = ", ".join(f"countIf(outcome = '{name}') AS {name}" for name in semconv.OUTCOMES)
     found = statement.run(f"""

@@ -216,7 +216,9 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _response(statement: Query, window: Window, filters: Filters) -> tuple[int, int]:
-    rows = conversation_rows(statement, Selection(window, filters), (), ("feedbacks",))
+    rows = conversation_rows(
+        statement, Selection(window, filters), (), ("feedbacks",), told=("settled",)
+    )
     found = statement.one(
         f"SELECT countIf(settled) AS every, countIf(settled AND feedbacks > 0) AS rated"  # noqa: S608
         f" FROM {rows} AS c"

@@ -82,7 +82,9 @@ def members(query: Query, window: Window, filters: Filters) -> str:
     """The condition that a row belongs to a conversation that the filters let through."""
     if filters.whole_conversations:
         wider = replace(window, start=window.start - MARGIN)
-        conversations = conversation_rows(query, Selection(wider, filters))
+        conversations = conversation_rows(
+            query, Selection(wider, filters), told=("tenant", "conversation_id")
+        )
         return f"({KEY}) IN (SELECT {KEY} FROM {conversations})"  # noqa: S608
     within = query.between("start", window.start - MARGIN, window.end + MARGIN)
     matching = query.table(
@@ -255,6 +257,12 @@ CONVERSATION_TURN_COLUMNS: Final = ("replies", "cost")
 CONVERSATION_EVENT_COLUMNS: Final = tuple(f"{sender}_messages" for sender in semconv.SENDERS)
 
 
+_TOLD: Final = (
+    "started_at", "last_at", "settled", "handed_off", "outcome", "confirmed", "ended", "turns",
+    "engagement",
+)  # fmt: skip
+
+
 def conversation_figures(
     query: Query,
     window: Window,
@@ -276,6 +284,7 @@ def conversation_figures(
         Selection(window, filters),
         (*CONVERSATION_TURN_COLUMNS, *extra),
         CONVERSATION_EVENT_COLUMNS,
+        told=_TOLD,
     )
     outcomes = ", ".join(
         f"countIf(outcome = '{outcome}') AS outcome_{outcome}" for outcome in semconv.OUTCOMES

@@ -189,7 +189,8 @@ def _conversations(
     of_turns = [column for column in kept.values() if column in TURN_COLUMNS]
     of_events = [column for column in kept.values() if column in EVENT_COLUMNS]
     if of_events or ended != "0" or selection.filters.whole_conversations:
-        rows = conversation_rows(query, selection, of_turns, of_events)
+        told = ("started_at", "last_at", "outcome")
+        rows = conversation_rows(query, selection, of_turns, of_events, told=told)
     else:
         rows = turns_by_conversation(query, selection, of_turns)
     seen += [_kept(query, kind, numbered.pop(kind)) for kind in kept]

@@ -75,7 +75,10 @@ def joined(counts: Iterable[Counts]) -> Counts:
 
 def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     rows = conversation_rows(
-        statement, Selection(window, Filters()), ("agent", "channel", "cost", "last_intent")
+        statement,
+        Selection(window, Filters()),
+        ("agent", "channel", "cost", "last_intent"),
+        told=("tenant", "settled", "confirmed", "handed_off", "outcome", "engagement"),
     )
     outcomes = ", ".join(
         f"countIf(c.outcome = '{name}') AS outcome_{name}" for name in semconv.OUTCOMES

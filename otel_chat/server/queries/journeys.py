@@ -149,6 +149,10 @@ def _digits(first: int, last: int) -> str:
     )
 
 
+def _of_paths(statement: Query, selection: Selection) -> str:
+    return conversation_rows(statement, selection, ("path",), told=("settled", "outcome"))
+
+
 def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """How often the commonest transitions were taken, and, first, any at all.
 
@@ -174,7 +178,7 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
                             toUInt32((way * {_ENDS} + toUInt8(outcome)) * 2 + (nth = 1)),
                         gone, arrayEnumerateUniq(gone)
                     ) AS codes
-                FROM {conversation_rows(statement, selection, ("path",))} AS c
+                FROM {_of_paths(statement, selection)} AS c
                 WHERE notEmpty(path)
             )
             ARRAY JOIN codes AS code
@@ -196,7 +200,7 @@ def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dic
                 (toUInt128(length(joined) > {LONGEST}) * {NUMBERS**_HALF}
                     + ({_digits(1, _HALF)})) * {NUMBERS ** (LONGEST - _HALF)}
                     + ({_digits(_HALF + 1, LONGEST)}) AS way
-            FROM {conversation_rows(statement, selection, ("path",))} AS c
+            FROM {_of_paths(statement, selection)} AS c
             WHERE notEmpty(path) AND settled
         )
         GROUP BY way
@@ -331,11 +335,12 @@ def _newest(
         )
         later = f"{key} > (-{at}, {tenant}, {name})"
     first = f"groupArraySortedIf({limit})({key}, {later})"
+    told = ("tenant", "conversation_id", "started_at", "settled", "ended", "outcome")
     row = statement.one(f"""
         SELECT count() AS total, {first} AS found
         FROM (
             SELECT {KEY}, {nanos("started_at")} AS started_ns
-            FROM {conversation_rows(statement, selection)} AS c
+            FROM {conversation_rows(statement, selection, told=told)} AS c
             WHERE {INCOMPLETE}
         )
     """)  # noqa: S608

@@ -123,7 +123,13 @@ def conversations_by_name(
         without a name stands for all conversations with any.
     """
     selection = Selection(window.with_previous(), filters)
-    source = conversation_rows(statement, selection, tuple(columns.values()), ("topics",))
+    source = conversation_rows(
+        statement,
+        selection,
+        tuple(columns.values()),
+        ("topics",),
+        told=("started_at", "settled", "handed_off", "outcome"),
+    )
     values = ", ".join(f"toString({column})" for column in columns.values())
     # Alike ones are counted first, as each may come under many names.
     alike = f"part, settled, handed_off, outcome, topics, {', '.join(columns.values())}"

@@ -72,7 +72,9 @@ class Leads(Answer):
 
 def _groups(statement: Query, selection: Selection, part: Grouping) -> list[dict[str, Any]]:
     """Conversations by part, agent and channel, with their leads by kind."""
-    source = conversation_rows(statement, selection, ("agent", "channel"), ("leads",))
+    source = conversation_rows(
+        statement, selection, ("agent", "channel"), ("leads",), told=("started_at",)
+    )
     return statement.run(f"""
         SELECT {part(statement, "started_at")} AS part, toString(agent) AS agent,
             toString(channel) AS channel, count() AS conversations,

@@ -180,7 +180,9 @@ def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
 
 def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """Abandoned and failed conversations by their last intent; empty where there was none."""
-    source = conversation_rows(statement, Selection(window, filters), ("last_named",))
+    source = conversation_rows(
+        statement, Selection(window, filters), ("last_named",), told=("outcome",)
+    )
     rows = statement.run(f"""
         SELECT last_named, count() AS dropped
         FROM {source} AS c

@@ -101,6 +101,6 @@ def _turns(statement: Query, window: Window, filters: Filters) -> dict[str, floa
 def _active(statement: Query, window: Window, filters: Filters) -> int:
     # A conversation that is active now may have started long ago, but not be quiet for long.
     recent = replace(window, start=window.end - MARGIN)
-    rows = conversation_rows(statement, Selection(recent, filters))
+    rows = conversation_rows(statement, Selection(recent, filters), told=("settled",))
     found = statement.one(f"SELECT countIf(NOT settled) AS active FROM {rows} AS c")  # noqa: S608
     return int(found.get("active", 0))

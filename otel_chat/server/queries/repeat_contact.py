@@ -88,7 +88,12 @@ _WHO: Final = "reinterpretAsUInt128(sipHash128(toString(tenant), user))"
 
 
 def _row(statement: Query, window: Window, filters: Filters, period: timedelta) -> dict[str, Any]:
-    settled = conversation_rows(statement, Selection(window, filters), ("user",))
+    settled = conversation_rows(
+        statement,
+        Selection(window, filters),
+        ("user",),
+        told=("tenant", "started_at", "last_at", "settled", "handed_off"),
+    )
     # Whoever comes back may do so through another channel, to another agent.
     later = replace(window, end=min(window.end + period, LATEST))
     starts = turns_by_conversation(statement, Selection(later, Filters()), ("user",))

@@ -101,11 +101,14 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
     """
     statement = Query(store, scope)
     selection = Selection(window, filters)
+    conversations = conversation_rows(
+        statement, selection, (), ("topics",), told=("settled", "outcome")
+    )
     rows = statement.run(f"""
         SELECT name, sum(if(name = '', length(topics), countEqual(topics, name))) AS mentions,
             count() AS conversations,
             countIf({UNRESOLVED}) AS unresolved
-        FROM {conversation_rows(statement, selection, (), ("topics",))} AS c
+        FROM {conversations} AS c
         ARRAY JOIN {NAMED_TOPICS} AS name
         WHERE notEmpty(topics)
         GROUP BY name

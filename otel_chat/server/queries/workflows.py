@@ -142,9 +142,10 @@ def standing(query: Query, selection: Selection) -> str:
     Returns:
         SQL whose rows have hash, settled, outcome, and `stood` and `passed` as `standing_of` says.
     """
+    told = ("settled", "outcome")
     return f"""(
         SELECT hash, settled, outcome, standing.1 AS stood, standing.2 AS passed
-        FROM {conversation_rows(query, selection, (), ("standing",))} AS c
+        FROM {conversation_rows(query, selection, (), ("standing",), told=told)} AS c
         WHERE notEmpty(passed)
     )"""  # noqa: S608
 

@@ -16,7 +16,7 @@ from otel_chat import semconv
 from otel_chat.errors import ConfigurationError, StoreError
 
 _MACROS: Final = (
-    "{%- from 'macros' import table, attributes, any_value, text_map, scalar_text, text, count,"
+    "{%- from 'macros' import table, attributes, any_value, text_maps, scalar_text, text, count,"
     " number, seconds, ratio, flag, money, moment, without with context -%}"
 )
 _TEXT: Final = re.compile(r"\{\{ (?:text|count|number|seconds|ratio|flag|money)\(n\.(\w+)\) \}\}")

@@ -28,8 +28,8 @@ CREATE TABLE IF NOT EXISTS spans_in{{ on_cluster }} (
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS traces_in_to_spans_in{{ on_cluster }} TO spans_in AS
-WITH {{ text_map('span.attributes') }} AS given,
-  {{ text_map('part.resource.attributes') }} AS resource
+WITH {{ text_maps('span.attributes', 'part.resource.attributes') }} AS maps,
+  maps[1] AS given, maps[2] AS resource
 SELECT
   coalesce(nullIf(sender_tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
     nullIf({{ text(n.TENANT, 'resource') }}, ''), 'default') AS tenant,
@@ -166,8 +166,8 @@ CREATE TABLE IF NOT EXISTS events_in{{ on_cluster }} (
 ) ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs_in_to_events_in{{ on_cluster }} TO events_in AS
-WITH {{ text_map('record.attributes') }} AS given,
-  {{ text_map('part.resource.attributes') }} AS resource
+WITH {{ text_maps('record.attributes', 'part.resource.attributes') }} AS maps,
+  maps[1] AS given, maps[2] AS resource
 SELECT
   coalesce(nullIf(sender_tenant, ''), nullIf({{ text(n.TENANT) }}, ''),
     nullIf({{ text(n.TENANT, 'resource') }}, ''), 'default') AS tenant,

@@ -206,36 +206,67 @@ def _conversations(
     )"""  # noqa: S608
 
 
-def _run_sql(steps: int, within: str | None) -> str:
-    """SQL for the times of the run of a conversation that got farthest.
+def _places(index: int, within: str | None) -> list[str]:
+    """SQL for the place among the moments of a run's step, given those of the steps before.
+
+    Within a limit of time there are many runs, so that it is a list of places.
+    """
+    before = [f"r_{number}" for number in range(index)]
+    last = before[-1]
+    possible = [f"bitTest(moment, {index})", "moment >= since", *(f"x != {r}" for r in before)]
+    since = f"intDiv(moments[{last}], {BITS}) * {BITS}"
+    if within:
+        possible.append(f"intDiv(moment, {BITS}) - intDiv(first, {BITS}) <= {within}")
+    place = (
+        f"if({last} = 0, 0, arrayFirst((x, moment) -> {' AND '.join(possible)},"
+        " arrayEnumerate(moments), moments))"
+    )
+    if not within:
+        return [f"{since} AS since", f"{place} AS r_{index}"]
+    listed = [f"list_{number}" for number in range(index)]
+    found = f"arrayMap(({', '.join(before)}, since, first) -> {place}, {', '.join(listed)}"
+    return [
+        f"arrayMap({last} -> {since}, list_{index - 1}) AS sinces",
+        "arrayMap(r_0 -> moments[r_0], list_0) AS firsts",
+        f"{found}, sinces, firsts) AS list_{index}",
+    ]
+
+
+def _runs(moments: str, steps: int, within: str | None) -> str:
+    """A subquery with the times of the run of each conversation that got farthest.
 
     Each moment of the first step begins a run, which takes the first that it can get of each
     following step: a later one, or another of the very same time. Of runs that got equally far
     the earliest counts. Without a limit of time no run gets farther than the first.
+
+    Args:
+        moments: A subquery with the moments of each conversation, in order.
+        steps: How many steps there are.
+        within: SQL for the limit of time in microseconds.
     """
-    following = [
-        "length(taken) = step",
-        "bitTest(place.2, step)",
-        f"place.2 >= intDiv(taken[-1].2, {BITS}) * {BITS}",
-        "NOT has(taken, place)",
-    ]
+    name = "list_{}" if within else "r_{}"
+    begin = "arrayFirstIndex(moment -> bitTest(moment, 0), moments)"
     if within:
-        following.append(f"intDiv(place.2, {BITS}) - intDiv(taken[1].2, {BITS}) <= {within}")
-    # One fold for all steps: of steps inside one another the engine writes the names out whole.
-    begins = "arrayFilter(place -> bitTest(place.2, 0), places)"
-    next_one = f"arraySlice(arrayFilter(place -> {' AND '.join(following)}, places), 1, 1)"
-    run = f"arrayFold((taken, step) -> arrayConcat(taken, {next_one}), range(1, {steps}), "
+        begin = "arrayFilter((x, m) -> bitTest(m, 0), arrayEnumerate(moments), moments)"
+    rows = f"(SELECT moments, {begin} AS {name.format(0)} FROM {moments})"  # noqa: S608
+    # A SELECT for each: the engine would plan a step again wherever a later one names it.
+    for index in range(1, steps):
+        known = ["moments", *(name.format(number) for number in range(index))]
+        rows = f"(SELECT {', '.join([*known, *_places(index, within)])} FROM {rows})"  # noqa: S608
+    every = [name.format(number) for number in range(steps)]
+    farthest = ""
     if within:
-        best = (
-            f"arrayMap(begin -> {run}[begin]), {begins}) AS runs,"
-            " arrayMap(one -> length(one), runs) AS lengths,"
-            " runs[indexOf(lengths, arrayMax(lengths))] AS best"
+        taken = [f"r_{number}" for number in range(steps)]
+        far = " + ".join(f"({r} > 0)" for r in taken)
+        farthest = (
+            f"arrayMap(({', '.join(taken)}) -> {far}, {', '.join(every)}) AS lengths,"
+            " indexOf(lengths, arrayMax(lengths)) AS best, "
         )
-    else:
-        best = f"{run}arraySlice({begins}, 1, 1)) AS best"
+        every = [f"{one}[best]" for one in every]
+    run = f"arrayFilter(place -> place > 0, [{', '.join(every)}])"
     return (
-        f"arrayZip(arrayEnumerate(moments), moments) AS places, {best},"
-        f" arrayMap(place -> intDiv(place.2, {BITS}), best) AS run"
+        f"(SELECT {farthest}arrayMap(place -> intDiv(moments[place], {BITS}), {run}) AS run,"  # noqa: S608
+        f" length(run) AS far FROM {rows})"
     )
 
 
@@ -250,24 +281,22 @@ def _row(
         f" / {MICROSECONDS} AS time_{number}"
         for number in numbers[1:]
     )
+    moments = f"""(
+        SELECT if(
+                ended > 0,
+                arrayPushBack(
+                    seen, greatest(intDiv(ended, {BITS}), intDiv(seen[-1], {BITS})) * {BITS}
+                        + ended % {BITS}
+                ),
+                seen
+            ) AS moments
+        FROM {_conversations(statement, selection, steps, limited=within is not None)}
+    )"""  # noqa: S608
     return statement.one(f"""
         SELECT count() AS conversations, {reached}, {times},
             quantilesExactInclusiveIf(0.5)(run[{len(steps)}] - run[1], far = {len(steps)})[1]
                 / {MICROSECONDS} AS time_all
-        FROM (
-            SELECT {_run_sql(len(steps), limit)}, length(run) AS far
-            FROM (
-                SELECT if(
-                        ended > 0,
-                        arrayPushBack(
-                            seen, greatest(intDiv(ended, {BITS}), intDiv(seen[-1], {BITS})) * {BITS}
-                                + ended % {BITS}
-                        ),
-                        seen
-                    ) AS moments
-                FROM {_conversations(statement, selection, steps, limited=within is not None)}
-            )
-        )
+        FROM {_runs(moments, len(steps), limit)}
     """)  # noqa: S608
 
 

@@ -174,7 +174,7 @@ def test_what_comes_late_changes_the_answer_as_if_it_had_been_in_time(
 
 
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(seed=st.integers(0, 2**32), order=st.lists(st.integers(-4, 3), min_size=3, max_size=6))
 def test_days_may_be_kept_in_any_order_and_again(
@@ -203,6 +203,27 @@ def test_the_overview_and_its_course_say_the_same_when_asked_at_once(
         asked = (given.store, given.scope, window, NONE)
         assert overview_and_series(*asked) == (overview(*asked), series(*asked))
         rollup.refresh()
+
+
+def test_all_parts_of_an_answer_are_of_the_same_days(
+    given: Given, rollup: Rollup, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of the days is asked once for a whole report; for the next report, again."""
+    fill(given, 5)
+    given.save()
+    rollup.refresh()
+    asked: list[str] = []
+    query = type(given.store).query
+    monkeypatch.setattr(
+        type(given.store),
+        "query",
+        lambda store, sql, *bound: asked.append(sql) or query(store, sql, *bound),
+    )
+    for times in (1, 2):
+        answer = client.get("/api/v1/report", params=WEEK)
+        assert answer.status_code == 200
+        assert sum("FROM touched" in sql for sql in asked) == times
+    assert len(asked) > 8
 
 
 @pytest.mark.parametrize("within", [None, 6 * HOUR])

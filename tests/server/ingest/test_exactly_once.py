@@ -120,7 +120,7 @@ def whole(client: TestClient, store: Store) -> Said:
 
 
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @generated(seed=st.integers(0, 2**32))
 def test_any_grouping_and_order_comes_to_the_same(

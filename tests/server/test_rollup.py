@@ -24,6 +24,7 @@ from otel_chat.server.queries.funnel import funnel
 from otel_chat.server.queries.overview import overview, overview_and_series, series
 from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.queries.quarter_hours import PARTIALS, SUMS
+from otel_chat.server.queries.report import report
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, NOON, Given, at
@@ -206,7 +207,7 @@ def test_the_overview_and_its_course_say_the_same_when_asked_at_once(
 
 
 def test_all_parts_of_an_answer_are_of_the_same_days(
-    given: Given, rollup: Rollup, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    given: Given, rollup: Rollup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is known of the days is asked once for a whole report; for the next report, again."""
     fill(given, 5)
@@ -220,8 +221,7 @@ def test_all_parts_of_an_answer_are_of_the_same_days(
         lambda store, sql, *bound: asked.append(sql) or query(store, sql, *bound),
     )
     for times in (1, 2):
-        answer = client.get("/api/v1/report", params=WEEK)
-        assert answer.status_code == 200
+        report(given.store, given.scope, DAY, NONE)
         assert sum("FROM touched" in sql for sql in asked) == times
     assert len(asked) > 8
 

@@ -48,7 +48,7 @@ THOROUGH = {
 }
 OF_LISTS = {"search", "tag", "cursor"}
 # What says when it was asked, and differs with each question.
-MOMENTS = re.compile(r'"timestamp": ?"[^"]+"|id: \S+T\S+|data-at="[^"]*"')
+MOMENTS = re.compile(r'"timestamp": ?"[^"]+"|id: \S+T\S+|data-at="[^"]*"|\d+\s\w+ ago')
 
 
 def application(store: Store) -> FastAPI:

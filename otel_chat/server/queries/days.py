@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Source = Literal["turns", "events"]
 Span = tuple[datetime, datetime]
 DAY: Final = timedelta(days=1)
-FIRST, LAST = date(1970, 1, 1), date(2261, 12, 31)
+LAST: Final = date(2261, 12, 31)
 TIMES: Final[Mapping[Source, str]] = {"turns": "start", "events": "time"}
 
 _STATES: Final = """
@@ -27,10 +27,10 @@ SELECT toString(day) AS date, max(at) AS arrived,
     argMaxIf(covers, generation, covers > 0) AS covered
 FROM (
     SELECT day, at, 0 AS generation, 0 AS covers FROM touched
-    WHERE day BETWEEN {first:Date32} AND {last:Date32}
+    WHERE day <= {last:Date32}
     UNION ALL
     SELECT day, 0, generation, covers FROM rolled
-    WHERE day BETWEEN {first:Date32} AND {last:Date32}
+    WHERE day <= {last:Date32}
 )
 GROUP BY day
 ORDER BY day
@@ -114,18 +114,16 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def day_states(store: Store, first: date = FIRST, last: date = LAST) -> list[State]:
+def day_states(store: Store, last: date = LAST) -> list[State]:
     """The days for which anything arrived, in order.
 
     Args:
         store: The store to ask.
-        first: The first of them.
         last: The last of them.
     """
-    values = {"first": first.isoformat(), "last": last.isoformat()}
     return [
         State(date.fromisoformat(row["date"]), row["arrived"], row["newest"], row["covered"])
-        for row in store.query(_STATES, values)
+        for row in store.query(_STATES, {"last": last.isoformat()})
     ]
 
 
@@ -159,11 +157,7 @@ _asked: ContextVar[States | None] = ContextVar("otel_chat_days", default=None)
 @contextmanager
 def question(store: Store) -> Iterator[None]:
     """Whatever is asked within is one question, unless it is a part of one already."""
-    known = _asked.get()
-    if known is not None and known.of(store):
-        yield
-        return
-    token = _asked.set(States(store))
+    token = _asked.set(states_of(store))
     try:
         yield
     finally:

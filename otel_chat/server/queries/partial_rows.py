@@ -111,7 +111,7 @@ class _Reading:
             told = {"of_turns": _HAS_TURNS, "matched": self._matched()}
             return self.query.select(
                 "conversation_days",
-                [_of_kept(column, told) for column in columns],
+                [_in_kept_columns(column, told) for column in columns],
                 [*self._of_early(), _HAS_TURNS, f"hash NOT IN {several}", condition],
                 once=False,
             )
@@ -267,7 +267,7 @@ def as_kept(partials: Mapping[str, Partial], names: Sequence[str]) -> list[str]:
     return [f"{partials[name].kept or name} AS p_{name}" for name in names]
 
 
-def _of_kept(sql: str, told: Mapping[str, str]) -> str:
+def _in_kept_columns(sql: str, told: Mapping[str, str]) -> str:
     """SQL over a partial row put into the columns of kept days.
 
     Args:

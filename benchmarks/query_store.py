@@ -21,6 +21,7 @@ KEPT: Final = (
     "parted_days",
     "parted_conversations",
     "turn_days",
+    "intent_days",
     "turn_speeds",
     "quarter_hours",
     "failed_turns",

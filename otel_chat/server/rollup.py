@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import OtelChatError
-from otel_chat.server.queries import calls, kept_turns, tallies
+from otel_chat.server.queries import calls, kept_turns
 from otel_chat.server.queries.days import DAY, TIMES, day_states, midnight
 from otel_chat.server.queries.partial_rows import worked_out
 from otel_chat.server.queries.partials import (
@@ -32,6 +32,7 @@ from otel_chat.server.queries.partials import (
 )
 from otel_chat.server.queries.quarter_hours import SUMS, quarter_hours
 from otel_chat.server.queries.speeds import BINNED, BINNED_BY, binned
+from otel_chat.server.queries.tallies import INTENTS, KINDS
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ _DIMENSIONS: Final = ", ".join(DIMENSIONS)
 _BY: Final = {"turns": f"{KEY}, {_DIMENSIONS}", "events": KEY}
 _COUNTS: Final = {"turns": "true", "events": f"({IS_FEEDBACK}) OR {IS_ACTIVITY} OR ({IS_TOPIC})"}
 BY_DAY: Final = (
-    "turn_days", "turn_speeds", "quarter_hours", "failed_turns", "slow_turns", "call_speeds",
+    "turn_days", "intent_days", "turn_speeds", "quarter_hours", "failed_turns", "slow_turns",
+    "call_speeds",
 )  # fmt: skip
 """Tables of what is kept of whole days: of a day of which anything is erased, nothing is left."""
 _TABLES: Final = ("conversation_days", "parted_days", *BY_DAY, "rolled")
@@ -116,10 +118,13 @@ _CALLED: Final = calls.calls(
     "tenant",
 )
 _BESIDE: Final = (
-    _into(
-        "turn_days",
-        ("tenant", *tallies.KEPT),
-        tallies.counted(_of_day("turns"), "tenant", *DIMENSIONS),
+    *(
+        _into(
+            tally.table,
+            ("tenant", *tally.kept),
+            tally.counted(_of_day("turns"), "tenant", *DIMENSIONS),
+        )
+        for tally in (KINDS, INTENTS)
     ),
     _into(
         "turn_speeds",

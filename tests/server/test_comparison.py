@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries.comparison import Compared, Comparison, Sides, comparison
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview
-from tests.server.given import DAY, Given
+from tests.server.given import DAY, Given, at
 
 if TYPE_CHECKING:
+    from otel_chat.server.rollup import Rollup
     from otel_chat.server.store import Store
 
 TURNS = st.fixed_dictionaries(
@@ -157,6 +159,73 @@ def test_a_conversation_of_both_groups_counts_in_both(given: Given) -> None:
     answer = ask(given, by="model", a="x", b="y")
     assert (answer.a.conversations, answer.b.conversations) == (1, 2)
     assert (answer.a.turns, answer.b.turns) == (1, 2)
+
+
+HOUR = 3600
+SIDES: tuple[dict[str, Any], ...] = (
+    {},
+    {"by": "variant", "a": "a", "b": "b"},
+    {"by": "model", "a": "x", "b": "y"},
+)
+
+
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(
+    said=st.lists(TURNS, min_size=1, max_size=25),
+    start=st.integers(-40, 0),
+    kept=st.lists(st.integers(-4, 0), min_size=1, max_size=5),
+)
+def test_kept_days_change_no_comparison(
+    store: Store, rollup: Rollup, said: list[dict[str, Any]], start: int, kept: list[int]
+) -> None:
+    """Windows that begin inside of a day; not all days kept; then a turn comes late."""
+    tenant = Given(store)
+    for number, turn in enumerate(said):
+        chunk = turn["duration"] / 3 if number % 3 else None
+        model = "xy"[number % 2]
+        hour = (number * 7) % 96 - 84
+        tenant.turn(
+            f"c{number}", hour * HOUR, **turn, time_to_first_chunk=chunk, response_model=model
+        )
+    tenant.save()
+    window = replace(DAY, start=at(start * HOUR))
+
+    def told() -> list[Comparison]:
+        asked = (tenant.store, tenant.scope, window)
+        limits = (Filters(), Filters(variant="a"))
+        return [comparison(*asked, one, Sides(**sides)) for sides in SIDES for one in limits]
+
+    afresh = told()
+    for day in kept:
+        rollup.keep(at(day * 24 * HOUR).date())
+    assert told() == afresh
+    tenant.rows.clear()
+    tenant.turn("late", kept[0] * 24 * HOUR, 0.7, input_tokens=2**63, cost="999999999.999999999")
+    tenant.save()
+    afresh = told()
+    rollup.keep(at(kept[0] * 24 * HOUR).date())
+    assert told() == afresh
+
+
+def test_what_is_compared_of_kept_days_is_read_from_what_is_kept(
+    given: Given, rollup: Rollup
+) -> None:
+    """Two turns of 10 tokens, and 30 of 40 put beside them by hand: a mean of 1,220 ÷ 32."""
+    for number in range(2):
+        given.turn(f"c{number}", number, number + 1, variant="a", input_tokens=10)
+    given.save()
+    rollup.refresh()
+    given.store.command(
+        "INSERT INTO turn_days SELECT * REPLACE ('b' AS variant, 30 AS turns, 30 AS spent_turns,"
+        " 1200 AS sum_input_tokens, 48000 AS spent_squares)"
+        f" FROM turn_days WHERE tenant = '{given.tenant}'"
+    )
+    found = named(ask(given).means)["tokens_per_turn"].a
+    assert (found.value, found.count) == (1220 / 32, 32)
+    of_b = named(ask(given, by="variant", a="b", b="a").means)["tokens_per_turn"].a
+    assert (of_b.value, of_b.count, of_b.low, of_b.high) == (40.0, 30, 40.0, 40.0)
 
 
 MIRRORED = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}

@@ -41,6 +41,7 @@ HOUR = 3600
 NONE = Filters()
 LIMITS: tuple[dict[str, str], ...] = (
     {},
+    {"agent": "support"},
     {"agent": "support", "outcome": "resolved"},
     {"conversation_id": "c3"},
 )
@@ -380,7 +381,7 @@ def test_what_is_erased_is_kept_nowhere(given: Given, rollup: Rollup) -> None:
     assert [(row["conversation_id"], row["user_hash"], row["actions"]) for row in left] == [
         ("b", "bob", 0)
     ]
-    tables = ("turn_days", "turn_speeds", "quarter_hours", "slow_turns")
+    tables = ("turn_days", "intent_days", "turn_speeds", "quarter_hours", "slow_turns")
     assert [row for table in tables for row in rows(given, table)] == []
     assert counted(given) == (1, 1)
     rollup.refresh()
@@ -412,8 +413,8 @@ def test_what_is_left_of_a_conversation_when_its_first_day_is_erased_is_still_on
     assert rows(given, "parted_days")
     Eraser(given.store, given.scope).conversation("a")
     for table in (
-        "conversation_days", "parted_days", "parted_conversations", "turn_days", "turn_speeds",
-        "quarter_hours", "failed_turns", "slow_turns",
+        "conversation_days", "parted_days", "parted_conversations", "turn_days", "intent_days",
+        "turn_speeds", "quarter_hours", "failed_turns", "slow_turns",
     ):  # fmt: skip
         assert rows(given, table) == []
 

@@ -71,9 +71,11 @@ def choices(store: Store, scope: Scope, window: Window) -> Choices:
     if days.kept:
         kept = days.kept_conditions(statement)
         tallies = statement.table("turn_days", tuple(_OF_DAYS.values()), kept, once=False)
-        rows = statement.table("conversation_days", ("intents",), kept, once=False)
-        intents = "arrayMap(x -> toString(x), groupUniqArrayArray(intents))"
-        parts += [_part(_values(_OF_DAYS), tallies), _part({_INTENTS: intents}, rows)]
+        intents = statement.table("intent_days", ("intent",), kept, once=False)
+        parts += [
+            _part(_values(_OF_DAYS), tallies),
+            _part(_values({_INTENTS: _COLUMNS[_INTENTS]}), intents),
+        ]
     if days.afresh or not parts:
         turns = statement.table("turns", _READ, [days.afresh_condition(statement, "start")])
         parts.append(_part(_values(_COLUMNS), turns))

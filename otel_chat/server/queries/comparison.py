@@ -7,8 +7,8 @@ conversation that belongs to both, as one whose turns were answered by two model
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import event_figures, turns_source
+from otel_chat.server.queries.figures import event_figures, limits_on_turns, turns_source
 from otel_chat.server.queries.intervals import (
     Interval,
     Sample,
@@ -26,12 +26,15 @@ from otel_chat.server.queries.intervals import (
     welch,
     wilson,
 )
-from otel_chat.server.queries.partials import CLASSIFIED, LOW
 from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.speeds import speeds
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
 from otel_chat.server.queries.sums import whole
+from otel_chat.server.queries.tallies import KINDS, days_told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.window import Window
@@ -159,29 +162,35 @@ class Comparison(Answer):
 Row = dict[str, Any]
 
 
+_COUNTS: Final = ("turns", "errors", "low_confidence", "confidence_n", "fallbacks", "classified")
+_SAMPLES: Final = {
+    "response_time_n": "turns",
+    "time_to_first_chunk_n": "first_chunks",
+    "tokens_n": "spent_turns",
+    "cost_n": "priced_turns",
+}
+_SUMS: Final = {
+    "tokens_sum": "toInt256(ifNull(n_sum_input_tokens, 0)) + ifNull(n_sum_output_tokens, 0)",
+    "tokens_squares": "n_spent_squares",
+    "cost_sum": f"toInt256(toDecimal256(ifNull(n_sum_cost, 0), 9) * {SCALE})",
+    "cost_squares": "n_cost_squares",
+}
+_TALLY: Final = KINDS.only(
+    (),
+    (
+        *_COUNTS, "first_chunks", "spent_turns", "priced_turns", "sum_input_tokens",
+        "sum_output_tokens", "spent_squares", "sum_cost", "cost_squares",
+    ),
+)  # fmt: skip
+
+
 def _turns(statement: Query, window: Window, filters: Filters) -> Row:
-    columns = (
-        "duration", "time_to_first_chunk", "status", "confidence", "fallback", "intent",
-        "input_tokens", "output_tokens", "cost",
-    )  # fmt: skip
-    source = turns_source(statement, window, filters, columns)
-    tokens = (
-        "if(input_tokens IS NULL AND output_tokens IS NULL, NULL,"
-        " toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
-    )
-    cost = f"toInt256(toDecimal256(cost, 9) * {SCALE})"
-    return statement.one(f"""
-        SELECT count() AS turns, countIf(status = 'error') AS errors,
-            countIf({LOW}) AS low_confidence, count(confidence) AS confidence_n,
-            countIf(ifNull(fallback, false)) AS fallbacks, countIf({CLASSIFIED}) AS classified,
-            count(duration) AS response_time_n, count(time_to_first_chunk) AS
-            time_to_first_chunk_n,
-            count({tokens}) AS tokens_n, toString(ifNull(sum({tokens}), 0)) AS tokens_sum,
-            toString(ifNull(sum({tokens} * {tokens}), 0)) AS tokens_squares,
-            count(cost) AS cost_n, toString(ifNull(sum({cost}), 0)) AS cost_sum,
-            toString(ifNull(sum({cost} * {cost}), 0)) AS cost_squares
-        FROM {source} AS t
-    """)  # noqa: S608
+    days = days_told(statement, window, filters)
+    source = _TALLY.parts(statement, days, limits_on_turns(statement, window, filters))
+    counts = {name: name for name in _COUNTS} | _SAMPLES
+    columns = [f"sum(n_{column}) AS {name}" for name, column in counts.items()]
+    columns += [f"toString(sum({sql})) AS {name}" for name, sql in _SUMS.items()]
+    return statement.one(f"SELECT {', '.join(columns)} FROM {source} AS t")  # noqa: S608
 
 
 def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
@@ -205,27 +214,37 @@ def _times(
     statement: Query, window: Window, filters: Filters, row: Row, confidence: float
 ) -> dict[tuple[str, float], Estimate]:
     """Quantiles with the order statistics that bound them, which the sizes have told."""
-    source = turns_source(statement, window, filters, tuple(TIMES.values()))
-    asked, ranks = [], {}
-    for name, column in TIMES.items():
+    places: dict[tuple[str, float], tuple[float | None, ...]] = {}
+    for name, level in product(TIMES, LEVELS):
         count = row[f"{name}_n"]
-        for level in LEVELS:
-            ranks[name, level] = quantile_ranks(level, count, confidence)
-        wanted: Iterable[int | None] = (rank for one in LEVELS for rank in ranks[name, one])
-        steps = [((rank or 1) - 1) / max(count - 1, 1) for rank in wanted]
-        asked.append(f"{quantiles(column, (*LEVELS, *steps))} AS {name}")
-    values = statement.one(f"SELECT {', '.join(asked)} FROM {source} AS t")  # noqa: S608
+        bounds = quantile_ranks(level, count, confidence)
+        steps = (None if rank is None else (rank - 1) / max(count - 1, 1) for rank in bounds)
+        places[name, level] = (level if count else None, *steps)
+    asked = sorted({place for some in places.values() for place in some if place is not None})
+    values = _quantiles(statement, window, filters, asked)
     found = {}
-    for (name, level), (low, high) in ranks.items():
-        place, count = LEVELS.index(level), row[f"{name}_n"]
-        known, bounds = values[name], len(LEVELS) + 2 * LEVELS.index(level)
-        found[name, level] = Estimate(
-            value=known[place] if count else None,
-            low=None if low is None else known[bounds],
-            high=None if high is None else known[bounds + 1],
-            count=count,
-        )
+    for (name, level), some in places.items():
+        known: dict[float | None, float] = dict(zip(asked, values.get(name, ()), strict=False))
+        value, low, high = (known.get(place) for place in some)
+        found[name, level] = Estimate(value=value, low=low, high=high, count=row[f"{name}_n"])
     return found
+
+
+def _quantiles(
+    statement: Query, window: Window, filters: Filters, levels: Sequence[float]
+) -> Mapping[str, Sequence[float]]:
+    """The quantiles of each of `TIMES`, from kept days where those can tell."""
+    kept = speeds(statement, window, filters, whole, levels)
+    if kept is not None:
+        return {
+            name: speed.quantiles
+            for found in kept.values()
+            for name, column in TIMES.items()
+            if (speed := found.get(column))
+        }
+    source = turns_source(statement, window, filters, tuple(TIMES.values()))
+    asked = ", ".join(f"{quantiles(column, levels)} AS {name}" for name, column in TIMES.items())
+    return statement.one(f"SELECT {asked} FROM {source} AS t") if levels else {}  # noqa: S608
 
 
 def _verdict(a: Estimate, b: Estimate, better: Better, apart: Interval | None) -> Verdict:
@@ -330,12 +349,20 @@ def comparison(
         raise QueryError(f"A confidence is {LEAST} to {MOST}.", field="confidence")
     statement = Query(store, scope)
     asked = sides or Sides()
+    parts = asked.parts(window, filters)
+    asked_beside = [
+        (
+            store.beside(_conversations, Query(store, scope), span, limits),
+            store.beside(event_figures, Query(store, scope), span, limits, whole),
+        )
+        for _, span, limits in parts
+    ]
     rows, times, groups = [], [], []
-    for value, span, limits in asked.parts(window, filters):
-        row = _turns(statement, span, limits) | _conversations(statement, span, limits)
-        row |= event_figures(statement, span, limits, whole).get(1, {})
-        rows.append(row)
+    for (value, span, limits), (conversations, events) in zip(parts, asked_beside, strict=True):
+        row = _turns(statement, span, limits)
         times.append(_times(statement, span, limits, row, confidence))
+        row |= conversations.result() | events.result().get(1, {})
+        rows.append(row)
         groups.append(
             Group(
                 name=value,

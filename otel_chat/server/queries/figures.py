@@ -142,7 +142,12 @@ def conditions_on_turns(
 ) -> list[str]:
     """The conditions on the turns of `turns_source`: a handoff is one of their conversation."""
     span = part or window
-    conditions = [query.between("start", span.start, span.end), *filters.of_turn(query)]
+    return [query.between("start", span.start, span.end), *limits_on_turns(query, window, filters)]
+
+
+def limits_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
+    """The same without that on their time."""
+    conditions = filters.of_turn(query)
     if filters.whole_conversations:
         conditions.append(members(query, window, filters))
     return conditions
@@ -150,10 +155,8 @@ def conditions_on_turns(
 
 def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Source:
     """The turns that started in the window, from kept days as far as the filters know those."""
-    limits = tuple(filters.of_turn(query))
-    if filters.whole_conversations:
-        return Source("turns", all_of(window), (*limits, members(query, window, filters)))
-    if not filters.by_dimensions:
+    limits = tuple(limits_on_turns(query, window, filters))
+    if filters.whole_conversations or not filters.by_dimensions:
         return Source("turns", all_of(window), limits)
     days = whole_days(query, window, grouping)
     kept = (*days.kept_conditions(query), "turns > 0", *limits)

@@ -76,11 +76,10 @@ def _all(query: Query, start: datetime, end: datetime) -> list[str]:
     """The names of all intents of turns of these days, in order; more than fit are not all."""
     days = days_of(query, start.date(), end.date())
     within = days.afresh_condition(query, "start")
-    parts = [f"SELECT intent FROM {query.table('turns', ('intent',), [within], once=False)}"]  # noqa: S608
+    parts = [query.select("turns", ("intent",), [within], once=False)]
     if days.kept:
         kept = days.kept_conditions(query)
-        rows = query.table("conversation_days", ("intents",), kept, once=False)
-        parts.append(f"SELECT arrayJoin(intents) AS intent FROM {rows}")  # noqa: S608
+        parts.append(query.select("intent_days", ("intent",), kept, once=False))
     found = query.run(f"""
         SELECT DISTINCT toString(intent) AS name
         FROM ({" UNION ALL ".join(parts)})

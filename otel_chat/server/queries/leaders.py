@@ -9,10 +9,11 @@ from pydantic import Field
 from otel_chat import semconv
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import by_period, members, turns_source
+from otel_chat.server.queries.figures import by_period, limits_on_turns, members
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.subjects import NAMED_TOPICS, UNRESOLVED
+from otel_chat.server.queries.tallies import INTENTS, days_told
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -183,10 +184,13 @@ def _actions(statement: Query, window: Window, filters: Filters) -> list[Leader]
 
 
 def _intents(statement: Query, window: Window, filters: Filters) -> list[Leader]:
-    source = turns_source(statement, window.with_previous(), filters, ("start", "intent"))
+    both, parts = window.with_previous(), by_period(window)
+    days = days_told(statement, both, filters, parts)
+    limits = limits_on_turns(statement, both, filters)
+    source = INTENTS.only(("intent",), ("turns",)).parts(statement, days, limits, parts)
     rows = statement.run(f"""
-        SELECT {by_period(window)(statement, "start")} AS part, intent AS name, count() AS counted
-        FROM {source} AS t WHERE intent != '' GROUP BY part, name
+        SELECT part, toString(n_intent) AS name, n_turns AS counted
+        FROM {source} WHERE n_intent != ''
     """)  # noqa: S608
     counted = now_and_before(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))

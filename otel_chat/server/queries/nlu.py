@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from otel_chat.server.queries.aggregation import (
     together,
 )
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
-from otel_chat.server.queries.figures import members, turns_source
+from otel_chat.server.queries.figures import conditions_on_turns, limits_on_turns, members
 from otel_chat.server.queries.intent_numbers import (
     FOLDED,
     NUMBERS,
@@ -22,9 +22,10 @@ from otel_chat.server.queries.intent_numbers import (
     number_intents,
 )
 from otel_chat.server.queries.partial_rows import partial_rows
-from otel_chat.server.queries.partials import CLASSIFIED, HASH, LOW
+from otel_chat.server.queries.partials import HASH
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, ratio, total
+from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.tallies import INTENTS, SUCCEEDED, days_told
 from otel_chat.server.queries.window import MARGIN, Window, nanoseconds
 
 if TYPE_CHECKING:
@@ -109,12 +110,6 @@ class Intents(Answer):
     items: list[Intent] = Field(description=f"Switches: {FOLDED[0].lower()}{FOLDED[1:]}")
 
 
-_READ: Final = (
-    "tenant", "trace_id", "span_id", "intent", "status", "fallback", "handoff", "duration",
-    "confidence",
-)  # fmt: skip
-
-
 def _reports(statement: Query, window: Window) -> str:
     """What was reported of the success of turns' intents."""
     named = f"name = '{semconv.EVENT_INTENT}' AND isNotNull(success) AND length(trace_id) = 16"
@@ -139,26 +134,34 @@ def _reported(reports: str) -> str:
 
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
-    source = turns_source(statement, window, filters, _READ)
+    """What the turns of each intent sum up to; success, unless something was reported of it."""
+    days = days_told(statement, window, filters)
+    source = INTENTS.parts(statement, days, limits_on_turns(statement, window, filters))
+    sums = ", ".join(f"sum(n_{name}) AS {name}" for name in INTENTS.sums)
+    rows = statement.run(f"SELECT n_intent AS name, {sums} FROM {source} GROUP BY name")  # noqa: S608
+    return {row["name"]: row for row in rows}
+
+
+def _told_otherwise(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """By how many turns of an intent more succeeded, as was reported, than would seem so."""
     reports = _reports(statement, window)
-    joined = f"LEFT JOIN {_reported(reports)} AS r USING (tenant, trace_id, span_id, intent)"
-    report = "report"
     if not statement.any(reports):
-        # To join millions of turns with nothing takes as long as with everything.
-        joined, report = "", "0"
+        return {}
+    named = statement.table(
+        "turns",
+        ("tenant", "trace_id", "span_id", "intent", f"({SUCCEEDED}) AS succeeded"),
+        [
+            *conditions_on_turns(statement, window, filters),
+            f"trace_id IN (SELECT toFixedString(trace_id, 16) FROM {reports})",  # noqa: S608
+        ],
+    )
     rows = statement.run(f"""
-        SELECT intent AS name, count() AS turns,
-            countIf(if({report} > 0, {report} = 2,
-                status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff)) AS success,
-            {total("duration")} AS duration_sum,
-            count(confidence) AS confidence_n, ifNull({total("confidence")}, 0) AS confidence_sum,
-            countIf({LOW}) AS low_confidence,
-            countIf({CLASSIFIED}) AS classified, countIf(ifNull(fallback, false)) AS fallbacks
-        FROM {source} AS t
-        {joined}
+        SELECT intent AS name, sum(toInt64(report = 2) - toInt64(succeeded)) AS more
+        FROM {named} AS t
+        INNER JOIN {_reported(reports)} AS r USING (tenant, trace_id, span_id, intent)
         GROUP BY name
     """)  # noqa: S608
-    return {row["name"]: row for row in rows}
+    return {row["name"]: row["more"] for row in rows}
 
 
 def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
@@ -291,12 +294,15 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     """
     asked_beside = [
         store.beside(function, Query(store, scope), window, filters)
-        for function in (dropped_by_intent, _switched)
+        for function in (dropped_by_intent, _switched, _told_otherwise)
     ]
     statement = Query(store, scope)
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
-    dropped, switched = (one.result() for one in asked_beside)
+    dropped, switched, otherwise = (one.result() for one in asked_beside)
+    for name, more in otherwise.items():
+        # What arrived between the two questions is in the next answer.
+        turns.get(name, {"success": 0})["success"] += more
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
         _intent(name, turns, events, dropped, switched, named)

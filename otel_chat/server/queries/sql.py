@@ -24,6 +24,7 @@ Table = Literal[
     "parted_conversations",
     "parted_days",
     "turn_days",
+    "intent_days",
     "turn_speeds",
     "quarter_hours",
     "failed_turns",

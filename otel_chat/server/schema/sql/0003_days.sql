@@ -160,7 +160,33 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   sum_output_tokens Nullable(UInt64),
   sum_cache_read_tokens Nullable(UInt64),
   sum_reasoning_tokens Nullable(UInt64),
-  sum_cost Nullable(Decimal(38, 9))
+  sum_cost Nullable(Decimal(38, 9)),
+  first_chunks UInt64,
+  spent_turns UInt64,
+  spent_squares Int256,
+  cost_squares Int256
+{% endcall %};
+
+{% call table('intent_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
+  order='(tenant, day, generation, environment, agent, agent_version, variant, channel, user_type, intent)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  generation Int64,
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  agent_version LowCardinality(String),
+  variant LowCardinality(String),
+  channel LowCardinality(String),
+  user_type LowCardinality(String),
+  intent LowCardinality(String),
+  turns UInt64,
+  duration_sum Nullable(Int64),
+  low_confidence UInt64,
+  classified UInt64,
+  fallbacks UInt64,
+  confidence_n UInt64,
+  confidence_sum Int64,
+  success UInt64
 {% endcall %};
 
 {% call table('turn_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',

@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from query_store import END, KEPT, filled, place_of, put_together
@@ -31,6 +31,9 @@ from otel_chat.server.settings import ServerSettings
 WINDOWS: Final = {"7d": 7, "90d": 90}
 API: Final = "/api/v1"
 READER: Final = Path(__file__).with_name("read_export.py")
+RATIO_OF: Final = "7d"
+Address = tuple[str, dict[str, str], bool]
+Asked = tuple[httpx.Client, str, dict[str, str]]
 # Answered otherwise: for ever, in one piece each, of tokens.
 LEFT_OUT: Final = ("/stream", "/exports", "/tokens")
 
@@ -57,11 +60,11 @@ def ids(client: httpx.Client) -> dict[str, str]:
     }
 
 
-def addresses(client: httpx.Client) -> list[tuple[str, dict[str, str], bool]]:
+def addresses(client: httpx.Client) -> list[Address]:
     """Every address that reads, what it must be asked with, and whether it takes a window."""
     described = client.get(f"{API}/openapi.json").json()["paths"]
     known = ids(client)
-    found: list[tuple[str, dict[str, str], bool]] = []
+    found: list[Address] = []
     for path, methods in sorted(described.items()):
         reads = path.startswith(API) and "get" in methods
         if not reads or any(part in path for part in LEFT_OUT):
@@ -82,17 +85,41 @@ def addresses(client: httpx.Client) -> list[tuple[str, dict[str, str], bool]]:
     return found
 
 
-def median_ms(client: httpx.Client, path: str, params: dict[str, str], runs: int) -> float | None:
-    """The median of some runs after a first one; None where it is not answered."""
-    taken = []
-    for _ in range(runs + 1):
-        began = time.perf_counter()
-        answer = client.get(path, params=params)
-        taken.append(time.perf_counter() - began)
-        if answer.status_code != httpx.codes.OK:
-            sys.stderr.write(f"{path}: {answer.status_code} {answer.text[:200]}\n")
-            return None
-    return round(statistics.median(taken[1:]) * 1000, 1)
+def seconds(client: httpx.Client, path: str, params: dict[str, str]) -> float | None:
+    """How long an answer takes; None where there is none."""
+    began = time.perf_counter()
+    answer = client.get(path, params=params)
+    taken = time.perf_counter() - began
+    if answer.status_code == httpx.codes.OK:
+        return taken
+    sys.stderr.write(f"{path}: {answer.status_code} {answer.text[:200]}\n")
+    return None
+
+
+def medians(asked: Sequence[Asked], runs: int) -> list[float | None]:
+    """The median of each, in ms, of some runs after a first one, in which they take turns."""
+    taken = list(zip(*([seconds(*one) for one in asked] for _ in range(runs + 1)), strict=True))
+    return [
+        None if None in some else round(statistics.median(cast("Any", some[1:])) * 1000, 1)
+        for some in taken
+    ]
+
+
+def endpoint(servers: Sequence[httpx.Client], told: Sequence[Address], runs: int) -> dict[str, Any]:
+    """An address over each window, and what the first server's time is to that of the second."""
+    path, params, windowed = told[0]
+    row: dict[str, Any] = {
+        "endpoint": path if not params else f"{path}?{next(iter(params))}=",
+    }
+    for name, days in WINDOWS.items():
+        both = [
+            (server, one[0], {**(times(days) if windowed else {}), **params})
+            for server, one in zip(servers, told, strict=True)
+        ]
+        row[name], *others = medians(both if name == RATIO_OF else both[:1], runs)
+        if others and others[0] and row[name]:
+            row[f"{name}_ratio"] = round(row[name] / others[0], 2)
+    return row
 
 
 def export(client: httpx.Client, kind: str, rows: int) -> dict[str, Any]:
@@ -113,47 +140,58 @@ def export(client: httpx.Client, kind: str, rows: int) -> dict[str, Any]:
     }
 
 
-def measure(turns: int, folder: Path, runs: int, only: str) -> dict[str, Any]:
+def prepare(turns: int, folder: Path) -> dict[str, Any]:
+    """Fills a store, unless it is, and keeps its days."""
+    with closing(filled(folder, turns)) as store:
+        began = time.perf_counter()
+        kept = Rollup(store, timedelta(0)).refresh()
+        taken = round(time.perf_counter() - began, 1)
+        put_together(store, KEPT)
+    return {"days_kept": kept, "days_kept_seconds": taken}
+
+
+@contextmanager
+def beside(turns: int, folder: Path) -> Iterator[httpx.Client]:
+    """A client of another server, in a process of its own: one process has one such store."""
+    told = [sys.executable, __file__, "--turns", str(turns), "--folder", str(folder), "--serve"]
+    with subprocess.Popen(told, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        with httpx.Client(base_url=server.stdout.readline().strip(), timeout=600) as client:
+            yield client
+        # Closing its input, as the end of the block does, ends it.
+
+
+def serve(turns: int, folder: Path) -> None:
+    """Serves a store until the standard input ends, and says where."""
+    prepare(turns, folder)
+    with serving(place_of(folder, turns)) as client:
+        sys.stdout.write(f"{client.base_url}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    turns, folder, only = arguments.turns, arguments.folder, arguments.only
     found: dict[str, Any] = {
         "turns": turns,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        **prepare(turns, folder),
     }
-    with closing(filled(folder, turns)) as store:
-        began = time.perf_counter()
-        found["days_kept"] = Rollup(store, timedelta(0)).refresh()
-        found["days_kept_seconds"] = round(time.perf_counter() - began, 1)
-        put_together(store, KEPT)
-    with serving(place_of(folder, turns)) as client:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serving(place_of(folder, turns)))]
+        if arguments.beside:
+            servers.append(stack.enter_context(beside(arguments.beside, folder)))
+        # In the same order: the ids in some addresses differ.
+        told = zip(*(addresses(server) for server in servers), strict=True)
         found["endpoints"] = [
-            {
-                "endpoint": path if not params else f"{path}?{next(iter(params))}=",
-                **{
-                    name: median_ms(
-                        client, path, {**(times(days) if windowed else {}), **params}, runs
-                    )
-                    for name, days in WINDOWS.items()
-                },
-            }
-            for path, params, windowed in addresses(client)
-            if only in path
+            endpoint(servers, one, arguments.runs) for one in told if only in one[0][0]
         ]
         if not only:
             rows = min(turns // 10, 1_000_000)
-            found["exports"] = [export(client, kind, rows) for kind in ("interactions", "sessions")]
+            kinds = ("interactions", "sessions")
+            found["exports"] = [export(servers[0], kind, rows) for kind in kinds]
     found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return found
-
-
-def set_beside(found: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """The same over fewer turns, in a process of its own, and how many times that long it takes."""
-    told = ["--turns", str(arguments.beside), "--runs", str(arguments.runs)]
-    told += ["--folder", str(arguments.folder), "--only", arguments.only, "--json"]
-    done = subprocess.run([sys.executable, __file__, *told], capture_output=True, check=True)
-    others = json.loads(done.stdout)["endpoints"]
-    # In the same order: the ids in some addresses differ.
-    for row, other in zip(found["endpoints"], others, strict=True):
-        if other["7d"] and row["7d"]:
-            row["7d_ratio"] = round(row["7d"] / other["7d"], 2)
 
 
 def main() -> None:
@@ -169,10 +207,12 @@ def main() -> None:
     )
     parser.add_argument("--beside", type=int, default=0, help="compare with so many turns")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", action="store_true", help="only serve, until the input ends")
     arguments = parser.parse_args()
-    found = measure(arguments.turns, arguments.folder, arguments.runs, arguments.only)
-    if arguments.beside:
-        set_beside(found, arguments)
+    if arguments.serve:
+        serve(arguments.turns, arguments.folder)
+        return
+    found = measure(arguments)
     if arguments.json:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return

@@ -15,7 +15,7 @@ from otel_chat.client import AnalyticsClient
 from tests.waiting import until
 
 COMMAND = [sys.executable, "-m", "otel_chat.cli"]
-SECONDS = 150.0
+SECONDS = 400.0
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -73,7 +73,7 @@ def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
             server.wait()
         with serving(store, port), AnalyticsClient(url) as client:
             assert client.overview(**WINDOW)["turns"] >= before
-            out, errors = replay.communicate(timeout=120)
+            out, errors = replay.communicate(timeout=400)
             assert replay.returncode == 0, errors
             overview = client.overview(**WINDOW)
     summary = json.loads(out)

@@ -18,7 +18,7 @@ def test_every_figure_of_the_page_is_told() -> None:
         [*script, "--rounds", "1", "--calls", "5"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ pytestmark = [
     pytest.mark.skipif(
         not SHARED.exists(), reason="the data set does not lie beside this checkout"
     ),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 

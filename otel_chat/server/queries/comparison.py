@@ -323,6 +323,16 @@ def _beside(a: Estimate, b: Estimate) -> Interval | None:
     return Interval(a.low - b.high, a.high - b.low)
 
 
+def _group(part: Part, row: Row) -> Group:
+    name, window, _ = part
+    return Group(
+        name=name,
+        window=TimeSpan.of(window),
+        conversations=row["conversations"],
+        turns=row["turns"],
+    )
+
+
 @query()
 def comparison(
     store: Store,
@@ -357,20 +367,12 @@ def comparison(
         )
         for _, span, limits in parts
     ]
-    rows, times, groups = [], [], []
-    for (value, span, limits), (conversations, events) in zip(parts, asked_beside, strict=True):
+    rows, times = [], []
+    for (_, span, limits), (conversations, events) in zip(parts, asked_beside, strict=True):
         row = _turns(statement, span, limits)
         times.append(_times(statement, span, limits, row, confidence))
-        row |= conversations.result() | events.result().get(1, {})
-        rows.append(row)
-        groups.append(
-            Group(
-                name=value,
-                window=TimeSpan.of(span),
-                conversations=row["conversations"],
-                turns=row["turns"],
-            )
-        )
+        rows.append(row | conversations.result() | events.result().get(1, {}))
+    groups = [_group(part, row) for part, row in zip(parts, rows, strict=True)]
     return Comparison(
         by=asked.by,
         confidence=confidence,

@@ -300,9 +300,9 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
     dropped, switched, otherwise = (one.result() for one in asked_beside)
-    for name, more in otherwise.items():
-        # What arrived between the two questions is in the next answer.
-        turns.get(name, {"success": 0})["success"] += more
+    for name, row in turns.items():
+        # What arrived between the two questions is in the next answer: no more than all succeeded.
+        row["success"] = min(max(row["success"] + otherwise.get(name, 0), 0), row["turns"])
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
         _intent(name, turns, events, dropped, switched, named)

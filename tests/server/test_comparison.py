@@ -68,6 +68,17 @@ def test_a_turn_may_cost_as_much_as_the_ingest_takes(given: Given) -> None:
     assert (cost.a.value, cost.b.value) == (999999999.5, 12.5)
 
 
+def test_no_number_of_tokens_is_too_great(given: Given, rollup: Rollup) -> None:
+    """Two turns of 2⁶³ tokens, twice of which no 64 bits hold; afresh, and of a kept day."""
+    for name in "ab":
+        given.turn(name, input_tokens=2**63)
+    given.save()
+    for _ in range(2):
+        tokens = named(ask(given).means)["tokens_per_turn"].a
+        assert (tokens.value, tokens.low, tokens.high) == (2.0**63, 2.0**63, 2.0**63)
+        rollup.refresh()
+
+
 def test_rates_come_with_wilsons_and_newcombes_intervals(arms: Given) -> None:
     """8 of 10 contained against 2 of 10: 0.6 apart.
 
@@ -219,7 +230,7 @@ def test_what_is_compared_of_kept_days_is_read_from_what_is_kept(
     rollup.refresh()
     given.store.command(
         "INSERT INTO turn_days SELECT * REPLACE ('b' AS variant, 30 AS turns, 30 AS spent_turns,"
-        " 1200 AS sum_input_tokens, 48000 AS spent_squares)"
+        " 1200 AS spent, 48000 AS spent_squares)"
         f" FROM turn_days WHERE tenant = '{given.tenant}'"
     )
     found = named(ask(given).means)["tokens_per_turn"].a

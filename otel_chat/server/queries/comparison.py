@@ -170,7 +170,7 @@ _SAMPLES: Final = {
     "cost_n": "priced_turns",
 }
 _SUMS: Final = {
-    "tokens_sum": "toInt256(ifNull(n_sum_input_tokens, 0)) + ifNull(n_sum_output_tokens, 0)",
+    "tokens_sum": "n_spent",
     "tokens_squares": "n_spent_squares",
     "cost_sum": f"toInt256(toDecimal256(ifNull(n_sum_cost, 0), 9) * {SCALE})",
     "cost_squares": "n_cost_squares",
@@ -178,8 +178,8 @@ _SUMS: Final = {
 _TALLY: Final = KINDS.only(
     (),
     (
-        *_COUNTS, "first_chunks", "spent_turns", "priced_turns", "sum_input_tokens",
-        "sum_output_tokens", "spent_squares", "sum_cost", "cost_squares",
+        *_COUNTS, "first_chunks", "spent_turns", "priced_turns", "spent", "spent_squares",
+        "sum_cost", "cost_squares",
     ),
 )  # fmt: skip
 

@@ -132,6 +132,7 @@ _NANO_USD: Final = "toInt256(toDecimal256(cost, 9) * 1000000000)"
 SAMPLES: Final[Mapping[str, str]] = {
     "first_chunks": TURN_PARTIALS["first_chunks"].sql,
     "spent_turns": "countIf(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)",
+    "spent": f"sum({_SPENT})",
     "spent_squares": f"sum({_SPENT} * {_SPENT})",
     "cost_squares": f"ifNull(sum({_NANO_USD} * {_NANO_USD}), toInt256(0))",
 }

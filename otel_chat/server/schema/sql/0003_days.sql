@@ -163,6 +163,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
   sum_cost Nullable(Decimal(38, 9)),
   first_chunks UInt64,
   spent_turns UInt64,
+  spent Int256,
   spent_squares Int256,
   cost_squares Int256
 {% endcall %};

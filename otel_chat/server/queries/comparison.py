@@ -30,7 +30,7 @@ from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.speeds import speeds
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
 from otel_chat.server.queries.sums import whole
-from otel_chat.server.queries.tallies import KINDS, days_told
+from otel_chat.server.queries.tallies import KINDS, days_told, nano_usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +172,7 @@ _SAMPLES: Final = {
 _SUMS: Final = {
     "tokens_sum": "n_spent",
     "tokens_squares": "n_spent_squares",
-    "cost_sum": f"toInt256(toDecimal256(ifNull(n_sum_cost, 0), 9) * {SCALE})",
+    "cost_sum": nano_usd("ifNull(n_sum_cost, 0)"),
     "cost_squares": "n_cost_squares",
 }
 _TALLY: Final = KINDS.only(

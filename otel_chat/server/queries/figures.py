@@ -27,6 +27,7 @@ from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_chat.server.queries.days import Days
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
 
@@ -153,12 +154,26 @@ def limits_on_turns(query: Query, window: Window, filters: Filters) -> list[str]
     return conditions
 
 
+def days_by_dimensions(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Days:
+    """The kept days whose rows tell what the filters ask for, and the spans beside them.
+
+    Args:
+        query: The SELECT under construction.
+        window: The turns to take.
+        filters: What they are limited to: by other than dimensions only turns can tell.
+        grouping: The parts of the answer.
+    """
+    if filters.whole_conversations or not filters.by_dimensions:
+        return all_of(window)
+    return whole_days(query, window, grouping)
+
+
 def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Source:
     """The turns that started in the window, from kept days as far as the filters know those."""
     limits = tuple(limits_on_turns(query, window, filters))
-    if filters.whole_conversations or not filters.by_dimensions:
-        return Source("turns", all_of(window), limits)
-    days = whole_days(query, window, grouping)
+    days = days_by_dimensions(query, window, filters, grouping)
+    if not days.kept:
+        return Source("turns", days, limits)
     kept = (*days.kept_conditions(query), "turns > 0", *limits)
     return Source("turns", days, limits, kept)
 

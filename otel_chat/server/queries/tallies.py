@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat.server.queries.figures import turn_limits
+from otel_chat.server.queries.figures import days_by_dimensions, turn_limits
 from otel_chat.server.queries.partials import DIMENSIONS, MODEL, TOKENS, TURN_PARTIALS
-from otel_chat.server.queries.sums import DAY_TIME, Grouping, all_of, whole, whole_days
+from otel_chat.server.queries.sql import SCALE
+from otel_chat.server.queries.sums import DAY_TIME, Grouping, all_of, whole
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.days import Days
@@ -127,8 +128,14 @@ SUMS: Final[Mapping[str, str]] = {
 }
 """Null where no turn says it."""
 
+
+def nano_usd(cost: str) -> str:
+    """SQL for a decimal number of US dollars as whole billionths, however many digits it has."""
+    return f"toInt256(toDecimal256({cost}, 9) * {SCALE})"
+
+
 _SPENT: Final = "(toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
-_NANO_USD: Final = "toInt256(toDecimal256(cost, 9) * 1000000000)"
+_NANO_USD: Final = nano_usd("cost")
 SAMPLES: Final[Mapping[str, str]] = {
     "first_chunks": TURN_PARTIALS["first_chunks"].sql,
     "spent_turns": "countIf(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)",
@@ -171,10 +178,9 @@ def days_told(query: Query, window: Window, filters: Filters, grouping: Grouping
         filters: What they are limited to: with other than `DIMENSIONS` only turns can tell.
         grouping: The parts of the answer.
     """
-    others = filters.conversation_id is not None or filters.whole_conversations
-    if others or not filters.by_dimensions:
+    if filters.conversation_id is not None:
         return all_of(window)
-    return whole_days(query, window, grouping)
+    return days_by_dimensions(query, window, filters, grouping)
 
 
 def tallies(query: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ from otel_chat import semconv
 from otel_chat.errors import ConfigurationError, StoreError
 
 _MACROS: Final = (
-    "{%- from 'macros' import table, attributes, any_value, text_maps, scalar_text, text, count,"
-    " number, seconds, ratio, flag, money, moment, without with context -%}"
+    "{%- from 'macros' import table, of_day, dimensions, attributes, any_value, text_maps,"
+    " scalar_text, text, count, number, seconds, ratio, flag, money, moment, without"
+    " with context -%}"
 )
 _TEXT: Final = re.compile(r"\{\{ (?:text|count|number|seconds|ratio|flag|money)\(n\.(\w+)\) \}\}")
 _CLUSTER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

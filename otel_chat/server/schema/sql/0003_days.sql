@@ -43,17 +43,10 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('conversation_days', granularity=1024, partition='toYYYYMM(day)', shard='sipHash64(tenant, conversation_id)',
   order='(tenant, day, generation, conversation_id, environment, agent, agent_version, variant, channel, user_type)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
+  {{ of_day() }},
   conversation_id String CODEC(ZSTD),
   hash UInt128 CODEC(NONE),
-  environment LowCardinality(String),
-  agent LowCardinality(String),
-  agent_version LowCardinality(String),
-  variant LowCardinality(String),
-  channel LowCardinality(String),
-  user_type LowCardinality(String),
+  {{ dimensions() }},
   first Tuple(DateTime64(9, 'UTC'), FixedString(16), FixedString(8)) CODEC(ZSTD),
   started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
   turns_end DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
@@ -131,15 +124,8 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('turn_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, environment, agent, agent_version, variant, channel, user_type, model, message_type, handoff, handoff_reason, bin)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
-  environment LowCardinality(String),
-  agent LowCardinality(String),
-  agent_version LowCardinality(String),
-  variant LowCardinality(String),
-  channel LowCardinality(String),
-  user_type LowCardinality(String),
+  {{ of_day() }},
+  {{ dimensions() }},
   model LowCardinality(String),
   message_type LowCardinality(String),
   handoff Bool,
@@ -170,15 +156,8 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('intent_days', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, environment, agent, agent_version, variant, channel, user_type, intent)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
-  environment LowCardinality(String),
-  agent LowCardinality(String),
-  agent_version LowCardinality(String),
-  variant LowCardinality(String),
-  channel LowCardinality(String),
-  user_type LowCardinality(String),
+  {{ of_day() }},
+  {{ dimensions() }},
   intent LowCardinality(String),
   turns UInt64,
   duration_sum Nullable(Int64),
@@ -192,9 +171,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('turn_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, measure, slot, quarter, route_status)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
+  {{ of_day() }},
   quarter UInt8,
   route_status LowCardinality(String),
   measure LowCardinality(String),
@@ -208,9 +185,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('call_speeds', granularity=64, partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, slot, quarter, kind, called)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
+  {{ of_day() }},
   quarter UInt8,
   kind LowCardinality(String),
   called LowCardinality(String),
@@ -226,9 +201,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('quarter_hours', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, source, at)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
+  {{ of_day() }},
   source LowCardinality(String),
   at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
   turns UInt64,
@@ -265,15 +238,8 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('failed_turns', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, start, trace_id, span_id)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
-  environment LowCardinality(String),
-  agent LowCardinality(String),
-  agent_version LowCardinality(String),
-  variant LowCardinality(String),
-  channel LowCardinality(String),
-  user_type LowCardinality(String),
+  {{ of_day() }},
+  {{ dimensions() }},
   conversation_id String CODEC(ZSTD),
   error_type LowCardinality(String),
   start DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
@@ -283,9 +249,7 @@ SELECT toDate32(time) AS day, toUnixTimestamp64Nano(now64(9)) FROM events GROUP 
 
 {% call table('slow_turns', partition='toYYYYMM(day)', shard='sipHash64(tenant, day)',
   order='(tenant, day, generation, start, trace_id, span_id)') %}
-  tenant LowCardinality(String),
-  day Date32,
-  generation Int64,
+  {{ of_day() }},
   conversation_id String CODEC(ZSTD),
   trace_id FixedString(16),
   span_id FixedString(8),

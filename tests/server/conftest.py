@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, open_store
+from otel_chat.server.store.engine import SETTINGS
 from tests.server.given import Given
 from tests.server.nearby import Nearby
 from tests.server.served import as_new
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from otel_chat.server.rollup import Rollup
 
 
+# A question is compiled when it comes for the third time, which pays over millions of rows: over
+# the few of a test it is half of the processor time.
+SETTINGS.update({"compile_expressions": 0, "compile_aggregate_expressions": 0})
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened = open_store(f"chdb:{tmp_path_factory.mktemp('store')}")
@@ -29,9 +35,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(store: Store) -> TestClient:
-    """The application for all tests of a module, open as on a developer's machine."""
+    """The application for all tests, open as on a developer's machine."""
     return TestClient(create_app(store, ServerSettings()), base_url="http://127.0.0.1:8400")
 
 

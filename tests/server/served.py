@@ -26,7 +26,7 @@ FROM_TO = {"from": "2026-11-10T00:00:00Z", "to": "2026-11-11T00:00:00Z"}
 
 @contextlib.contextmanager
 def as_new(client: TestClient, store: Store) -> Iterator[TestClient]:
-    """A client of an application that serves all tests of a module, without tokens and cookies.
+    """A client of an application that serves many tests, without tokens and cookies.
 
     To make an application takes half a second.
     """

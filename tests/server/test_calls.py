@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat.server.erase import Eraser
 from otel_chat.server.queries.dependencies import MOST, Dependencies, dependencies
 from otel_chat.server.queries.filters import Filters
+from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def add(given: Given, call: dict[str, Any], seconds: float, took: float) -> None
     )
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(2, 25)
 @generated(
     made=st.lists(
         st.tuples(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.comparison import Compared, Comparison, Sides, comparison
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import overview
+from tests.examples import examples
 from tests.server.given import DAY, Given, at
 
 if TYPE_CHECKING:
@@ -180,9 +180,7 @@ SIDES: tuple[dict[str, Any], ...] = (
 )
 
 
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(1, 15)
 @hypothesis.given(
     said=st.lists(TURNS, min_size=1, max_size=25),
     start=st.integers(-40, 0),
@@ -242,9 +240,7 @@ def test_what_is_compared_of_kept_days_is_read_from_what_is_kept(
 MIRRORED = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(6, 75)
 @hypothesis.given(said=st.lists(TURNS, max_size=25))
 def test_whatever_is_compared_the_sides_mirror_each_other(
     store: Store, said: list[dict[str, Any]]

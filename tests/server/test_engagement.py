@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.hours import peak_hours
 from otel_chat.server.queries.leads import leads
 from otel_chat.server.queries.window import Window
+from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 
 NONE = Filters()
@@ -124,9 +124,7 @@ def test_a_user_agent_of_any_text_says_something(given: Given) -> None:
     assert (one.name, one.conversations) == ("", 1)
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(4, 50)
 @generated(
     st.lists(st.tuples(st.integers(0, 60), st.booleans(), st.booleans()), min_size=1, max_size=70),
     st.integers(0, 2**16),

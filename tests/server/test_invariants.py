@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_chat.server.queries.business import business
@@ -16,6 +16,7 @@ from otel_chat.server.queries.interactions import interaction_statistics, intera
 from otel_chat.server.queries.nlu import intents
 from otel_chat.server.queries.overview import Overview, overview, series
 from otel_chat.server.queries.subjects import entities, sentiments, topics
+from tests.examples import examples
 from tests.server.given import DAY, Given, at
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ days = st.builds(
     st.lists(events, max_size=10, unique_by=lambda event: event["seconds"]),
 )
 
-ordinary = settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ordinary = examples(5, 50)
 
 
 def told(name: str, day: Day, idle_after: float) -> tuple[str, bool]:
@@ -214,7 +213,7 @@ def _without_tenant(answer: Any, tenant: str) -> Any:
     return "" if answer == tenant else answer
 
 
-@settings(ordinary, max_examples=4)
+@examples(3, 20)
 @given(day=days, seed=st.integers(0, 2**16))
 def test_order_duplicates_and_regrouping_change_no_figure(
     store: Store, day: Day, seed: int
@@ -228,7 +227,7 @@ def test_order_duplicates_and_regrouping_change_no_figure(
     assert _everything(once) == _everything(often)
 
 
-@settings(ordinary, max_examples=4)
+@examples(3, 20)
 @given(day=days)
 def test_repeated_questions_have_the_same_answer(store: Store, day: Day) -> None:
     """Means, sums and quantiles agree to the last digit from run to run."""
@@ -237,7 +236,7 @@ def test_repeated_questions_have_the_same_answer(store: Store, day: Day) -> None
     assert _everything(tenant) == _everything(tenant)
 
 
-@settings(ordinary, max_examples=6)
+@examples(3, 30)
 @given(day=days, value=st.integers(1, 5))
 def test_late_feedback_changes_only_what_it_should(store: Store, day: Day, value: int) -> None:
     """Feedback in one conversation leaves the figures of turns and the others' outcomes."""
@@ -268,7 +267,7 @@ def _of_turns(answer: Overview) -> list[Any]:
     ]
 
 
-@settings(ordinary, max_examples=6)
+@examples(3, 30)
 @given(day=days, limit=st.integers(1, 5))
 def test_pages_hold_each_conversation_and_turn_once(store: Store, day: Day, limit: int) -> None:
     """Pages of any size, put together, are the whole list in its order."""

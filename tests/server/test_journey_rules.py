@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_chat.server.queries.drop_off import drop_off
@@ -20,6 +20,7 @@ from otel_chat.server.queries.nlu import intents
 from otel_chat.server.queries.overview import overview
 from otel_chat.server.queries.repeat_contact import repeat_contact
 from otel_chat.server.queries.workflows import workflows
+from tests.examples import examples
 from tests.server.given import Given, at
 from tests.server.test_invariants import NAMES, WINDOW, Day, left_open, ordinary, turns
 
@@ -204,7 +205,7 @@ def runs(steps: list[str], things: list[dict[str, Any]]) -> list[list[int]]:
     return found
 
 
-@settings(ordinary, max_examples=25)
+@examples(10, 125)
 @given(
     day=days,
     steps=st.lists(st.sampled_from(STEPS), min_size=2, max_size=4),
@@ -274,7 +275,7 @@ def everything(tenant: Given) -> list[Any]:
     ]
 
 
-@settings(ordinary, max_examples=3)
+@examples(2, 15)
 @given(day=days, seed=st.integers(0, 2**16))
 def test_order_duplicates_and_regrouping_change_no_journey(
     store: Store, day: Day, seed: int

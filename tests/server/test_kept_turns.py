@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import LARGEST_PAGE
 from otel_chat.server.queries.performance import TurnErrors, errors
 from otel_chat.server.queries.slow_turns import SlowTurns, slowest
+from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def slow(given: Given, window: Window) -> list[SlowTurns]:
     return [slowest(given.store, given.scope, window, limits, 5) for limits in LIMITS[:2]]
 
 
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(2, 25)
 @generated(
     turns=st.lists(st.tuples(st.integers(-70, 30), KINDS), min_size=1, max_size=40),
     span=st.tuples(st.integers(-60 * 60, -20 * 60), st.integers(1 - 20 * 60, 30 * 60)),

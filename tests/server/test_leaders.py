@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given as for_all
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.leaders import LISTED, Leaders, leaders
 from otel_chat.server.queries.overview import overview
+from tests.examples import examples
 from tests.server.given import DAY, Given
 
 YESTERDAY = -24 * 3600
@@ -80,7 +80,7 @@ def test_nothing_leads_an_empty_window(given: Given) -> None:
     assert lists == ([], [], [], [], [])
 
 
-@settings(max_examples=8, deadline=None)
+@examples(3, 40)
 @for_all(
     st.lists(
         st.tuples(st.booleans(), st.sampled_from(["", "pay", "greet", "bye"]), st.booleans()),

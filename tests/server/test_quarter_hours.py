@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from otel_chat.server.queries.hours import peak_hours
 from otel_chat.server.queries.overview import overview_and_series, series
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.sums import Grouping, whole_pieces
+from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def told(given: Given, window: Window, bucket: Bucket, zone: str) -> list[Any]:
     return [*overview_and_series(*asked, bucket), peak_hours(*asked, zone)]
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(3, 40)
 @generated(
     turns=st.lists(TIMES, min_size=1, max_size=30),
     ratings=st.lists(st.tuples(TIMES, st.sampled_from((1.0, 2.0, 4.5))), max_size=10),

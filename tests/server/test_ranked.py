@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given as for_all
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
@@ -14,6 +13,7 @@ from otel_chat.server.marks import MarkChange, set_mark
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import Cursor
 from otel_chat.server.queries.ranked import NEWEST, Listing, ranked
+from tests.examples import examples
 from tests.server.given import DAY, Given
 from tests.server.pages.scenes import content
 
@@ -100,7 +100,7 @@ def test_an_unknown_order_or_anothers_cursor_is_refused(three: Given) -> None:
         order(three, sort="-turns", cursor=Cursor(-1, "", "-turns").text())
 
 
-@settings(max_examples=6, deadline=None)
+@examples(3, 30)
 @for_all(st.sampled_from([NEWEST, "started", "-turns", "cost", "-tokens"]), st.integers(1, 3))
 def test_pages_hold_each_conversation_once(store: Any, sort: Any, limit: int) -> None:
     """Page by page comes the same as all at once, in every order."""

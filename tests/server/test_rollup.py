@@ -8,13 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat.errors import StoreUnavailableError
-from otel_chat.server.app import create_app
 from otel_chat.server.erase import Eraser
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.queries.conversations import conversations
@@ -26,13 +23,13 @@ from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.queries.quarter_hours import PARTIALS, SUMS
 from otel_chat.server.queries.report import report
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
-from otel_chat.server.settings import ServerSettings
+from tests.examples import THOROUGH, examples
 from tests.server.given import DAY, NOON, Given, at
 from tests.server.nearby import FIRST, LAST, Nearby
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from fastapi.testclient import TestClient
 
     from otel_chat.server.store import Store
 
@@ -41,18 +38,9 @@ HOUR = 3600
 NONE = Filters()
 LIMITS: tuple[dict[str, str], ...] = (
     {},
-    {"agent": "support"},
     {"agent": "support", "outcome": "resolved"},
-    {"conversation_id": "c3"},
+    *(({"agent": "support"}, {"conversation_id": "c3"}) if THOROUGH else ()),
 )
-
-
-@pytest.fixture(scope="module")
-def client(store: Store) -> Iterator[TestClient]:
-    store.command("TRUNCATE TABLE tokens")
-    app = create_app(store, ServerSettings())
-    yield TestClient(app, base_url="http://127.0.0.1:8400")
-    store.command("TRUNCATE TABLE tokens")
 
 
 def fill(given: Given, seed: int) -> None:
@@ -150,9 +138,7 @@ def test_every_address_answers_alike_before_and_after(
     assert answers(client, given, limits) == told
 
 
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(1, 15)
 @generated(seed=st.integers(0, 2**32), late=st.integers(0, 40))
 def test_what_comes_late_changes_the_answer_as_if_it_had_been_in_time(
     store: Store, rollup: Rollup, seed: int, late: int
@@ -175,9 +161,7 @@ def test_what_comes_late_changes_the_answer_as_if_it_had_been_in_time(
     assert figures(parted) == told
 
 
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(1, 15)
 @generated(seed=st.integers(0, 2**32), order=st.lists(st.integers(-4, 3), min_size=3, max_size=6))
 def test_days_may_be_kept_in_any_order_and_again(
     store: Store, rollup: Rollup, seed: int, order: list[int]

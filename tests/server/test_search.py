@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as example
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.queries import search as module
 from otel_chat.server.queries.conversations import Conversations, conversations
 from otel_chat.server.queries.filters import Filters
+from tests.examples import examples
 from tests.server.given import DAY, Given, at
 
 if TYPE_CHECKING:
@@ -191,9 +191,7 @@ def test_letters_of_both_cases_are_found_however_json_writes_them(
 words = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=6)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(12, 200)
 @example(before=words, middle=words.filter(bool), after=words, ascii_only=st.booleans())
 def test_every_piece_of_what_was_said_is_found(
     store: Store, before: str, middle: str, after: str, ascii_only: bool

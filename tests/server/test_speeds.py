@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from otel_chat.server.queries.routes import Routes, routes
 from otel_chat.server.queries.speeds import DURATION, FIRST_CHUNK, speeds
 from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.window import Bucket, Window
+from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def told_of(given: Given, window: Window, bucket: Bucket) -> tuple[Performance, 
     return performance(*asked_for, bucket), routes(*asked_for)
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(3, 40)
 @generated(
     turns=TURNS,
     start=st.integers(-80, -20),

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from otel_chat.errors import AccessError
 from otel_chat.server.access import Scope
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.unanswered import Themes, unanswered
+from tests.examples import examples
 from tests.server.given import DAY, Given, at
 
 NONE = Filters()
@@ -114,9 +114,7 @@ def test_text_is_for_those_who_may_read_it(given: Given) -> None:
 WORDS = st.sampled_from(["card", "gift", "order", "late", "parcel", "where", "help", "", "9", "!"])
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(5, 60)
 @generated(
     st.lists(st.lists(WORDS, min_size=1, max_size=5).map(" ".join), min_size=1, max_size=30),
     st.integers(0, 2**16),

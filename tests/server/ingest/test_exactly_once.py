@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.examples import examples
 from tests.server.ingest.sending import PROTOBUF, Telemetry, conversations
 from tests.server.ingest.test_requests import JSON, hexadecimal
 
@@ -119,9 +119,7 @@ def whole(client: TestClient, store: Store) -> Said:
     return tables(store, sent.tenant), answers(client, sent.tenant)
 
 
-@settings(
-    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(2, 10)
 @generated(seed=st.integers(0, 2**32))
 def test_any_grouping_and_order_comes_to_the_same(
     client: TestClient, store: Store, whole: Said, seed: int
@@ -132,9 +130,7 @@ def test_any_grouping_and_order_comes_to_the_same(
     assert (tables(store, pieces.tenant), answers(client, pieces.tenant)) == whole
 
 
-@settings(
-    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(2, 10)
 @generated(seed=st.integers(0, 2**32))
 def test_json_and_protobuf_at_once_come_to_the_same(
     client: TestClient, store: Store, whole: Said, seed: int

@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup demo test coverage lint format lock wheel clean tools dashboards dashboard-shots preview rules
+.PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock wheel sbom clean tools dashboards dashboard-shots preview rules
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
 	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
+	@echo "make test-thorough   its properties with many examples, drawn by the day (SEED=20261128)"
+	@echo "make test-pythons   the library's tests on Python 3.11 to 3.14, and on the oldest dependencies"
 	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
@@ -27,8 +29,21 @@ demo:
 	@$(PYTHON) tools/setup_venv.py $(VENV) demo
 	@$(BIN)/otel-chat demo $(ARGS)
 
+# A file or a folder that is named runs at once in this process; everything, in three
+SPREAD = $(if $(filter tests/% otel_chat/% grafana/% prometheus/%,$(ARGS)),,-n 3 --dist loadfile)
 test: setup
-	@$(BIN)/python -m pytest -m "not stack" -n 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not stack" $(SPREAD) $(ARGS)
+
+# Properties by many examples, drawn by the seed of the day, for so many seconds
+SEED ?= $(shell date -u +%Y%m%d)
+SECONDS_THOROUGH ?= 420
+test-thorough: setup
+	@echo "seed $(SEED)"
+	@OTEL_CHAT_THOROUGH=1 $(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile \
+	  --hypothesis-seed=$(SEED) --seconds $(SECONDS_THOROUGH) $(ARGS)
+
+test-pythons: setup
+	@$(BIN)/python tools/pythons.py
 
 test-stack: tools
 	@$(BIN)/python -m pytest -m stack tests/stack $(wildcard tests/prometheus) $(ARGS)
@@ -57,8 +72,12 @@ lock: setup
 	  --constraint requirements/dev.lock --output-file requirements/demo.lock
 	@$(LOCK) pyproject.toml --extra demo --no-emit-package chdb-core \
 	  --constraint requirements/dev.lock --output-file requirements/image.lock
+	@$(LOCK) pyproject.toml --resolution lowest-direct --python-version 3.11 --no-annotate \
+	  --extra sdk --extra pricing --extra hooks --extra cli --extra server --extra embedded \
+	  --extra themes --output-file requirements/lowest.lock
 	@$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	@$(LOCK) --group uv --constraint requirements/dev.lock --output-file requirements/uv.lock
+	@$(LOCK) --group sbom --output-file requirements/sbom.lock
 	@$(LOCK) --group toolchains --output-file requirements/toolchains.lock
 
 tools: setup
@@ -85,6 +104,12 @@ env:
 
 wheel: setup
 	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+# What the image installs, as CycloneDX
+sbom: setup
+	@$(BIN)/uv tool run --quiet --with-requirements requirements/sbom.lock --from cyclonedx-bom \
+	  cyclonedx-py requirements requirements/image.lock --pyproject pyproject.toml \
+	  --output-reproducible --output-file dist/otel-chat-$(shell sed -n 's/.*"\(.*\)"/\1/p' otel_chat/_version.py).cdx.json
 
 clean:
 	rm -rf $(VENV) dist .otel-chat

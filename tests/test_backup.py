@@ -62,7 +62,7 @@ def turns(url: str) -> dict[str, int]:
 
 def test_a_backup_of_a_running_server_has_the_same_figures(tmp_path: Path) -> None:
     """The snapshot stays as it was though the server goes on writing before it is packed."""
-    first, second = (transcripts(tmp_path, name, 40) for name in ("first", "second"))
+    first, second = (transcripts(tmp_path, name, 12) for name in ("first", "second"))
     snapshot, pack = commands_of("Backup of the embedded store")
     with serving(tmp_path / "chat-store", free_port()) as (url, _):
         assert answer("replay", str(first), "--server", url, cwd=tmp_path)["lost"] == 0

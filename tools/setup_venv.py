@@ -58,12 +58,12 @@ def make(folder: Path, kind: str) -> None:
 def install(folder: Path, kind: str) -> None:
     """Brings uv with pip, and everything else with uv."""
     binaries = folder / "bin"
+    pip = [str(binaries / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
     uv = [str(binaries / "uv"), "pip"]
     into = ["--quiet", "--python", str(binaries / "python")]
     pinned = ["--no-deps", "--require-hashes", "--requirement", str(LOCKS / "uv.lock")]
     for command in (
-        [str(binaries / "python"), "-m", "pip", "--disable-pip-version-check"]
-        + ["install", "--quiet", *pinned],
+        [*pip, "--quiet", *pinned],
         [*uv, "sync", *into, "--require-hashes", str(LOCKS / f"{kind}.lock")],
         [*uv, "install", *into, "--no-deps", "--no-build-isolation", "--editable", "."],
     ):

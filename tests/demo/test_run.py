@@ -17,9 +17,17 @@ def ports() -> tuple[str, ...]:
     return ("--port", str(free_port()), "--bot-port", str(free_port()))
 
 
-def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
-    """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled."""
-    summary = answer("demo", "--once", *ports(), cwd=tmp_path)
+def test_one_pass_stores_every_sample_once_and_a_second_adds_what_is_kept(tmp_path: Path) -> None:
+    """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled.
+
+    The demo's own store is made anew; with `--keep` the conversations add up.
+    """
+    before = tmp_path / ".otel-chat" / "demo" / "of-an-earlier-run"
+    before.parent.mkdir(parents=True)
+    before.touch()
+    chosen = ports()
+    summary = answer("demo", "--once", *chosen, cwd=tmp_path)
+    assert not before.exists()
     assert set(summary) == {
         "conversations", "turns", "stored_conversations", "stored_turns",
         "lost", "duplicates", "handoffs", "tokens", "overview",
@@ -37,16 +45,8 @@ def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
     assert overview["errors"]["turns"] > 0
     assert overview["confidence"]["count"] > 100
     assert overview["cost"]["priced_turns"] > 0
-
-
-def test_a_second_pass_starts_from_nothing_unless_kept(tmp_path: Path) -> None:
-    """The demo's own store is made anew; with `--keep` the conversations add up."""
-    chosen = ports()
-    first = answer("demo", "--once", *chosen, cwd=tmp_path)
-    second = answer("demo", "--once", *chosen, cwd=tmp_path)
     kept = answer("demo", "--once", "--keep", *chosen, cwd=tmp_path)
-    assert second["overview"]["conversations"] == first["overview"]["conversations"]
-    assert kept["overview"]["conversations"] == 2 * first["overview"]["conversations"]
+    assert kept["overview"]["conversations"] == 2 * overview["conversations"]
     assert kept["lost"] == kept["duplicates"] == 0
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -217,3 +218,15 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file"), closing(open_store(f"chdb:{tmp_path}/file")):
         pass
+
+
+def test_a_released_migration_is_never_changed() -> None:
+    """What a released version applied is applied to the letter today: a change is a new step."""
+    released = json.loads(Path(__file__).with_name("released_migrations.json").read_text())
+    steps = {
+        f"{step.version:04d}_{step.name}": {"server": step.checksum, "cluster": clustered.checksum}
+        for step, clustered in zip(render(), render("main"), strict=True)
+    }
+    for version, applied in released.items():
+        for name, checksums in applied.items():
+            assert steps.get(name) == checksums, (version, name)

@@ -63,8 +63,15 @@ def environment(name: str, python: str) -> Path:
 def lowest(python: str) -> Path:
     """An environment with the oldest release of each dependency that pyproject.toml allows."""
     there = environment("lowest", python)
-    command = [there.with_name("uv"), "pip", "install", "--quiet", "--python", there, "--no-deps"]
-    command += ["--require-hashes", "--requirement", "requirements/lowest.lock"]
+    command: list[str | Path] = [there.with_name("uv"), "pip", "install", "--quiet"]
+    command += [
+        "--python",
+        there,
+        "--no-deps",
+        "--require-hashes",
+        "--requirement",
+        "requirements/lowest.lock",
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
     return there
 
@@ -72,7 +79,17 @@ def lowest(python: str) -> Path:
 def passes(name: str, python: Path, tests: tuple[str, ...]) -> bool:
     """Whether the tests pass there."""
     print(f"pythons: {name}", flush=True)
-    command = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *tests]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        *tests,
+    ]
     command += ["-p", "no:cacheprovider", "-m", "not stack and not browser"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 

@@ -17,7 +17,7 @@ def ports() -> tuple[str, ...]:
     return ("--port", str(free_port()), "--bot-port", str(free_port()))
 
 
-def test_one_pass_stores_every_sample_once_and_a_second_adds_what_is_kept(tmp_path: Path) -> None:
+def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
     """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled.
 
     The demo's own store is made anew; with `--keep` the conversations add up.

@@ -12,10 +12,10 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import count, number, one_of
-from otel_chat.extract import stream_state
+from otel_chat.extract import StreamState, Texts, text_of
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.results import SILENT, TEXT
+from otel_chat.results import SILENT
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -291,12 +291,18 @@ class Turn(Lifecycle):
         """Notes a piece of a streamed reply; the first one's time is recorded."""
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
             self.first_chunk()
-            self._chunks = [] if self.captures_content else None
-            self._stream = None if type(piece) in TEXT else stream_state(piece)
-        if self._stream is not None:
-            self._stream.record_chunk(piece)
-        if self._chunks is not None and isinstance(piece, str | bytes):
-            self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
+        stream = self._stream
+        if stream is None:
+            keeps = self.captures_content
+            stream = StreamState(keeps_text=keeps and self._reply_reader is None)
+            self._stream = stream
+            self._told = Texts() if keeps and self._reply_reader is not None else None
+        stream.record_chunk(piece)
+        if self._told is not None and self._reply_reader is not None:
+            text = self._reply_reader(piece)
+            told = text if isinstance(text, str) else text_of(text)
+            if told:
+                self._told.add(told)
 
     def _count(self, metric: str, attributes: dict[str, Any]) -> None:
         whole: Lifecycle = self

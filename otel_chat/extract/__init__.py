@@ -1,8 +1,7 @@
 """Takes model, usage, cost, intent and confidence from what a handler or a client returns.
 
-Results are recognised by their shape; no provider is ever imported. A reader for another shape is
-one line in `READERS`: a test whether the shape is its own, and a function that takes what it finds
-from a whole result or from a chunk of a stream.
+Results are recognised by their shape; no provider is ever imported. `extract` reads a whole
+result, `StreamState` the chunks of a stream, `text_of` the text that a user reads in it.
 """
 
 from __future__ import annotations

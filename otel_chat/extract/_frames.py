@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
+_FIRST_FRAMES: Final = 10_000
+_LAST_FRAMES: Final = 1_000
 _MAX_FRAMES: Final = 100_000
 _SSE_LINE: Final = re.compile(r"(?:(data|event|id|retry)(?::[ ]?(.*))?|:.*)$", re.DOTALL)
 _BEGINNING: Final = re.compile(
@@ -22,6 +24,9 @@ _SDK_SHAPES: Final = {"0": str, "2": list, "3": str, "8": list, "g": str}
 _DONE: Final = frozenset({"[DONE]", "[END]", "[done]"})
 _SPACE: Final = re.compile(r"[ \t\r\n\x1e]*")
 _DECODER: Final = json.JSONDecoder()
+
+
+T = TypeVar("T")
 
 
 class Frame(NamedTuple):
@@ -70,8 +75,15 @@ def frames(text: str) -> list[Frame] | None:
     for read in (_events, _sdk_parts, _json_values):
         found = read(text)
         if found is not None:
-            return found
+            return _bounded(found)
     return None
+
+
+def _bounded(found: list[T]) -> list[T]:
+    """The first of very many, which are the reply, and the last, in which the usage stands."""
+    if len(found) <= _FIRST_FRAMES + _LAST_FRAMES:
+        return found
+    return found[:_FIRST_FRAMES] + found[-_LAST_FRAMES:]
 
 
 def _lines(text: str) -> list[str]:
@@ -105,7 +117,7 @@ def _events(text: str) -> list[Frame] | None:
         return None  # ":)" is no comment
     if unknown > (known if _ENDED.search(text) else 0) + (text[-1:] not in "\r\n"):
         return None
-    return _payloads([block for block in blocks if block[0].strip() not in _DONE])
+    return _payloads(_bounded([block for block in blocks if block[0].strip() not in _DONE]))
 
 
 def _payloads(blocks: list[tuple[str, str | None]]) -> list[Frame]:

@@ -1,4 +1,8 @@
-"""The shapes that are known, and which of them a value has."""
+"""The shapes that are known, and which of them a value has.
+
+A reader for another shape is one line in `READERS`: a test whether the shape is its own, and a
+function that takes what it finds from a whole result or from a chunk of a stream.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from otel_chat.extract import (
+    _ai_sdk,
     _anthropic,
     _bedrock,
+    _cohere,
     _dialogue,
     _google,
     _langchain,
+    _ollama,
     _openai,
     _pydantic_ai,
 )
@@ -22,26 +29,55 @@ class Reader(NamedTuple):
 
     Args:
         shape: Its name.
-        matches: Whether a result, or the first chunk of a stream, has this shape.
+        matches: Whether a result, or a chunk of a stream, has this shape.
         read: Takes what a result or a chunk says.
+        marks: A dictionary without any of these keys has another shape.
     """
 
     shape: str
     matches: Callable[[Any], bool]
     read: Callable[[Draft, Any], None]
+    marks: frozenset[str]
+
+
+def _reader(
+    shape: str,
+    matches: Callable[[Any], bool],
+    read: Callable[[Draft, Any], None],
+    marks: str,
+) -> Reader:
+    return Reader(shape, matches, read, frozenset(marks.split()))
 
 
 READERS: Final = (
-    Reader("openai.chat", _openai.is_chat, _openai.read_chat),
-    Reader("openai.responses", _openai.is_response, _openai.read_response),
-    Reader("anthropic.messages", _anthropic.is_message, _anthropic.read),
-    Reader("google.generate_content", _google.is_answer, _google.read),
-    Reader("bedrock.converse", _bedrock.is_answer, _bedrock.read),
-    Reader("langchain.message", _langchain.is_message, _langchain.read),
-    Reader("pydantic_ai", _pydantic_ai.is_result, _pydantic_ai.read),
-    Reader("rasa.parse", _dialogue.is_rasa_parse, _dialogue.read_rasa_parse),
-    Reader("rasa.rest", _dialogue.is_rasa_answer, _dialogue.read_rasa_answer),
-    Reader("dialogflow", _dialogue.is_dialogflow, _dialogue.read_dialogflow),
+    _reader("openai.chat", _openai.is_chat, _openai.read_chat, "choices"),
+    _reader("openai.responses", _openai.is_response, _openai.read_response, "object type"),
+    _reader("anthropic.messages", _anthropic.is_message, _anthropic.read, "type"),
+    _reader(
+        "google.generate_content",
+        _google.is_answer,
+        _google.read,
+        "candidates usage_metadata usageMetadata",
+    ),
+    _reader(
+        "bedrock.converse",
+        _bedrock.is_answer,
+        _bedrock.read,
+        "output messageStart contentBlockStart contentBlockDelta messageStop metadata",
+    ),
+    _reader("cohere.chat", _cohere.is_answer, _cohere.read, "message finish_reason type"),
+    _reader("ollama", _ollama.is_answer, _ollama.read, "done"),
+    _reader("ai_sdk", _ai_sdk.is_finish, _ai_sdk.read, "finishReason"),
+    _reader("langchain.message", _langchain.is_message, _langchain.read, "type messages"),
+    _reader("pydantic_ai", _pydantic_ai.is_result, _pydantic_ai.read, ""),
+    _reader("rasa.parse", _dialogue.is_rasa_parse, _dialogue.read_rasa_parse, "intent"),
+    _reader("rasa.rest", _dialogue.is_rasa_answer, _dialogue.read_rasa_answer, ""),
+    _reader(
+        "dialogflow",
+        _dialogue.is_dialogflow,
+        _dialogue.read_dialogflow,
+        "query_result queryResult",
+    ),
 )
 _SILENT: Final = frozenset(
     {str, bytes, bytearray, memoryview, int, float, bool, complex, type(None)}
@@ -52,9 +88,10 @@ def recognise(value: object, likely: Reader | None = None) -> Reader | None:
     """The reader of a value's shape; the `likely` one is asked first."""
     if type(value) in _SILENT:
         return None
-    if likely is not None and likely.matches(value):
-        return likely
-    for reader in READERS:
-        if reader is not likely and reader.matches(value):
-            return reader
-    return None
+    readers = READERS if likely is None else (likely, *READERS)
+    if type(value) is dict:
+        for reader in readers:
+            if not reader.marks.isdisjoint(value) and reader.matches(value):
+                return reader
+        return None
+    return next((reader for reader in readers if reader.matches(value)), None)

@@ -37,6 +37,8 @@ _JSON: Final = {"data": "{[", "result": "{["}
 """Where text may be JSON in turn, and how that begins."""
 _KINDS: Final = ("type", "event", "event_type", "part_kind", "kind", "object")
 _SENDERS: Final = ("role", "sender", "author")
+_KIND_NAMES: Final = frozenset({*_KINDS, *_SENDERS})
+_NONE: Final[frozenset[str]] = frozenset()
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 _WORDS_OF: Final[dict[str, frozenset[str]]] = {
@@ -107,10 +109,14 @@ def told_by(chunk: object, event: str | None = None) -> Told | None:
         True
     """
     try:
-        words = _words(event) | _kind_of(chunk)
+        words = _words(event) | _kind_of(chunk) if event or not isinstance(chunk, str) else _NONE
         if words & _WORDS_OF_NOBODY:
             return None
-        found = _Walk("assistant", chunk=True).text(chunk, 0, inner=True)
+        found = (
+            chunk
+            if isinstance(chunk, str)
+            else _Walk("assistant", chunk=True).text(chunk, 0, inner=True)
+        )
     except Exception:  # noqa: BLE001 - somebody else's object
         return None
     return Told(found[:_MAX_TEXT], bool(words & _WORDS_OF_ENDS)) if found else None
@@ -157,7 +163,10 @@ class _Walk:
         words = _kind_of(value)
         if words & (self._other | _WORDS_OF_NOBODY):
             return None
-        for key in self._keys:
+        keys = self._keys
+        if type(value) is dict:
+            keys = tuple(key for key in keys if key in value)
+        for key in keys:
             found = _field(value, key)
             if found is _ABSENT or found is None:
                 continue
@@ -205,9 +214,10 @@ def _is_part(item: Any) -> bool:
 def _kind_of(value: Any) -> frozenset[str]:
     """The words that say what something is, and who speaks in it."""
     if value is None or isinstance(value, str | bytes | list | tuple | int | float):
-        return frozenset()
-    found: frozenset[str] = frozenset()
-    for key in (*_KINDS, *_SENDERS):
+        return _NONE
+    found = _NONE
+    names = _KIND_NAMES.intersection(value) if type(value) is dict else _KIND_NAMES
+    for key in names:
         name = _field(value, key)
         if isinstance(name, Enum):
             name = name.value

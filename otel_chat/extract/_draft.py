@@ -217,7 +217,7 @@ class Draft:
         if known is None:
             if len(self._by_id) >= _MAX_ANSWERS:
                 return
-            if self.answer in self._by_id.values():
+            if self.answer.finish_reason or self.answer in self._by_id.values():
                 self.begin()
             known = self._by_id[response_id] = self.answer
         self.answer = known

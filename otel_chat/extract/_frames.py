@@ -13,10 +13,13 @@ _FIRST_FRAMES: Final = 10_000
 _LAST_FRAMES: Final = 1_000
 _MAX_FRAMES: Final = 100_000
 _SSE_LINE: Final = re.compile(r"(?:(data|event|id|retry)(?::[ ]?(.*))?|:.*)$", re.DOTALL)
+_SSE_FIELD: Final = re.compile(r"\s*(?:(?:data|event|id|retry)\b|:)")
 _BEGINNING: Final = re.compile(
     r"\ufeff?\s*(?:(?:data|event|id|retry)\b|:|[{\x1e]|[0-9a-k]:[\"{\[])"
 )
 _ENDED: Final = re.compile(r"\n\n|\r\n\r\n|\r\r")
+_WHOLE: Final = re.compile(r"(?:\n\n|\r\n\r\n|\r\r)\Z")
+_JSON: Final = frozenset('{["')
 _SDK_LINE: Final = re.compile(r"([0-9a-k]):(.+)")
 _SDK_TEXT: Final = "0"
 _SDK_FINISH: Final = "d"
@@ -96,7 +99,9 @@ def _events(text: str) -> list[Frame] | None:
     blocks: list[tuple[str, str | None]] = []
     data: list[str] = []
     event: str | None = None
-    known = unknown = comments = 0
+    seen = {"data": 0, "comment": 0, "unknown": 0}
+    if not _SSE_FIELD.match(text):
+        return None
     for line in [*_lines(text), ""]:
         if not line:
             if data and len(blocks) < _MAX_FRAMES:
@@ -104,20 +109,31 @@ def _events(text: str) -> list[Frame] | None:
             data, event = [], None
             continue
         match = _SSE_LINE.match(line)
-        if match is None:
-            unknown += 1
-        elif match[1] == "data":
-            known += 1
+        field = "unknown" if match is None else match[1] or "comment"
+        seen[field] = seen.get(field, 0) + 1
+        if match is not None and field == "data":
             data.append(match[2] or "")
-        elif match[1] == "event":
+        elif match is not None and field == "event":
             event = match[2]
-        elif match[1] is None:
-            comments += 1
-    if not blocks and not (comments and _ENDED.search(text)):
-        return None  # ":)" is no comment
-    if unknown > (known if _ENDED.search(text) else 0) + (text[-1:] not in "\r\n"):
+    if not _are_events(text, seen):
         return None
+    if blocks and not _WHOLE.search(text) and _is_cut(blocks[-1][0]):
+        blocks.pop()
     return _payloads(_bounded([block for block in blocks if block[0].strip() not in _DONE]))
+
+
+def _are_events(text: str, seen: dict[str, int]) -> bool:
+    """Whether its lines are those of events. Text may begin with a colon, as ":)" does."""
+    ended = _ENDED.search(text) is not None
+    if "data:" not in text and not (seen["comment"] and ended):
+        return False
+    last_is_cut = text[-1:] not in "\r\n"
+    return seen["unknown"] <= (seen["data"] if ended else 0) + last_is_cut
+
+
+def _is_cut(data: str) -> bool:
+    """Whether it is the beginning of JSON."""
+    return data.lstrip()[:1] in _JSON and _value(data) is None
 
 
 def _payloads(blocks: list[tuple[str, str | None]]) -> list[Frame]:
@@ -136,7 +152,7 @@ def _payloads(blocks: list[tuple[str, str | None]]) -> list[Frame]:
 
 def _value(data: str) -> Any:
     """A JSON object, list or string; else None."""
-    if data.lstrip()[:1] in ("{", "[", '"'):
+    if data.lstrip()[:1] in _JSON:
         try:
             return json.loads(data)
         except (ValueError, RecursionError):

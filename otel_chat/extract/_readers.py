@@ -6,7 +6,8 @@ function that takes what it finds from a whole result or from a chunk of a strea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from otel_chat.extract import (
@@ -31,7 +32,7 @@ class Reader(NamedTuple):
         shape: Its name.
         matches: Whether a result, or a chunk of a stream, has this shape.
         read: Takes what a result or a chunk says.
-        marks: A dictionary without any of these keys has another shape.
+        marks: A value without any of these keys or attributes has another shape.
     """
 
     shape: str
@@ -69,7 +70,7 @@ READERS: Final = (
     _reader("ollama", _ollama.is_answer, _ollama.read, "done"),
     _reader("ai_sdk", _ai_sdk.is_finish, _ai_sdk.read, "finishReason"),
     _reader("langchain.message", _langchain.is_message, _langchain.read, "type messages"),
-    _reader("pydantic_ai", _pydantic_ai.is_result, _pydantic_ai.read, ""),
+    _reader("pydantic_ai", _pydantic_ai.is_result, _pydantic_ai.read, "kind event_kind run_id"),
     _reader("rasa.parse", _dialogue.is_rasa_parse, _dialogue.read_rasa_parse, "intent"),
     _reader("rasa.rest", _dialogue.is_rasa_answer, _dialogue.read_rasa_answer, ""),
     _reader(
@@ -84,14 +85,33 @@ _SILENT: Final = frozenset(
 )
 
 
+_FILLED: Final = (dict, list, tuple)
+_MARKS: Final = frozenset().union(*(reader.marks for reader in READERS))
+
+
 def recognise(value: object, likely: Reader | None = None) -> Reader | None:
     """The reader of a value's shape; the `likely` one is asked first."""
-    if type(value) in _SILENT:
+    kind = type(value)
+    if kind in _SILENT:
         return None
-    readers = READERS if likely is None else (likely, *READERS)
-    if type(value) is dict:
-        for reader in readers:
-            if not reader.marks.isdisjoint(value) and reader.matches(value):
-                return reader
-        return None
-    return next((reader for reader in readers if reader.matches(value)), None)
+    names: list[Iterable[str]] | None = None
+    if kind is dict:
+        names = [value]  # type: ignore[list-item] # a dictionary
+    else:
+        declared = _declared(kind)  # type: ignore[arg-type] # every class is hashable
+        if declared is not None:
+            names = [declared, getattr(value, "__dict__", ())]
+    for reader in READERS if likely is None else (likely, *READERS):
+        marked = names is None or not all(map(reader.marks.isdisjoint, names))
+        if marked and reader.matches(value):
+            return reader
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _declared(kind: type) -> frozenset[str] | None:
+    """The marks that a class has; None where its objects may have any."""
+    asked = hasattr(kind, "__getattr__") or "__getattribute__" in {
+        name for base in kind.__mro__[:-1] for name in vars(base)
+    }
+    return None if asked or issubclass(kind, _FILLED) else _MARKS.intersection(dir(kind))

@@ -304,7 +304,7 @@ class Texts:
         if not text:
             return
         if whole and self.pieces:
-            if self._is_cumulative or len(text) >= self._length:
+            if self.repeats or len(text) >= self._length:
                 said = self.text.strip()
                 if text.strip().startswith(said):
                     self._start(text)
@@ -314,7 +314,7 @@ class Texts:
         if not self.full:
             self.pieces.append(text)
             self._length += len(text)
-        elif self._is_cumulative:
+        elif self.repeats:
             self._start(text)
 
     def _start(self, text: str) -> None:
@@ -337,7 +337,7 @@ class Texts:
         self._last = shown
 
     @property
-    def _is_cumulative(self) -> bool:
+    def repeats(self) -> bool:
         """Whether enough was repeated to say so: words may begin as the word before did."""
         if self._broken:
             return False
@@ -348,6 +348,6 @@ class Texts:
     @property
     def text(self) -> str:
         """What they say together, within the limit."""
-        if self._is_cumulative:
+        if self.repeats:
             return self._last[: self.limit]
         return "".join(self.pieces)[: self.limit]

@@ -188,12 +188,11 @@ class _Sent:
         texts = self._texts
         if not texts.full:
             texts.add(text)
-        elif texts.limit < _MOST_FRAMED and looks_framed("".join(texts.pieces)[:_HEAD]):
-            texts.limit = _MOST_FRAMED
-            texts.add(text)
         elif texts.limit < _MOST_FRAMED:
-            texts.add(text)  # it may repeat all that came before it
-            self._dropped = not self._keeps
+            if looks_framed(_head(texts.pieces)):
+                texts.limit = _MOST_FRAMED
+            texts.add(text)
+            self._dropped = texts.full and not (self._keeps and texts.repeats)
         else:
             self._after.append(text)
             self._length += len(text)
@@ -203,7 +202,7 @@ class _Sent:
     def framed(self) -> tuple[Texts | None, list[Any]]:
         """Text that stands before frames or instead of them, and the frames."""
         pieces = self._texts.pieces
-        if not self._keeps and not looks_framed("".join(pieces[:_HEAD])):
+        if not self._keeps and not looks_framed(_head(pieces)):
             return None, []
         text = _joined(pieces)
         found = frames(text)
@@ -218,6 +217,16 @@ class _Sent:
                     before.add("".join(pieces[:place]))
                     return before, found
         return self._texts, []
+
+
+def _head(pieces: list[str]) -> str:
+    """How they begin."""
+    head = ""
+    for piece in pieces:
+        head += piece[:_HEAD]
+        if len(head) >= _HEAD:
+            break
+    return head
 
 
 def _is_event(chunk: Any) -> bool:

@@ -111,7 +111,7 @@ class _Spec:
     def _note_reply(self, turn: Turn, result: object) -> None:
         if result is None or not turn.is_live:
             return
-        if type(result) not in SILENT:
+        if type(result) not in SILENT and turn._result is None:
             turn.result(result)
         if not turn.captures_content:
             return

@@ -85,7 +85,8 @@ def take(turn: Lifecycle, *, whole: bool) -> None:
     turn._stream = turn._result = turn._returned = None
     found = read(state, result, whole=whole)
     if whole and turn._output is None and turn._runtime.config.capture_content:
-        turn._output = _reply(turn, found, returned)
+        own = returned is not result or found is None
+        turn._output = _reply(turn, found, returned if own else None)
     if found is None:
         return
     turn._found = found
@@ -103,9 +104,9 @@ def _reply(turn: Lifecycle, found: Extracted | None, returned: object) -> str | 
     """The reply as the user reads it: what `reply=` said of the chunks, else what is read."""
     if turn._reply_reader is not None:
         return turn._told.text or None if turn._told is not None else None
-    if found is not None:
-        return found.text
-    return text_of(returned)
+    answer = extract(returned)
+    text = text_of(returned) if answer is None else answer.text
+    return found.text if text is None and found is not None else text
 
 
 def _take_intent(turn: Lifecycle, found: Extracted, *, report: bool) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import count, number, one_of
-from otel_chat.extract import StreamState, Texts, text_of
+from otel_chat.extract import Sender, StreamState, Texts, text_of
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
 from otel_chat.results import SILENT
@@ -268,13 +268,13 @@ class Turn(Lifecycle):
     def message(self, text: str) -> None:
         """Gives the user's message; kept only with content capture on, else for hooks alone."""
         if self.takes_message:
-            self._input = _content(text)
+            self._input = _content(text, "user")
 
     @_guarded
     def reply(self, text: str) -> None:
         """Gives the reply; kept only with content capture on."""
         if self.captures_content:
-            self._output = _content(text)
+            self._output = _content(text, "assistant")
 
     @_guarded
     def result(self, value: object) -> None:
@@ -394,7 +394,9 @@ def launch(
     return turn
 
 
-def _content(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a string, not {type(text).__name__}")
-    return text
+def _content(text: object, sender: Sender) -> str:
+    """Text, or that of a message made of parts."""
+    found = text if isinstance(text, str) else text_of(text, sender)
+    if found is None:
+        raise TypeError(f"text must be a string or a message, not {type(text).__name__}")
+    return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from otel_chat.extract._draft import Draft, Extracted, ToolCall
 from otel_chat.extract._readers import READERS, Reader, recognise
-from otel_chat.extract._reply import Texts, text_of
+from otel_chat.extract._reply import Sender, Texts, text_of
 from otel_chat.extract._stream import StreamState
 
 __all__ = [
     "READERS",
     "Extracted",
     "Reader",
+    "Sender",
     "StreamState",
     "Texts",
     "ToolCall",

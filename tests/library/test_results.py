@@ -379,6 +379,36 @@ def test_a_reply_that_the_handler_tells_wins(telemetry: Telemetry) -> None:
     assert reply_of(telemetry.only_turn()) == "Hi"
 
 
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_an_answer_that_was_given_is_kept_beside_what_is_returned(telemetry: Telemetry) -> None:
+    """Usage of the model's answer, the reply of what the user gets."""
+
+    @chat_handler(agent="a")
+    def answer() -> Any:
+        current_turn().result(completion())
+        return {"reply": "Hi"}
+
+    answer()
+    found = telemetry.only_turn()
+    assert_turn(found, input_tokens=1000, output_tokens=100)
+    assert reply_of(found) == "Hi"
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_an_answer_given_in_a_stream_of_text_says_the_rest(telemetry: Telemetry) -> None:
+    """The reply is what was streamed; usage and model are the answer's."""
+
+    @chat_handler(agent="a")
+    def answer() -> Iterator[str]:
+        yield from WORDS
+        current_turn().result(completion())
+
+    list(answer())
+    found = telemetry.only_turn()
+    assert_turn(found, input_tokens=1000, response_model="gpt-4o-2024-08-06")
+    assert reply_of(found) == "".join(WORDS)
+
+
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR"}}
 QUESTION = [{"type": "text", "text": "What is on this picture?"}, PICTURE]
 

@@ -61,7 +61,9 @@ class StreamState:
             return
         try:
             if kind in _TEXT or isinstance(chunk, str | bytes):
-                self._sent().add(chunk)  # type: ignore[arg-type] # text, by its type
+                last = self._said[-1] if self._said else None
+                sent = last if type(last) is _Sent else self._sent()
+                sent.add(chunk)  # type: ignore[arg-type] # text, by its type
             else:
                 self._read(chunk)
         except Exception:  # noqa: BLE001 - somebody else's object; the stream goes on
@@ -89,11 +91,9 @@ class StreamState:
         return self._draft.finish(self._reader.shape, text)
 
     def _sent(self) -> _Sent:
-        last = self._said[-1] if self._said else None
-        if not isinstance(last, _Sent):
-            last = _Sent(keeps=self._keeps)
-            self._append(last)
-        return last
+        sent = _Sent(keeps=self._keeps)
+        self._append(sent)
+        return sent
 
     def _append(self, segment: _Sent | Texts | Answer) -> None:
         said = self._said
@@ -105,7 +105,7 @@ class StreamState:
         reader = recognise(chunk, self._reader)
         if reader is None and (inner := get(chunk, "data")) is not None:
             if isinstance(inner, str) and event is None and _is_event(chunk):
-                self._sent().add(_written(inner, get(chunk, "event")))
+                self.record_chunk(_written(inner, get(chunk, "event")))
                 return
             # a client's envelope (Mistral), or an application's
             reader = recognise(inner, self._reader)

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.usage import RequestUsage
 
 from otel_chat.extract import Extracted, StreamState, extract
 from tests.library.extract.wire import (
@@ -182,6 +185,84 @@ def test_a_server_without_ids_begins_anew_after_the_end() -> None:
     assert found is not None
     assert (found.input_tokens, found.output_tokens) == (240, 80)
     assert found.text == "Hello thereHello there"
+
+
+def langchain_chunks(run: str) -> list[Any]:
+    """A call's chunks; their usage adds up, as adding them does."""
+    usage = [(120, 1), (0, 39)]
+    return [
+        AIMessageChunk(
+            content=word,
+            id=run,
+            usage_metadata={"input_tokens": i, "output_tokens": o, "total_tokens": i + o},
+            response_metadata={"model_name": "gpt-4o"},
+        )
+        for word, (i, o) in zip(("Hello", " there"), usage, strict=True)
+    ]
+
+
+def test_langchains_calls_in_one_stream_add_up() -> None:
+    """Each run by its id, one after the other and side by side."""
+    one, two = langchain_chunks("run-1"), langchain_chunks("run-2")
+    for chunks in ([*one, *two], [one[0], two[0], one[1], two[1]]):
+        found = read(chunks)
+        assert found is not None
+        assert (found.input_tokens, found.output_tokens) == (240, 80)
+        assert found.text == "Hello thereHello there"
+
+
+def test_a_state_that_is_streamed_again_and_again_counts_once() -> None:
+    """Each repeats the messages of the one before; the reply is the last message's text."""
+    messages = [
+        AIMessage(
+            content=text,
+            id=f"run-{number}",
+            usage_metadata={"input_tokens": 120, "output_tokens": 40, "total_tokens": 160},
+        )
+        for number, text in enumerate(["", "Hello there"])
+    ]
+    asked = HumanMessage("hello")
+    states: list[Any] = [
+        {"messages": [asked]},
+        {"messages": [asked, messages[0]]},
+        {"messages": [asked, *messages]},
+        {"messages": [asked, *messages]},
+    ]
+    found = read(states)
+    assert found is not None
+    assert (found.input_tokens, found.output_tokens, found.text) == (240, 80, "Hello there")
+
+
+def test_a_whole_message_that_is_repeated_counts_once() -> None:
+    """As updates of a graph repeat it; without an id each is another."""
+    usage: Any = {"input_tokens": 120, "output_tokens": 40, "total_tokens": 160}
+    known = AIMessage("Hello there", id="run-1", usage_metadata=usage)
+    unknown = AIMessage("Hello there", usage_metadata=usage)
+    for chunks, expected in (([known, known], 120), ([unknown, unknown], 240)):
+        found = read(chunks)
+        assert found is not None
+        assert found.input_tokens == expected
+
+
+def test_pydantic_ais_runs_in_one_stream_add_up() -> None:
+    """Responses by the provider's id."""
+    responses = [
+        ModelResponse(
+            parts=[TextPart("Hello there")],
+            usage=RequestUsage(input_tokens=120, output_tokens=40),
+            provider_response_id=f"r-{number}",
+        )
+        for number in (1, 1, 2)
+    ]
+    found = read(responses)
+    assert found is not None
+    assert (found.input_tokens, found.output_tokens) == (240, 80)
+
+
+def test_pydantic_ais_reasoning_beside_the_output_is_output() -> None:
+    """It hands xAI's counts on as they are: more than the whole lies beside it."""
+    usage = RequestUsage(input_tokens=10120, output_tokens=1499, details={"reasoning_tokens": 2809})
+    assert counted(extract(ModelResponse(parts=[TextPart("x")], usage=usage)))[1] == 4308
 
 
 def test_a_clients_envelope_is_opened() -> None:

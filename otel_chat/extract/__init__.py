@@ -48,5 +48,7 @@ def extract(result: object) -> Extracted | None:
         draft = Draft()
         reader.read(draft, result)
         return draft.finish(reader.shape)
-    except Exception:  # noqa: BLE001 - somebody else's object
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - somebody else's object
         return None

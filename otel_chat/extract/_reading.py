@@ -32,7 +32,9 @@ def get(value: Any, *path: str) -> Any:
         else:
             try:
                 value = _attribute(value, name)
-            except Exception:  # noqa: BLE001 - a property of somebody else's object
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - a property may raise a task's cancellation
                 return None
     return value
 

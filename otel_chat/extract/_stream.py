@@ -21,6 +21,7 @@ _MOST_FRAMED: Final = 2_000_000
 _LAST_FRAMED: Final = 64_000
 _MAX_TEXT: Final = 200_000
 _MAX_SEGMENTS: Final = 200
+_BEFORE_DATA: Final = ("event:", "id:", "retry:")
 _SSE_FIELDS: Final = frozenset({"data", "event", "id", "retry", "comment", "sep", "raw_data"})
 SHAPE: Final = "text"
 """The shape of a stream in which nothing but text was read."""
@@ -66,7 +67,9 @@ class StreamState:
                 sent.add(chunk)  # type: ignore[arg-type] # text, by its type
             else:
                 self._read(chunk)
-        except Exception:  # noqa: BLE001 - somebody else's object; the stream goes on
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - somebody else's object; the stream goes on
             return
 
     def result(self, *, whole: bool = True) -> Extracted | None:
@@ -243,11 +246,12 @@ def _written(data: str, event: Any) -> str:
 
 
 def _joined(pieces: list[str]) -> str:
-    """The pieces in one; frames without an end of line are ended."""
+    """The pieces in one. Lines without their ends, as clients give them, get them back."""
     text = "".join(pieces)
     bare = len(pieces) > 1 and "\n" not in text and "\r" not in text
-    if bare and all(piece.startswith(("data:", "event:", ":")) for piece in pieces):
-        return "\n\n".join(pieces)
+    if bare and all(piece.startswith(("data:", ":", *_BEFORE_DATA)) for piece in pieces):
+        ends = ("\n" if piece.startswith(_BEFORE_DATA) else "\n\n" for piece in pieces)
+        return "".join(piece + end for piece, end in zip(pieces, ends, strict=True))
     return text
 
 

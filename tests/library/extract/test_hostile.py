@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
@@ -215,6 +216,21 @@ def test_what_has_no_known_shape_says_nothing(value: object) -> None:
     assert extract(value) is None
     state = StreamState()
     state.record_chunk(value)
+    assert state.result() is None
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_what_is_no_exception_stays_with_its_object(error: type[BaseException]) -> None:
+    """A property that gives a cancelled task's result raises its cancellation."""
+
+    class Leaving:
+        def __getattr__(self, name: str) -> Any:
+            raise error(name)
+
+    assert extract(Leaving()) is None
+    state = StreamState(keeps_text=True)
+    state.record_chunk(Leaving())
+    state.record_chunk({"data": Leaving()})
     assert state.result() is None
 
 

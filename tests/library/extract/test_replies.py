@@ -12,6 +12,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
+import flask
 import pydantic
 import pytest
 from hypothesis import given, settings
@@ -220,6 +221,8 @@ def test_bytes_are_joined_before_they_are_decoded(text: str, data: st.DataObject
         ([SimpleNamespace(event="token", data=w) for w in WORDS], TEXT),
         ([{"event": "status", "data": "thinking"}, {"data": "Hi"}], "Hi"),
         ([f"data: {w}" for w in ("Hi", "there")], "Hithere"),
+        (["event: status", "data: wait", "", "event: token", "data: Hi", ""], "Hi"),
+        (['{"delta": "Hi"}', '{"delta": " there"}'], "Hi there"),
         (["thinking... ", sse("Hi")], "thinking... Hi"),
         ([": ping\n\n"], None),
         ([sse(json.dumps({"t": "Hi"}))], None),
@@ -409,6 +412,7 @@ HISTORY = [
         (("Hi", 200, {"X": "y"}), "Hi"),
         (JSONResponse({"reply": "Hi"}), "Hi"),
         (JSONResponse("Hi"), "Hi"),
+        (flask.Response(json.dumps({"reply": "Hi"}), mimetype="application/json"), "Hi"),
         (PlainTextResponse("Hi"), "Hi"),
         (HTMLResponse("<p>Hi</p>"), None),
         (b"Hi", "Hi"),

@@ -126,6 +126,7 @@ def _settle_usage(turn: Lifecycle, *, says_provider: bool) -> None:
     if turn._outer is None:
         late.update(tokens.attributes(TURN_KEYS))
     elif own or parts != inside:
+        tokens.parts = tuple(parts) if len(parts) > 1 else ()
         turn._outer.children.used(turn._span_context.span_id, tokens)
 
 

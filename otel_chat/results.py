@@ -66,12 +66,14 @@ def usage_of(found: Extracted) -> Usage:
         provider=found.provider,
         cost=found.cost,
         response_id=found.response_id,
+        parts=tuple(usage_of(part) for part in found.parts),
     )
 
 
 def usages_of(found: Extracted) -> list[Usage]:
     """The usage of each model call that a result tells of."""
-    return [usage_of(part) for part in found.parts or (found,)]
+    usage = usage_of(found)
+    return list(usage.parts or (usage,))
 
 
 def take(turn: Lifecycle, *, whole: bool) -> None:

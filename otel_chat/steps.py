@@ -323,11 +323,12 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
         self._turn.children.called(asked, self._clean.get(sc.PROVIDER_NAME))
         if not usage:
             return
+        given = self._clean.get(sc.PROVIDER_NAME)
         usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or asked
         usage.response_id = usage.response_id or _text(self._late.get(sc.RESPONSE_ID))
-        usage.provider = self._clean.get(sc.PROVIDER_NAME) or _text(
-            self._late.get(sc.PROVIDER_NAME)
-        )
+        usage.provider = given or _text(self._late.get(sc.PROVIDER_NAME))
+        for part in usage.parts:
+            part.model, part.provider = part.model or asked, given or part.provider
         self._turn.children.used(self._span.get_span_context().span_id, usage, own=True)
 
 

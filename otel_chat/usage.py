@@ -41,6 +41,7 @@ class Usage:
         cost: US dollars, where the provider says it.
         response_id: The provider's id of the response, where it is known: the same one again is
             the same call.
+        parts: Where several calls make it up, each by itself: their prices may differ.
     """
 
     input_tokens: int | None = None
@@ -52,6 +53,7 @@ class Usage:
     provider: str | None = None
     cost: float | None = None
     response_id: str | None = None
+    parts: tuple[Usage, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, int | None]) -> Usage:
@@ -144,7 +146,7 @@ class Children:
         self._parents[span_id] = parent_id
 
     def used(self, span_id: int, usage: Usage, *, own: bool = False) -> None:
-        """A span ended that carries usage.
+        """A span ended that carries usage. It may be told twice; who knows more is believed.
 
         Args:
             span_id: The span's.
@@ -152,7 +154,9 @@ class Children:
             own: It is a model call of ours, so two are two calls, even where a server gives both
                 answers the same id, as Ollama may and every mock does.
         """
-        self._usages[span_id] = usage
+        known = self._usages.get(span_id)
+        if own or known is None or known.known < usage.known:
+            self._usages[span_id] = usage
         if own and usage.response_id is not None:
             if usage.response_id in self._answered:
                 self._repeated.add(span_id)
@@ -214,7 +218,8 @@ class Children:
         found: list[Usage] = []
         for call in (call for call in spans if call in counted):
             inner = within.get(call, [])
-            found += inner if _knows_more(inner, best[call]) else [best[call]]
+            told_by = inner if _knows_more(inner, best[call]) else [best[call]]
+            found += [part for usage in told_by for part in usage.parts or (usage,)]
         return found
 
     def _call_of(self, span_id: int, outer: list[int]) -> Call:

@@ -20,6 +20,7 @@ Sender = Literal["assistant", "user"]
 _MAX_DEPTH: Final = 8
 _MAX_ITEMS: Final = 5_000
 _MAX_TEXT: Final = 200_000
+_MAX_BODY: Final = 2_000_000
 _CURSORS: Final = "▌█▋▍▎▏●"
 _NO_TEXT: Final = (int, float, complex, type, Enum)
 _ABSENT: Final = object()
@@ -141,7 +142,7 @@ class _Walk:
         if isinstance(value, str) and not isinstance(value, Enum):
             return str.__str__(value)
         if isinstance(value, bytes):
-            return self._document(value[:_MAX_TEXT].decode(errors="replace"), depth)
+            return self._document(value[:_MAX_BODY].decode(errors="replace"), depth)
         names = getattr(type(value), "_fields", None) if isinstance(value, tuple) else None
         if isinstance(names, tuple):
             return self._of_fields(dict(zip(names, value, strict=False)), depth)
@@ -156,7 +157,7 @@ class _Walk:
             try:
                 return self.text(json.loads(text), depth + 1, inner=False)
             except (ValueError, RecursionError):
-                return text
+                return text if len(text) < _MAX_TEXT else None
         return None if head == "<" or "\x00" in text else text
 
     def _of_fields(self, value: Any, depth: int) -> str | None:

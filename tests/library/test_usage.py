@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -179,16 +180,24 @@ def test_another_librarys_provider_is_the_turns(telemetry: Telemetry) -> None:
     ],
     indirect=True,
 )
-def test_each_call_of_a_stream_has_its_own_price(telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("around", ["handler", "model call", "nested handler"])
+def test_each_call_of_a_stream_has_its_own_price(telemetry: Telemetry, around: str) -> None:
     """A stream of two models' answers costs what each of them costs."""
 
-    @chat_handler(agent="a")
-    def answer() -> Any:
+    def both() -> Iterator[Any]:
         yield {**answered(1, 1_000_000, 0), "model": "a"}
         yield {**answered(2, 1_000_000, 0), "model": "b"}
 
+    inner: Any = model_call("a") if around == "model call" else chat_handler(agent="inner")
+    handler = both if around == "handler" else inner(both)
+
+    @chat_handler(agent="a")
+    def answer() -> Any:
+        return handler() if around == "handler" else str(len(list(handler())))
+
     list(answer())
-    assert_turn(telemetry.only_turn(), input_tokens=2_000_000, cost=pytest.approx(11.0))
+    found = telemetry.only_turn()
+    assert_turn(found, input_tokens=2_000_000, cost=pytest.approx(11.0))
 
 
 spans = st.lists(

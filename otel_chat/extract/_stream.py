@@ -12,7 +12,7 @@ from otel_chat.extract._draft import Answer, Draft, Extracted
 from otel_chat.extract._frames import frames, looks_framed
 from otel_chat.extract._readers import Reader, recognise
 from otel_chat.extract._reading import get
-from otel_chat.extract._reply import Texts, told_by
+from otel_chat.extract._reply import Texts, Told, told_by
 
 _PLAIN: Final = frozenset({int, float, bool, complex, type(None)})
 _TEXT: Final = frozenset({str, bytes, bytearray, memoryview})
@@ -106,22 +106,30 @@ class StreamState:
 
     def _read(self, chunk: Any, event: str | None = None) -> None:
         reader = recognise(chunk, self._reader)
-        if reader is None and (inner := get(chunk, "data")) is not None:
-            if isinstance(inner, str) and event is None and _is_event(chunk):
-                self.record_chunk(_written(inner, get(chunk, "event")))
+        if reader is None:
+            data = get(chunk, "data")
+            if isinstance(data, str) and event is None and _is_event(chunk):
+                self.record_chunk(_written(data, get(chunk, "event")))
                 return
-            # a client's envelope (Mistral), or an application's
-            reader = recognise(inner, self._reader)
-            chunk = chunk if reader is None else inner
+            # an envelope: of a client (Mistral), of its helper (OpenAI), of a framework
+            for inner in (data, get(chunk, "chunk"), get(data, "chunk")):
+                reader = None if inner is None else recognise(inner, self._reader)
+                if reader is not None:
+                    chunk = inner
+                    break
         if reader is not None:
             self._reader = reader
             reader.read(self._draft, chunk)
             if self._draft.answer.pieces:
                 self._append(self._draft.answer)
-        elif self._keeps:
-            told = told_by(chunk, event)
-            if told is not None:
-                self._tell(told.text, whole=told.whole)
+        elif self._keeps and (told := told_by(chunk, event)) is not None:
+            self._tell_beside(chunk, told)
+
+    def _tell_beside(self, chunk: Any, told: Told) -> None:
+        """Takes text of the application's, unless it is what a provider's chunks said already."""
+        repeats = told.whole or get(chunk, "snapshot") is not None
+        if not (repeats and self._draft.answer.pieces):
+            self._tell(told.text, whole=told.whole)
 
     def _tell(self, text: str, *, whole: bool = False) -> None:
         last = self._said[-1] if self._said else None

@@ -265,10 +265,33 @@ def test_pydantic_ais_reasoning_beside_the_output_is_output() -> None:
     assert counted(extract(ModelResponse(parts=[TextPart("x")], usage=usage)))[1] == 4308
 
 
-def test_a_clients_envelope_is_opened() -> None:
-    """Mistral's client gives events whose data is the chunk."""
-    found = read([SimpleNamespace(data=chunk) for chunk in CHAT_CHUNKS])
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        lambda chunk: SimpleNamespace(data=chunk),
+        lambda chunk: SimpleNamespace(type="chunk", chunk=chunk, snapshot=CHAT),
+        lambda chunk: {"event": "on_chat_model_stream", "data": {"chunk": chunk}},
+    ],
+)
+def test_an_envelope_is_opened(envelope: Any) -> None:
+    """Mistral's client, OpenAI's helper and LangChain's events have the chunk inside."""
+    found = read([envelope(chunk) for chunk in CHAT_CHUNKS])
     assert found == read(CHAT_CHUNKS)
+
+
+def test_what_a_helper_repeats_of_its_chunks_is_read_once() -> None:
+    """OpenAI's tells each text again with all of it so far, LangChain all of it at the end."""
+    chunks: list[Any] = []
+    for chunk in CHAT_CHUNKS:
+        chunks.append(SimpleNamespace(type="chunk", chunk=chunk, snapshot=CHAT))
+        text = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
+        if text:
+            chunks.append(SimpleNamespace(type="content.delta", delta=text, snapshot="Hello there"))
+    chunks.append(SimpleNamespace(type="content.done", content="Hello there", parsed=None))
+    chunks.append({"event": "on_chat_model_end", "data": {"output": {"content": "Hello there"}}})
+    found = read(chunks, keeps_text=True)
+    assert found is not None
+    assert (found.text, found.input_tokens) == ("Hello there", 120)
 
 
 def test_a_stream_that_never_ends_is_bounded() -> None:

@@ -126,7 +126,7 @@ def test_frames_are_read_as_their_reader_does(kind: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     kind=st.sampled_from(sorted(FRAMED)),
-    cuts=st.lists(st.integers(0, 400), max_size=12),
+    cuts=st.lists(st.integers(0, 2_000), max_size=12),
     binary=st.booleans(),
 )
 def test_where_frames_are_split_does_not_matter(kind: str, cuts: list[int], binary: bool) -> None:

@@ -15,6 +15,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier, number, one_of
+from otel_chat.extract import text_of
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
 from otel_chat.measure import exemplar_context
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
@@ -279,7 +280,9 @@ def _message(
         runtime = current()
         given: dict[str, AnyValue] = {sc.MESSAGE_SENDER: one_of(sender, "sender", sc.SENDERS)}
         if text is not None and runtime.config.capture_content:
-            given[sc.MESSAGE_TEXT] = str(text)
+            told = text_of(text, "user" if sender == "user" else "assistant")
+            if told is not None:
+                given[sc.MESSAGE_TEXT] = told
         emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("message", error)

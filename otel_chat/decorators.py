@@ -11,6 +11,7 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat.arguments import Getter, argument_getter
 from otel_chat.errors import ConfigurationError
+from otel_chat.extract import text_of
 from otel_chat.fields import check_names, span_attributes
 from otel_chat.results import SILENT
 from otel_chat.runtime import Runtime, current, declare, report_error
@@ -89,15 +90,17 @@ class _Spec:
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN
+        turn._reply_reader = self.reply
         if self.message is not None and turn.takes_message:
             self._note_message(turn, args, kwargs)
         return turn
 
     def _note_message(self, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            text = self.message(args, kwargs) if self.message is not None else None
+            found = self.message(args, kwargs) if self.message is not None else None
+            text = str(found) if isinstance(found, int | float) else text_of(found, "user")
             if text is not None:
-                turn.message(str(text))
+                turn.message(text)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
 
@@ -106,15 +109,20 @@ class _Spec:
         return functools.partial(self._note_reply, turn)
 
     def _note_reply(self, turn: Turn, result: object) -> None:
-        if type(result) not in SILENT and turn.is_live:
-            turn._owns_reply = self.reply is not None
+        if result is None or not turn.is_live:
+            return
+        if type(result) not in SILENT and turn._result is None:
             turn.result(result)
-        if not turn.captures_content or result is None:
+        if not turn.captures_content:
+            return
+        if self.reply is None and not isinstance(result, str):
+            turn._returned = result  # read in the delivery thread
             return
         try:
-            text = self.reply(result) if self.reply is not None else result
-            if isinstance(text, str):
-                turn.reply(text)
+            text = result if self.reply is None else self.reply(result)
+            told = text if isinstance(text, str) else text_of(text)
+            if told is not None:
+                turn.reply(told)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
 
@@ -157,7 +165,9 @@ def chat_handler(
         conversation_id: Name of the parameter that holds it (`"request.session_id"` for what lies
             inside), or a function of the handler's arguments.
         message: The same for the user's message, kept only with content capture on.
-        reply: Gives the reply's text from the handler's result; a result that is text is one.
+        reply: Gives the reply's text from the handler's result, of a streamed reply from each
+            chunk. Without it the text is read where it can be: out of text, dictionaries, models,
+            messages and the frames of a stream.
         **fields: channel, model, user_type, variant and so on (`TurnFields`): a value, or a
             function of the handler's arguments. `user_id` is a parameter's name or a function.
 

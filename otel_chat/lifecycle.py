@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier
-from otel_chat.extract import Extracted, StreamState
+from otel_chat.extract import Extracted, StreamState, Texts
 from otel_chat.fields import EVENT_KEYS
 from otel_chat.outcome import complete, note_error
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
@@ -44,12 +44,12 @@ class Lifecycle:
     """
 
     __slots__ = (
-        "__weakref__", "_agent", "_chunks", "_confidence", "_context", "_cost", "_counted",
-        "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents", "_keep", "_late",
-        "_left", "_links", "_live", "_metadata", "_outer", "_output", "_owns_reply", "_parts",
-        "_provisional", "_result", "_runtime", "_seen", "_span", "_span_context", "_start_mono",
-        "_start_ns", "_status", "_stream", "_surroundings", "_tokens", "_usage", "children",
-        "series",
+        "__weakref__", "_agent", "_confidence", "_context", "_cost", "_counted",
+        "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents", "_keep",
+        "_late", "_left", "_links", "_live", "_metadata", "_outer", "_output", "_parts",
+        "_provisional", "_reply_reader", "_result", "_returned", "_runtime", "_seen",
+        "_span", "_span_context", "_start_mono", "_start_ns", "_status", "_stream",
+        "_surroundings", "_tokens", "_told", "_usage", "children", "series",
     )  # fmt: skip
 
     def __init__(
@@ -81,11 +81,12 @@ class Lifecycle:
         self._counted: list[tuple[str, dict[str, Any]]] = []
         self._input: str | None = None
         self._output: str | None = None
-        self._chunks: list[str] | None = None
+        self._reply_reader: Callable[[Any], object] | None = None
+        self._told: Texts | None = None
         self._result: object = None
+        self._returned: object = None
         self._stream: StreamState | None = None
         self._found: Extracted | None = None
-        self._owns_reply = False
         self._metadata: dict[str, object] | None = None
         self._keep = False
         self._seen: Seen | None = None

@@ -12,8 +12,8 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat.afterwards import run_hooks
 from otel_chat.measure import record_turn_metrics
-from otel_chat.results import settle_confidence, take, usage_of
-from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, priced, total
+from otel_chat.results import settle_confidence, take, usages_of
+from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, Usage, priced, total, with_result
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
@@ -59,12 +59,13 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
 def _settle(turn: Lifecycle, *, whole: bool) -> None:
     late = turn._late
     late[sc.STATUS] = turn._status
-    if turn._result is not None or turn._stream is not None:
+    says_provider = provider_of(turn) is not None
+    if not (turn._result is turn._stream is turn._returned is None):
         take(turn, whole=whole)
     if turn._intents:
         _settle_intents(turn)
     settle_confidence(turn)
-    _settle_usage(turn)
+    _settle_usage(turn, says_provider=says_provider)
     if turn._outer is None:
         if whole and turn._runtime.hooks:
             run_hooks(turn)
@@ -106,29 +107,43 @@ def _settle_intents(turn: Lifecycle) -> None:
         turn._confidence = late[sc.CONFIDENCE] = confidence
 
 
-def _settle_usage(turn: Lifecycle) -> None:
+def _settle_usage(turn: Lifecycle, *, says_provider: bool) -> None:
     late = turn._late
-    inside = turn.children.outermost()
+    inside = turn.children.calls()
     own = turn._usage
-    if not own and not inside and turn._found is not None:
-        own = usage_of(turn._found)
-    parts = [own] if own else inside
+    told = [] if turn._found is None else [part for part in usages_of(turn._found) if part]
+    parts = [own] if own else with_result(inside, told)
+    _settle_model(turn, parts, says_provider=says_provider)
     if not parts:
         return
     for part in parts:
         part.model = part.model or model_of(turn)
         part.provider = part.provider or provider_of(turn)
     turn._parts = parts
-    turn._tokens = parts[0] if len(parts) == 1 else total(parts)
-    if own and not inside:
-        late.update(own.attributes(GEN_AI_KEYS))
+    turn._tokens = tokens = parts[0] if len(parts) == 1 else total(parts)
+    if not inside:
+        late.update(tokens.attributes(GEN_AI_KEYS))
     if turn._outer is None:
-        late.update(turn._tokens.attributes(TURN_KEYS))
-        model = next((part.model for part in parts if part.model is not None), None)
-        if model is not None and turn._get(sc.REQUEST_MODEL) is None:
+        late.update(tokens.attributes(TURN_KEYS))
+    elif own or parts != inside:
+        tokens.parts = tuple(parts) if len(parts) > 1 else ()
+        turn._outer.children.used(turn._span_context.span_id, tokens)
+
+
+def _settle_model(turn: Lifecycle, parts: list[Usage], *, says_provider: bool) -> None:
+    """What its model calls were said to be, where the handler did not say it of the turn."""
+    children, late = turn.children, turn._late
+    if turn._outer is not None:
+        return
+    if turn._get(sc.REQUEST_MODEL) is None:
+        model = next((part.model for part in parts if part.model is not None), children.model)
+        if model is not None:
             late[sc.REQUEST_MODEL] = model
-    elif own:
-        turn._outer.children.used(turn._span_context.span_id, own)
+    if not says_provider:
+        known = next((part.provider for part in parts if part.provider is not None), None)
+        provider = children.provider or provider_of(turn) or known
+        if provider is not None:
+            late[sc.PROVIDER_NAME] = provider
 
 
 def model_of(turn: Lifecycle) -> str | None:
@@ -165,9 +180,8 @@ def _settle_content(turn: Lifecycle) -> None:
     redact = turn._runtime.redact
     if turn._input is not None:
         turn._late[sc.INPUT_MESSAGES] = _messages("user", redact(turn._input))
-    output = "".join(turn._chunks) if turn._output is None and turn._chunks else turn._output
-    if output is not None:
-        turn._late[sc.OUTPUT_MESSAGES] = _messages("assistant", redact(output))
+    if turn._output is not None:
+        turn._late[sc.OUTPUT_MESSAGES] = _messages("assistant", redact(turn._output))
 
 
 def _messages(role: str, text: str) -> str:

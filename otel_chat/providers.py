@@ -99,6 +99,7 @@ def _usage(attributes: Mapping[str, Any]) -> Usage:
 
     model = attributes.get(sc.RESPONSE_MODEL) or attributes.get(sc.REQUEST_MODEL)
     provider = attributes.get(sc.PROVIDER_NAME)
+    response_id = attributes.get(sc.RESPONSE_ID)
     return Usage(
         input_tokens=tokens(sc.GEN_AI_INPUT_TOKENS),
         output_tokens=tokens(sc.GEN_AI_OUTPUT_TOKENS),
@@ -107,6 +108,7 @@ def _usage(attributes: Mapping[str, Any]) -> Usage:
         cache_write_tokens=tokens(sc.GEN_AI_CACHE_WRITE_TOKENS),
         model=model if isinstance(model, str) else None,
         provider=provider if isinstance(provider, str) else None,
+        response_id=(response_id or None) if isinstance(response_id, str) else None,
     )
 
 

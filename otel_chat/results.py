@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.extract import Extracted, StreamState, extract
+from otel_chat.extract import Extracted, StreamState, extract, text_of
 from otel_chat.usage import Usage
 
 if TYPE_CHECKING:
@@ -20,9 +21,21 @@ SILENT: Final = TEXT | {int, float, bool, complex, type(None)}
 """Results that are not looked at."""
 
 
-def read(state: StreamState | None, result: object) -> Extracted | None:
-    """What the chunks said, else what the whole result says."""
-    return extract(result) if state is None else state.result()
+def read(state: StreamState | None, result: object, *, whole: bool = True) -> Extracted | None:
+    """What the chunks said, where they said what was used; else what the whole result says.
+
+    Args:
+        state: What was read of the chunks.
+        result: What the function returned, or was given.
+        whole: Without it only what is known already is told: this runs in the caller's thread.
+    """
+    streamed = None if state is None else state.result(whole=whole)
+    if streamed is not None and usage_of(streamed):
+        return streamed
+    found = extract(result) if whole and result is not None else None
+    if found is None or streamed is None:
+        return found or streamed
+    return replace(found, text=streamed.text or found.text)
 
 
 def described(runtime: Runtime, found: Extracted) -> dict[str, AnyValue]:
@@ -52,7 +65,15 @@ def usage_of(found: Extracted) -> Usage:
         model=found.model,
         provider=found.provider,
         cost=found.cost,
+        response_id=found.response_id,
+        parts=tuple(usage_of(part) for part in found.parts),
     )
+
+
+def usages_of(found: Extracted) -> list[Usage]:
+    """The usage of each model call that a result tells of."""
+    usage = usage_of(found)
+    return list(usage.parts or (usage,))
 
 
 def take(turn: Lifecycle, *, whole: bool) -> None:
@@ -62,9 +83,12 @@ def take(turn: Lifecycle, *, whole: bool) -> None:
         turn: A turn whose end was noted.
         whole: Without it a whole result is let go unread: this runs in the caller's thread.
     """
-    state, result = turn._stream, turn._result
-    turn._stream = turn._result = None
-    found = read(state, result if whole else None)
+    state, result, returned = turn._stream, turn._result, turn._returned
+    turn._stream = turn._result = turn._returned = None
+    found = read(state, result, whole=whole)
+    if whole and turn._output is None and turn._runtime.config.capture_content:
+        own = returned is not result or found is None
+        turn._output = _reply(turn, found, returned if own else None)
     if found is None:
         return
     turn._found = found
@@ -76,9 +100,15 @@ def take(turn: Lifecycle, *, whole: bool) -> None:
     classified = any(source != "annotation" for *_, source in turn._intents)
     if found.fallback is not None and not classified:
         _take_intent(turn, found, report=whole)
-    keeps_text = turn._runtime.config.capture_content and not turn._owns_reply
-    if keeps_text and turn._output is None and not turn._chunks:
-        turn._output = found.text
+
+
+def _reply(turn: Lifecycle, found: Extracted | None, returned: object) -> str | None:
+    """The reply as the user reads it: what `reply=` said of the chunks, else what is read."""
+    if turn._reply_reader is not None:
+        return turn._told.text or None if turn._told is not None else None
+    answer = extract(returned)
+    text = text_of(returned) if answer is None else answer.text
+    return found.text if text is None and found is not None else text
 
 
 def _take_intent(turn: Lifecycle, found: Extracted, *, report: bool) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.errors import ConfigurationError
-from otel_chat.extract import StreamState, stream_state
+from otel_chat.extract import StreamState
 from otel_chat.measure import step_context
 from otel_chat.results import SILENT, described, read, usage_of
 from otel_chat.runtime import Runtime, current, report_error
@@ -247,7 +247,6 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
         self._usage = Usage()
         self._result: object = None
         self._stream: StreamState | None = None
-        self._streams = False
 
     def usage(
         self,
@@ -289,12 +288,10 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
     on_result = result
 
     def chunk(self, piece: object, /) -> None:
-        """Reads a chunk of a streamed answer; the first one tells the shape."""
-        if not self._streams:
-            self._streams = True
-            self._stream = stream_state(piece)
-        if self._stream is not None:
-            self._stream.record_chunk(piece)
+        """Reads a chunk of a streamed answer."""
+        if self._stream is None:
+            self._stream = StreamState()
+        self._stream.record_chunk(piece)
 
     @property
     def waits(self) -> bool:
@@ -303,7 +300,7 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
 
     def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
         """Takes what the answer says and nobody reported."""
-        found = read(self._stream, self._result if behind else None)
+        found = read(self._stream, self._result, whole=behind)
         self._result = self._stream = None
         if found is not None:
             for key, value in described(runtime, found).items():
@@ -320,13 +317,19 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
     def on_ended(self) -> None:
         """Notes the usage for the turn, after a span processor noted the part it can see."""
         usage = self._usage
-        if not usage or self._turn is NO_TURN:
+        if self._turn is NO_TURN:
             return
-        usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or self._clean.get(sc.REQUEST_MODEL)
-        usage.provider = self._clean.get(sc.PROVIDER_NAME) or _text(
-            self._late.get(sc.PROVIDER_NAME)
-        )
-        self._turn.children.used(self._span.get_span_context().span_id, usage)
+        asked = self._clean.get(sc.REQUEST_MODEL)
+        self._turn.children.called(asked, self._clean.get(sc.PROVIDER_NAME))
+        if not usage:
+            return
+        given = self._clean.get(sc.PROVIDER_NAME)
+        usage.model = _text(self._late.get(sc.RESPONSE_MODEL)) or asked
+        usage.response_id = usage.response_id or _text(self._late.get(sc.RESPONSE_ID))
+        usage.provider = given or _text(self._late.get(sc.PROVIDER_NAME))
+        for part in usage.parts:
+            part.model, part.provider = part.model or asked, given or part.provider
+        self._turn.children.used(self._span.get_span_context().span_id, usage, own=True)
 
 
 def _text(value: AnyValue) -> str | None:

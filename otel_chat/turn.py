@@ -12,10 +12,10 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import count, number, one_of
-from otel_chat.extract import stream_state
+from otel_chat.extract import Sender, StreamState, Texts, text_of
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.results import SILENT, TEXT
+from otel_chat.results import SILENT
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -268,13 +268,13 @@ class Turn(Lifecycle):
     def message(self, text: str) -> None:
         """Gives the user's message; kept only with content capture on, else for hooks alone."""
         if self.takes_message:
-            self._input = _content(text)
+            self._input = _content(text, "user")
 
     @_guarded
     def reply(self, text: str) -> None:
         """Gives the reply; kept only with content capture on."""
         if self.captures_content:
-            self._output = _content(text)
+            self._output = _content(text, "assistant")
 
     @_guarded
     def result(self, value: object) -> None:
@@ -291,12 +291,18 @@ class Turn(Lifecycle):
         """Notes a piece of a streamed reply; the first one's time is recorded."""
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
             self.first_chunk()
-            self._chunks = [] if self.captures_content else None
-            self._stream = None if type(piece) in TEXT else stream_state(piece)
-        if self._stream is not None:
-            self._stream.record_chunk(piece)
-        if self._chunks is not None and isinstance(piece, str | bytes):
-            self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
+        stream = self._stream
+        if stream is None:
+            keeps = self.captures_content
+            stream = StreamState(keeps_text=keeps and self._reply_reader is None)
+            self._stream = stream
+            self._told = Texts() if keeps and self._reply_reader is not None else None
+        stream.record_chunk(piece)
+        if self._told is not None and self._reply_reader is not None:
+            text = self._reply_reader(piece)
+            told = text if isinstance(text, str) else text_of(text)
+            if told:
+                self._told.add(told)
 
     def _count(self, metric: str, attributes: dict[str, Any]) -> None:
         whole: Lifecycle = self
@@ -388,7 +394,9 @@ def launch(
     return turn
 
 
-def _content(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a string, not {type(text).__name__}")
-    return text
+def _content(text: object, sender: Sender) -> str:
+    """Text, or that of a message made of parts."""
+    found = text if isinstance(text, str) else text_of(text, sender)
+    if found is None:
+        raise TypeError(f"text must be a string or a message, not {type(text).__name__}")
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from otel_chat import Config
 from otel_chat import semconv as sc
 from otel_chat.testing import Telemetry, assert_turn
 from otel_chat.testing.views import CollectedTurn
@@ -108,6 +109,13 @@ def test_what_a_model_returns_is_read() -> None:
         assert_turn(found, input_tokens=12, output_tokens=3, inside=["chat gpt-4o-mini"])
 
 
+def test_the_reply_is_kept_as_the_user_reads_it() -> None:
+    """What `reply=` makes of each chunk."""
+    with Telemetry(Config(capture_content=True)) as telemetry:
+        found = run_here("The reply as the user reads it", telemetry)
+        assert "Good evening." in found[sc.OUTPUT_MESSAGES]
+
+
 def test_what_a_classifier_returns_is_the_intent() -> None:
     """The surest of the candidates."""
     with Telemetry() as telemetry:
@@ -150,6 +158,7 @@ def test_every_snippet_is_among_those_executed() -> None:
     assert set(PLAIN) == {
         "A function",
         "What a model returns",
+        "The reply as the user reads it",
         "What a classifier returns",
         "Handing over to a human",
         "After the reply",

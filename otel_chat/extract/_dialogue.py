@@ -59,7 +59,7 @@ def is_dialogflow(value: Any) -> bool:
 def read_dialogflow(draft: Draft, value: Any) -> None:
     """Takes what was matched: `match` in CX, `intent` in ES."""
     result = _either(value, "query_result", "queryResult")
-    draft.response_id = name(_either(value, "response_id", "responseId"))
+    draft.answer.response_id = name(_either(value, "response_id", "responseId"))
     match = get(result, "match")
     intent = get(match, "intent") or get(result, "intent")
     draft.fallback = (

@@ -25,17 +25,22 @@ def is_answer(value: Any) -> bool:
 
 def read(draft: Draft, value: Any) -> None:
     """Takes an answer or a chunk; each chunk's usage is that of the answer so far."""
-    draft.model = name(_either(value, "model_version", "modelVersion")) or draft.model
-    draft.response_id = name(_either(value, "response_id", "responseId")) or draft.response_id
+    response_id = name(_either(value, "response_id", "responseId"))
+    candidate = first(get(value, "candidates"))
+    if response_id is not None:
+        draft.turn_to(response_id)
+    elif draft.answer.finish_reason and items(get(candidate, "content", "parts")):
+        draft.begin()  # older versions have no ids, and this is the next answer
+    draft.answer.model = name(_either(value, "model_version", "modelVersion")) or draft.answer.model
+    draft.answer.response_id = response_id or draft.answer.response_id
     usage = _either(value, "usage_metadata", "usageMetadata")
-    draft.provider = draft.provider or "gcp.gemini"
+    draft.answer.provider = draft.answer.provider or "gcp.gemini"
     if usage is not None:
         _read_usage(draft, usage)
-    candidate = first(get(value, "candidates"))
     if candidate is None:
         return
     reason = name(_either(candidate, "finish_reason", "finishReason"))
-    draft.finish_reason = reason or draft.finish_reason
+    draft.answer.finish_reason = reason or draft.answer.finish_reason
     for part in items(get(candidate, "content", "parts")):
         if get(part, "thought") is not True:
             draft.say(text(get(part, "text")))
@@ -46,21 +51,32 @@ def read(draft: Draft, value: Any) -> None:
 
 
 def _read_usage(draft: Draft, usage: Any) -> None:
-    """Thoughts are counted beside the candidates' tokens, tools' results beside the prompt's."""
+    """Thoughts are counted beside the candidates' tokens, tools' results beside the prompt's.
+
+    Where the total says that they are not, it is right: routers count in their own ways.
+    """
     thoughts = count(_either(usage, "thoughts_token_count", "thoughtsTokenCount"))
-    draft.tokens = Tokens(
-        input=total(
-            count(_either(usage, "prompt_token_count", "promptTokenCount")),
-            count(_either(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount")),
-        ),
-        output=total(
-            count(_either(usage, "candidates_token_count", "candidatesTokenCount")), thoughts
-        ),
-        cache_read=count(_either(usage, "cached_content_token_count", "cachedContentTokenCount")),
-        reasoning=thoughts,
+    made = count(_either(usage, "candidates_token_count", "candidatesTokenCount"))
+    if made is None:  # the live API
+        made = count(_either(usage, "response_token_count", "responseTokenCount"))
+    taken = total(
+        count(_either(usage, "prompt_token_count", "promptTokenCount")),
+        count(_either(usage, "tool_use_prompt_token_count", "toolUsePromptTokenCount")),
+    )
+    whole = count(_either(usage, "total_token_count", "totalTokenCount"))
+    within = made is not None and thoughts and whole == made + (taken or 0) and thoughts <= made
+    draft.answer.tokens.update(
+        Tokens(
+            input=taken,
+            output=made if within else total(made, thoughts),
+            cache_read=count(
+                _either(usage, "cached_content_token_count", "cachedContentTokenCount")
+            ),
+            reasoning=thoughts,
+        )
     )
     if _either(usage, "traffic_type", "trafficType") is not None:  # Vertex AI's alone
-        draft.provider = "gcp.vertex_ai"
+        draft.answer.provider = "gcp.vertex_ai"
 
 
 def _read_logprobs(draft: Draft, candidate: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from otel_chat.extract._draft import Draft, Tokens
-from otel_chat.extract._reading import count, get, items, joined, name, number, text, total
+from otel_chat.extract._reading import count, get, items, joined, name, number, text
 
 _AI: Final = ("ai", "AIMessageChunk")
 _PROVIDERS: Final = {
@@ -41,37 +41,62 @@ def is_message(value: Any) -> bool:
 
 def read(draft: Draft, value: Any) -> None:
     """Takes a message, a chunk (their usage adds up, as LangChain itself adds it) or a state."""
-    if _is_ai(value):
-        draft.say(joined(get(value, "content")))
-        _read_message(draft, value)
+    if not _is_ai(value):
+        _read_state(draft, value)
         return
-    for message in _answers(value):
+    message_id = name(get(value, "id"))
+    draft.turn_to(message_id)
+    if text(get(value, "type")) == "ai":  # whole; the same one again says the same
+        if message_id is None:
+            draft.begin()
+        _read_message(draft, value)
+        draft.say_all(joined(get(value, "content")))
+        draft.answer.tokens.update(_usage(value))
+    else:
+        _read_message(draft, value)
+        draft.say(joined(get(value, "content")))
+        draft.answer.tokens.add(_usage(value))
+
+
+def _read_state(draft: Draft, state: Any) -> None:
+    """A state repeats what an earlier one had said, and the user reads its last message."""
+    tokens: dict[str, Tokens] = {}
+    spoken = None
+    for place, message in enumerate(_answers(state)):
+        key = name(get(message, "id")) or f"message {place}"
+        draft.turn_to(key)
+        draft.answer.pieces.clear()
         _read_message(draft, message)
-        draft.say_all(joined(get(message, "content")))
+        tokens.setdefault(key, Tokens()).add(_usage(message))
+        draft.answer.tokens.update(tokens[key])
+        spoken = joined(get(message, "content")) or spoken
+    draft.say_all(spoken)
 
 
 def _read_message(draft: Draft, message: Any) -> None:
+    answer = draft.answer
     metadata = get(message, "response_metadata")
     model = name(get(metadata, "model_name")) or name(get(metadata, "model"))
-    draft.model = model or draft.model
+    answer.model = model or answer.model
     provider = name(get(metadata, "model_provider"))
-    draft.provider = _PROVIDERS.get(provider, provider) if provider else draft.provider
-    draft.response_id = name(get(metadata, "id")) or name(get(message, "id")) or draft.response_id
+    answer.provider = _PROVIDERS.get(provider, provider) if provider else answer.provider
+    response_id = name(get(metadata, "id")) or name(get(message, "id"))
+    answer.response_id = response_id or answer.response_id
     reason = name(get(metadata, "finish_reason")) or name(get(metadata, "stop_reason"))
-    draft.finish_reason = reason or draft.finish_reason
+    answer.finish_reason = reason or answer.finish_reason
     for call in items(get(message, "tool_calls")):
         draft.call(name(get(call, "name")), name(get(call, "id")))
     for token in items(get(metadata, "logprobs", "content")):
         draft.logprob(number(get(token, "logprob")))
+
+
+def _usage(message: Any) -> Tokens:
     usage = get(message, "usage_metadata")
-    if usage is not None:
-        known = draft.tokens
-        details = get(usage, "input_token_details")
-        reasoning = count(get(usage, "output_token_details", "reasoning"))
-        draft.tokens = Tokens(
-            input=total(known.input, count(get(usage, "input_tokens"))),
-            output=total(known.output, count(get(usage, "output_tokens"))),
-            cache_read=total(known.cache_read, count(get(details, "cache_read"))),
-            cache_write=total(known.cache_write, count(get(details, "cache_creation"))),
-            reasoning=total(known.reasoning, reasoning),
-        )
+    details = get(usage, "input_token_details")
+    return Tokens(
+        input=count(get(usage, "input_tokens")),
+        output=count(get(usage, "output_tokens")),
+        cache_read=count(get(details, "cache_read")),
+        cache_write=count(get(details, "cache_creation")),
+        reasoning=count(get(usage, "output_token_details", "reasoning")),
+    ).balance(count(get(usage, "total_tokens")))

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from otel_chat.extract._draft import Draft, Tokens
-from otel_chat.extract._reading import count, first, get, items, joined, name, number, text, total
+from otel_chat.extract._reading import count, first, get, items, joined, name, number, text
 
 _OWN_MODELS: Final = re.compile(r"(?:ft:)?(?:gpt-|chatgpt-|o\d|codex-|davinci|babbage)")
 _LITELLM_PROVIDERS: Final = {
@@ -30,29 +30,37 @@ def is_chat(value: Any) -> bool:
         return (
             text(get(value, "object")) in ("chat.completion", "chat.completion.chunk")
             or get(value, "prompt_filter_results") is not None
+            or count(get(value, "usage", "prompt_tokens")) is not None
         )
     return get(choice, "message") is not None or get(choice, "delta") is not None
 
 
 def read_chat(draft: Draft, value: Any) -> None:
     """Takes a completion or a chunk; the last chunk has the usage and no choices."""
-    draft.model = name(get(value, "model")) or draft.model
-    draft.response_id = name(get(value, "id")) or draft.response_id
-    usage = get(value, "usage") or get(value, "x_groq", "usage")
-    if usage is not None:
-        _read_chat_usage(draft, usage)
+    response_id = name(get(value, "id"))
     choice = first(get(value, "choices"))
+    if response_id is not None:
+        draft.turn_to(response_id)
+    elif draft.answer.finish_reason and name(get(choice, "delta", "role")):
+        draft.begin()  # a server without ids, and its next answer
+    draft.answer.model = name(get(value, "model")) or draft.answer.model
+    draft.answer.response_id = response_id or draft.answer.response_id
+    for usage in (get(value, "x_groq", "usage"), get(value, "usage")):
+        if usage is not None:
+            _read_chat_usage(draft, usage)
     if choice is not None:
         message = get(choice, "message") or get(choice, "delta")
         draft.say(joined(get(message, "content")) or text(get(message, "refusal")))
-        draft.finish_reason = name(get(choice, "finish_reason")) or draft.finish_reason
+        draft.answer.finish_reason = (
+            name(get(choice, "finish_reason")) or draft.answer.finish_reason
+        )
         for call in items(get(message, "tool_calls")):
             draft.call(name(get(call, "function", "name")), name(get(call, "id")))
         for token in items(get(choice, "logprobs", "content")):
             draft.logprob(number(get(token, "logprob")))
-    draft.provider = _chat_provider(value, choice, draft)
+    draft.answer.provider = _chat_provider(value, choice, draft)
     cost = number(get(value, "_hidden_params", "response_cost"))
-    draft.cost = draft.cost if cost is None else cost
+    draft.answer.cost = draft.answer.cost if cost is None else cost
 
 
 def _chat_provider(value: Any, choice: Any, draft: Draft) -> str | None:
@@ -67,11 +75,15 @@ def _chat_provider(value: Any, choice: Any, draft: Draft) -> str | None:
         return "azure.ai.openai"
     if get(value, "x_groq") is not None:
         return "groq"
-    if (draft.response_id or "").startswith("gen-") and text(get(value, "provider")):
+    if (draft.answer.response_id or "").startswith("gen-") and text(get(value, "provider")):
         return "openrouter"
-    if draft.provider is None and draft.model and _OWN_MODELS.match(draft.model):
+    if (
+        draft.answer.provider is None
+        and draft.answer.model
+        and _OWN_MODELS.match(draft.answer.model)
+    ):
         return "openai"
-    return draft.provider
+    return draft.answer.provider
 
 
 def _read_chat_usage(draft: Draft, usage: Any) -> None:
@@ -79,23 +91,36 @@ def _read_chat_usage(draft: Draft, usage: Any) -> None:
         get(usage, "prompt_tokens_details"),
         get(usage, "completion_tokens_details"),
     )
-    read = count(get(prompt, "cached_tokens"))
-    if read is None:  # DeepSeek
-        read = count(get(usage, "prompt_cache_hit_tokens"))
-    written = count(get(prompt, "cache_write_tokens"))
-    if written is None:  # LiteLLM
-        written = count(get(usage, "cache_creation_input_tokens"))
     found = Tokens(
         input=count(get(usage, "prompt_tokens")),
         output=count(get(usage, "completion_tokens")),
-        cache_read=read,
-        cache_write=written,
+        cache_read=_first_count(
+            (prompt, "cached_tokens"),
+            (usage, "prompt_cache_hit_tokens"),  # DeepSeek
+            (usage, "cache_read_input_tokens"),  # LiteLLM
+            (usage, "cached_tokens"),  # Moonshot
+            (usage, "num_cached_tokens"),  # Mistral
+        ),
+        cache_write=_first_count(
+            (prompt, "cache_write_tokens"), (usage, "cache_creation_input_tokens")
+        ),
         reasoning=count(get(completion, "reasoning_tokens")),
-    )
-    if total(found.input, found.output) is not None:
-        draft.tokens = found
+    ).balance(count(get(usage, "total_tokens")))
+    beside = count(get(usage, "reasoning_tokens"))
+    if beside and not found.reasoning:  # Perplexity, which counts it nowhere else
+        found.reasoning = beside
+        found.output = (found.output or 0) + beside
+    draft.answer.tokens.update(found)
     cost = number(get(usage, "cost"))  # OpenRouter
-    draft.cost = draft.cost if cost is None else cost
+    if cost is None:  # Perplexity
+        cost = number(get(usage, "cost", "total_cost"))
+    draft.answer.cost = draft.answer.cost if cost is None else cost
+
+
+def _first_count(*places: tuple[Any, str]) -> int | None:
+    """The first count that is not 0, else 0 where one of them is."""
+    found = [n for place, key in places if (n := count(get(place, key))) is not None]
+    return next((n for n in found if n), 0 if found else None)
 
 
 def is_response(value: Any) -> bool:
@@ -120,22 +145,24 @@ def read_response(draft: Draft, value: Any) -> None:
 
 
 def _read_whole_response(draft: Draft, response: Any) -> None:
-    draft.model = name(get(response, "model")) or draft.model
-    draft.response_id = name(get(response, "id")) or draft.response_id
-    draft.provider = draft.provider or "openai"
-    draft.finish_reason = name(get(response, "incomplete_details", "reason")) or name(
+    draft.turn_to(name(get(response, "id")))
+    draft.answer.model = name(get(response, "model")) or draft.answer.model
+    draft.answer.response_id = name(get(response, "id")) or draft.answer.response_id
+    draft.answer.provider = draft.answer.provider or "openai"
+    draft.answer.finish_reason = name(get(response, "incomplete_details", "reason")) or name(
         get(response, "status")
     )
     usage = get(response, "usage")
     if usage is not None:
         details = get(usage, "input_tokens_details")
-        draft.tokens = Tokens(
+        found = Tokens(
             input=count(get(usage, "input_tokens")),
             output=count(get(usage, "output_tokens")),
             cache_read=count(get(details, "cached_tokens")),
             cache_write=count(get(details, "cache_write_tokens")),
             reasoning=count(get(usage, "output_tokens_details", "reasoning_tokens")),
         )
+        draft.answer.tokens.update(found.balance(count(get(usage, "total_tokens"))))
     pieces: list[str] = []
     tokens: list[Any] = []
     for item in items(get(response, "output")):

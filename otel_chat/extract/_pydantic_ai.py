@@ -19,7 +19,9 @@ _PROVIDERS: Final = {
     "moonshotai": "moonshot_ai",
     "xai": "x_ai",
 }
-_EVENTS: Final = frozenset({"part_start", "part_delta", "part_end", "final_result"})
+_EVENTS: Final = frozenset(
+    {"part_start", "part_delta", "part_end", "final_result", "agent_run_result"}
+)
 
 
 def _is_response(value: Any) -> bool:
@@ -41,9 +43,11 @@ def read(draft: Draft, value: Any) -> None:
     if kind is not None:
         _read_event(draft, kind, value)
     elif _is_response(value):
+        draft.turn_to(name(get(value, "provider_response_id")))
         _read_response(draft, value)
         _read_usage(draft, get(value, "usage"))
     else:
+        draft.turn_to(name(get(value, "run_id")))
         _read_response(draft, get(value, "response"))
         draft.say_all(text(get(value, "output")))
         usage = get(value, "usage")
@@ -62,11 +66,12 @@ def _read_event(draft: Draft, kind: str, event: Any) -> None:
 
 
 def _read_response(draft: Draft, response: Any) -> None:
-    draft.model = name(get(response, "model_name")) or draft.model
+    answer = draft.answer
+    answer.model = name(get(response, "model_name")) or answer.model
     provider = name(get(response, "provider_name"))
-    draft.provider = _PROVIDERS.get(provider, provider) if provider else draft.provider
-    draft.response_id = name(get(response, "provider_response_id")) or draft.response_id
-    draft.finish_reason = name(get(response, "finish_reason")) or draft.finish_reason
+    answer.provider = _PROVIDERS.get(provider, provider) if provider else answer.provider
+    answer.response_id = name(get(response, "provider_response_id")) or answer.response_id
+    answer.finish_reason = name(get(response, "finish_reason")) or answer.finish_reason
     pieces: list[str] = []
     for part in items(get(response, "parts")):
         kind = text(get(part, "part_kind"))
@@ -80,11 +85,13 @@ def _read_response(draft: Draft, response: Any) -> None:
 def _read_usage(draft: Draft, usage: Any) -> None:
     details = get(usage, "details")
     reasoning = count(get(usage, "output_reasoning_tokens"))
-    draft.tokens = Tokens(
+    found = Tokens(
         input=count(get(usage, "input_tokens")),
         output=count(get(usage, "output_tokens")),
         cache_read=count(get(usage, "cache_read_tokens")),
         cache_write=count(get(usage, "cache_write_tokens")),
         reasoning=reasoning or count(get(details, "reasoning_tokens")),
     )
-    draft.cost = number(get(usage, "cost"))
+    draft.answer.tokens.update(found.balance(None))
+    cost = number(get(usage, "cost"))
+    draft.answer.cost = draft.answer.cost if cost is None else cost

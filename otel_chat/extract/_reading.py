@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from time import monotonic
 from typing import Any, Final
+from weakref import WeakSet
 
 _MAX_ITEMS: Final = 20_000
 _MAX_COUNT: Final = 10**12
 _MAX_NAME: Final = 1_000
+_PATIENCE_SECONDS: Final = 0.2
+_SLOW: Final[WeakSet[type]] = WeakSet()
 
 
 def get(value: Any, *path: str) -> Any:
@@ -28,7 +32,9 @@ def get(value: Any, *path: str) -> Any:
         else:
             try:
                 value = _attribute(value, name)
-            except Exception:  # noqa: BLE001 - a property of somebody else's object
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - a property may raise a task's cancellation
                 return None
     return value
 
@@ -38,12 +44,23 @@ def _attribute(value: Any, name: str) -> Any:
     fields = getattr(value, "__dict__", None)
     if type(fields) is dict and name in fields:
         return fields[name]
-    if _asks_getattr(type(value), name):  # type: ignore[arg-type] # every class is hashable
-        return getattr(value, name, None)
+    kind = type(value)
+    if _asks_getattr(kind, name):  # type: ignore[arg-type] # every class is hashable
+        return None if kind in _SLOW else _asked(value, name)
     for more in (value.__pydantic_extra__, value.__pydantic_private__):
         if more and name in more:
             return more[name]
     return None
+
+
+def _asked(value: Any, name: str) -> Any:
+    """What code of somebody else's answers; a class that takes its time is not asked again."""
+    start = monotonic()
+    try:
+        return getattr(value, name, None)
+    finally:
+        if monotonic() - start > _PATIENCE_SECONDS:
+            _SLOW.add(type(value))
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +85,9 @@ def name(value: Any) -> str | None:
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens."""
+    """A number of tokens; Cohere's client gives whole ones as floats."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
     return value if type(value) is int and 0 <= value <= _MAX_COUNT else None
 
 

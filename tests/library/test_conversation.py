@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,17 @@ def test_messages_carry_sender_time_and_redacted_text(telemetry: Telemetry) -> N
     assert event.attributes[sc.MESSAGE_TEXT] == "Hello [email]"
     assert event.attributes[sc.MESSAGE_SENDER] == "human"
     assert event.attributes[sc.CONVERSATION_ID] == "c-1"
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_a_message_made_of_parts_is_its_text(telemetry: Telemetry) -> None:
+    """What cannot be read leaves a message without a text, and never a `repr`."""
+    parts: Any = [{"type": "text", "text": "Hello"}, {"type": "image_url", "image_url": {}}]
+    message(parts, sender="user", conversation_id="c-1")
+    message({"role": "assistant", "content": parts}, sender="assistant")  # type: ignore[arg-type]
+    message(object(), sender="system")  # type: ignore[arg-type]
+    found = [event.attributes.get(sc.MESSAGE_TEXT) for event in telemetry.events(sc.EVENT_MESSAGE)]
+    assert found == ["Hello", "Hello", None]
 
 
 def test_text_of_messages_and_comments_is_content(telemetry: Telemetry) -> None:

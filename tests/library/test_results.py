@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -246,6 +247,197 @@ def test_an_own_reader_of_the_reply_has_the_last_word(telemetry: Telemetry) -> N
     """Where `reply=` gives nothing, no text is taken behind its back."""
     chat_handler(agent="a", reply=lambda _: None)(whole)()
     assert "is fine" not in str(telemetry.only_turn())
+
+
+WORDS = ["Your ", "parcel ", "is ", "on ", "its ", "way."]
+
+
+def reply_of(found: Any) -> str | None:
+    """The reply that a turn holds."""
+    told = found[sc.OUTPUT_MESSAGES]
+    return None if told is None else str(json.loads(told)[0]["parts"][0]["content"])
+
+
+def streams(chunks: list[Any]) -> dict[str, Callable[[], Any]]:
+    """Handlers that give the same chunks in each of their shapes."""
+
+    def generated() -> Iterator[Any]:
+        yield from chunks
+
+    async def agenerated() -> AsyncIterator[Any]:
+        for chunk in chunks:
+            yield chunk
+
+    async def areturned() -> AsyncIterator[Any]:
+        return agenerated()
+
+    return {
+        "generator": generated,
+        "async generator": agenerated,
+        "iterator": lambda: iter(chunks),
+        "awaited": areturned,
+    }
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+@pytest.mark.parametrize("shape", streams([]))
+def test_an_own_reader_is_asked_for_each_chunk(telemetry: Telemetry, shape: str) -> None:
+    """`reply=` of a stream takes chunk by chunk, and what it does not read is not the reply."""
+    handler = streams([{"t": word} for word in WORDS] + [{"t": None}])[shape]
+    use(chat_handler(agent="a", reply=lambda chunk: chunk["t"])(handler))
+    whole = streams(WORDS)[shape]
+    use(chat_handler(agent="b", reply=lambda chunk: "".join(chunk).upper())(whole))
+    none = streams(WORDS)[shape]
+    use(chat_handler(agent="c", reply=lambda _: None)(none))
+    found = [reply_of(turn) for turn in telemetry.turns]
+    assert found == ["".join(WORDS), "".join(WORDS).upper(), None]
+
+
+def test_an_own_reader_is_not_asked_with_content_off(telemetry: Telemetry) -> None:
+    """Nor does one that fails cost more than the chunk that it fails on."""
+    asked: list[Any] = []
+    use(chat_handler(agent="a", reply=asked.append)(streams(WORDS)["generator"]))
+    assert asked == []
+    assert telemetry.only_turn()["status"] == "ok"
+
+
+def test_an_own_reader_that_fails_costs_its_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream goes on as it was, and the other chunks are read."""
+    monkeypatch.delenv("OTEL_CHAT_RAISE", raising=False)
+
+    def reader(chunk: dict[str, str]) -> str:
+        return chunk["t"]
+
+    chunks: list[Any] = [{"t": "Hi"}, {"x": 1}, {"t": " there"}]
+    with Telemetry(Config(capture_content=True)) as telemetry:
+        handler = chat_handler(agent="a", reply=reader)(streams(chunks)["iterator"])
+        assert list(handler()) == chunks
+        found = telemetry.only_turn()
+    assert reply_of(found) == "Hi there"
+    assert found["status"] == "ok"
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+@pytest.mark.parametrize("shape", streams([]))
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        (WORDS, "".join(WORDS)),
+        ([f"data: {word}\n\n" for word in WORDS], "".join(WORDS)),
+        ([f"data: {word}\n\n".encode() for word in WORDS], "".join(WORDS)),
+        ([json.dumps({"delta": word}) + "\n" for word in WORDS], "".join(WORDS)),
+        ([f"0:{json.dumps(word)}\n" for word in WORDS], "".join(WORDS)),
+        (["".join(WORDS[: n + 1]) for n in range(len(WORDS))], "".join(WORDS)),
+        ([{"event": "token", "data": word} for word in WORDS], "".join(WORDS)),
+        ([f"data: {json.dumps({'t': word})}\n\n" for word in WORDS], None),
+        ([{"t": word} for word in WORDS], None),
+        (["", ": ping\n\n", {"type": "status", "text": "wait"}, *chunks()], "Good day"),
+    ],
+)
+def test_a_streamed_reply_is_what_the_user_reads(
+    telemetry: Telemetry, shape: str, chunks: list[Any], expected: str | None
+) -> None:
+    """Not the frames that it travels in, and nothing where they cannot be read."""
+    use(chat_handler(agent="a")(streams(chunks)[shape]))
+    assert reply_of(telemetry.only_turn()) == expected
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_a_whole_reply_is_what_the_user_reads(telemetry: Telemetry) -> None:
+    """Of a dictionary the text; of what says nothing none, and never a `repr`."""
+    for value in ({"reply": "Hi"}, b"Hi", ({"answer": "Hi"}, 200), object(), {"t": "Hi"}, 7):
+        chat_handler(agent="a")(lambda given: given)(value)
+    assert [reply_of(turn) for turn in telemetry.turns] == ["Hi", "Hi", "Hi", None, None, None]
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_what_a_classifier_gave_is_no_reply(telemetry: Telemetry) -> None:
+    """Only what the handler returns is; the text that was classified is the user's."""
+
+    @chat_handler(agent="a")
+    def answer() -> None:
+        current_turn().result({"text": "what the user wrote", "label": "greet"})
+
+    answer()
+    chat_handler(agent="b")(
+        lambda: {"text": "hi", "intent": {"name": "greet", "confidence": 0.9}, "entities": []}
+    )()
+    assert [reply_of(turn) for turn in telemetry.turns] == [None, None]
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_a_reply_that_the_handler_tells_wins(telemetry: Telemetry) -> None:
+    """Over chunks, results and what a reader makes of them."""
+
+    @chat_handler(agent="a", reply=lambda chunk: chunk)
+    def answer() -> Iterator[str]:
+        yield "x"
+        current_turn().reply("Hi")
+        yield "y"
+
+    list(answer())
+    assert reply_of(telemetry.only_turn()) == "Hi"
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_an_answer_that_was_given_is_kept_beside_what_is_returned(telemetry: Telemetry) -> None:
+    """Usage of the model's answer, the reply of what the user gets."""
+
+    @chat_handler(agent="a")
+    def answer() -> Any:
+        current_turn().result(completion())
+        return {"reply": "Hi"}
+
+    answer()
+    found = telemetry.only_turn()
+    assert_turn(found, input_tokens=1000, output_tokens=100)
+    assert reply_of(found) == "Hi"
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+def test_an_answer_given_in_a_stream_of_text_says_the_rest(telemetry: Telemetry) -> None:
+    """The reply is what was streamed; usage and model are the answer's."""
+
+    @chat_handler(agent="a")
+    def answer() -> Iterator[str]:
+        yield from WORDS
+        current_turn().result(completion())
+
+    list(answer())
+    found = telemetry.only_turn()
+    assert_turn(found, input_tokens=1000, response_model="gpt-4o-2024-08-06")
+    assert reply_of(found) == "".join(WORDS)
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR"}}
+QUESTION = [{"type": "text", "text": "What is on this picture?"}, PICTURE]
+
+
+@pytest.mark.parametrize("telemetry", [Config(capture_content=True)], indirect=True)
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (QUESTION, "What is on this picture?"),
+        ([{"role": "user", "content": QUESTION}], "What is on this picture?"),
+        ({"role": "user", "content": "hello"}, "hello"),
+        ("hello", "hello"),
+        (42, "42"),
+        ([PICTURE], None),
+        (object(), None),
+    ],
+)
+def test_a_message_made_of_parts_is_its_text(
+    telemetry: Telemetry, given: Any, expected: str | None
+) -> None:
+    """A picture is no text, and no `repr` of anything is kept."""
+    handler = chat_handler(agent="a", message="messages")(_answer)
+    handler(given)
+    told = telemetry.turns[-1][sc.INPUT_MESSAGES]
+    assert (told and json.loads(told)[0]["parts"][0]["content"]) == expected
+
+
+def _answer(messages: Any) -> str:
+    return "A cat."
 
 
 def test_an_abandoned_stream_says_what_it_had_said(telemetry: Telemetry) -> None:

@@ -13,7 +13,7 @@ import pytest
 from google import genai
 from google.genai import types as google_types
 
-from otel_chat.extract import Extracted, ToolCall, extract, stream_state
+from otel_chat.extract import Extracted, StreamState, ToolCall, extract
 from tests.library.extract.wire import serving
 
 CONFIDENCE = math.exp((-0.1 + -0.5) / 2)
@@ -86,13 +86,12 @@ def url() -> Iterator[str]:
 
 def streamed(chunks: Iterable[object]) -> Extracted:
     """What a stream of chunks says when it has ended."""
-    state = None
+    state = StreamState()
     for chunk in chunks:
-        state = state or stream_state(chunk)
-        assert state is not None
         state.record_chunk(chunk)
-    assert state is not None
-    return state.result()
+    found = state.result()
+    assert found is not None
+    return found
 
 
 async def collected(chunks: AsyncIterator[object]) -> list[object]:
@@ -191,13 +190,11 @@ def test_a_stream_that_was_left_early_says_what_it_had_said(url: str) -> None:
     """Text and model are known, the usage is not."""
     with openai.OpenAI(api_key="k", base_url=url) as client:
         stream = client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
-        state = None
+        state = StreamState()
         for _, chunk in zip(range(2), stream, strict=False):
-            state = state or stream_state(chunk)
-            assert state is not None
             state.record_chunk(chunk)
         stream.close()
-    assert state is not None
-    assert state.result().text == "Hello"
-    assert state.result().model == "gpt-4o-2024-08-06"
-    assert state.result().input_tokens is None
+    found = state.result()
+    assert found is not None
+    assert (found.text, found.model) == ("Hello", "gpt-4o-2024-08-06")
+    assert found.input_tokens is None

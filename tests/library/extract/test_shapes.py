@@ -16,16 +16,17 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.usage import RequestUsage
 
-from otel_chat.extract import Extracted, ToolCall, extract, stream_state
+from otel_chat.extract import Extracted, StreamState, ToolCall, extract
 from tests.library.extract.wire import CHAT, CHAT_CHUNKS
 
 
 def streamed(chunks: list[Any]) -> Extracted:
-    state = stream_state(chunks[0])
-    assert state is not None
+    state = StreamState()
     for chunk in chunks:
         state.record_chunk(chunk)
-    return state.result()
+    found = state.result()
+    assert found is not None
+    return found
 
 
 def spaced(value: Any) -> Any:

@@ -48,6 +48,7 @@ from otel_chat.server.entitytags import EntityTags
 from otel_chat.server.erase import forget_old
 from otel_chat.server.gauges import Gauges
 from otel_chat.server.ingest import router as ingest
+from otel_chat.server.ingest.bodies import Intake
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, SecurityHeaders
@@ -137,6 +138,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.live = Live()
     app.state.registry = _registry()
     app.state.committer = Committer(store)
+    app.state.intake = Intake()
     app.state.gauges = Gauges(store, settings)
     app.state.rollup = Rollup(store, timedelta(seconds=settings.rollup_quiet_seconds))
     app.state.chores = _chores(store, settings, app)

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from otel_chat.errors import AccessError, StoreError
 from otel_chat.server.access import Scope
-from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.errors import RESPONSES, told
 from otel_chat.server.api.live import Live
 from otel_chat.server.api.parameters import (
     FiltersParameter,
@@ -129,7 +129,7 @@ async def stream(
 
             answer = await live.answer((allowed, filters, minutes), compute)
         except (AccessError, StoreError) as error:
-            yield ServerSentEvent(data={"message": str(error)}, event="error")
+            yield ServerSentEvent(data={"message": told(error)}, event="error")
             return
         sent += 1
         yield ServerSentEvent(

@@ -57,6 +57,7 @@ TECHNICAL: Final = frozenset(
         semconv.API_NAME,
         semconv.API_DURATION,
         semconv.API_STATUS,
+        semconv.CLOCK_ADJUSTED,
         "http.request.method",
         "server.address",
         "server.port",

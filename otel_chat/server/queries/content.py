@@ -108,7 +108,7 @@ def _text(message: Any) -> str:
 def _messages(stored: str) -> list[Any]:
     try:
         messages = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever sent it chose how deep it is
         return []
     return messages if isinstance(messages, list) else []
 

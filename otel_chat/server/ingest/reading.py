@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -27,7 +27,7 @@ ITEMS: Final = 100_000
 # Of a body whose values would not fit into memory otherwise: attributes and what lists hold.
 VALUES: Final = 1_000_000
 ITEM_VALUES: Final = 100_000
-# A smaller item or body cannot hold more of them than memory does.
+# Smaller ones are not counted: they cannot hold so many.
 _UNCOUNTED_ITEM: Final = 64 * 1024
 _UNCOUNTED_BODY: Final = 1024**2
 # Of what cannot be read as it is: to take it apart is slow.
@@ -81,27 +81,34 @@ class Origin:
     written: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """A span, record or metric of a body.
 
     Args:
-        path: Where it stands, for messages.
+        list: The list that it stands in, for messages.
+        number: Its place there; `None` where this stands for a whole list.
         origin: What it has in common with its neighbours.
         message: What was read; `None` if it cannot be read.
         fault: Why it cannot.
     """
 
-    path: str
+    list: str
+    number: int | None
     origin: Origin
     message: Any
     fault: str = ""
+
+    @property
+    def path(self) -> str:
+        """Where it stands."""
+        return self.list if self.number is None else f"{self.list}[{self.number}]"
 
 
 def _unreadable(path: str, error: Exception) -> Item:
     """A whole group that cannot be read; how many it holds nobody knows."""
     fault = f"{path}: it cannot be read ({error})"
-    return Item(path, Origin(Resource(), ""), None, fault)
+    return Item(path, None, Origin(Resource(), ""), None, fault)
 
 
 @dataclass(slots=True)
@@ -123,9 +130,9 @@ class Reader:
     shape: Shape
     lost: int = 0
     first_lost: str = ""
+    _values: int = 0
     _steps: int = 0
     _mended: int = 0
-    _values: int = field(default=0)
 
     def read(self) -> Iterator[Item]:
         """The items, one after the other.
@@ -175,9 +182,13 @@ class Reader:
             scope = InstrumentationScope()
             self._fill(scope, about, f"{path}.scope")
             origin = Origin(resource, scope.name, fault)
-            spans = [at for number, *at in items_held if number == _HELD]
-            for k, (start, after) in enumerate(spans):
-                yield self._item(f"{path}.{shape.items}[{k}]", origin, self.body[start:after])
+            found = [self.body[a:b] for number, a, b in items_held if number == _HELD]
+            place = f"{path}.{shape.items}"
+            for k, data in enumerate(found):
+                item = Item(place, k, origin, shape.item())
+                if fault := origin.fault or self._fill(item.message, data, item):
+                    item.message, item.fault = None, fault
+                yield item
 
     def _split(self, begin: int, end: int) -> tuple[bytes, list[tuple[int, int, int]]]:
         """What a group is about, in one piece if it came in several, and where its fields stand.
@@ -185,38 +196,31 @@ class Reader:
         A field of another kind than OTLP has under its number is passed over.
         """
         held = []
-        for one in fields(self.body, begin, end):
+        for number, delimited, _, start, after in fields(self.body, begin, end):
             self._step()
-            if one.delimited:
-                held.append((one.number, one.start, one.end))
+            if delimited:
+                held.append((number, start, after))
         return b"".join(self.body[a:b] for number, a, b in held if number == _ABOUT), held
 
-    def _item(self, path: str, origin: Origin, data: bytes) -> Item:
-        if origin.fault:
-            return Item(path, origin, None, origin.fault)
-        message = self.shape.item()
-        fault = self._fill(message, data, path)
-        return Item(path, origin, None if fault else message, fault)
-
-    def _fill(self, message: Message, data: bytes, path: str) -> str:
+    def _fill(self, message: Message, data: bytes, place: Item | str) -> str:
         """Reads a message, or what can be read of it; returns why nothing can."""
         if len(data) > _UNCOUNTED_ITEM:
             try:
                 check_values(data, message.DESCRIPTOR, ITEM_VALUES)
             except IngestError as error:
-                return f"{path}: {error}"
+                return f"{_path(place)}: {error}"
         try:
             message.ParseFromString(data)
         except (DecodeError, RecursionError):
             self._mended += len(data)
             if self._mended > _MENDED_BYTES:
-                return f"{path}: it cannot be read"
+                return f"{_path(place)}: it cannot be read"
             try:
                 whole, lost = mended(data, message.DESCRIPTOR)
                 message.ParseFromString(whole)
             except (DecodeError, RecursionError) as error:
-                return f"{path}: it cannot be read ({error})"
-            self._lose(lost, path)
+                return f"{_path(place)}: it cannot be read ({error})"
+            self._lose(lost, _path(place))
         return ""
 
     # JSON
@@ -249,13 +253,14 @@ class Reader:
                 origin = Origin(resource, scope.name, fault)
                 for k, value in enumerate(values):
                     self._step()
-                    yield self._json_item(f"{path}.{held[0]}[{k}]", origin, value)
+                    yield self._json_item(f"{path}.{held[0]}", k, origin, value)
 
-    def _json_item(self, path: str, origin: Origin, value: Any) -> Item:
-        if origin.fault:
-            return Item(path, origin, None, origin.fault)
-        message, fault = self._json_fill(self.shape.item(), {} if value is None else value, path)
-        return Item(path, origin, None if fault else message, fault)
+    def _json_item(self, place: str, number: int, origin: Origin, value: Any) -> Item:
+        item = Item(place, number, origin, self.shape.item())
+        given = {} if value is None else value
+        if fault := origin.fault or self._json_fill(item.message, given, item.path)[1]:
+            item.message, item.fault = None, fault
+        return item
 
     def _json_fill(self, message: M, value: Any, path: str) -> tuple[M, str]:
         if value is None:
@@ -295,8 +300,16 @@ class Reader:
 
     def _count_values(self, message: Any) -> None:
         given = getattr(message, "attributes", ())
-        lists = (one.value.array_value for one in given if one.value.HasField("array_value"))
-        self.count(len(given) + sum(len(one.values) for one in lists))
+        held = 0
+        for one in given:
+            value = one.value
+            if value.HasField("array_value"):
+                held += len(value.array_value.values)
+        self.count(len(given) + held)
+
+
+def _path(place: Item | str) -> str:
+    return place if isinstance(place, str) else place.path
 
 
 def _names(field_name: str) -> tuple[str, str]:

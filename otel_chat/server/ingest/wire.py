@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # A descriptor, of which protobuf has one class in Python and another in C.
 Described = Any
+_SMALL: Final = tuple(bytes([number]) for number in range(0x80))
 _VARINT: Final = 0
 _DELIMITED: Final = 2
 _GROUP: Final = 3
@@ -23,22 +24,9 @@ _DEPTH: Final = 60
 _ENDS_EARLY: Final = "the data ends in the middle of a field"
 
 
-class Field(NamedTuple):
-    """Where a field of a message stands.
-
-    Args:
-        number: Its number.
-        delimited: Whether it is of the kind that texts, bytes and messages are.
-        begin: Where its tag begins.
-        start: Where what it holds begins.
-        end: Where it ends.
-    """
-
-    number: int
-    delimited: bool
-    begin: int
-    start: int
-    end: int
+# Where a field stands: its number, whether it is of the kind that texts, bytes and messages are,
+# where its tag begins, where what it holds begins, and where it ends. There are many of them.
+Field = tuple[int, bool, int, int, int]
 
 
 def varint(number: int) -> bytes:
@@ -48,6 +36,8 @@ def varint(number: int) -> bytes:
         >>> varint(300).hex()
         'ac02'
     """
+    if number < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+        return _SMALL[number]
     encoded = bytearray()
     while number >> 7:
         encoded.append(number & 0x7F | 0x80)
@@ -114,13 +104,16 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Fiel
         DecodeError: If this is no message.
 
     Example:
-        >>> [field.number for field in fields(framed(1, b"ab") + framed(2, b""))]
+        >>> [number for number, *_ in fields(framed(1, b"ab") + framed(2, b""))]
         [1, 2]
     """
     at, end = start, len(data) if end is None else end
     while at < end:
-        begin = at
-        tag, at = _read_varint(data, at, end)
+        begin, tag = at, data[at]
+        if tag < 0x80:  # noqa: PLR2004 - as most are
+            at += 1
+        else:
+            tag, at = _read_varint(data, at, end)
         number, wire = tag >> 3, tag & 7
         if not number:
             raise DecodeError("a field has the number 0")
@@ -131,7 +124,7 @@ def fields(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Fiel
             after = _after(data, at, end, wire)
         if after > end:
             raise DecodeError(_ENDS_EARLY)
-        yield Field(number, wire == _DELIMITED, begin, at, after)
+        yield number, wire == _DELIMITED, begin, at, after
         at = after
 
 
@@ -152,13 +145,13 @@ def check_values(data: bytes, kind: Described, most: int) -> None:
         described, start, end = waiting.pop()
         known = described.fields_by_number
         try:
-            for field in fields(data, start, end):
+            for number, delimited, _, begin, after in fields(data, start, end):
                 count += 1
                 if count > most:
                     raise IngestError(f"it holds more than {most} values", status=413)
-                inside = known.get(field.number)
-                if field.delimited and inside is not None and inside.message_type is not None:
-                    waiting.append((inside.message_type, field.start, field.end))
+                inside = known.get(number)
+                if delimited and inside is not None and inside.message_type is not None:
+                    waiting.append((inside.message_type, begin, after))
         except DecodeError:
             continue  # whoever reads it will say so
 
@@ -180,12 +173,12 @@ def mended(data: bytes, kind: Described, depth: int = 0) -> tuple[bytes, int]:
     if depth > _DEPTH:
         raise DecodeError(f"nested more than {_DEPTH} levels deep")
     out, lost = bytearray(), 0
-    for field in fields(data):
-        known = kind.fields_by_number.get(field.number)
-        if known is None or not field.delimited:
-            out += data[field.begin : field.end]
+    for number, delimited, begin, start, end in fields(data):
+        known = kind.fields_by_number.get(number)
+        if known is None or not delimited:
+            out += data[begin:end]
             continue
-        content = data[field.start : field.end]
+        content = data[start:end]
         if known.message_type is not None:
             try:
                 content, inside = mended(content, known.message_type, depth + 1)
@@ -197,5 +190,5 @@ def mended(data: bytes, kind: Described, depth: int = 0) -> tuple[bytes, int]:
             lost += inside
         elif known.type == FieldDescriptor.TYPE_STRING:
             content = content.decode(errors="replace").encode()
-        out += framed(field.number, content)
+        out += framed(number, content)
     return bytes(out), lost

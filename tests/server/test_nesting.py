@@ -123,8 +123,8 @@ def test_a_cursor_is_read_or_named(text: str) -> None:
 def test_a_sound_cursor_of_odd_values_is_answered(client: TestClient, path: str) -> None:
     """An empty page, or the parameter is named; never an error of the server."""
     for at in (0, -1, -(2**63) + 1, 2**63 - 1):
-        for tenant, key in (("", ""), ("\x00", "a\x00b"), ("'", "\\"), ("", "duration")):
+        for tenant, key in (("", ""), ("\x00", "a\x00b"), ("'", "\\"), ("", "turns")):
             asked = {"cursor": Cursor(at, tenant, key).text()}
-            for sort in ({}, {"sort": "duration"}) if path == "conversations" else ({},):
+            for sort in ({}, {"sort": "turns"}) if path == "conversations" else ({},):
                 answer = client.get(f"/api/v1/{path}", params=asked | sort)
                 assert answer.status_code in (200, 422), (at, tenant, key, answer.text)

@@ -74,8 +74,15 @@ class StoreLockedError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """The store is away for now. Try again after `retry_after` seconds."""
+    """The store is away for now. Try again after `retry_after` seconds.
 
-    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+    Args:
+        message: What is wrong, for whoever runs the store: it may name places.
+        retry_after: Seconds.
+        told: What to tell others, who must not learn of those; the message without.
+    """
+
+    def __init__(self, message: str, *, retry_after: int = 5, told: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.told = told or message

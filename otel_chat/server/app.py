@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry, Info
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from otel_chat._version import __version__
@@ -44,13 +43,15 @@ from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.known import PREFIX as API
 from otel_chat.server.api.live import Live
+from otel_chat.server.api.security import not_from_elsewhere
 from otel_chat.server.entitytags import EntityTags
 from otel_chat.server.erase import forget_old
 from otel_chat.server.gauges import Gauges
 from otel_chat.server.ingest import router as ingest
+from otel_chat.server.ingest.bodies import Intake
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
-from otel_chat.server.middleware import BodyLimit, SecurityHeaders
+from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, SecurityHeaders
 from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.rollup import Rollup
@@ -127,6 +128,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        dependencies=[Depends(not_from_elsewhere)],
         # A redirect would tell of addresses before anybody has shown a token.
         redirect_slashes=False,
     )
@@ -137,22 +139,19 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.live = Live()
     app.state.registry = _registry()
     app.state.committer = Committer(store)
+    app.state.intake = Intake()
     app.state.gauges = Gauges(store, settings)
     app.state.rollup = Rollup(store, timedelta(seconds=settings.rollup_quiet_seconds))
     app.state.chores = _chores(store, settings, app)
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["POST"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
+        app.add_middleware(FeedbackOrigins, origins=settings.cors_origins)
     app.add_middleware(EntityTags)  # inside of compression, which is not the same every time
     # A higher level makes an export three times as slow, and hardly smaller.
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM, compresslevel=4)
     app.add_middleware(BodyLimit)
+    app.add_middleware(OneLength)
     app.add_middleware(SecurityHeaders)
     app.include_router(health.router)
     app.include_router(ingest.router)

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from otel_chat.server.api.errors import answer
+from otel_chat.server.api.known import FEEDBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -84,3 +90,51 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+
+class OneLength:
+    """Refuses a request that tells the length of its body in two ways.
+
+    Who stands before the server may read the other one, and take the rest for a request of its own.
+
+    Args:
+        app: The application to wrap.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        names = [name for name, _ in scope.get("headers", ())]
+        if b"transfer-encoding" in names and b"content-length" in names:
+            told = "Give the length of the body in one way: Content-Length or Transfer-Encoding."
+            await answer(400, told, headers={"Connection": "close"})(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class FeedbackOrigins:
+    """Lets pages of other sites send feedback from the browser, and nothing else.
+
+    Args:
+        app: The application to wrap.
+        origins: Their origins.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
+        self._app = app
+        self._open = CORSMiddleware(
+            app,
+            allow_origins=origins,
+            allow_methods=["POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        sends = scope["type"] == "http" and scope["path"] == FEEDBACK
+        if sends and scope["method"] in ("POST", "OPTIONS"):
+            await self._open(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

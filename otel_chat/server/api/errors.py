@@ -19,6 +19,7 @@ from otel_chat.errors import (
     IngestError,
     OtelChatError,
     QueryError,
+    StoreError,
     StoreUnavailableError,
 )
 
@@ -37,6 +38,25 @@ CODES: Final = {
     500: "internal",
     503: "unavailable",
 }
+
+
+FAILED: Final = "The store failed; the server's log says how."
+
+
+def told(error: Exception) -> str:
+    """What an error tells a caller, who must not learn where the server keeps what.
+
+    Example:
+        >>> told(StoreError("Cannot open /srv/store/part.bin"))
+        "The store failed; the server's log says how."
+    """
+    match error:
+        case StoreUnavailableError():
+            return error.told
+        case StoreError():
+            return FAILED
+        case _:
+            return str(error)
 
 
 class ErrorDetail(BaseModel):
@@ -101,7 +121,7 @@ def _of_ours(_request: Request, error: Exception) -> Response:
         case IngestError():
             return answer(error.status, message)
         case StoreUnavailableError():
-            return answer(503, message, headers={"Retry-After": str(error.retry_after)})
+            return answer(503, told(error), headers={"Retry-After": str(error.retry_after)})
         case _:
             return _unexpected(_request, error)
 

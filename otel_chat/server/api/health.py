@@ -35,10 +35,10 @@ def healthz() -> Health:
     responses={503: {"model": ErrorAnswer, "description": "The store does not answer."}},
 )
 def readyz(store: StoreParameter) -> Health:
-    """Open to everyone.
+    """Open to everyone; for a minute after the store failed it says why.
 
     Raises:
-        StoreUnavailableError: If the store does not answer.
+        StoreUnavailableError: If the store does not answer, or failed.
     """
     try:
         store.query("SELECT 1 AS ready", {})
@@ -46,6 +46,8 @@ def readyz(store: StoreParameter) -> Health:
         raise
     except StoreError as error:
         raise StoreUnavailableError("The store does not answer.") from error
+    if words := store.trouble.words:
+        raise StoreUnavailableError(f"{words} The server's log has the details.")
     return Health()
 
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from otel_chat.errors import QueryError
 
 PREFIX: Final = "/api/v1"
+FEEDBACK: Final = f"{PREFIX}/feedback"
 
 
 def check_parameters(request: Request) -> None:

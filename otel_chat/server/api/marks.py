@@ -1,16 +1,15 @@
 """`/api/v1/marks` and `/api/v1/views`: what colleagues note, and the views that they save.
 
-The pages change these with the reader's cookie. Another site cannot: a browser asks before it
-sends PATCH, PUT or DELETE across sites, and says where a request comes from.
+The pages change these with the reader's cookie. Another site cannot: see
+`security.not_from_elsewhere`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 
-from otel_chat.errors import AccessError
 from otel_chat.server import marks as keeping
 from otel_chat.server.access import MARKS_WRITE, Scope
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
@@ -31,18 +30,7 @@ router = APIRouter(tags=["marks"])
 ViewName = Annotated[str, Path(max_length=200, description="What the view is called.")]
 
 
-async def marker(request: Request, scope: Annotated[Scope, Depends(Needs(MARKS_WRITE))]) -> Scope:
-    """The scope of whoever changes marks or views, from this site or from a program.
-
-    Raises:
-        AccessError: With status 403, if a browser says that another site asks.
-    """
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        raise AccessError("Another site may not change this.", status=403)
-    return scope
-
-
-Marker = Annotated[Scope, Depends(marker)]
+Marker = Annotated[Scope, Depends(Needs(MARKS_WRITE))]
 
 
 @router.get("/marks", summary="What was noted about conversations", responses=RESPONSES)

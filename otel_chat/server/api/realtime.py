@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from otel_chat.errors import AccessError, StoreError
 from otel_chat.server.access import Scope
-from otel_chat.server.api.errors import RESPONSES
+from otel_chat.server.api.errors import RESPONSES, told
 from otel_chat.server.api.live import Live
 from otel_chat.server.api.parameters import (
     FiltersParameter,
@@ -22,7 +22,7 @@ from otel_chat.server.api.parameters import (
     idle_of,
 )
 from otel_chat.server.api.performance_examples import REALTIME_ANSWER
-from otel_chat.server.api.security import Credentials, access_of, token_of
+from otel_chat.server.api.security import Credentials, access_of, addressed, token_of
 from otel_chat.server.queries import realtime as queries
 from otel_chat.server.queries.window import Window
 
@@ -71,7 +71,7 @@ class Watcher:
         return await asyncio.to_thread(
             access_of(self.request).authenticate,
             token_of(self.request, self.credentials),
-            host=self.request.url.hostname,
+            host=addressed(self.request),
         )
 
     async def pause(self, seconds: float) -> bool:
@@ -129,7 +129,7 @@ async def stream(
 
             answer = await live.answer((allowed, filters, minutes), compute)
         except (AccessError, StoreError) as error:
-            yield ServerSentEvent(data={"message": str(error)}, event="error")
+            yield ServerSentEvent(data={"message": told(error)}, event="error")
             return
         sent += 1
         yield ServerSentEvent(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from otel_chat.errors import AccessError
 from otel_chat.server.access import FEEDBACK_WRITE, INGEST_WRITE, Access, IngestGrant, Scope
-from otel_chat.server.api.known import check_parameters
+from otel_chat.server.api.known import FEEDBACK, check_parameters
 
 COOKIE: Final = "otel_chat_token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[(::1)\])(?::[0-9]{1,5})?", re.ASCII)
+_PASSED_ON: Final = frozenset({"forwarded", "via", "x-real-ip"})
 
 _bearer = HTTPBearer(auto_error=False, description="A token: `otc_<id>_<secret>`.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -21,6 +26,48 @@ def access_of(request: Request) -> Access:
     """The application's `Access`."""
     access: Access = request.app.state.access
     return access
+
+
+def addressed(request: Request) -> str | None:
+    """The name of this machine that a request addressed, if it came straight from here.
+
+    What the header says is taken as it stands: a name that cannot be read is no name of ours, and
+    what a proxy passes on comes from somebody else.
+    """
+    headers = request.headers
+    if any(name in _PASSED_ON or name.startswith("x-forwarded") for name in headers):
+        return None
+    hosts = headers.getlist("host")
+    found = _LOOPBACK.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
+    return found and (found[2] or found[1])
+
+
+def from_here(request: Request) -> bool | None:
+    """Whether a page of this site sent a request; `None` where no browser says so."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site == "same-origin"
+    if origin is not None:
+        return origin.partition("://")[2].lower() == request.headers.get("host", "").lower()
+    return None
+
+
+async def not_from_elsewhere(request: Request) -> None:
+    """Refuses what another site has a browser send, with its cookie or where no token is needed.
+
+    Raises:
+        AccessError: With status 403.
+    """
+    headers = request.headers
+    # A token in the header is sent by whoever knows it, and asked for before by every browser.
+    if request.method in _SAFE or "authorization" in headers or from_here(request) is not False:
+        return
+    if headers.get("sec-fetch-site") == "none":  # the reader's own doing, and no page's
+        return
+    allowed = request.app.state.settings.cors_origins
+    if request.url.path == FEEDBACK and headers.get("origin") in allowed:
+        return
+    raise AccessError("Another site may not change this.", status=403)
 
 
 def token_of(
@@ -59,7 +106,7 @@ class Needs:
         token = token_of(request, credentials, cookie=self._cookie)
         # Not among the threads of the queries: slow ones would hold up every caller.
         scope = await asyncio.to_thread(
-            access_of(request).authenticate, token, host=request.url.hostname
+            access_of(request).authenticate, token, host=addressed(request)
         )
         scope.require(self.permission)
         check_parameters(request)  # after access: nobody else learns what there is

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.errors import IngestError
+from otel_chat.errors import IngestError, StoreUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 SENT_BYTES: Final = 16 * 1024**2
 UNPACKED_BYTES: Final = 64 * 1024**2
+# In JSON each value costs a multiple of its text in memory.
+JSON_BYTES: Final = 16 * 1024**2
+# Of all bodies that are being read and checked; further ones are to come again.
+HELD_BYTES: Final = 128 * 1024**2
+# Large ones at once: each takes a multiple of its size for as long as it is checked.
+CHECKED_AT_ONCE: Final = 2
 # Senders pack into one; each further one costs a copy of all that follows it.
 GZIP_MEMBERS: Final = 64
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -67,21 +77,52 @@ def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
     return bytes(out)
 
 
-async def read_body(request: Request) -> tuple[bytes, bool]:
-    """The body of a request as it was sent, and whether it is packed.
+def limit_of(kind: str) -> int:
+    """The most bytes of an unpacked body of a content type."""
+    return JSON_BYTES if kind == JSON else UNPACKED_BYTES
 
-    Raises:
-        IngestError: With status 413 or 415, saying what is wrong.
+
+class Intake:
+    """What is being read and checked at one time, within limits.
+
+    Attributes:
+        checks: To be held while a large body is checked.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "identity", ""):
-        raise IngestError("content-encoding: send gzip, or none.", status=415)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > SENT_BYTES:
-            raise IngestError(f"The body has more than {SENT_BYTES} bytes.", status=413)
-        parts.append(part)
-    body = b"".join(parts)
-    return body, encoding == "gzip" and bool(body)
+
+    def __init__(self) -> None:
+        self.checks = asyncio.Semaphore(CHECKED_AT_ONCE)
+        self._held = 0
+
+    @contextlib.asynccontextmanager
+    async def take(self, request: Request, kind: str) -> AsyncIterator[tuple[bytes, bool]]:
+        """The body of a request as it was sent, and whether it is packed, for as long as needed.
+
+        Args:
+            request: The request.
+            kind: Its content type.
+
+        Raises:
+            IngestError: With status 413 or 415, saying what is wrong.
+            StoreUnavailableError: If too much is being read already.
+        """
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("gzip", "identity", ""):
+            raise IngestError("content-encoding: send gzip, or none.", status=415)
+        limit = min(SENT_BYTES, limit_of(kind))
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                self._held += len(part)
+                if size > limit:
+                    raise IngestError(f"The body has more than {limit} bytes.", status=413)
+                if self._held > HELD_BYTES:
+                    message = "Too much telemetry arrives at once."
+                    raise StoreUnavailableError(message, retry_after=1)
+                parts.append(part)
+            body = b"".join(parts)
+            parts.clear()
+            yield body, encoding == "gzip" and bool(body)
+        finally:
+            self._held -= size

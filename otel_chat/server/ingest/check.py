@@ -1,32 +1,33 @@
-"""What is checked of a body before the engine reads it: the engine is lenient where OTLP is not."""
+"""What is checked of a body before the engine reads it: the engine is lenient where OTLP is not.
+
+Each span or record is checked by itself. The engine gets what was checked and nothing else: every
+message is written anew, without what OTLP does not know, and where a token limits the tenants the
+tenant stands beside it, so that the engine never chooses one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
-
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.errors import AccessError, IngestError
-from otel_chat.server.ingest.bodies import JSON
-from otel_chat.server.ingest.otlp_json import parse_json
+from otel_chat.server.ingest.reading import LOGS, TRACES, Reader
+from otel_chat.server.ingest.wire import framed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_chat.server.access import IngestGrant
+    from otel_chat.server.ingest.reading import Item, Origin
 
 Signal = Literal["traces", "logs"]
-M = TypeVar("M", bound=Message)
 
 # 2000-01-01 and 2100-01-01 in nanoseconds: what lies outside is a fault of a clock or a unit.
 EARLIEST: Final = 946_684_800_000_000_000
@@ -36,66 +37,129 @@ SPAN_ID_BYTES: Final = 8
 _KINDS: Final = 5
 _CODES: Final = 2
 _SEVERITIES: Final = 24
-# Field 100, length-delimited: `sender_tenant` of the messages in schema/otlp.proto.
-_TENANT_TAG: Final = b"\xa2\x06"
-_TENANT_BYTES: Final = 127
+# `sender_tenant` of the messages in schema/otlp.proto.
+_TENANT_FIELD: Final = 100
 _EVENT_NAME: Final = "event.name"
+_NO_EVENT: Final = "Only records with an event name are kept."
+# The engine writes what a resource says beside each of its items.
+_RESOURCE_BYTES: Final = 256 * 1024**2
+_REASONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A body that may be stored.
+    """What of a body may be stored.
 
     Args:
         signal: What it holds.
-        body: The protobuf message, with the tenant of its sender where that is fixed.
-        items: Its spans or events.
-        rejected: Its records that are no events and are not kept.
-        message: What to tell the sender of those.
+        bodies: Protobuf messages, each with the tenant of its sender where that is limited.
+        items: Their spans or events.
+        rejected: Its spans or records that are not kept.
+        message: What to tell the sender of those, and of attributes that were left out.
     """
 
     signal: Signal
-    body: bytes
+    bodies: tuple[bytes, ...]
     items: int
     rejected: int = 0
     message: str = ""
 
 
-def parse(body: bytes, kind: str, message: M) -> M:
-    """Reads a body into the message that OTLP defines for it.
+@dataclass(slots=True)
+class Refusals:
+    """What of a body is not kept, and why.
 
     Args:
-        body: The bytes, unpacked.
-        kind: The content type.
-        message: The empty message to fill.
-
-    Raises:
-        IngestError: If it cannot be read.
+        count: How many items.
     """
-    if kind == JSON:
-        return parse_json(body, message)
-    try:
-        message.ParseFromString(body)
-    except (DecodeError, RecursionError) as error:
-        raise IngestError(f"The body is no {message.DESCRIPTOR.name}: {error}.") from error
-    return message
+
+    count: int = 0
+    _reasons: list[str] = field(default_factory=list)
+    _plain: Counter[str] = field(default_factory=Counter)
+    _unreadable: bool = False
+
+    def add(self, reason: str, *, unreadable: bool = False) -> None:
+        """Notes an item that is faulty.
+
+        Args:
+            reason: Which, and why.
+            unreadable: Whether not even its fields could be read.
+        """
+        self.count += 1
+        self._unreadable = self._unreadable or unreadable
+        self._reasons.append(reason)
+
+    def pass_over(self, reason: str, items: int = 1) -> None:
+        """Notes sound items of a kind that is not kept."""
+        if items:
+            self.count += items
+            self._plain[reason] += items
+
+    def close(self, kept: int, reader: Reader) -> str:
+        """What to tell the sender.
+
+        Args:
+            kept: How many items are stored.
+            reader: Who read the body.
+
+        Raises:
+            IngestError: With status 400, where nothing is kept and something cannot be read at all.
+        """
+        told = "; ".join(self._reasons[:_REASONS])
+        if more := len(self._reasons) - _REASONS:
+            told += f"; and {more} more" if more > 0 else ""
+        if self._unreadable and not kept and not self._plain:
+            raise IngestError(f"{told}.")
+        parts = [f"{told}."] if told else []
+        if reader.lost:
+            noun = "attribute was" if reader.lost == 1 else "attributes were"
+            parts.append(
+                f"{reader.lost} {noun} left out that cannot be read, the first of"
+                f" {reader.first_lost}."
+            )
+        return " ".join((*parts, *self._plain))
 
 
-def _wire(message: Message, tenant: str | None) -> bytes:
-    if len(UnknownFieldSet(message)):
-        # What OTLP does not know could pose as the tenant that is appended below.
+class _Writer:
+    """Writes what was checked, for each tenant a message of its own."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self._tenants: dict[str | None, dict[Origin, list[bytes]]] = {}
+        self._repeated = 0
+
+    def add(self, tenant: str | None, item: Item) -> None:
+        origin, message = item.origin, item.message
+        if not origin.written:
+            origin.resource.DiscardUnknownFields()
+            origin.written = origin.resource.SerializeToString()
+        self._repeated += len(origin.written)
+        if self._repeated > _RESOURCE_BYTES:
+            text = "What the resources say is too much to stand beside each of their items:"
+            raise IngestError(f"{text} send fewer at once.", status=413)
+        # What OTLP does not know, or not of this type, the engine might read all the same.
         message.DiscardUnknownFields()
-    # Written anew: a field that stands twice is read in another way by the engine than it was here.
-    body = message.SerializeToString()
-    if tenant is None:
-        return body
-    encoded = tenant.encode()
-    if len(encoded) > _TENANT_BYTES:
-        raise IngestError(f"The token's tenant has more than {_TENANT_BYTES} bytes.", status=403)
-    return body + _TENANT_TAG + bytes([len(encoded)]) + encoded
+        written = framed(2, message.SerializeToString())
+        self._tenants.setdefault(tenant, {}).setdefault(origin, []).append(written)
+        self.items += 1
+
+    def bodies(self) -> tuple[bytes, ...]:
+        """The messages, in which the tenant stands last."""
+        return tuple(
+            b"".join(self._groups(origins))
+            + (framed(_TENANT_FIELD, tenant.encode()) if tenant is not None else b"")
+            for tenant, origins in self._tenants.items()
+        )
+
+    @staticmethod
+    def _groups(origins: dict[Origin, list[bytes]]) -> Iterable[bytes]:
+        for origin, held in origins.items():
+            scope = framed(1, framed(1, origin.scope.encode()))
+            resource = framed(1, origin.written)
+            yield framed(1, resource + framed(2, scope + b"".join(held)))
 
 
-def _named_tenant(attributes: Iterable[KeyValue]) -> str | None:
+def named_tenant(attributes: Iterable[KeyValue]) -> str | None:
     """The tenant that attributes name.
 
     Raises:
@@ -110,30 +174,25 @@ def _named_tenant(attributes: Iterable[KeyValue]) -> str | None:
     return named[0].string_value or None
 
 
-def _check_tenants(grant: IngestGrant, items: Iterable[tuple[str, Any, Resource]]) -> None:
-    """Refuses telemetry that names no tenant, or one outside the grant, where it must choose."""
+def tenant_of(grant: IngestGrant, item: Item) -> str | None:
+    """The tenant to store an item under; `None` where the telemetry chooses freely.
+
+    Raises:
+        IngestError: With status 403, if it names none, or one outside the grant, where it must
+            choose. That is no accident of one item: nothing of such a body is stored.
+    """
     if grant.tenants is None or grant.fixed is not None:
-        return
-    for path, item, resource in items:
-        try:
-            of_resource = _named_tenant(resource.attributes)
-            grant.tenant_for(_named_tenant(item.attributes) or of_resource)
-        except AccessError as error:
-            raise IngestError(f"{path}: {semconv.TENANT}: {error}", status=403) from error
+        return grant.fixed
+    try:
+        of_resource = named_tenant(item.origin.resource.attributes)
+        return grant.tenant_for(_own_tenant(item) or of_resource)
+    except AccessError as error:
+        raise IngestError(f"{item.path}: {semconv.TENANT}: {error}", status=403) from error
 
 
-def _spans(request: ExportTraceServiceRequest) -> Iterator[tuple[str, Span, Resource]]:
-    for i, part in enumerate(request.resource_spans):
-        for j, scoped in enumerate(part.scope_spans):
-            for k, span in enumerate(scoped.spans):
-                yield f"resource_spans[{i}].scope_spans[{j}].spans[{k}]", span, part.resource
-
-
-def _records(request: ExportLogsServiceRequest) -> Iterator[tuple[str, LogRecord, Resource]]:
-    for i, part in enumerate(request.resource_logs):
-        for j, scoped in enumerate(part.scope_logs):
-            for k, record in enumerate(scoped.log_records):
-                yield f"resource_logs[{i}].scope_logs[{j}].log_records[{k}]", record, part.resource
+def _own_tenant(item: Item) -> str | None:
+    """The tenant that an item names itself; metrics name it in their resource alone."""
+    return named_tenant(getattr(item.message, "attributes", ()))
 
 
 def _span_fault(span: Span) -> str | None:  # noqa: PLR0911 - one return a field
@@ -147,20 +206,26 @@ def _span_fault(span: Span) -> str | None:  # noqa: PLR0911 - one return a field
         return f"parent_span_id: {SPAN_ID_BYTES} bytes or none are needed"
     if not EARLIEST <= start <= LATEST:
         return "start_time_unix_nano: a time from 2000 to 2100 in nanoseconds is needed"
-    if not start <= end <= LATEST:
-        return "end_time_unix_nano: a time from the start to 2100 in nanoseconds is needed"
+    if not EARLIEST <= end <= LATEST:
+        return "end_time_unix_nano: a time from 2000 to 2100 in nanoseconds is needed"
     if not 0 <= span.kind <= _KINDS:
         return f"kind: a number from 0 to {_KINDS} is needed"
     if not 0 <= span.status.code <= _CODES:
         return f"status.code: a number from 0 to {_CODES} is needed"
+    if end < start:
+        # The clock was set back meanwhile; how long it took nobody knows.
+        span.end_time_unix_nano = start
+        span.attributes.add(key=semconv.CLOCK_ADJUSTED).value.bool_value = True
     return None
 
 
 def _record_fault(record: LogRecord) -> str | None:
     """What is wrong with a log record, as `field: reason`."""
-    time = record.time_unix_nano or record.observed_time_unix_nano
-    if not EARLIEST <= time <= LATEST:
-        return "time_unix_nano: a time from 2000 to 2100 in nanoseconds is needed"
+    if not record.time_unix_nano:
+        # As OTLP says of a time that is unknown; one that arrives is observed at the latest here.
+        record.time_unix_nano = record.observed_time_unix_nano or time.time_ns()
+    if not EARLIEST <= record.time_unix_nano <= LATEST:
+        return "time_unix_nano: a time from 2000 to 2100 in nanoseconds is needed, or none"
     if len(record.trace_id) not in (0, TRACE_ID_BYTES):
         return f"trace_id: {TRACE_ID_BYTES} bytes or none are needed"
     if len(record.span_id) not in (0, SPAN_ID_BYTES):
@@ -170,8 +235,25 @@ def _record_fault(record: LogRecord) -> str | None:
     return None
 
 
+def _check(
+    signal: Signal, reader: Reader, grant: IngestGrant, fault_of: Callable[[Any], str | None]
+) -> Batch:
+    writer, refused = _Writer(), Refusals()
+    for item in reader.read():
+        if item.message is None:
+            refused.add(item.fault, unreadable=True)
+        elif signal == "logs" and not _is_event(item.message):
+            refused.pass_over(_NO_EVENT)
+        elif fault := fault_of(item.message):
+            refused.add(f"{item.path}.{fault}")
+        else:
+            writer.add(tenant_of(grant, item), item)
+    message = refused.close(writer.items, reader)
+    return Batch(signal, writer.bodies(), writer.items, refused.count, message)
+
+
 def check_traces(body: bytes, kind: str, grant: IngestGrant) -> Batch:
-    """Checks a body of spans.
+    """Checks a body of spans; those that end before they start end when they start, and say so.
 
     Args:
         body: The bytes, unpacked.
@@ -179,19 +261,10 @@ def check_traces(body: bytes, kind: str, grant: IngestGrant) -> Batch:
         grant: The tenants that the sender may write.
 
     Raises:
-        IngestError: With status 400 if anything is malformed, 403 for a tenant outside the grant;
-            names the field.
+        IngestError: With status 400 if nothing can be read, 403 for a tenant outside the grant,
+            413 if there is too much; names the field.
     """
-    request = parse(body, kind, ExportTraceServiceRequest())
-    count = 0
-    for i, part in enumerate(request.resource_spans):
-        for j, scoped in enumerate(part.scope_spans):
-            for k, span in enumerate(scoped.spans):
-                if fault := _span_fault(span):
-                    raise IngestError(f"resource_spans[{i}].scope_spans[{j}].spans[{k}].{fault}.")
-            count += len(scoped.spans)
-    _check_tenants(grant, _spans(request))
-    return Batch("traces", _wire(request, grant.fixed), count)
+    return _check("traces", Reader(body, kind, TRACES), grant, _span_fault)
 
 
 def _is_event(record: LogRecord) -> bool:
@@ -204,24 +277,14 @@ def _is_event(record: LogRecord) -> bool:
 def check_logs(body: bytes, kind: str, grant: IngestGrant) -> Batch:
     """Checks a body of log records, of which those with an event name are kept.
 
+    One without a time has that of its observation, else that of its arrival.
+
     Args:
         body: The bytes, unpacked.
         kind: The content type.
         grant: The tenants that the sender may write.
 
     Raises:
-        IngestError: With status 400 if anything is malformed, 403 for a tenant outside the grant;
-            names the field.
+        IngestError: As `check_traces` does.
     """
-    request = parse(body, kind, ExportLogsServiceRequest())
-    events = plain = 0
-    for path, record, _ in _records(request):
-        if fault := _record_fault(record):
-            raise IngestError(f"{path}.{fault}.")
-        if _is_event(record):
-            events += 1
-        else:
-            plain += 1
-    _check_tenants(grant, _records(request))
-    told = "Only records with an event name are kept." if plain else ""
-    return Batch("logs", _wire(request, grant.fixed), events, plain, told)
+    return _check("logs", Reader(body, kind, LOGS), grant, _record_fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -10,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat.errors import IngestError, OtelChatError, StoreError, StoreUnavailableError
+from otel_chat.errors import IngestError, OtelChatError, StoreUnavailableError
+from otel_chat.server.ingest.wire import varint
 
 if TYPE_CHECKING:
     from otel_chat.server.ingest.check import Batch
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
 GROUP_BYTES: Final = 8 * 1024**2
 QUEUE_BYTES: Final = 64 * 1024**2
 WRITERS: Final = 2
-ATTEMPTS: Final = 2
 _MESSAGES: Final = {"traces": "Traces", "logs": "Logs"}
-_UNREADABLE: Final = ("PROTOBUF", "CANNOT_PARSE", "TOO_LARGE_STRING_SIZE", "INCORRECT_DATA")
+# What says that the data cannot be taken: the engine, or its driver.
+_AT_FAULT: Final = (OtelChatError, ValueError, TypeError, ArithmeticError, LookupError)
+_REFUSED: Final = "The store cannot take what the body holds; the server's log says why."
+
+_log = logging.getLogger("otel_chat.server")
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -50,7 +55,7 @@ class CommitStats:
 @dataclass(slots=True)
 class _Entry:
     signal: str
-    body: bytes
+    bodies: tuple[bytes, ...]
     rows: Rows
     items: int
     loop: asyncio.AbstractEventLoop
@@ -58,16 +63,7 @@ class _Entry:
 
     @property
     def size(self) -> int:
-        return len(self.body) + 200 * len(self.rows)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number >> 7:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+        return sum(map(len, self.bodies)) + 200 * len(self.rows)
 
 
 class Committer:
@@ -118,7 +114,7 @@ class Committer:
             StoreUnavailableError: If the store is away, behind, or stopping.
             IngestError: If the engine cannot read the body.
         """
-        await self._enqueue(batch.signal, batch.body, (), batch.items)
+        await self._enqueue(batch.signal, batch.bodies, (), batch.items)
 
     async def commit_metrics(self, rows: Rows) -> None:
         """Returns when the rows of the table `metrics` are on disk.
@@ -127,11 +123,13 @@ class Committer:
             StoreUnavailableError: If the store is away, behind, or stopping.
         """
         if rows:
-            await self._enqueue("metrics", b"", rows, len(rows))
+            await self._enqueue("metrics", (), rows, len(rows))
 
-    async def _enqueue(self, signal: str, body: bytes, rows: Rows, items: int) -> None:
+    async def _enqueue(
+        self, signal: str, bodies: tuple[bytes, ...], rows: Rows, items: int
+    ) -> None:
         loop = asyncio.get_running_loop()
-        entry = _Entry(signal, body, rows, items, loop, loop.create_future())
+        entry = _Entry(signal, bodies, rows, items, loop, loop.create_future())
         with self._changed:
             if not self._open:
                 raise StoreUnavailableError("The server is stopping.")
@@ -164,34 +162,34 @@ class Committer:
             self.stats.queue_bytes -= size
             return group
 
-    def _write(self, group: list[_Entry]) -> None:
+    def _write(self, group: list[_Entry], *, again: bool = True) -> None:
+        """Inserts a group; where its data is at fault, halves of it, down to the body that is.
+
+        What failed is inserted once more: a view may have left other tables without their part.
+        """
         try:
             self._insert(group)
-        except OtelChatError as error:
-            if len(group) == 1:
-                self._answer(group, self._retry(group, error))
-                return
-            for entry in group:
-                self._write([entry])
+        except StoreUnavailableError as away:
+            if again:
+                self._write(group, again=False)
+            else:
+                self._answer(group, away)
+        except _AT_FAULT as error:
+            if len(group) > 1:
+                half = len(group) // 2
+                self._write(group[:half])
+                self._write(group[half:])
+            elif again:
+                self._write(group, again=False)
+            else:
+                # The store is there and takes others; sent again, this would be refused again.
+                _log.error("The store refused a body of %s: %s", group[0].signal, error)
+                self._answer(group, IngestError(_REFUSED))
         except BaseException as error:  # noqa: BLE001 - whoever waits must get an answer
-            self._answer(group, StoreUnavailableError(f"The insert failed: {error!r}"))
+            _log.error("An insert failed", exc_info=error)
+            self._answer(group, StoreUnavailableError(f"{error!r}", told="The store failed."))
         else:
             self._answer(group, None)
-
-    def _retry(self, group: list[_Entry], error: OtelChatError) -> OtelChatError | None:
-        """Inserts again: a view that failed may have left other tables without their part."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                self._insert(group)
-            except OtelChatError as again:
-                error = again
-            else:
-                return None
-        if isinstance(error, StoreError) and any(word in str(error) for word in _UNREADABLE):
-            return IngestError(f"The store cannot read the body: {str(error)[:300]}")
-        if isinstance(error, StoreUnavailableError):
-            return error
-        return StoreUnavailableError(f"The store failed: {str(error)[:300]}")
 
     def _insert(self, group: list[_Entry]) -> None:
         begun = time.monotonic()
@@ -202,7 +200,7 @@ class Committer:
             else:
                 self._store.insert_otlp(
                     f"{signal}_in",
-                    b"".join(_varint(len(e.body)) + e.body for e in group),
+                    b"".join(varint(len(body)) + body for e in group for body in e.bodies),
                     message=_MESSAGES[signal],
                 )
         except BaseException:

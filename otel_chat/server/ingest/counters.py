@@ -51,7 +51,7 @@ class IngestCounters:
         )
         self._rejected = Counter(
             "otel_chat_server_ingest_rejected_items",
-            "Log records and data points in accepted requests that are of no kind that is kept.",
+            "Items of accepted requests that are not kept: faulty ones, and those of other kinds.",
             ("signal",),
             registry=registry,
         )

@@ -9,6 +9,7 @@ from uuid import uuid4
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_chat import semconv as sc
+from otel_chat.errors import IngestError
 from otel_chat.server.ingest.bodies import PROTOBUF
 from otel_chat.server.ingest.check import check_logs
 
@@ -88,4 +89,7 @@ def event_batch(
     for key, value in {**attributes, sc.EVENT_UID: uid}.items():
         if value is not None:
             _put(record.attributes.add(), key, value)
-    return check_logs(request.SerializeToString(), PROTOBUF, grant)
+    batch = check_logs(request.SerializeToString(), PROTOBUF, grant)
+    if batch.rejected:
+        raise IngestError(batch.message)
+    return batch

@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from otel_chat import semconv
-from otel_chat.errors import AccessError, IngestError
-from otel_chat.server.ingest.check import EARLIEST, LATEST, parse
+from otel_chat.server.ingest.check import EARLIEST, LATEST, Refusals, tenant_of
+from otel_chat.server.ingest.reading import METRICS, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,9 +19,12 @@ if TYPE_CHECKING:
     from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
     from otel_chat.server.access import IngestGrant
+    from otel_chat.server.ingest.reading import Item
 
 KEPT: Final = ("process.", "otel_chat.telemetry.")
 NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+# What a row takes in memory, in attributes.
+_OF_A_ROW: Final = 10
 TOLD: Final = "Only process.* and otel_chat.telemetry.* are kept; send the others to Prometheus."
 
 
@@ -36,16 +36,13 @@ class Metrics:
         rows: Rows of the table `metrics`.
         items: Data points that are kept.
         rejected: Data points that are not.
+        message: What to tell the sender of those.
     """
 
     rows: list[dict[str, object]] = field(default_factory=list)
     items: int = 0
     rejected: int = 0
-
-    @property
-    def message(self) -> str:
-        """What to tell the sender of what is not kept."""
-        return TOLD if self.rejected else ""
+    message: str = ""
 
 
 def _text(value: AnyValue) -> str:
@@ -92,51 +89,47 @@ def read_metrics(body: bytes, kind: str, grant: IngestGrant) -> Metrics:
         grant: The tenants that the sender may write.
 
     Raises:
-        IngestError: With status 400 if anything is malformed, 403 for a tenant outside the grant;
-            names the field.
+        IngestError: With status 400 if nothing can be read, 403 for a tenant outside the grant,
+            413 if there is too much; names the field.
     """
-    request = parse(body, kind, ExportMetricsServiceRequest())
-    found = Metrics()
-    for i, part in enumerate(request.resource_metrics):
-        resource = _attributes(part.resource.attributes)
-        for j, scoped in enumerate(part.scope_metrics):
-            for k, metric in enumerate(scoped.metrics):
-                shape, points = _points(metric)
-                if not metric.name.startswith(KEPT):
-                    found.rejected += len(points)
-                    continue
-                path = f"resource_metrics[{i}].scope_metrics[{j}].metrics[{k}]"
-                common = _common(metric, shape, resource, grant, path)
-                for n, point in enumerate(points):
-                    where = f"{path}.{shape}.data_points[{n}]"
-                    found.rows += _rows(metric.name, shape, point, common, where)
-                found.items += len(points)
+    reader = Reader(body, kind, METRICS)
+    found, refused = Metrics(), Refusals()
+    for item in reader.read():
+        if item.message is None:
+            refused.add(item.fault, unreadable=True)
+            continue
+        shape, points = _points(item.message)
+        if not item.message.name.startswith(KEPT):
+            refused.pass_over(TOLD, len(points))
+            continue
+        common = _common(item, shape, grant)
+        for n, point in enumerate(points):
+            reader.count(_OF_A_ROW + len(point.attributes))
+            if not EARLIEST <= point.time_unix_nano <= LATEST:
+                place = f"{item.path}.{shape}.data_points[{n}].time_unix_nano"
+                refused.add(f"{place}: a time from 2000 to 2100 in nanoseconds is needed")
+                continue
+            found.rows += _rows(item.message.name, shape, point, common)
+            found.items += 1
+    found.message = refused.close(found.items, reader)
+    found.rejected = refused.count
     return found
 
 
-def _common(
-    metric: Metric, shape: str, resource: dict[str, str], grant: IngestGrant, path: str
-) -> dict[str, object]:
-    fixed = grant.fixed
-    try:
-        tenant = fixed or grant.tenant_for(resource.get(semconv.TENANT))
-    except AccessError as error:
-        raise IngestError(f"{path}: {semconv.TENANT}: {error}", status=403) from error
+def _common(item: Item, shape: str, grant: IngestGrant) -> dict[str, object]:
+    resource = _attributes(item.origin.resource.attributes)
     return {
-        "tenant": tenant,
+        "tenant": tenant_of(grant, item) or grant.tenant_for(resource.get(semconv.TENANT)),
         "kind": shape,
-        "unit": metric.unit,
+        "unit": item.message.unit,
         "service_name": resource.get("service.name", ""),
         "instance_id": resource.get("service.instance.id", ""),
     }
 
 
 def _rows(
-    name: str, shape: str, point: Any, common: dict[str, object], path: str
+    name: str, shape: str, point: Any, common: dict[str, object]
 ) -> Iterator[dict[str, object]]:
-    if not EARLIEST <= point.time_unix_nano <= LATEST:
-        message = f"{path}.time_unix_nano: a time from 2000 to 2100 in nanoseconds is needed."
-        raise IngestError(message)
     start = point.start_time_unix_nano
     attributes = _attributes(point.attributes)
     for row_name, value in _values(shape, name, point):

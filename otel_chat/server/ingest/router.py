@@ -21,8 +21,9 @@ from starlette.requests import ClientDisconnect
 
 from otel_chat.errors import AccessError, IngestError, StoreError
 from otel_chat.server.access import IngestGrant
+from otel_chat.server.api.errors import told
 from otel_chat.server.api.security import Grant
-from otel_chat.server.ingest.bodies import JSON, PROTOBUF, content_type, read_body, unpack
+from otel_chat.server.ingest.bodies import JSON, PROTOBUF, Intake, content_type, limit_of, unpack
 from otel_chat.server.ingest.check import check_logs, check_traces
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
@@ -51,6 +52,11 @@ def _write(message: Message, kind: str, status: int = 200, **headers: str) -> Re
     return Response(data, status_code=status, media_type=PROTOBUF, headers=headers)
 
 
+def _clipped(text: str) -> str:
+    """As much of a text as is told; protobuf takes no half of a pair of surrogates."""
+    return text[:_TOLD_CHARACTERS].encode(errors="replace").decode()
+
+
 def _refusal(request: Request, error: Exception) -> tuple[Response, int]:
     headers = {}
     text = str(error)
@@ -59,7 +65,7 @@ def _refusal(request: Request, error: Exception) -> tuple[Response, int]:
             status = error.status
         case StoreError():
             # Other than 503, a sender would not try again but drop what it has.
-            status = 503
+            status, text = 503, told(error)
             headers["Retry-After"] = str(getattr(error, "retry_after", 5))
         case ClientDisconnect():
             status, text = _LEFT, "The sender left."
@@ -67,13 +73,13 @@ def _refusal(request: Request, error: Exception) -> tuple[Response, int]:
             _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
             status, text = 500, "Something went wrong in the server; its log says what."
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    told = Status(
+    answer = Status(
         code=_CODES.get(status, 2),
-        message=text[:_TOLD_CHARACTERS].encode(errors="replace").decode(),
+        message=_clipped(text),
     )
     if status == 401:  # noqa: PLR2004 - HTTP's own number
         headers["WWW-Authenticate"] = "Bearer"
-    return _write(told, JSON if kind == JSON else PROTOBUF, status, **headers), status
+    return _write(answer, JSON if kind == JSON else PROTOBUF, status, **headers), status
 
 
 class OtlpRoute(APIRoute):
@@ -111,20 +117,25 @@ async def _read(
 ) -> tuple[T, str]:
     """The body of a request, checked, and its content type."""
     kind = content_type(request)
-    body, packed = await read_body(request)
+    intake: Intake = request.app.state.intake
+    async with intake.take(request, kind) as (sent, packed):
+        later = packed and len(sent) >= _LARGE_PACKED_BYTES
+        body = unpack(sent, limit_of(kind)) if packed and not later else sent
+        if not later and len(body) < _LARGE_BYTES:
+            return check(body, kind, grant), kind
 
-    def checked() -> T:
-        return check(unpack(body) if packed else body, kind, grant)
+        def checked() -> T:
+            return check(unpack(sent, limit_of(kind)) if later else body, kind, grant)
 
-    if len(body) < (_LARGE_PACKED_BYTES if packed else _LARGE_BYTES):
-        return checked(), kind
-    # Not among the threads of the queries: a slow one must not hold up telemetry.
-    return await asyncio.to_thread(checked), kind
+        async with intake.checks:
+            # Not among the threads of the queries: a slow one must not hold up telemetry.
+            return await asyncio.to_thread(checked), kind
 
 
 def _count_rejected(request: Request, signal: str, items: int) -> None:
-    counters: IngestCounters = request.app.state.ingest_counters
-    counters.rejected(signal, items)
+    if items:
+        counters: IngestCounters = request.app.state.ingest_counters
+        counters.rejected(signal, items)
 
 
 @router.post("/traces")
@@ -133,7 +144,12 @@ async def traces(request: Request, grant: Grant) -> Response:
     batch, kind = await _read(request, check_traces, grant)
     if batch.items:
         await _committer(request).commit(batch)
-    return _write(ExportTraceServiceResponse(), kind)
+    answer = ExportTraceServiceResponse()
+    _count_rejected(request, batch.signal, batch.rejected)
+    if batch.rejected or batch.message:
+        answer.partial_success.rejected_spans = batch.rejected
+        answer.partial_success.error_message = _clipped(batch.message)
+    return _write(answer, kind)
 
 
 @router.post("/logs")
@@ -143,10 +159,10 @@ async def logs(request: Request, grant: Grant) -> Response:
     if batch.items:
         await _committer(request).commit(batch)
     answer = ExportLogsServiceResponse()
-    if batch.rejected:
-        _count_rejected(request, "logs", batch.rejected)
+    _count_rejected(request, batch.signal, batch.rejected)
+    if batch.rejected or batch.message:
         answer.partial_success.rejected_log_records = batch.rejected
-        answer.partial_success.error_message = batch.message
+        answer.partial_success.error_message = _clipped(batch.message)
     return _write(answer, kind)
 
 
@@ -156,8 +172,8 @@ async def metrics(request: Request, grant: Grant) -> Response:
     found, kind = await _read(request, read_metrics, grant)
     await _committer(request).commit_metrics(found.rows)
     answer = ExportMetricsServiceResponse()
-    if found.rejected:
-        _count_rejected(request, "metrics", found.rejected)
+    _count_rejected(request, "metrics", found.rejected)
+    if found.rejected or found.message:
         answer.partial_success.rejected_data_points = found.rejected
-        answer.partial_success.error_message = found.message
+        answer.partial_success.error_message = _clipped(found.message)
     return _write(answer, kind)

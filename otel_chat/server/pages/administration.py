@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
 from otel_chat.errors import AccessError, ConfigurationError
 from otel_chat.server.access import ADMIN, PERMISSIONS, Scope
-from otel_chat.server.api.security import COOKIE, access_of
+from otel_chat.server.api.security import COOKIE, access_of, addressed, from_here
 from otel_chat.server.erase import Eraser
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import meanings
@@ -58,10 +58,7 @@ async def form_of(request: Request) -> dict[str, list[str]]:
         AccessError: With status 403, if the form may stand on another site. Where no token is
             needed, nothing else would keep that site out.
     """
-    site = request.headers.get("sec-fetch-site")
-    origin = urlsplit(request.headers.get("origin", "")).netloc
-    own = site == "same-origin" if site is not None else origin == request.headers.get("host")
-    if not own:
+    if not from_here(request):
         raise AccessError("Another site may not change this.", status=403)
     return parse_qs((await request.body()).decode("utf-8", "replace"))
 
@@ -73,7 +70,7 @@ def admin_of(request: Request) -> Scope:
         AccessError: With status 401 or 403, if the reader may not.
     """
     access = access_of(request)
-    scope = access.authenticate(request.cookies.get(COOKIE), host=request.url.hostname)
+    scope = access.authenticate(request.cookies.get(COOKIE), host=addressed(request))
     scope.require(ADMIN)
     return scope
 

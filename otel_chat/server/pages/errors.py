@@ -109,7 +109,7 @@ def _told(error: Exception) -> tuple[int, str]:
             place = ".".join(str(part) for part in first["loc"][1:])
             told = 422, f"{place}: {first['msg']}" if place else str(first["msg"])
         case StoreUnavailableError():
-            told = 503, f"{error} The page works again as soon as the store does."
+            told = 503, f"{error.told} The page works again as soon as the store does."
         case HTTPException(status_code=404):
             told = 404, "No page has this address."
         case HTTPException():

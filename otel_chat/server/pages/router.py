@@ -23,7 +23,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
-from otel_chat.server.api.security import COOKIE, access_of
+from otel_chat.server.api.security import COOKIE, access_of, addressed
 from otel_chat.server.pages import (
     assets,
     headline_cards,
@@ -272,7 +272,7 @@ async def sign_in(request: Request) -> Response:
     """Keeps a token in a cookie that scripts cannot read and other sites cannot send."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     token = form.get("token", [""])[-1].strip()
-    access_of(request).authenticate(token, host=request.url.hostname)
+    access_of(request).authenticate(token, host=addressed(request))
     answer = RedirectResponse(_local(form.get("next", ["/"])[-1]), status_code=303)
     answer.set_cookie(
         COOKIE,

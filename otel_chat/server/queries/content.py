@@ -57,6 +57,7 @@ TECHNICAL: Final = frozenset(
         semconv.API_NAME,
         semconv.API_DURATION,
         semconv.API_STATUS,
+        semconv.CLOCK_ADJUSTED,
         "http.request.method",
         "server.address",
         "server.port",
@@ -107,7 +108,7 @@ def _text(message: Any) -> str:
 def _messages(stored: str) -> list[Any]:
     try:
         messages = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever sent it chose how deep it is
         return []
     return messages if isinstance(messages, list) else []
 

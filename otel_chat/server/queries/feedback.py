@@ -277,6 +277,7 @@ def comments(
         QueryError: If the limit or the cursor is wrong.
     """
     check_limit(limit)
+    at = None if cursor is None else Cursor.read(cursor)
     statement = Query(store, scope)
     more = [EVALUATED, "comment != ''"]
     if evaluation is not None:
@@ -292,8 +293,7 @@ def comments(
     )  # fmt: skip
     source = evaluation_events(statement, window, filters, columns, *more)
     after = ""
-    if cursor is not None:
-        at = Cursor.read(cursor)
+    if at is not None:
         after = (
             f"WHERE (-ns, tenant, key) > ({statement.bind(-at.at, 'Int64')},"
             f" {statement.bind(at.tenant, 'String')}, {statement.bind(at.key, 'String')})"

@@ -57,9 +57,10 @@ class Cursor:
         try:
             packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             at, tenant, key = json.loads(packed)
-        except (ValueError, TypeError) as error:
+            known = type(at) is int and -_RANGE < at < _RANGE
+            f"{tenant}{key}".encode()  # half a pair of surrogates is JSON, but no text
+        except (ValueError, TypeError, RecursionError) as error:
             raise QueryError("This cursor did not come from here.", field="cursor") from error
-        known = type(at) is int and isinstance(tenant, str) and isinstance(key, str)
-        if not known or not -_RANGE < at < _RANGE:
+        if not known or not isinstance(tenant, str) or not isinstance(key, str):
             raise QueryError("This cursor did not come from here.", field="cursor")
         return cls(at, tenant, key)

@@ -20,6 +20,7 @@ from clickhouse_connect.driver.exceptions import (
 from otel_chat.errors import StoreError, StoreUnavailableError
 from otel_chat.server.schema import otlp_definition
 from otel_chat.server.store.lock import StoreLock
+from otel_chat.server.store.trouble import Trouble, condition
 from otel_chat.server.store.url import StoreUrl
 
 Parameters = Mapping[str, object] | None
@@ -38,6 +39,7 @@ SETTINGS: Final = {
     "input_format_protobuf_oneof_presence": 1,
 }
 PIECE: Final = 1 << 18
+AWAY: Final = "The store does not answer."
 _AWAY: Final = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
 
 
@@ -81,6 +83,7 @@ class Engine:
 
     def __init__(self, url: StoreUrl) -> None:
         self.url = url
+        self.trouble = Trouble()
         self._pid = os.getpid()
         self._clients: list[_Client] = []
         self._idle: list[_Client] = []
@@ -141,13 +144,14 @@ class Engine:
             )
             return cast("_Client", served)
         except _AWAY as error:
-            raise StoreUnavailableError(f"{url} does not answer: {_reason(error)}") from error
+            message = f"{url} does not answer: {_reason(error)}"
+            raise StoreUnavailableError(message, told=AWAY) from error
         except ClickHouseError as error:
             raise StoreError(f"{url} cannot be opened: {_reason(error)}") from error
 
     def query(self, sql: str, parameters: Parameters = None) -> list[dict[str, Any]]:
         """The rows that a SELECT returns, as dictionaries."""
-        with _translated(self.url), self._client() as client:
+        with _translated(self), self._client() as client:
             result = client.query(sql, parameters=parameters)
             names = result.column_names
             return [dict(zip(names, row, strict=True)) for row in result.result_rows]
@@ -166,7 +170,7 @@ class Engine:
         Raises:
             StoreUnavailableError: If it breaks off; what was yielded until then is not all.
         """
-        with _translated(self.url), self._client() as client:
+        with _translated(self), self._client() as client:
             if fmt == "Parquet" and self.url.path is not None:
                 yield from _by_file(client, sql, parameters, fmt)
                 return
@@ -179,7 +183,7 @@ class Engine:
 
     def command(self, sql: str, parameters: Parameters = None) -> object:
         """What a statement that returns at most one value returns."""
-        with _translated(self.url), self._client() as client:
+        with _translated(self), self._client() as client:
             return client.command(sql, parameters=parameters)
 
     def insert_otlp(self, table: str, block: bytes, *, message: str) -> None:
@@ -200,7 +204,7 @@ class Engine:
                 "format_schema": definition.read_text(encoding="utf-8"),
                 "format_schema_message_name": message,
             }
-        with _translated(self.url), self._client() as client:
+        with _translated(self, inserting=True), self._client() as client:
             client.raw_insert(table, insert_block=block, fmt="Protobuf", settings=settings)
 
     def insert_rows(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -208,7 +212,7 @@ class Engine:
         if not rows:
             return
         names = list(rows[0])
-        with _translated(self.url), self._client() as client:
+        with _translated(self, inserting=True), self._client() as client:
             client.insert(
                 table,
                 [[row[name] for name in names] for row in rows],
@@ -241,14 +245,22 @@ def _by_file(client: _Client, sql: str, parameters: Parameters, fmt: str) -> Ite
 class _translated:  # noqa: N801 - reads as a verb where it is used
     """Puts what the engine raises into the product's errors."""
 
-    def __init__(self, url: StoreUrl) -> None:
-        self._url = url
+    def __init__(self, engine: Engine, *, inserting: bool = False) -> None:
+        self._engine = engine
+        self._inserting = inserting
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _AWAY):
-            raise StoreUnavailableError(f"{self._url} does not answer: {_reason(error)}") from error
-        if isinstance(error, ClickHouseError | UnicodeDecodeError):
-            raise StoreError(_reason(error)) from error
+        url, trouble = self._engine.url, self._engine.trouble
+        if isinstance(error, ClickHouseError | UnicodeDecodeError | OSError):
+            reason = _reason(error)
+            if words := condition(reason, inserting=self._inserting):
+                trouble.note(words, reason)
+                raise StoreUnavailableError(f"{url}: {words} {reason}", told=words) from error
+            if isinstance(error, _AWAY):
+                message = f"{url} does not answer: {reason}"
+                raise StoreUnavailableError(message, told=AWAY) from error
+            if not isinstance(error, OSError):
+                raise StoreError(reason) from error

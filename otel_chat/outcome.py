@@ -66,7 +66,7 @@ def _settle(turn: Lifecycle, *, whole: bool) -> None:
     settle_confidence(turn)
     _settle_usage(turn)
     if turn._outer is None:
-        if whole and turn._runtime.hooks:
+        if whole and turn._runtime.hooks and not turn._runtime.delivery.ending:
             run_hooks(turn)
         late[sc.KEEP] = turn._keep = _is_kept(turn)
         _settle_cost(turn, whole=whole)

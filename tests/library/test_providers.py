@@ -29,8 +29,8 @@ def listening() -> Iterator[OtlpSink]:
         yield sink
 
 
-def run(code: str, **environ: str) -> str:
-    """Runs a script; gives its output."""
+def run(code: str, *, said: str = "", **environ: str) -> str:
+    """Runs a script; gives its output. What it logs is `said`, each line of it once."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
@@ -41,7 +41,9 @@ def run(code: str, **environ: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == bool(said), done.stderr
+    assert said in done.stderr
     return done.stdout
 
 
@@ -99,13 +101,17 @@ def test_the_environment_is_honoured(sink: OtlpSink) -> None:
 
 
 def test_a_second_call_changes_nothing(sink: OtlpSink) -> None:
-    """`setup` twice gives the same runtime and sends each span once."""
+    """`setup` twice gives the same runtime, sends each span once, and says what it ignored."""
     run(
         f"""{TURN}
-first = otel_chat.setup(endpoint={sink.url!r})
-assert otel_chat.setup(endpoint="http://127.0.0.1:1") is first
+first = otel_chat.setup(endpoint={sink.url!r}, service_name="bot")
+assert otel_chat.setup(endpoint={sink.url!r}) is first
+secret = {{"authorization": "Bearer t"}}
+for _ in range(2):
+    assert otel_chat.setup(endpoint="http://127.0.0.1:1", headers=secret) is first
 answer("c-1", "hi")
-"""
+""",
+        said="ignored: endpoint, headers.",
     )
     assert len(sink.spans()) == 1
 

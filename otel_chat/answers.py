@@ -169,10 +169,9 @@ def _path_fix(url: str) -> str:
 
 def _of_success(kind: str, body: bytes) -> Verdict:
     """Whether what reads as success took everything: a page took nothing, a refusal not all."""
-    body = body.strip()
     if not body:
         return ACCEPTED
-    if "html" in kind or body[:1] == b"<":
+    if "html" in kind or body.lstrip()[:1] == b"<":
         fix = "let the endpoint be a receiver of OTLP over HTTP: a page answers there"
         return Verdict(NOT_OTLP, "an HTML page", fix)
     try:

@@ -11,8 +11,9 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Any, Final
 
 import requests
@@ -32,6 +33,12 @@ from otel_chat import semconv as sc
 from otel_chat.answers import Verdict
 from otel_chat.outgoing import metrics_of
 from otel_chat.runtime import installed, say_once
+
+# A fork while another thread imports leaves the child with a lock that nobody gives back: what a
+# first request or refusal would import is imported here, in the thread that calls `setup`
+for _late in ("encodings.idna", "google.rpc.status_pb2", "netrc"):
+    with suppress(ImportError):
+        import_module(_late)
 
 _ours: ContextVar[bool] = ContextVar("otel_chat_export", default=False)
 _QUIET: Final = (

@@ -52,8 +52,10 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
         if turn._status == sc.STATUS_ERROR:
             span.set_status(StatusCode.ERROR)
         span.end(turn._end_ns)
-    if turn._outer is None and whole:
-        record_turn_metrics(turn)
+    if turn._outer is None:
+        turn._runtime.ended_a_turn()
+        if whole:
+            record_turn_metrics(turn)
 
 
 def _settle(turn: Lifecycle, *, whole: bool) -> None:

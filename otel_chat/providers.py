@@ -46,6 +46,7 @@ from otel_chat.usage import Usage
 METRIC_INTERVAL_SECONDS: Final = 15
 DRAIN_SECONDS: Final = 5.0
 QUEUE_SIZE: Final = 2048
+FORK_SECONDS: Final = 1.0
 PROTOCOLS: Final = {"http/protobuf": "http", "grpc": "grpc"}
 EXPORTERS: Final = {
     "traces": ("trace_exporter", "OTLPSpanExporter"),
@@ -305,11 +306,16 @@ def _set_up(
         _configured = runtime
         _given.update(given)
     if probed is not None and target.background:
-        asking = threading.Thread(
-            target=_probe, args=(probed,), name="otel-chat-probe", daemon=True
-        )
-        asking.start()
+        _ask(probed)
     return runtime
+
+
+def _ask(exporter: Watched) -> None:
+    asking = threading.Thread(target=_probe, args=(exporter,), name="otel-chat-probe", daemon=True)
+    asking.start()
+    if hasattr(os, "register_at_fork"):
+        # What a first request imports and looks up holds locks that a child would inherit
+        os.register_at_fork(before=lambda: asking.join(FORK_SECONDS))
 
 
 def _probe(exporter: Watched) -> None:

@@ -99,6 +99,7 @@ class Runtime:
         self.ids: Ids = ids or RandomIds()
         self.random_ids = ids is None
         self.expects_events = True
+        self._on_globals = tracer_provider is None
         provider = tracer_provider or trace.get_tracer_provider()
         self.tracer = provider.get_tracer("otel_chat", __version__)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
@@ -274,6 +275,17 @@ class Runtime:
         done = self.delivery.flush(timeout)
         done = bounded(self.flushers, deadline, _flush_failed) and done
         return self._reached_somebody() and done
+
+    def ended_a_turn(self) -> None:
+        """Says once where nobody takes turns: neither `setup()` nor a provider is there."""
+        if self._on_globals and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            self.for_nobody += 1
+            self.dropped(sc.SIGNAL_SPANS)
+            say_once(
+                ("nobody",),
+                "a turn was recorded and nobody takes it: call otel_chat.setup(endpoint=...), or"
+                " otel_chat.setup(console=True) to see it here",
+            )
 
     def _reached_somebody(self) -> bool:
         told, self._told_nobody = self._told_nobody, self.for_nobody

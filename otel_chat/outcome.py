@@ -159,6 +159,8 @@ def _settle_cost(turn: Lifecycle, *, whole: bool) -> None:
         turn._cost, late[sc.COST_SOURCE] = priced(turn._parts, prices, turn._start_ns)
         if turn._cost is not None:
             late[sc.COST_AMOUNT] = turn._cost
+        elif whole and model_of(turn) is not None:
+            turn._runtime.ended_unpriced()
     elif model_of(turn) is not None and not turn._get(sc.CACHED):
         late[sc.COST_SOURCE] = "unpriced"
 

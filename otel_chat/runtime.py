@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import metrics, trace
@@ -131,6 +132,7 @@ class Runtime:
         self.closers: list[Send] = []
         self.ledgers: list[Ledger] = []
         self.for_nobody = self._told_nobody = 0
+        self._has_prices = False
         self._keep_key = hashlib.sha256(self.config.keep_key.encode()).digest()
         self._keep_below = int(self.config.keep_rate * 2**64)
         self.instruments.observe(sc.METRIC_TURN_ACTIVE, self._read_active)
@@ -241,7 +243,7 @@ class Runtime:
             name, time_ns, attributes, context, uid=uid or self.ids.event_uid()
         ):
             self.dropped(sc.SIGNAL_EVENTS)
-            if self.expects_events:
+            if self.expects_events and not self._reaches_nobody:
                 said = "no LoggerProvider takes events; they are dropped and counted"
                 log_once("events", said, None)
 
@@ -276,9 +278,15 @@ class Runtime:
         done = bounded(self.flushers, deadline, _flush_failed) and done
         return self._reached_somebody() and done
 
+    @property
+    def _reaches_nobody(self) -> bool:
+        return self._on_globals and isinstance(
+            trace.get_tracer_provider(), trace.ProxyTracerProvider
+        )
+
     def ended_a_turn(self) -> None:
         """Says once where nobody takes turns: neither `setup()` nor a provider is there."""
-        if self._on_globals and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        if self._reaches_nobody:
             self.for_nobody += 1
             self.dropped(sc.SIGNAL_SPANS)
             say_once(
@@ -286,6 +294,15 @@ class Runtime:
                 "a turn was recorded and nobody takes it: call otel_chat.setup(endpoint=...), or"
                 " otel_chat.setup(console=True) to see it here",
             )
+
+    def ended_unpriced(self) -> None:
+        """Says once where no list of prices is installed."""
+        if not self._has_prices and find_spec("genai_prices") is None:
+            say_once(
+                ("pricing",),
+                "a turn has no price: pip install 'otel-chat[pricing]', or set Config(price_table)",
+            )
+        self._has_prices = True  # or told
 
     def _reached_somebody(self) -> bool:
         told, self._told_nobody = self._told_nobody, self.for_nobody

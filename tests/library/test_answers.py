@@ -11,7 +11,7 @@ from otel_chat import answers
 from otel_chat.answers import address, of_answer, of_error
 
 URL = "http://collector:4318/v1/traces"
-SECRET = "sk-AbCdEf0123456789AbCdEf0123456789"  # noqa: S105 - made up
+SECRET = "sk-AbCdEf0123456789AbCdEf0123456789"
 
 
 def partial(rejected: int, message: str = "") -> bytes:

@@ -175,7 +175,9 @@ def test_half_an_emoji_anywhere_in_a_span_is_replaced(sink: OtlpSink) -> None:
 
 
 TEXTS = {
-    "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"call 4111 1111 1111 1111"}]}]',
+    "gen_ai.input.messages": (
+        '[{"role":"user","parts":[{"type":"text","content":"call 4111 1111 1111 1111"}]}]'
+    ),
     "gen_ai.output.messages": "[]",
     "gen_ai.system_instructions": "text",
     "gen_ai.tool.call.arguments": '{"q": "text"}',

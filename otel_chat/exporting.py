@@ -351,16 +351,20 @@ class SpanQueue(BatchSpanProcessor):
 
 
 class LogQueue(BatchLogRecordProcessor):
-    """The SDK's queue of log records, with what enters it counted."""
+    """The SDK's queue of log records, with what enters it counted.
+
+    Only events enter it: the lines that an application logs stay where they went before.
+    """
 
     def __init__(self, exporter: Watched, ledger: Ledger, size: int) -> None:
         self.ledger = ledger
         super().__init__(exporter, max_queue_size=size)  # type: ignore[arg-type] # of its shape
 
     def on_emit(self, log_record: Any) -> None:
-        """Queues a log record."""
-        self.ledger.queued()
-        super().on_emit(log_record)
+        """Queues an event."""
+        if getattr(log_record.log_record, "event_name", None):
+            self.ledger.queued()
+            super().on_emit(log_record)
 
 
 class Reader(PeriodicExportingMetricReader):

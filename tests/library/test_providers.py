@@ -237,6 +237,33 @@ assert otel_chat.flush()
     assert len(sink.spans()) == 1
 
 
+def test_lines_that_the_application_logs_are_not_sent(sink: OtlpSink) -> None:
+    """Its logger provider gets our exporter for events; what it logs may hold anything."""
+    run(
+        f"""{TURN}
+from opentelemetry._logs import LogRecord, set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+theirs = LoggerProvider()
+set_logger_provider(theirs)
+otel_chat.setup(endpoint={sink.url!r})
+theirs.get_logger("theirs").emit(LogRecord(body="the user said hi"))
+theirs.get_logger("theirs").emit(LogRecord(body="hi", event_name="gen_ai.user.message"))
+answer("c-1", "hi")
+assert otel_chat.flush()
+"""
+    )
+    assert sink.events() == ["gen_ai.user.message", sc.EVENT_INTENT]
+    bodies = [
+        record.body.string_value
+        for path, _, message in sink.requests
+        if path == "/v1/logs"
+        for resource in message.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    ]
+    assert bodies == ["", ""]
+
+
 def test_arguments_that_an_installed_provider_overrides_are_named(sink: OtlpSink) -> None:
     """The resource of spans is the application's; a service name given to `setup` is said lost."""
     run(
@@ -317,12 +344,15 @@ def test_nobody_listens_is_said_at_once_and_holds_nothing() -> None:
     """Away: a line while the exporter still tries; handler and exit do not wait for the answer."""
     run(
         f"""{TURN}
+import logging, threading
+said = threading.Event()
+class Log(logging.StreamHandler):
+    def emit(self, record):
+        super().emit(record)
+        said.set()
+logging.getLogger("otel_chat").addHandler(Log())
 otel_chat.setup(endpoint="http://127.0.0.1:9")
-import threading, time
-end = time.monotonic() + 30
-from otel_chat import runtime
-while not runtime._said and time.monotonic() < end:
-    threading.Event().wait(0.01)
+said.wait(30)
 import os
 os._exit(0)
 """,

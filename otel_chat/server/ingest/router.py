@@ -158,6 +158,7 @@ async def metrics(request: Request, grant: Grant) -> Response:
     answer = ExportMetricsServiceResponse()
     if found.rejected:
         _count_rejected(request, "metrics", found.rejected)
-        answer.partial_success.rejected_data_points = found.rejected
+        # They are left to Prometheus on purpose: a warning, not a refusal, as OTLP has it
+        answer.partial_success.rejected_data_points = 0
         answer.partial_success.error_message = found.message
     return _write(answer, kind)

@@ -53,6 +53,14 @@ EXPORTERS: Final = {
     "logs": ("_log_exporter", "OTLPLogExporter"),
     "metrics": ("metric_exporter", "OTLPMetricExporter"),
 }
+SETTINGS: Final = (
+    "capture_content",
+    "console",
+    "topic_detector",
+    "sentiment_analyser",
+    "escalation_advisor",
+)
+"""Arguments of `setup` that are fields of `Config`."""
 ENDPOINTS: Final = ("", "_TRACES", "_LOGS", "_METRICS")
 
 
@@ -262,13 +270,7 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     """
     given = {k: v for k, v in locals().items() if v is not None}
     _check(endpoint, export)
-    settings = (config or Config.from_env()).replace(
-        capture_content=capture_content,
-        console=console,
-        topic_detector=topic_detector,
-        sentiment_analyser=sentiment_analyser,
-        escalation_advisor=escalation_advisor,
-    )
+    settings = (config or Config.from_env()).replace(**{k: given.get(k) for k in SETTINGS})
     sent = None if headers is None else dict(headers)
     target = _Target(endpoint, sent, export != "manual", settings)
     resource = {

@@ -6,6 +6,8 @@ import math
 from decimal import Decimal
 from typing import Final
 
+from otel_chat import encodable
+
 ID_LIMIT: Final = 256
 EXACT: Final = 2**53
 
@@ -19,7 +21,7 @@ def identifier(value: object) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return value[:ID_LIMIT]
+        return encodable.text(value[:ID_LIMIT])
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if hasattr(value, "hex") and hasattr(value, "urn"):

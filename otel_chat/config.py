@@ -44,6 +44,11 @@ class Config:
         topic_detector: Tells the topics of a user's message, redacted, after the reply.
         sentiment_analyser: Tells its sentiment: positive, neutral, negative, or None.
         escalation_advisor: Tells whether a human should take over; the advice is recorded only.
+        console: Write a line for each turn to the terminal (standard error).
+        exit_seconds: At the end of the process, how long spans, events and metrics may each take
+            to be sent, 0.1 to 60 seconds; the queue before them twice as long.
+        handle_sigterm: Send what is queued when SIGTERM ends the process, where the application
+            has no handler of its own for it.
         hook_seconds: How long each of the three may take for a turn, 0.01 to 10 seconds.
 
     Raises:
@@ -80,6 +85,9 @@ class Config:
     sentiment_analyser: Callable[[str], str | None] | None = None
     escalation_advisor: Callable[[Situation], Advice | str | None] | None = None
     hook_seconds: float = 0.5
+    console: bool = False
+    exit_seconds: float = 5.0
+    handle_sigterm: bool = True
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
@@ -163,6 +171,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "conversation_idle_seconds": (1, 7 * 86_400),
     "conversation_limit": (1, 10_000_000),
     "hook_seconds": (0.01, 10),
+    "exit_seconds": (0.1, 60),
 }
 
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
@@ -182,5 +191,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "OTEL_CHAT_CONVERSATION_IDLE_SECONDS": ("conversation_idle_seconds", float),
     "OTEL_CHAT_CONVERSATION_LIMIT": ("conversation_limit", int),
     "OTEL_CHAT_HOOK_SECONDS": ("hook_seconds", float),
+    "OTEL_CHAT_CONSOLE": ("console", flag),
+    "OTEL_CHAT_EXIT_SECONDS": ("exit_seconds", float),
+    "OTEL_CHAT_HANDLE_SIGTERM": ("handle_sigterm", flag),
 }
 """Environment variable to field and reader; where two set one field, the first wins."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 FORK_SECONDS: Final = 1.0
+EXIT_SECONDS: Final = 10.0
 Job = tuple[Callable[..., object], *tuple[Any, ...]]
 
 
@@ -70,6 +71,7 @@ class Delivery:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.ending = False
 
     def _before_fork(self) -> None:
         """Waits until no job runs: the child would inherit the locks that it holds, for ever."""
@@ -101,9 +103,12 @@ class Delivery:
         with self._starting:
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="otel-chat-delivery", daemon=True)
-                self._thread = thread
                 self.drain_at_exit()
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the interpreter is going down: `close` runs what waits
+                    return
+                self._thread = thread
 
     def ensure_started(self) -> None:
         """Starts the thread now, so that a finaliser need not."""
@@ -112,8 +117,8 @@ class Delivery:
 
     def drain_at_exit(self) -> None:
         """Empties the queue at exit; called again, before what was registered in the meantime."""
-        atexit.unregister(self.close)
-        atexit.register(self.close)
+        atexit.unregister(self.end)
+        atexit.register(self.end)
 
     @property
     def waiting(self) -> int:
@@ -140,8 +145,13 @@ class Delivery:
         done = self.flush(timeout)
         self._closed = True
         self._wake.set()
-        atexit.unregister(self.close)
+        atexit.unregister(self.end)
         return done
+
+    def end(self, timeout: float = EXIT_SECONDS) -> bool:
+        """Closes as the process ends: jobs leave out what may take long (`ending`)."""
+        self.ending = True
+        return self.close(timeout)
 
     def _work(self) -> None:
         wake = self._wake
@@ -151,18 +161,27 @@ class Delivery:
             self._drain()
 
     def _drain(self) -> bool:
-        jobs, flushes = self._jobs, len(self._flushes)
+        jobs, flushes = self._jobs, self._asked()
         for _ in range(len(jobs)):
             with self._running:
                 if jobs:
                     function, *arguments = jobs.popleft()
                     self._run(function, arguments)
-        if self._on_round is not None:
-            with self._running:
+        with self._running:  # also waits for the job that another thread may be at
+            if self._on_round is not None:
                 self._run(self._on_round, ())
-        for _ in range(flushes):
-            self._flushes.popleft().set()
+        for done in flushes:
+            done.set()
         return True
+
+    def _asked(self) -> list[threading.Event]:
+        """The flushes that wait; several threads may drain at once, so each takes its own."""
+        asked = []
+        while True:
+            try:
+                asked.append(self._flushes.popleft())
+            except IndexError:
+                return asked
 
     def _run(self, function: Callable[..., object], arguments: Any) -> None:
         try:

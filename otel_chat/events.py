@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from opentelemetry._logs import (
     LoggerProvider,
     LogRecord,
+    NoOpLogger,
     SeverityNumber,
     get_logger,
     get_logger_provider,
@@ -40,6 +41,13 @@ class Emitter:
         """Asks again who takes events, with the next one of each name."""
         self._taken.clear()
 
+    def _enabled(self, name: str) -> bool:
+        ask = getattr(self._logger, "enabled", None)
+        if ask is not None:
+            return bool(ask(event_name=name))
+        # Before 1.45 nobody can be asked; a proxy holds what it stands for
+        return not isinstance(getattr(self._logger, "_logger", self._logger), NoOpLogger)
+
     def emit(
         self,
         name: str,
@@ -60,7 +68,7 @@ class Emitter:
         """
         taken = self._taken.get(name)
         if taken is None:
-            taken = self._taken[name] = self._logger.enabled(event_name=name)
+            taken = self._taken[name] = self._enabled(name)
         if not taken:
             return False
         failed = name == EVENT_EXCEPTION

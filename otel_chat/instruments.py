@@ -22,7 +22,11 @@ SEED_LIMIT: Final = SET_LIMIT // 2
 VALUE_LENGTH: Final = 128
 WHOLE_SET: Final = "attribute_set"
 DEFAULT_CAP: Final = 20
-CAPS: Final[Mapping[str, int]] = {sc.CHANNEL: 10, sc.INTENT_NAME: 50}
+CAPS: Final[Mapping[str, int]] = {
+    sc.CHANNEL: 10,
+    sc.INTENT_NAME: 50,
+    sc.TELEMETRY_COMPONENT: 40,
+}
 CLOSED: Final[Mapping[str, tuple[AttributeValue, ...]]] = {
     sc.STATUS: (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED),
     sc.TOKEN_TYPE: sc.TOKEN_TYPES,

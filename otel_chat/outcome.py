@@ -52,8 +52,10 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
         if turn._status == sc.STATUS_ERROR:
             span.set_status(StatusCode.ERROR)
         span.end(turn._end_ns)
-    if turn._outer is None and whole:
-        record_turn_metrics(turn)
+    if turn._outer is None:
+        turn._runtime.ended_a_turn()
+        if whole:
+            record_turn_metrics(turn)
 
 
 def _settle(turn: Lifecycle, *, whole: bool) -> None:
@@ -67,7 +69,7 @@ def _settle(turn: Lifecycle, *, whole: bool) -> None:
     settle_confidence(turn)
     _settle_usage(turn, says_provider=says_provider)
     if turn._outer is None:
-        if whole and turn._runtime.hooks:
+        if whole and turn._runtime.hooks and not turn._runtime.delivery.ending:
             run_hooks(turn)
         late[sc.KEEP] = turn._keep = _is_kept(turn)
         _settle_cost(turn, whole=whole)
@@ -172,6 +174,8 @@ def _settle_cost(turn: Lifecycle, *, whole: bool) -> None:
         turn._cost, late[sc.COST_SOURCE] = priced(turn._parts, prices, turn._start_ns)
         if turn._cost is not None:
             late[sc.COST_AMOUNT] = turn._cost
+        elif whole and model_of(turn) is not None:
+            turn._runtime.ended_unpriced()
     elif model_of(turn) is not None and not turn._get(sc.CACHED):
         late[sc.COST_SOURCE] = "unpriced"
 

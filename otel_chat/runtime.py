@@ -9,9 +9,10 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -20,7 +21,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanContext, TracerProvider
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import privacy
+from otel_chat import encodable, privacy
 from otel_chat import semconv as sc
 from otel_chat._version import __version__
 from otel_chat.config import Config
@@ -37,6 +38,24 @@ from otel_chat.workers import hook_workers
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
 
+
+class Ledger(Protocol):
+    """What became of the items of one signal."""
+
+    signal: str
+
+    @property
+    def left(self) -> int:
+        """Items that wait."""
+
+    @property
+    def lost(self) -> int:
+        """Items that are lost."""
+
+    def forget(self) -> None:
+        """Starts anew."""
+
+
 logger = logging.getLogger("otel_chat")
 
 NO_SPAN: Final = Context({"otel_chat.no_span": True})
@@ -44,6 +63,7 @@ NO_SPAN: Final = Context({"otel_chat.no_span": True})
 
 NAME_LIMIT: Final = 256
 KNOWN_NAMES: Final = 4096
+SHORT_SECONDS: Final = 1.0
 
 
 class Runtime:
@@ -80,6 +100,7 @@ class Runtime:
         self.ids: Ids = ids or RandomIds()
         self.random_ids = ids is None
         self.expects_events = True
+        self._on_globals = tracer_provider is None
         provider = tracer_provider or trace.get_tracer_provider()
         self.tracer = provider.get_tracer("otel_chat", __version__)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
@@ -106,8 +127,12 @@ class Runtime:
         self._names: dict[str, str] = {}
         self._clean_name, self._redactor = _redactors(self.config)
         self._stopped = False
+        self._stopping = threading.RLock()
         self.flushers: list[Send] = [flush_globals]
         self.closers: list[Send] = []
+        self.ledgers: list[Ledger] = []
+        self.for_nobody = self._told_nobody = 0
+        self._has_prices = False
         self._keep_key = hashlib.sha256(self.config.keep_key.encode()).digest()
         self._keep_below = int(self.config.keep_rate * 2**64)
         self.instruments.observe(sc.METRIC_TURN_ACTIVE, self._read_active)
@@ -137,18 +162,22 @@ class Runtime:
         text = value if isinstance(value, str) else _text(value)
         known = self._names.get(text)
         if known is None:
-            known = self._clean_name(text[: NAME_LIMIT * 2])[:NAME_LIMIT]
+            known = self._clean_name(encodable.text(text[: NAME_LIMIT * 2]))[:NAME_LIMIT]
             if len(self._names) < KNOWN_NAMES:
                 self._names[text] = known
         return known
 
     def redact(self, text: str) -> str:
         """Free text as it may leave the process: redacted, cut at the limit with a word of it."""
-        return self._redactor(text)
+        return self._redactor(encodable.text(text))
+
+    def redact_data(self, data: object) -> object:
+        """Data with every text in it redacted: fresh, of what JSON and OTLP both can carry."""
+        return privacy.redact_value(encodable.value(data), self._redactor)
 
     def redact_json(self, data: object) -> str:
         """Data of the caller's as JSON, every text in it redacted."""
-        clean = privacy.redact_value(data, self._redactor)
+        clean = encodable.value(privacy.redact_value(data, self._redactor))
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
 
     # -- counting ------------------------------------------------------------------------------
@@ -214,7 +243,7 @@ class Runtime:
             name, time_ns, attributes, context, uid=uid or self.ids.event_uid()
         ):
             self.dropped(sc.SIGNAL_EVENTS)
-            if self.expects_events:
+            if self.expects_events and not self._reaches_nobody:
                 said = "no LoggerProvider takes events; they are dropped and counted"
                 log_once("events", said, None)
 
@@ -241,28 +270,106 @@ class Runtime:
             timeout: Seconds for all of it.
 
         Returns:
-            False where it took longer or a provider said so.
+            True where everything since the last flush was accepted; False where some of it was
+            refused or lost, where it took longer, or a provider said so.
         """
         deadline = time.monotonic() + timeout
         done = self.delivery.flush(timeout)
-        return bounded(self.flushers, deadline, _flush_failed) and done
+        done = bounded(self.flushers, deadline, _flush_failed) and done
+        return self._reached_somebody() and done
+
+    @property
+    def _reaches_nobody(self) -> bool:
+        return self._on_globals and isinstance(
+            trace.get_tracer_provider(), trace.ProxyTracerProvider
+        )
+
+    def ended_a_turn(self) -> None:
+        """Says once where nobody takes turns: neither `setup()` nor a provider is there."""
+        if self._reaches_nobody:
+            self.for_nobody += 1
+            self.dropped(sc.SIGNAL_SPANS)
+            say_once(
+                ("nobody",),
+                "a turn was recorded and nobody takes it: call otel_chat.setup(endpoint=...), or"
+                " otel_chat.setup(console=True) to see it here",
+            )
+
+    def ended_unpriced(self) -> None:
+        """Says once where no list of prices is installed."""
+        if not self._has_prices and find_spec("genai_prices") is None:
+            say_once(
+                ("pricing",),
+                "a turn has no price: pip install 'otel-chat[pricing]', or set Config(price_table)",
+            )
+        self._has_prices = True  # or told
+
+    def _reached_somebody(self) -> bool:
+        told, self._told_nobody = self._told_nobody, self.for_nobody
+        return told == self.for_nobody
 
     def stop(self, timeout: float = 5.0) -> bool:
         """Flushes, takes no more, and shuts down the providers that `setup` made.
 
         What is open reads 0 in the last export: its series would stay at what they were.
         """
-        if self._stopped:
-            return True
         deadline = time.monotonic() + timeout
-        self._stopped = True
-        done = self.delivery.close(timeout)
-        done = bounded(self.flushers, deadline, _flush_failed) and done
-        return bounded(self.closers, deadline, _flush_failed) and done
+        if not self._stopping.acquire(timeout=timeout):
+            return False
+        try:
+            if self._stopped:
+                return True
+            self._stopped = True
+            done = self.delivery.close(timeout)
+            done = bounded(self.flushers, deadline, _flush_failed) and done
+            done = bounded(self.closers, deadline, _flush_failed) and done
+            return self._reached_somebody() and done
+        finally:
+            self._stopping.release()
+
+    def end(self) -> bool:
+        """The process' last word: like `stop`, with a bound for each step.
+
+        The queue comes first, then spans, events and metrics, each with `exit_seconds`. Where one
+        of them does not get through, the next have a second each. Hooks are left out, and what is
+        left is said in one line.
+        """
+        bound = self.config.exit_seconds
+        if not self._stopping.acquire(timeout=bound):
+            return False
+        try:
+            if self._stopped:
+                return True
+            self._stopped = True
+            lost = [ledger.lost for ledger in self.ledgers]
+            done = self.delivery.end(2 * bound)
+            for send in (*self.flushers, *self.closers):
+                start = time.monotonic()
+                done = bounded([send], start + bound, _flush_failed) and done
+                if time.monotonic() - start >= bound:
+                    bound = min(bound, SHORT_SECONDS)
+            self._say_left(lost)
+            return done
+        finally:
+            self._stopping.release()
+
+    def _say_left(self, lost: Sequence[int]) -> None:
+        counts = {
+            ledger.signal: ledger.left + ledger.lost - before
+            for ledger, before in zip(self.ledgers, lost, strict=True)
+        }
+        counts[sc.SIGNAL_RECORDS] = self.delivery.waiting
+        left = ", ".join(f"{amount} {signal}" for signal, amount in counts.items() if amount)
+        if left:
+            logger.warning("otel_chat: the process ends, and these were not sent: %s", left)
 
     def _after_fork(self) -> None:
         self._counts_lock = threading.Lock()
+        self._stopping = threading.RLock()
         self._counts = {}
+        self.for_nobody = self._told_nobody = 0
+        for ledger in self.ledgers:
+            ledger.forget()
         self.delivery.dropped = self._dropped = 0
         self.instruments.forget()
         self.active = set()
@@ -274,6 +381,7 @@ class Runtime:
 _current: Runtime | None = None
 _lock = threading.Lock()
 _logged: set[tuple[str, str]] = set()
+_said: set[tuple[object, ...]] = set()
 declared: dict[str, set[Any]] = {}
 """Attribute values that handlers declare: their counters start at 0."""
 
@@ -340,6 +448,18 @@ def log_once(component: str, message: str, error: BaseException | None) -> None:
     if key not in _logged:
         _logged.add(key)
         logger.warning("otel_chat %s: %s (logged once)", component, message)
+
+
+def say_once(key: tuple[object, ...], message: str) -> None:
+    """Logs what the owner can mend, once for each key.
+
+    Args:
+        key: What the message is about.
+        message: What is wrong and what to do, without secrets and contents.
+    """
+    if key not in _said:
+        _said.add(key)
+        logger.warning("otel_chat: %s (logged once)", message)
 
 
 def flush(timeout: float = 5.0) -> bool:

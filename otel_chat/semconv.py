@@ -189,6 +189,7 @@ SIGNAL_SPANS: Final = "spans"
 SIGNAL_EVENTS: Final = "events"
 SIGNAL_RECORDS: Final = "records"
 SIGNAL_OUTSIDE_TURN: Final = "outside_turn"
+SIGNAL_METRICS: Final = "metrics"  # nothing is dropped of them: they are sums
 SIGNALS: Final = (SIGNAL_SPANS, SIGNAL_EVENTS, SIGNAL_RECORDS, SIGNAL_OUTSIDE_TURN)
 TOKEN_TYPES: Final = ("input", "output")
 WORKFLOW_STATUSES: Final = ("started", "completed", "failed")

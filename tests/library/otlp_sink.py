@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -20,11 +21,19 @@ KINDS: dict[str, Any] = {
 }
 
 
-class OtlpSink:
-    """Use as a context manager; `url` is where to send."""
+Answer = tuple[int, dict[str, str], bytes]
 
-    def __init__(self) -> None:
+
+class OtlpSink:
+    """Use as a context manager; `url` is where to send.
+
+    Args:
+        answer: What to answer to a request for a path; taken, unless given.
+    """
+
+    def __init__(self, answer: Callable[[str, Any], Answer] | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.answer = answer or (lambda path, message: (200, {}, b""))
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,12 +41,16 @@ class OtlpSink:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                message = KINDS[self.path].FromString(body)
+                kind = KINDS.get(self.path, ExportTraceServiceRequest)
+                message = kind.FromString(body)
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 sink.requests.append((self.path, headers, message))
-                self.send_response(200)
-                self.send_header("content-length", "0")
+                status, head, said = sink.answer(self.path, message)
+                self.send_response(status)
+                for name, value in {**head, "content-length": str(len(said))}.items():
+                    self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -114,3 +114,45 @@ def test_a_round_comes_by_itself() -> None:
     delivery.put((done.set,))
     assert until(done.is_set)
     delivery.close()
+
+
+def test_several_threads_may_flush_at_once() -> None:
+    """Flushes that race with each other and with the close all come back, and none raises."""
+    delivery = Delivery(on_error=pytest.fail, every=0.001, on_round=lambda: None)
+    errors: list[BaseException] = []
+    seen: list[int] = []
+
+    def work() -> None:
+        try:
+            for number in range(200):
+                delivery.put((seen.append, number))
+                assert delivery.flush(10)
+                delivery._flushes.append(threading.Event())
+                delivery._drain()
+        except BaseException as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert delivery.close(10)
+    assert errors == []
+    assert len(seen) == 1200
+
+
+def test_without_new_threads_the_queue_is_emptied_at_the_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An interpreter that goes down makes no threads: `put` takes the job, `close` runs it."""
+
+    def no_more(_: threading.Thread) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    seen: list[int] = []
+    delivery = Delivery(on_error=pytest.fail)
+    assert delivery.put((seen.append, 1))
+    assert delivery.close(1)
+    assert seen == [1]

@@ -29,8 +29,8 @@ def listening() -> Iterator[OtlpSink]:
         yield sink
 
 
-def run(code: str, **environ: str) -> str:
-    """Runs a script; gives its output."""
+def run(code: str, *, said: str = "", **environ: str) -> str:
+    """Runs a script; gives its output. What it logs is `said`, each line of it once."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
@@ -41,7 +41,9 @@ def run(code: str, **environ: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == bool(said), done.stderr
+    assert said in done.stderr
     return done.stdout
 
 
@@ -99,13 +101,17 @@ def test_the_environment_is_honoured(sink: OtlpSink) -> None:
 
 
 def test_a_second_call_changes_nothing(sink: OtlpSink) -> None:
-    """`setup` twice gives the same runtime and sends each span once."""
+    """`setup` twice gives the same runtime, sends each span once, and says what it ignored."""
     run(
         f"""{TURN}
-first = otel_chat.setup(endpoint={sink.url!r})
-assert otel_chat.setup(endpoint="http://127.0.0.1:1") is first
+first = otel_chat.setup(endpoint={sink.url!r}, service_name="bot")
+assert otel_chat.setup(endpoint={sink.url!r}) is first
+secret = {{"authorization": "Bearer t"}}
+for _ in range(2):
+    assert otel_chat.setup(endpoint="http://127.0.0.1:1", headers=secret) is first
 answer("c-1", "hi")
-"""
+""",
+        said="ignored: endpoint, headers.",
     )
     assert len(sink.spans()) == 1
 
@@ -161,6 +167,292 @@ answer("c-1", "hi")
         OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
     )
     assert len(sink.spans()) == 1
+
+
+PROXIES = """
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LoggerProvider, set_logger_provider
+from opentelemetry.sdk.trace import TracerProvider as Real
+class Tracers(trace.TracerProvider):  # as logfire's
+    def __init__(self): self.provider = Real()
+    def get_tracer(self, *args, **more): return self.provider.get_tracer(*args, **more)
+    def add_span_processor(self, processor): self.provider.add_span_processor(processor)
+    def force_flush(self, timeout_millis=30000): return self.provider.force_flush(timeout_millis)
+class Closed(trace.TracerProvider):  # as Datadog's
+    def get_tracer(self, *args, **more): return trace.NoOpTracer()
+class Meters(metrics.MeterProvider):
+    def get_meter(self, *args, **more): return metrics.NoOpMeter("theirs")
+class Loggers(LoggerProvider):
+    def get_logger(self, *args, **more): raise AssertionError("not asked: its logs go elsewhere")
+def theirs(tracers=Tracers):
+    trace.set_tracer_provider(tracers())
+    metrics.set_meter_provider(Meters())
+    set_logger_provider(Loggers())
+"""
+
+
+def test_providers_of_another_kind_are_added_to_where_they_can_be(sink: OtlpSink) -> None:
+    """Stand-ins of another library: spans by its `add_span_processor`, the others by our own."""
+    run(
+        f"""{TURN}{PROXIES}
+theirs()
+otel_chat.setup(endpoint={sink.url!r})
+answer("c-1", "hi")
+assert otel_chat.flush()
+assert isinstance(trace.get_tracer_provider(), Tracers)
+"""
+    )
+    assert [span.name for span in sink.spans()] == ["invoke_agent support"]
+    assert sink.events() == [sc.EVENT_INTENT]
+    assert sc.METRIC_TURN_DURATION in sink.metrics()
+
+
+def test_a_provider_that_takes_no_exporter_is_named(sink: OtlpSink) -> None:
+    """Where spans cannot be sent to the endpoint one line says so; events and metrics are."""
+    run(
+        f"""{TURN}{PROXIES}
+theirs(Closed)
+otel_chat.setup(endpoint={sink.url!r})
+answer("c-1", "hi")
+""",
+        said=f"(__main__.Closed) takes no span processor: turns go only where it sends them, not "
+        f"to {sink.url}",
+    )
+    assert sink.events() == [sc.EVENT_INTENT]
+
+
+def test_providers_that_come_later_change_nothing(sink: OtlpSink) -> None:
+    """Who configures second gets the API's own warning; our telemetry goes on."""
+    run(
+        f"""{TURN}{PROXIES}
+import logging
+logging.disable(logging.WARNING)
+otel_chat.setup(endpoint={sink.url!r})
+theirs()
+logging.disable(logging.NOTSET)
+answer("c-1", "hi")
+assert otel_chat.flush()
+"""
+    )
+    assert len(sink.spans()) == 1
+
+
+def test_lines_that_the_application_logs_are_not_sent(sink: OtlpSink) -> None:
+    """Its logger provider gets our exporter for events; what it logs may hold anything."""
+    run(
+        f"""{TURN}
+from opentelemetry._logs import LogRecord, set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+theirs = LoggerProvider()
+set_logger_provider(theirs)
+otel_chat.setup(endpoint={sink.url!r})
+theirs.get_logger("theirs").emit(LogRecord(body="the user said hi"))
+theirs.get_logger("theirs").emit(LogRecord(body="hi", event_name="gen_ai.user.message"))
+answer("c-1", "hi")
+assert otel_chat.flush()
+"""
+    )
+    assert sink.events() == ["gen_ai.user.message", sc.EVENT_INTENT]
+    bodies = [
+        record.body.string_value
+        for path, _, message in sink.requests
+        if path == "/v1/logs"
+        for resource in message.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    ]
+    assert bodies == ["", ""]
+
+
+def test_arguments_that_an_installed_provider_overrides_are_named(sink: OtlpSink) -> None:
+    """The resource of spans is the application's; a service name given to `setup` is said lost."""
+    run(
+        f"""{TURN}
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+trace.set_tracer_provider(TracerProvider())
+otel_chat.setup(endpoint={sink.url!r}, service_name="bot")
+""",
+        said="is kept; ignored for spans: service.name.",
+    )
+
+
+def test_turns_that_nobody_takes_are_said_once() -> None:
+    """Neither `setup()` nor a provider: one line with the remedy, and `flush()` is False."""
+    run(
+        f"""{TURN}
+assert otel_chat.flush()
+answer("c-1", "hi")
+answer("c-1", "hi")
+assert not otel_chat.flush()
+assert otel_chat.flush()
+""",
+        said="nobody takes it: call otel_chat.setup(endpoint=...)",
+    )
+
+
+def test_the_terminal_shows_a_line_a_turn_without_any_server(sink: OtlpSink) -> None:
+    """`console=True`, or OTEL_CHAT_CONSOLE=1: agent, intent, seconds, tokens, cost; no exporter."""
+    nested = f"""{TURN}
+@otel_chat.chat_handler(agent="outer", conversation_id="session")
+def outer(session):
+    answer(session, "hi")
+    otel_chat.current_turn().usage(input_tokens=812, output_tokens=45)
+"""
+    for code, environ in (
+        (f"{nested}otel_chat.setup(console=True)", {}),
+        (f"{nested}otel_chat.setup()", {"OTEL_CHAT_CONSOLE": "1"}),
+    ):
+        run(
+            f"{code}\nouter('c-1')\nassert otel_chat.flush()",
+            said="  outer  no intent  0.00 s  812 + 45 tokens  unpriced  ok\n",
+            **environ,
+        )
+    run(
+        f"{TURN}otel_chat.setup(console=True, endpoint={sink.url!r})\nanswer('c-1', 'hi')",
+        said="  support  greeting  ",
+    )
+    assert len(sink.spans()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "401: send a token that may write"),
+        (404, "404: the endpoint ends in /v1/traces: leave that out"),
+    ],
+)
+def test_the_endpoint_is_asked_at_once(sink: OtlpSink, status: int, said: str) -> None:
+    """What is wrong with it is said in one line, before any turn, without the secret in it."""
+    sink.answer = lambda path, message: (status, {}, b"")
+    run(
+        f"""{TURN}
+import threading
+from urllib.parse import urlsplit
+url = {sink.url!r}.replace("://", "://ada:secret@") + "/v1/traces"
+otel_chat.setup(endpoint=url, headers={{"authorization": "Bearer secret"}})
+for thread in threading.enumerate():
+    if thread.name == "otel-chat-probe":
+        thread.join()
+""",
+        said=f"spans are not taken at {sink.url}/v1/traces/v1/traces: {said}",
+        OTEL_METRICS_EXPORTER="none",
+    )
+
+
+def test_nobody_listens_is_said_at_once_and_holds_nothing() -> None:
+    """Away: a line while the exporter still tries; handler and exit do not wait for the answer."""
+    run(
+        f"""{TURN}
+import logging, threading
+said = threading.Event()
+class Log(logging.StreamHandler):
+    def emit(self, record):
+        super().emit(record)
+        said.set()
+logging.getLogger("otel_chat").addHandler(Log())
+otel_chat.setup(endpoint="http://127.0.0.1:9")
+said.wait(30)
+import os
+os._exit(0)
+""",
+        said="spans are not taken at http://127.0.0.1:9/v1/traces: nobody listens there: start "
+        "what takes telemetry there (`otel-chat serve`)",
+    )
+
+
+def test_flush_and_shutdown_are_false_where_anything_was_refused(sink: OtlpSink) -> None:
+    """Each signal's refusal makes them False, once; what is taken afterwards makes them True."""
+    for path in ("/v1/traces", "/v1/logs", "/v1/metrics"):
+        sink.answer = lambda asked, message, path=path: (400 if asked == path else 200, {}, b"")
+        run(
+            f"""{TURN}
+otel_chat.setup(endpoint={sink.url!r})
+answer("c-1", "hi")
+assert not otel_chat.flush()
+answer("c-1", "hi")
+assert not otel_chat.shutdown()
+""",
+            said=f"are not taken at {sink.url}{path}: 400",
+        )
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "use http/protobuf or grpc"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, "pip install 'otel-chat[grpc]'"),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, "OTEL_BSP_MAX_QUEUE_SIZE='many'"),
+    ],
+)
+def test_a_protocol_that_cannot_be_spoken_is_named(environ: dict[str, str], message: str) -> None:
+    """`setup` names the variable, and the extra with its command where a package is missing."""
+    run(
+        f"""
+import sys, otel_chat
+sys.modules["opentelemetry.exporter.otlp.proto.grpc"] = None
+try:
+    otel_chat.setup(endpoint="http://127.0.0.1:9")
+except otel_chat.ConfigurationError as error:
+    assert {message!r} in str(error), error
+else:
+    raise AssertionError
+""",
+        **environ,
+    )
+
+
+def test_without_the_sdk_setup_names_the_extra() -> None:
+    """The API alone: `setup` can be looked up, and says which command is missing when called."""
+    run(
+        """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+import otel_chat
+assert callable(otel_chat.setup)
+try:
+    otel_chat.setup()
+except otel_chat.ConfigurationError as error:
+    assert "pip install 'otel-chat[sdk]'" in str(error), error
+else:
+    raise AssertionError
+"""
+    )
+
+
+def test_grpc_is_spoken_where_it_is_asked_for() -> None:
+    """OTEL_EXPORTER_OTLP_PROTOCOL=grpc takes the exporter for it, which is an extra."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc")
+    run(
+        """
+import otel_chat
+from otel_chat import providers
+target = providers._Target("http://127.0.0.1:9", {"a": "b"}, True, otel_chat.Config())
+for signal in ("traces", "logs", "metrics"):
+    exporter, session, address = target.exporter(signal)
+    assert type(exporter).__module__.split(".")[4:6] == ["grpc", providers.EXPORTERS[signal][0]]
+    assert session is None
+    assert address == "http://127.0.0.1:9"
+    exporter.shutdown()
+""",
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+    )
+
+
+def test_a_missing_list_of_prices_is_said_once(sink: OtlpSink) -> None:
+    """The first turn without a price names the extra; the others say nothing."""
+    run(
+        f"""{TURN}
+import sys
+sys.modules["genai_prices"] = None
+otel_chat.setup(endpoint={sink.url!r})
+for _ in range(2):
+    with otel_chat.turn(agent="a", conversation_id="c") as turn:
+        turn.model("gpt-4o")
+        turn.usage(input_tokens=3)
+""",
+        said="a turn has no price: pip install 'otel-chat[pricing]'",
+    )
 
 
 def test_a_disabled_sdk_sends_nothing(sink: OtlpSink) -> None:

@@ -70,10 +70,12 @@ class Refusals:
     """What of a body is not kept, and why.
 
     Args:
-        count: How many items.
+        count: How many items are refused.
+        elsewhere: How many are left to another store on purpose.
     """
 
     count: int = 0
+    elsewhere: int = 0
     _reasons: list[str] = field(default_factory=list)
     _plain: Counter[str] = field(default_factory=Counter)
     _unreadable: bool = False
@@ -89,10 +91,13 @@ class Refusals:
         self._unreadable = self._unreadable or unreadable
         self._reasons.append(reason)
 
-    def pass_over(self, reason: str, items: int = 1) -> None:
-        """Notes sound items of a kind that is not kept."""
+    def pass_over(self, reason: str, items: int = 1, *, elsewhere: bool = False) -> None:
+        """Notes sound items of a kind that is not kept, or is kept elsewhere."""
         if items:
-            self.count += items
+            if elsewhere:
+                self.elsewhere += items
+            else:
+                self.count += items
             self._plain[reason] += items
 
     def close(self, kept: int, reader: Reader) -> str:

@@ -36,12 +36,14 @@ class Metrics:
         rows: Rows of the table `metrics`.
         items: Data points that are kept.
         rejected: Data points that are not.
+        elsewhere: Those of metrics that are left to Prometheus on purpose.
         message: What to tell the sender of those.
     """
 
     rows: list[dict[str, object]] = field(default_factory=list)
     items: int = 0
     rejected: int = 0
+    elsewhere: int = 0
     message: str = ""
 
 
@@ -100,7 +102,7 @@ def read_metrics(body: bytes, kind: str, grant: IngestGrant) -> Metrics:
             continue
         shape, points = _points(item.message)
         if not item.message.name.startswith(KEPT):
-            refused.pass_over(TOLD, len(points))
+            refused.pass_over(TOLD, len(points), elsewhere=True)
             continue
         common = _common(item, shape, grant)
         for n, point in enumerate(points):
@@ -112,7 +114,7 @@ def read_metrics(body: bytes, kind: str, grant: IngestGrant) -> Metrics:
             found.rows += _rows(item.message.name, shape, point, common)
             found.items += 1
     found.message = refused.close(found.items, reader)
-    found.rejected = refused.count
+    found.rejected, found.elsewhere = refused.count, refused.elsewhere
     return found
 
 

@@ -172,8 +172,9 @@ async def metrics(request: Request, grant: Grant) -> Response:
     found, kind = await _read(request, read_metrics, grant)
     await _committer(request).commit_metrics(found.rows)
     answer = ExportMetricsServiceResponse()
-    _count_rejected(request, "metrics", found.rejected)
+    _count_rejected(request, "metrics", found.rejected + found.elsewhere)
     if found.rejected or found.message:
+        # What is left to Prometheus on purpose is a warning, no refusal, as OTLP has it
         answer.partial_success.rejected_data_points = found.rejected
         answer.partial_success.error_message = _clipped(found.message)
     return _write(answer, kind)

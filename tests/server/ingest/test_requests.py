@@ -221,7 +221,7 @@ def test_a_log_that_is_no_event_is_counted_as_rejected(
 def test_only_the_metrics_that_the_store_answers_for_are_kept(
     client: TestClient, store: Store, sent: Telemetry
 ) -> None:
-    """`process.*` and `otel_chat.telemetry.*` are stored once; the rest is told back."""
+    """`process.*` and `otel_chat.telemetry.*` are stored once; of the rest a warning is told."""
     request = ExportMetricsServiceRequest()
     part = request.resource_metrics.add()
     put(part.resource, {"service.name": "bot", sc.TENANT: sent.tenant})
@@ -234,7 +234,8 @@ def test_only_the_metrics_that_the_store_answers_for_are_kept(
     for _ in range(2):
         answer = post(client, body, "metrics")
         partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
-        assert (answer.status_code, partial.rejected_data_points) == (200, 1)
+        assert (answer.status_code, partial.rejected_data_points) == (200, 0)
+        assert "send the others to Prometheus" in partial.error_message
     kept = {row["name"]: row["value"] for row in rows(store, sent.tenant, "metrics")}
     assert kept == {"process.memory.usage": 42.0, sc.METRIC_TELEMETRY_DROPPED: 42.0}
     assert len(rows(store, sent.tenant, "metrics")) == 2

@@ -62,6 +62,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "setup":  # it needs the SDK, which is an extra and slow to import
+        from otel_chat.extras import absent
+
+        # Found missing when it is called: to look for the name is no error.
+        if (refuse := absent("otel_chat.setup()", "sdk")) is not None:
+            return refuse
         from otel_chat.providers import setup
 
         return setup

@@ -50,7 +50,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
 
     The token needs the scope export:create, and conversations:read for what was said.
     """
-    with errors_said():
+    with errors_said("export"):
         from otel_chat.client import AnalyticsClient
 
         asked = _filters(limited) | {"format": form}
@@ -79,7 +79,7 @@ def report(
     token: TokenOption = None,
 ) -> None:
     """Report on the last days, beside the same number of days before. See docs/reports.md."""
-    with errors_said():
+    with errors_said("report"):
         from otel_chat.client import AnalyticsClient
 
         until = end or datetime.now(UTC)

@@ -9,19 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from otel_chat.errors import OtelChatError
+from otel_chat.extras import needed, pip_command, require
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
-_EXTRAS: Final = {
-    "chdb": "embedded",
-    "clickhouse_connect": "server",
-    "fastapi": "server",
-    "httpx": "cli",
-    "opentelemetry.sdk": "sdk",
-    "sklearn": "themes",
-    "tokenizers": "demo",
-    "uvicorn": "server",
-}
-
 ServerOption = Annotated[str, typer.Option("--server", help="Address of a running server.")]
 TokenOption = Annotated[
     str | None,
@@ -30,20 +20,26 @@ TokenOption = Annotated[
 
 
 @contextmanager
-def errors_said() -> Iterator[None]:
-    """Turns errors that are made on purpose into a line on stderr and exit code 1."""
+def errors_said(command: str, *, store: str | None = None) -> Iterator[None]:
+    """Turns errors that are made on purpose into a line on stderr and exit code 1.
+
+    Args:
+        command: Its name: what it needs is looked for first.
+        store: The address of the store that it opens, if it opens one.
+    """
     try:
+        require(f"otel-chat {command}", *needed(command, store=store))
         yield
     except OtelChatError as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from error
+        raise _failed(str(error)) from error
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", _EXTRAS.get((error.name or "").split(".")[0]))
-        if extra is None:
+        if (error.name or "otel_chat").partition(".")[0] == "otel_chat":
             raise
-        typer.secho(
-            f"Error: {error.name} is not installed. Run: pip install 'otel-chat[{extra}]'",
-            fg=typer.colors.RED,
-            err=True,
-        )
-        raise typer.Exit(1) from error
+        # Not of an extra itself, but of what an extra stands on.
+        cure = pip_command(*needed(command, store=store))
+        raise _failed(f"{error.name} is not installed. Run: {cure}") from error
+
+
+def _failed(words: str) -> typer.Exit:
+    typer.secho(f"Error: {words}", fg=typer.colors.RED, err=True)
+    return typer.Exit(1)

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import (
 )
 
 from otel_chat.errors import StoreError, StoreUnavailableError
+from otel_chat.extras import require
 from otel_chat.server.schema import otlp_definition
 from otel_chat.server.store.lock import StoreLock
 from otel_chat.server.store.url import StoreUrl
@@ -74,12 +75,15 @@ class Engine:
         url: Where the store is.
 
     Raises:
+        MissingExtraError: If the store is embedded and its engine is not installed.
         StoreLockedError: If another process holds the embedded store.
         StoreUnavailableError: If the server does not answer.
         StoreError: If the engine cannot open the folder.
     """
 
     def __init__(self, url: StoreUrl) -> None:
+        if url.path is not None:
+            require(f"The store {url}", "embedded")
         self.url = url
         self._pid = os.getpid()
         self._clients: list[_Client] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
 from otel_chat._version import __version__
+from otel_chat.addresses import without_passwords
 from otel_chat.errors import ConfigurationError, MissingExtraError
 from otel_chat.extras import needed_for, require
 
@@ -138,9 +139,13 @@ def serve(
 
         if while_stdin:
             _stop_with_stdin()
-        settings = read_settings(store=store, host=host, port=port)
-        typer.echo(f"Serving http://{host}:{port} from {store}. Ctrl-C stops it.", err=True)
-        run_server(settings)
+        shown = without_passwords(store)
+        run_server(
+            read_settings(store=store, host=host, port=port),
+            serving=lambda address: typer.echo(
+                f"Serving {address} from {shown}. Ctrl-C stops it.", err=True
+            ),
+        )
 
 
 def _stop_with_stdin() -> None:
@@ -317,6 +322,14 @@ def token_create(
     days: Annotated[
         float | None, typer.Option("--expires-in-days", min=0.001, help="For ever without.")
     ] = None,
+    without_admin: Annotated[
+        bool,
+        typer.Option(
+            "--without-admin",
+            help="With --store: make it even if no token holds admin, so that no server can make"
+            " others.",
+        ),
+    ] = False,
     store: TokenStoreOption = None,
     server: TokenServerOption = None,
     token: TokenOption = None,
@@ -326,6 +339,10 @@ def token_create(
     wanted: dict[str, Any] = {"name": name, "scopes": scope, "tenants": tenant}
     if days is not None:
         wanted["expires_in_days"] = days
+    if without_admin:
+        if store is None:
+            raise typer.BadParameter("--without-admin goes with --store.")
+        wanted["without_admin"] = True
     with errors_said("token", store=store), _token_keeper(store, server, token) as keeper:
         made = keeper.create_token(wanted)
     if as_json:

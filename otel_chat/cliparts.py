@@ -8,10 +8,18 @@ from typing import Annotated, Final
 
 import typer
 
-from otel_chat.errors import OtelChatError
+from otel_chat.addresses import without_passwords
+from otel_chat.errors import AccessError, OtelChatError
 from otel_chat.extras import needed, pip_command, require
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
+_UNAUTHENTICATED: Final = 401
+_HOW_TO_SIGN_IN: Final = (
+    "\nGive one by --token or OTEL_CHAT_TOKEN. Where there is none, whoever runs the server makes"
+    " one, with the server stopped:\n  otel-chat token create admin --scope admin --scope"
+    " analytics:view --tenant '*' --store STORE"
+)
+
 ServerOption = Annotated[str, typer.Option("--server", help="Address of a running server.")]
 TokenOption = Annotated[
     str | None,
@@ -31,7 +39,8 @@ def errors_said(command: str, *, store: str | None = None) -> Iterator[None]:
         require(f"otel-chat {command}", *needed(command, store=store))
         yield
     except OtelChatError as error:
-        raise _failed(str(error)) from error
+        unknown = isinstance(error, AccessError) and error.status == _UNAUTHENTICATED
+        raise _failed(f"{error}{_HOW_TO_SIGN_IN if unknown else ''}") from error
     except ModuleNotFoundError as error:
         if (error.name or "otel_chat").partition(".")[0] == "otel_chat":
             raise
@@ -41,5 +50,5 @@ def errors_said(command: str, *, store: str | None = None) -> Iterator[None]:
 
 
 def _failed(words: str) -> typer.Exit:
-    typer.secho(f"Error: {words}", fg=typer.colors.RED, err=True)
+    typer.secho(f"Error: {without_passwords(words)}", fg=typer.colors.RED, err=True)
     return typer.Exit(1)

@@ -153,7 +153,7 @@ def test_trace_as_json_is_what_the_server_says() -> None:
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(404, "There is no such conversation."), (401, "A token is needed."), (503, "Away.")],
+    [(404, "There is no such conversation."), (403, "Not yours."), (503, "Away.")],
 )
 def test_what_the_server_refuses_is_said(status: int, message: str) -> None:
     """The server's message stands on stderr, stdout stays empty, the exit code is 1."""

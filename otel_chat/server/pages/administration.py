@@ -91,7 +91,11 @@ def make_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> To
     try:
         life = timedelta(days=float(days)) if days else None
         made = access_of(request).tokens.create(
-            _first(form, "name"), scopes=form.get("scopes", []), tenants=tenants, expires_in=life
+            _first(form, "name"),
+            scopes=form.get("scopes", []),
+            tenants=tenants,
+            expires_in=life,
+            manageable=True,
         )
     except (ConfigurationError, ValueError, OverflowError) as error:
         return Told(str(error), bad=True)
@@ -104,7 +108,10 @@ def revoke_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> 
     named = [one for one in tokens.list() if one.id == wanted and scope.covers(one.tenants)]
     if not named:
         return Told("There is no token of this id.", bad=True)
-    revoked = tokens.revoke(wanted)
+    try:
+        revoked = tokens.revoke(wanted, manageable=True)
+    except ConfigurationError as error:
+        return Told(str(error), bad=True)
     return Told(f"The token {revoked.name} is revoked: it opens nothing any more.")
 
 

@@ -43,6 +43,9 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     ] = None,
     end: ToOption = None,
     limited: FilterOption = None,
+    bom: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--bom", help="Begin CSV with a byte order mark, for Excel.")
+    ] = False,
     server: ServerOption = DEFAULT_SERVER,
     token: TokenOption = None,
 ) -> None:
@@ -54,6 +57,7 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
         from otel_chat.client import AnalyticsClient
 
         asked = _filters(limited) | {"format": form}
+        asked |= {"bom": "true"} if bom else {}
         asked |= {"window": window} if window else {}
         asked |= {"start": _utc(start)} if start else {}
         asked |= {"end": _utc(end)} if end else {}

@@ -14,6 +14,7 @@ from otel_chat import semconv
 from otel_chat.errors import AccessError, IngestError
 from otel_chat.server.ingest.bodies import JSON
 from otel_chat.server.ingest.otlp_json import parse_json
+from otel_chat.times import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 Signal = Literal["traces", "logs"]
 M = TypeVar("M", bound=Message)
 
-# 2000-01-01 and 2100-01-01 in nanoseconds: what lies outside is a fault of a clock or a unit.
-EARLIEST: Final = 946_684_800_000_000_000
-LATEST: Final = 4_102_444_800_000_000_000
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _KINDS: Final = 5

@@ -13,7 +13,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from otel_chat import semconv
 from otel_chat.errors import AccessError, IngestError
-from otel_chat.server.ingest.check import EARLIEST, LATEST, parse
+from otel_chat.server.ingest.check import parse
+from otel_chat.times import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

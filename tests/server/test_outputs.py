@@ -114,15 +114,18 @@ def test_a_disk_that_is_full_half_way_leaves_what_was_there(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with (
-        pytest.raises(ConfigurationError, match="No space left on device"),
-        writing(target) as file,
-    ):
-        file.write(b"new")
-        monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ConfigurationError, match="rows cannot be written"), writing(target) as file:
-        file._file = Full()  # type: ignore[assignment]
-        file.write(b"new")
+    def half(at_the_end: bool) -> None:
+        with writing(target) as file:
+            file.write(b"new")
+            if at_the_end:
+                monkeypatch.setattr(os, "fsync", full)
+            else:
+                file._file = Full()  # type: ignore[assignment]
+                file.write(b"more")
+
+    for at_the_end in (False, True):
+        with pytest.raises(ConfigurationError, match=r"rows cannot be written: No space left"):
+            half(at_the_end)
     assert (list(tmp_path.iterdir()), target.read_text()) == ([target], "older")
 
 

@@ -66,6 +66,23 @@ async def form_of(request: Request) -> dict[str, list[str]]:
     return parse_qs((await request.body()).decode("utf-8", "replace"))
 
 
+def require_own_form(request: Request) -> None:
+    """Refuses a form that a browser says stands on another site; programs say nothing.
+
+    Else that site could sign a reader in with a token of its own, and see what is noted then.
+
+    Raises:
+        AccessError: With status 403.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        elsewhere = site not in {"same-origin", "none"}
+    else:
+        elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if elsewhere:
+        raise AccessError("Another site may not change this.", status=403)
+
+
 def admin_of(request: Request) -> Scope:
     """The scope of a reader who may change settings.
 

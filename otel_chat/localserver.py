@@ -83,7 +83,7 @@ class LocalServer:
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            # Not among the arguments, which every user of the machine can list.
+            # A password in it stands not among the arguments, which everybody can list.
             env={**os.environ, "OTEL_CHAT_SERVER_STORE": self.store},
             start_new_session=True,  # Ctrl-C is for this process, which has to flush first
         )

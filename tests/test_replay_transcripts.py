@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from rich.console import Console
 
 from otel_chat.errors import ConfigurationError
 from otel_chat.replay.player import exchanges
-from otel_chat.replay.run import ReplayOptions, run, scan
+from otel_chat.replay.run import ReplayOptions, _say_skipped, run, scan
 from otel_chat.replay.schedule import GAP_NS, ReplayClock, ReplayIds, Schedule, to_ns
 from otel_chat.replay.transcripts import Line, Transcript, TranscriptError, parse, read
 from otel_chat.server.access import IngestGrant
@@ -272,3 +274,10 @@ def test_a_clock_that_is_set_stands_still_until_told(moment: int, step: int) -> 
     clock.catch_up()
     assert clock.time_ns() > moment + step
     assert clock.monotonic_ns() - before == clock.time_ns() - moment
+
+
+def test_skipped_lines_are_told_as_they_are() -> None:
+    """What stands in brackets in a file is no markup of the terminal's."""
+    console = Console(file=io.StringIO(), width=200)
+    _say_skipped(["line 2, conversation_id: '[/red]' stands on line 1 too"], console)
+    assert "'[/red]' stands" in console.file.getvalue()  # type: ignore[attr-defined]

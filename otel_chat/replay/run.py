@@ -265,7 +265,7 @@ def _rfc3339(moment: datetime) -> str:
 
 def _say_skipped(skipped: list[str], console: Console) -> None:
     for reason in skipped[:_LISTED]:
-        console.print(f"skipped: {reason}", style="yellow")
+        console.print(f"skipped: {reason}", style="yellow", markup=False)
     if len(skipped) > _LISTED:
         console.print(f"skipped: {len(skipped) - _LISTED} more lines", style="yellow")
 

@@ -81,7 +81,7 @@ def test_no_page_of_an_error_leads_to_another_site(
 
 @pytest.mark.parametrize("address", ELSEWHERE)
 def test_signing_in_leads_to_this_site(client: TestClient, address: str) -> None:
-    """Whatever `next` says."""
+    """Whatever the field `next` says, it is the overview."""
     made = client.app.state.access.tokens.create("a", scopes=["admin"], tenants=["*"])  # type: ignore[attr-defined]
     form = {"token": made.token, "next": address}
     answer = client.post("/sign-in", data=form, follow_redirects=False)

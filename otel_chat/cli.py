@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol
 
 from otel_chat._version import __version__
 from otel_chat.addresses import without_passwords
-from otel_chat.errors import ConfigurationError, MissingExtraError
+from otel_chat.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
 from otel_chat.extras import needed_for, require
 
 try:
@@ -302,7 +302,13 @@ def _token_keeper(
         from otel_chat.client import AnalyticsClient
 
         with AnalyticsClient(server or DEFAULT_SERVER, token=token) as client:
-            yield client
+            try:
+                yield client
+            except StoreUnavailableError as error:
+                if server is not None:
+                    raise
+                hint = "Where none runs, give --store STORE."
+                raise StoreUnavailableError(f"{error} {hint}") from error
         return
     from otel_chat.server.localtokens import LocalTokens
 

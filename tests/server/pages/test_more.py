@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -121,17 +122,24 @@ def test_every_export_is_a_link_that_works(given: Given, reader: Reader) -> None
     page = reader.read("/exports?window=24h&agent=support")
     links = page.locator(".takeaway a[download]")
     expect(links).to_have_count(18)
-    begins = {"csv": b"", "jsonl": b"{", "parquet": b"PAR1"}
+    # A spreadsheet opens CSV by a double click: it needs the byte order mark.
+    begins = {"csv": b"\xef\xbb\xbf", "jsonl": b"{", "parquet": b"PAR1"}
     for number in range(links.count()):
         address = links.nth(number).get_attribute("href") or ""
         answer = page.request.get(f"{reader.site.address}{address}")
         assert answer.status == 200, address
-        wanted = b"PK" if "/all?" in address else begins[address.rpartition("=")[2]]
+        wanted = (
+            b"PK" if "/all?" in address else begins[parse_qs(urlsplit(address).query)["format"][0]]
+        )
         assert answer.body().startswith(wanted), address
         assert "agent=support" in address
     csv_address = links.first.get_attribute("href") or ""
     rows = list(
-        csv.DictReader(io.StringIO(page.request.get(reader.site.address + csv_address).text()))
+        csv.DictReader(
+            io.StringIO(
+                page.request.get(reader.site.address + csv_address).body().decode("utf-8-sig")
+            )
+        )
     )
     assert [row["conversation_id"] for row in rows] == ["mine"]
 

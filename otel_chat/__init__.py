@@ -62,17 +62,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "setup":  # it needs the SDK, which is an extra and slow to import
-        try:
-            from otel_chat.providers import setup
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in {"opentelemetry", "requests"}:
-                raise
-            return _without_sdk
+        from otel_chat.extras import absent
+
+        # Found missing when it is called: to look for the name is no error.
+        if (refuse := absent("otel_chat.setup()", "sdk")) is not None:
+            return refuse
+        from otel_chat.providers import setup
+
         return setup
     raise AttributeError(f"module 'otel_chat' has no attribute {name!r}")
-
-
-def _without_sdk(**_: object) -> Runtime:
-    raise ConfigurationError(
-        "setup() needs the OpenTelemetry SDK, which is not installed: pip install 'otel-chat[sdk]'."
-    )

@@ -14,13 +14,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
-import typer
-
 from otel_chat._version import __version__
+from otel_chat.addresses import without_passwords
+from otel_chat.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
+from otel_chat.extras import needed_for, require
+
+try:
+    import typer
+except ModuleNotFoundError:
+    _command, _extras = needed_for(sys.argv[1:])
+    try:
+        require(f"otel-chat {_command}".rstrip(), *_extras)
+    except MissingExtraError as error:
+        # The console script imports this module: its words are to stand alone, without a trace.
+        raise SystemExit(f"Error: {error}") from None
+    raise
+
 from otel_chat.clidoctor import doctor
 from otel_chat.clioutputs import export, report
 from otel_chat.cliparts import DEFAULT_SERVER, ServerOption, TokenOption, errors_said
-from otel_chat.errors import ConfigurationError
 
 DEFAULT_STORE: Final = "chdb:./chat-store"
 app = typer.Typer(
@@ -101,7 +113,7 @@ def demo(
 
     Message texts are recorded here, so that the transcripts can be shown.
     """
-    with errors_said():
+    with errors_said("demo", store=store or "chdb:"):
         from otel_chat.demo.run import DemoOptions, run
 
         run(
@@ -121,15 +133,19 @@ def serve(
     while_stdin: Annotated[bool, typer.Option("--while-stdin", hidden=True)] = False,
 ) -> None:
     """Run the analytics server: OTLP/HTTP in, API and pages out."""
-    with errors_said():
+    with errors_said("serve", store=store):
         from otel_chat.server.app import serve as run_server
         from otel_chat.server.settings import read_settings
 
         if while_stdin:
             _stop_with_stdin()
-        settings = read_settings(store=store, host=host, port=port)
-        typer.echo(f"Serving http://{host}:{port} from {store}. Ctrl-C stops it.", err=True)
-        run_server(settings)
+        shown = without_passwords(store)
+        run_server(
+            read_settings(store=store, host=host, port=port),
+            serving=lambda address: typer.echo(
+                f"Serving {address} from {shown}. Ctrl-C stops it.", err=True
+            ),
+        )
 
 
 def _stop_with_stdin() -> None:
@@ -185,7 +201,7 @@ def replay(
 
     The texts are recorded. See docs/replay.md for the format.
     """
-    with errors_said():
+    with errors_said("replay", store=store):
         from otel_chat.replay.run import ReplayOptions, run
 
         run(
@@ -208,7 +224,7 @@ def migrate(
     show: Annotated[bool, typer.Option("--show", help="Print the statements, run none.")] = False,
 ) -> None:
     """Bring a store's tables up to date (`serve` does so by itself)."""
-    with errors_said():
+    with errors_said("migrate", store=None if show else store):
         from otel_chat.server import migrate as migrations
 
         if show:
@@ -229,7 +245,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Print a conversation's turns as trees of spans."""
-    with errors_said():
+    with errors_said("trace"):
         from otel_chat.client import AnalyticsClient
         from otel_chat.tracetree import print_conversation, traces_of
 
@@ -257,8 +273,6 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Erase conversations for good: one, all of a user, or all before a moment."""
-    from otel_chat.client import AnalyticsClient
-
     given = {
         "conversation_id": conversation,
         "user_hash": user,
@@ -266,8 +280,11 @@ def erase(
         "tenant": tenant,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
-    with errors_said(), AnalyticsClient(server, token=token) as client:
-        done = client.erase(wanted)
+    with errors_said("erase"):
+        from otel_chat.client import AnalyticsClient
+
+        with AnalyticsClient(server, token=token) as client:
+            done = client.erase(wanted)
     if as_json:
         _print_json(done)
     else:
@@ -285,7 +302,13 @@ def _token_keeper(
         from otel_chat.client import AnalyticsClient
 
         with AnalyticsClient(server or DEFAULT_SERVER, token=token) as client:
-            yield client
+            try:
+                yield client
+            except StoreUnavailableError as error:
+                if server is not None:
+                    raise
+                hint = "Where none runs, give --store STORE."
+                raise StoreUnavailableError(f"{error} {hint}") from error
         return
     from otel_chat.server.localtokens import LocalTokens
 
@@ -305,6 +328,14 @@ def token_create(
     days: Annotated[
         float | None, typer.Option("--expires-in-days", min=0.001, help="For ever without.")
     ] = None,
+    without_admin: Annotated[
+        bool,
+        typer.Option(
+            "--without-admin",
+            help="With --store: make it even if no token holds admin, so that no server can make"
+            " others.",
+        ),
+    ] = False,
     store: TokenStoreOption = None,
     server: TokenServerOption = None,
     token: TokenOption = None,
@@ -314,7 +345,11 @@ def token_create(
     wanted: dict[str, Any] = {"name": name, "scopes": scope, "tenants": tenant}
     if days is not None:
         wanted["expires_in_days"] = days
-    with errors_said(), _token_keeper(store, server, token) as keeper:
+    if without_admin:
+        if store is None:
+            raise typer.BadParameter("--without-admin goes with --store.")
+        wanted["without_admin"] = True
+    with errors_said("token", store=store), _token_keeper(store, server, token) as keeper:
         made = keeper.create_token(wanted)
     if as_json:
         _print_json(made)
@@ -331,7 +366,7 @@ def token_list(
     as_json: JsonOption = False,
 ) -> None:
     """List the tokens, without their texts."""
-    with errors_said(), _token_keeper(store, server, token) as keeper:
+    with errors_said("token", store=store), _token_keeper(store, server, token) as keeper:
         found = keeper.tokens()
     if as_json:
         _print_json(found)
@@ -350,7 +385,7 @@ def token_revoke(
     token: TokenOption = None,
 ) -> None:
     """Revoke a token for good."""
-    with errors_said(), _token_keeper(store, server, token) as keeper:
+    with errors_said("token", store=store), _token_keeper(store, server, token) as keeper:
         revoked = keeper.revoke_token(token_id)
     typer.echo(f"{revoked['id']} ({revoked['name']}) is revoked.")
 

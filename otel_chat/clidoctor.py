@@ -49,7 +49,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one for each option
     'none' leaves a server out. The turn stays, under the agent otel-chat-doctor.
     Exit code 1 if a hop failed.
     """
-    with errors_said():
+    with errors_said("doctor"):
         from otel_chat.doctor import Addresses, examine
 
         addresses = Addresses(

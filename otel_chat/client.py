@@ -10,13 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from otel_chat.errors import (
-    AccessError,
-    ConfigurationError,
-    OtelChatError,
-    QueryError,
-    StoreUnavailableError,
-)
+from otel_chat.errors import AccessError, OtelChatError, QueryError, StoreUnavailableError
+from otel_chat.wholefile import writing
 
 _PAGE = 200
 
@@ -109,28 +104,21 @@ class AnalyticsClient:
 
         Args:
             path: What to ask, as `/api/v1/exports/sessions`.
-            target: The file to write; while it grows, `.part` is added to its name.
+            target: The file to write; see `wholefile.writing`.
             parameters: Window and filters, as for `overview`.
 
         Returns:
             The bytes written.
 
         Raises:
+            ConfigurationError: if the file cannot be written; of it nothing is left either.
             StoreUnavailableError: if the connection breaks before the end; what has come until
                 then is removed.
         """
-        part = target.with_name(f"{target.name}.part")
-        try:
-            with part.open("wb") as file:
-                for piece in self._pieces(path, _named(parameters)):
-                    file.write(piece)
-                size = file.tell()
-            part.replace(target)
-        except OSError as error:
-            raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from error
-        finally:
-            part.unlink(missing_ok=True)
-        return size
+        with writing(target) as file:
+            for piece in self._pieces(path, _named(parameters)):
+                file.write(piece)
+        return file.size
 
     def text(self, path: str, **parameters: str) -> str:
         """An answer as text.

@@ -43,6 +43,9 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     ] = None,
     end: ToOption = None,
     limited: FilterOption = None,
+    bom: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--bom", help="Begin CSV with a byte order mark, for Excel.")
+    ] = False,
     server: ServerOption = DEFAULT_SERVER,
     token: TokenOption = None,
 ) -> None:
@@ -50,10 +53,11 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
 
     The token needs the scope export:create, and conversations:read for what was said.
     """
-    with errors_said():
+    with errors_said("export"):
         from otel_chat.client import AnalyticsClient
 
         asked = _filters(limited) | {"format": form}
+        asked |= {"bom": "true"} if bom else {}
         asked |= {"window": window} if window else {}
         asked |= {"start": _utc(start)} if start else {}
         asked |= {"end": _utc(end)} if end else {}
@@ -79,7 +83,7 @@ def report(
     token: TokenOption = None,
 ) -> None:
     """Report on the last days, beside the same number of days before. See docs/reports.md."""
-    with errors_said():
+    with errors_said("report"):
         from otel_chat.client import AnalyticsClient
 
         until = end or datetime.now(UTC)

@@ -8,19 +8,17 @@ from typing import Annotated, Final
 
 import typer
 
-from otel_chat.errors import OtelChatError
+from otel_chat.addresses import without_passwords
+from otel_chat.errors import AccessError, OtelChatError
+from otel_chat.extras import needed, pip_command, require
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
-_EXTRAS: Final = {
-    "chdb": "embedded",
-    "clickhouse_connect": "server",
-    "fastapi": "server",
-    "httpx": "cli",
-    "opentelemetry.sdk": "sdk",
-    "sklearn": "themes",
-    "tokenizers": "demo",
-    "uvicorn": "server",
-}
+_UNAUTHENTICATED: Final = 401
+_HOW_TO_SIGN_IN: Final = (
+    "\nGive one by --token or OTEL_CHAT_TOKEN. Where there is none, whoever runs the server makes"
+    " one, with the server stopped:\n  otel-chat token create admin --scope admin --scope"
+    " analytics:view --tenant '*' --store STORE"
+)
 
 ServerOption = Annotated[str, typer.Option("--server", help="Address of a running server.")]
 TokenOption = Annotated[
@@ -30,20 +28,27 @@ TokenOption = Annotated[
 
 
 @contextmanager
-def errors_said() -> Iterator[None]:
-    """Turns errors that are made on purpose into a line on stderr and exit code 1."""
+def errors_said(command: str, *, store: str | None = None) -> Iterator[None]:
+    """Turns errors that are made on purpose into a line on stderr and exit code 1.
+
+    Args:
+        command: Its name: what it needs is looked for first.
+        store: The address of the store that it opens, if it opens one.
+    """
     try:
+        require(f"otel-chat {command}", *needed(command, store=store))
         yield
     except OtelChatError as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from error
+        unknown = isinstance(error, AccessError) and error.status == _UNAUTHENTICATED
+        raise _failed(f"{error}{_HOW_TO_SIGN_IN if unknown else ''}") from error
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", _EXTRAS.get((error.name or "").split(".")[0]))
-        if extra is None:
+        if (error.name or "otel_chat").partition(".")[0] == "otel_chat":
             raise
-        typer.secho(
-            f"Error: {error.name} is not installed. Run: pip install 'otel-chat[{extra}]'",
-            fg=typer.colors.RED,
-            err=True,
-        )
-        raise typer.Exit(1) from error
+        # Not of an extra itself, but of what an extra stands on.
+        cure = pip_command(*needed(command, store=store))
+        raise _failed(f"{error.name} is not installed. Run: {cure}") from error
+
+
+def _failed(words: str) -> typer.Exit:
+    typer.secho(f"Error: {without_passwords(words)}", fg=typer.colors.RED, err=True)
+    return typer.Exit(1)

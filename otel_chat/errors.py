@@ -2,6 +2,7 @@
 
 OtelChatError
 ├── ConfigurationError     a setting, option or argument is wrong; names it and the fix
+│   └── MissingExtraError      an optional part is not installed; names the extra and the command
 ├── TelemetryError         telemetry failed; raised under test only, else counted and logged once
 ├── IngestError            a telemetry request cannot be taken; carries the HTTP status
 ├── QueryError             a question to the analytics server is malformed; names the field
@@ -20,6 +21,10 @@ class OtelChatError(Exception):
 
 class ConfigurationError(OtelChatError):
     """A setting, option or argument is wrong. The message names it and says what to do."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional part is not installed. The message names every extra and how to install it."""
 
 
 class TelemetryError(OtelChatError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -76,12 +77,14 @@ class LocalServer:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "otel_chat.cli", "serve", "--while-stdin"]
-        command += ["--store", self.store, "--host", HOST, "--port", str(self.port)]
+        command += ["--host", HOST, "--port", str(self.port)]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command,
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=subprocess.STDOUT,
+            # A password in it stands not among the arguments, which everybody can list.
+            env={**os.environ, "OTEL_CHAT_SERVER_STORE": self.store},
             start_new_session=True,  # Ctrl-C is for this process, which has to flush first
         )
         try:

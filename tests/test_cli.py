@@ -153,7 +153,7 @@ def test_trace_as_json_is_what_the_server_says() -> None:
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(404, "There is no such conversation."), (401, "A token is needed."), (503, "Away.")],
+    [(404, "There is no such conversation."), (403, "Not yours."), (503, "Away.")],
 )
 def test_what_the_server_refuses_is_said(status: int, message: str) -> None:
     """The server's message stands on stderr, stdout stays empty, the exit code is 1."""
@@ -169,6 +169,13 @@ def test_a_server_that_is_not_there_is_said() -> None:
     assert code == 1
     assert "does not answer" in errors
     assert "otel-chat serve" in errors
+
+
+def test_tokens_can_be_made_where_no_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has not started one yet is told of `--store`."""
+    monkeypatch.setattr("otel_chat.cli.DEFAULT_SERVER", f"http://127.0.0.1:{free_port()}")
+    code, _, errors = call("token", "create", "x", "--scope", "admin", "--tenant", "*")
+    assert (code, "does not answer" in errors, "give --store STORE" in errors) == (1, True, True)
 
 
 @pytest.mark.parametrize("given", [(), ("--store", "chdb:x", "--server", "http://127.0.0.1:1")])

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from otel_chat.cli import app
+from otel_chat.client import AnalyticsClient
 from otel_chat.localserver import free_port
-from tests.commands import COMMAND, answer, run, serving
+from tests.commands import COMMAND, answer, run, running, serving
 from tests.waiting import until
 
 
 def token(store: str, scope: str, cwd: Path) -> str:
     options = ("token", "create", "ci", "--scope", scope, "--tenant", "default", "--store", store)
+    options += () if scope == "admin" else ("--without-admin",)
     return str(answer(*options, cwd=cwd)["token"])
 
 
@@ -55,7 +62,7 @@ def test_a_store_that_was_changed_is_refused_with_a_reason(tmp_path: Path) -> No
         assert process.stderr is not None
         said = process.stderr.read()
     assert process.returncode == 1, said
-    assert said.splitlines()[1:] == ["Error: Migration 1 was changed after it was applied."]
+    assert said.splitlines() == ["Error: Migration 1 was changed after it was applied."]
 
 
 def test_tokens_are_made_listed_and_revoked_on_a_store(tmp_path: Path) -> None:
@@ -63,7 +70,7 @@ def test_tokens_are_made_listed_and_revoked_on_a_store(tmp_path: Path) -> None:
     store = f"chdb:{tmp_path / 'store'}"
     made = run(
         "token", "create", "grafana", "--scope", "analytics:view", "--tenant", "acme",
-        "--expires-in-days", "30", "--store", store, cwd=tmp_path,
+        "--expires-in-days", "30", "--without-admin", "--store", store, cwd=tmp_path,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     text = made.stdout.strip()
@@ -99,6 +106,9 @@ def test_a_store_with_tokens_asks_for_them(tmp_path: Path) -> None:
     with serving(store, free_port()) as (url, _):
         refused = run("token", "list", "--server", url, cwd=tmp_path)
         assert refused.returncode == 1
+        assert "--token or OTEL_CHAT_TOKEN" in refused.stderr
+        assert "otel-chat token create admin --scope admin" in refused.stderr
+        assert "--store STORE" in refused.stderr
         allowed = run("token", "list", "--server", url, "--token", admin, cwd=tmp_path)
         assert "ci" in allowed.stdout, allowed.stderr
 
@@ -119,3 +129,49 @@ def test_a_server_stops_cleanly_on_sigterm(tmp_path: Path) -> None:
         server.send_signal(signal.SIGTERM)
         until(lambda: server.poll() is not None)
     assert run("migrate", "--check", "--store", f"chdb:{store}", cwd=tmp_path).returncode == 0
+
+
+def test_a_server_for_others_wants_a_first_token_and_says_how(tmp_path: Path) -> None:
+    """Both commands work as they stand there; a first token without admin is refused in words."""
+    store, port = f"chdb:{tmp_path / 'my store'}", free_port()
+    options = ("--store", store, "--host", "0.0.0.0", "--port", str(port))
+    refused = run("serve", *options, cwd=tmp_path)
+    assert (refused.returncode, "Serving" in refused.stderr) == (1, False)
+    make, serve = (
+        shlex.split(line)[1:]
+        for line in refused.stderr.splitlines()
+        if line.startswith("  otel-chat ")
+    )
+    assert serve == ["serve", *options]
+    early = ["token", "create", "x", "--scope", "ingest:write", "--tenant", "a", *options[:2]]
+    early_one = run(*early, cwd=tmp_path)
+    assert (early_one.returncode, early_one.stdout) == (1, "")
+    assert "Make one first that does, with the scopes admin and analytics:view" in early_one.stderr
+    made = run(*make, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    with running(*serve, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        # The line comes when it is so: the first request is answered.
+        with AnalyticsClient(f"http://127.0.0.1:{port}", token=made.stdout.strip()) as client:
+            assert [one["scopes"] for one in client.tokens()] == [["admin", "analytics:view"]]
+    assert said == f"Serving http://0.0.0.0:{port} from {store}. Ctrl-C stops it.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [
+        ("serve", "clickhouse://me:hunter2@127.0.0.1:1/chat"),
+        ("migrate", "clickhouse://me:1/hunter2@127.0.0.1:1/chat"),
+        ("migrate --check", "clickhouse://me:hunter2#x@127.0.0.1:1/chat"),
+        ("token list", "clickhouse://me:hunter2@127.0.0.1:port/chat"),
+        ("serve", "clickhouse:me:hunter2@127.0.0.1:1"),
+        ("migrate", "mysql://me:hunter2@127.0.0.1:1/chat"),
+    ],
+)
+def test_no_command_says_the_password_of_a_store(command: str, address: str) -> None:
+    """Whether the server is away or the address no address: the password is in no output."""
+    found = CliRunner().invoke(app, [*command.split(), "--store", address])
+    assert found.exit_code == 1
+    assert "hunter2" not in found.output
+    assert found.output

@@ -35,8 +35,8 @@ def receiver(answer: Callable[[int], Answer], port: int = 0) -> Iterator[tuple[s
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             with lock:
-                status, headers, content = answer(len(bodies))
                 bodies.append(body)
+                status, headers, content = answer(len(bodies) - 1)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -115,8 +115,31 @@ def test_a_partly_rejected_batch_is_an_error() -> None:
     answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
     with receiver(lambda _: (200, PROTOBUF, answer)) as (url, _), Sender(url) as sender:
         sender.send(*gathered(2).take())
-        with pytest.raises(IngestError, match="refused 2 records of a batch: too old"):
+        with pytest.raises(IngestError, match=r"refused 2 of the records.*: too old"):
             sender.finish()
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_what_the_server_cannot_take_costs_only_itself(status: int) -> None:
+    """A batch is sent again in halves, down to the one at fault; what is said names its fault."""
+    said = Status(message="too odd").SerializeToString()
+    bodies: list[bytes] = []
+    taken: list[bytes] = []
+
+    def answer(number: int) -> Answer:
+        request = ExportTraceServiceRequest.FromString(bodies[number])
+        spans = [s for r in request.resource_spans for c in r.scope_spans for s in c.spans]
+        if any(span.name == "span 5" for span in spans):
+            return status, PROTOBUF, said
+        taken.extend(span.span_id for span in spans)
+        return TAKEN
+
+    with receiver(answer) as (url, seen), Sender(url) as sender:
+        bodies = seen
+        sender.send(*gathered(8).take())
+        with pytest.raises(IngestError, match=r"refused 1 of the records.*too odd"):
+            sender.finish()
+    assert len(taken) == len(set(taken)) == 7
 
 
 def test_a_dead_local_server_ends_the_waiting() -> None:

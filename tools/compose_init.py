@@ -32,6 +32,7 @@ def make_tokens(out: Path) -> None:
         if path.exists():
             continue
         command = [sys.executable, "-m", "otel_chat.cli", "token", "create", folder]
+        command.append("--without-admin")  # people make that one themselves: see docs/server.md
         store = os.environ["OTEL_CHAT_SERVER_STORE"]
         made = subprocess.run(
             [*command, "--scope", scope, "--tenant", tenant, "--store", store, "--json"],

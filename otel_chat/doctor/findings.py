@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from otel_chat.addresses import without_passwords
+
 
 class State(StrEnum):
     """What is known of a hop."""
@@ -18,7 +20,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One station of the turn.
+    """One station of the turn; of the addresses that it tells no password is shown.
 
     Args:
         name: Such as `collector`.
@@ -35,6 +37,10 @@ class Hop:
     state: State
     detail: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", without_passwords(self.detail))
+        object.__setattr__(self, "fix", without_passwords(self.fix))
 
     def __str__(self) -> str:
         return f"{self.name:12} {self.state:10} {self.detail}"

@@ -18,9 +18,10 @@ from otel_chat.client import AnalyticsClient
 from otel_chat.errors import ConfigurationError
 from otel_chat.localserver import LocalServer
 from otel_chat.replay.player import Player, Voice
-from otel_chat.replay.schedule import DEFAULT_START, Schedule
+from otel_chat.replay.schedule import DEFAULT_START, GAP_NS, Schedule, to_ns
 from otel_chat.replay.sending import Sender
 from otel_chat.replay.transcripts import Transcript, TranscriptError, parse, read
+from otel_chat.times import ALLOWED, possible, told
 
 _LISTED: Final = 5
 
@@ -118,6 +119,9 @@ def run(options: ReplayOptions) -> None:
 
 def _schedule(options: ReplayOptions) -> Schedule:
     start = options.start.replace(tzinfo=UTC) if options.start else DEFAULT_START
+    ends = start + timedelta(days=options.days + 1)  # a conversation may go on after its day
+    if not possible(to_ns(start)) or not possible(to_ns(ends)):
+        raise ConfigurationError(f"--start needs {ALLOWED} for all its days, not {start:%Y-%m-%d}.")
     return Schedule(start=start, days=options.days)
 
 
@@ -166,16 +170,30 @@ def scan(path: Path, schedule: Schedule, *, limit: int | None, skip_bad: bool) -
 
 def _take(contents: Contents, transcript: Transcript, number: int, schedule: Schedule) -> None:
     conversation_id = transcript.conversation_id
+    times = schedule.times(transcript)
+    for at, line in enumerate(transcript.turns):
+        if line.time is not None:
+            _require_possible(number, at, to_ns(line.time), "")
+    for at, moment in enumerate(times):
+        _require_possible(number, at, moment, ", worked out from the others,")
+        # What is measured of a turn comes on top.
+        _require_possible(number, at, moment + GAP_NS, " with its turn's length")
     earlier = contents.lines.setdefault(conversation_id, number)
     if earlier != number:
         raise TranscriptError(
             f"line {number}, conversation_id: {conversation_id!r} stands on line {earlier} too"
         )
     contents.expected[conversation_id] = transcript.user_messages
-    times = schedule.times(transcript)
     if times:
         contents.first = min(times[0], contents.first or times[0])
         contents.last = max(times[-1], contents.last or times[-1])
+
+
+def _require_possible(number: int, at: int, moment: int, how: str) -> None:
+    if not possible(moment):
+        raise TranscriptError(
+            f"line {number}, turns[{at}].time: {told(moment)}{how} is not {ALLOWED}"
+        )
 
 
 def _play(
@@ -247,7 +265,7 @@ def _rfc3339(moment: datetime) -> str:
 
 def _say_skipped(skipped: list[str], console: Console) -> None:
     for reason in skipped[:_LISTED]:
-        console.print(f"skipped: {reason}", style="yellow")
+        console.print(f"skipped: {reason}", style="yellow", markup=False)
     if len(skipped) > _LISTED:
         console.print(f"skipped: {len(skipped) - _LISTED} more lines", style="yellow")
 

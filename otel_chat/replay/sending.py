@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from threading import Event
+from threading import Event, Lock
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 IN_FLIGHT: Final = 4
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+_AT_FAULT: Final = frozenset({400, 413, 422})
+"""The server refuses what was sent, or how much of it."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -75,7 +77,7 @@ class Sender:
 
     Raises:
         StoreUnavailableError: nothing was acknowledged for `patience` seconds.
-        IngestError: the server refuses a batch.
+        IngestError: the server refuses telemetry; said when all else is sent, but for its token.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class Sender:
         self._sent: set[Future[None]] = set()
         self._stopped = Event()
         self._last_success = time.monotonic()
+        self._lock = Lock()
+        self._refused: list[tuple[int, str]] = []
         self.retries = 0
 
     def __enter__(self) -> Self:
@@ -122,14 +126,24 @@ class Sender:
             self._submit(self._send_events, events)
 
     def finish(self) -> None:
-        """Waits until everything that was sent is acknowledged."""
+        """Waits until everything that was sent is acknowledged.
+
+        Raises:
+            IngestError: The server refused some of it; all else is stored.
+        """
         while self._sent:
             self._collect()
+        if self._refused:
+            count = sum(records for records, _ in self._refused)
+            raise IngestError(
+                f"The server refused {count} of the records, all others are stored:"
+                f" {self._refused[0][1]}"
+            )
 
     def _submit(self, work: Callable[[list[T]], None], batch: list[T]) -> None:
         while len(self._sent) >= IN_FLIGHT:
             self._collect()
-        self._sent.add(self._pool.submit(work, batch))
+        self._sent.add(self._pool.submit(self._in_parts, work, batch))
 
     def _collect(self) -> None:
         done, self._sent = wait(self._sent, return_when=FIRST_COMPLETED)
@@ -139,12 +153,31 @@ class Sender:
     def _send_spans(self, spans: list[ReadableSpan]) -> None:
         answer = self._post("/v1/traces", encode_spans(spans).SerializeToString())
         partial = ExportTraceServiceResponse.FromString(answer).partial_success
-        _require_whole(partial.rejected_spans, partial.error_message)
+        self._refuse(partial.rejected_spans, partial.error_message)
 
     def _send_events(self, events: list[ReadableLogRecord]) -> None:
         answer = self._post("/v1/logs", encode_logs(events).SerializeToString())
         partial = ExportLogsServiceResponse.FromString(answer).partial_success
-        _require_whole(partial.rejected_log_records, partial.error_message)
+        self._refuse(partial.rejected_log_records, partial.error_message)
+
+    def _in_parts(self, send: Callable[[list[T]], None], batch: list[T]) -> None:
+        """Sends a batch; of one that is refused whatever is not at fault itself."""
+        try:
+            send(batch)
+        except IngestError as error:
+            if error.status not in _AT_FAULT:
+                raise
+            if len(batch) == 1:
+                self._refuse(1, str(error))
+                return
+            middle = len(batch) // 2
+            self._in_parts(send, batch[:middle])
+            self._in_parts(send, batch[middle:])
+
+    def _refuse(self, records: int, message: str) -> None:
+        if records:
+            with self._lock:
+                self._refused.append((records, message))
 
     def _post(self, path: str, body: bytes) -> bytes:
         pause = _FIRST_PAUSE
@@ -179,11 +212,6 @@ class Sender:
             )
         if self._stopped.wait(min(pause, _LONGEST_PAUSE)):
             raise StoreUnavailableError("The replay was stopped before everything was sent.")
-
-
-def _require_whole(rejected: int, message: str) -> None:
-    if rejected:
-        raise IngestError(f"The server refused {rejected} records of a batch: {message}")
 
 
 def _retry_after(answer: httpx.Response) -> float:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from otel_chat import textfiles
 from otel_chat.errors import OtelChatError
 
 LINE_LIMIT: Final = 16 * 1024 * 1024
@@ -32,6 +40,12 @@ class Line(BaseModel):
     acts: tuple[Name, ...] = ()
     service_calls: tuple[Name, ...] = ()
     time: AwareDatetime | None = None
+
+    @field_validator("time")
+    @classmethod
+    def _nothing_is_not_known(cls, value: datetime | None) -> datetime | None:
+        """A time of 0 is what programs write that know none, as for the server."""
+        return None if value is not None and value.timestamp() == 0 else value
 
     @property
     def is_user(self) -> bool:
@@ -63,11 +77,11 @@ class Transcript(BaseModel):
         return sum(line.is_user for line in self.turns)
 
 
-def parse(raw: str | bytes, number: int) -> Transcript:
+def parse(raw: str | bytes | None, number: int) -> Transcript:
     """Reads one line.
 
     Args:
-        raw: The line.
+        raw: The line; None where it was too long to be read.
         number: Its number, from 1, for the message.
 
     Raises:
@@ -81,6 +95,8 @@ def parse(raw: str | bytes, number: int) -> Transcript:
         ...
         otel_chat.replay.transcripts.TranscriptError: line 7, conversation_id: Field required
     """
+    if raw is None:
+        raise TranscriptError(f"line {number}: longer than {LINE_LIMIT} bytes")
     try:
         return Transcript.model_validate_json(raw)
     except ValidationError as error:
@@ -94,23 +110,23 @@ def _field(place: tuple[int | str, ...]) -> str:
     return path.lstrip(".") or "the whole line"
 
 
-def read(path: Path) -> Iterator[tuple[int, bytes]]:
+def read(path: Path) -> Iterator[tuple[int, bytes | None]]:
     """The lines of a file that are not blank, with their numbers from 1.
 
     Args:
-        path: A JSONL file; read as gzip where its name ends in `.gz`.
+        path: A JSONL file in UTF-8 or UTF-16, plain or packed by gzip; see `textfiles.lines`.
+
+    Yields:
+        A number and its line; None for one that is longer than 16 MiB, which `parse` refuses.
 
     Raises:
-        TranscriptError: when the file cannot be read, or a line is longer than 16 MiB.
+        TranscriptError: the file cannot be read to its end.
     """
+    number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            number = 0
-            while raw := file.readline(LINE_LIMIT):
-                number += 1
-                if len(raw) == LINE_LIMIT:
-                    raise TranscriptError(f"line {number}: longer than {LINE_LIMIT} bytes")
-                if raw.strip():
-                    yield number, raw
-    except (OSError, EOFError) as error:
-        raise TranscriptError(f"{path} cannot be read: {error}") from error
+        for number, raw in enumerate(textfiles.lines(path, LINE_LIMIT), 1):
+            if raw is None or raw.strip():
+                yield number, raw
+    except textfiles.UNREADABLE as error:
+        place = f" after line {number}" if number else ""
+        raise TranscriptError(f"{path} cannot be read{place}: {error}") from error

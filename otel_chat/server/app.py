@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import threading
 from datetime import timedelta
@@ -59,7 +60,7 @@ from otel_chat.server.store import Store, open_store
 from otel_chat.server.tokens import TokenStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from otel_chat.server.settings import ServerSettings
 
@@ -68,6 +69,7 @@ COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
 FORGET_SECONDS: Final = 3600
 ROLLUP_SECONDS: Final = 60
+_log = logging.getLogger("otel_chat.server")
 NOWHERE: Final = f"{API}/nowhere"
 
 
@@ -208,12 +210,26 @@ def _registry() -> CollectorRegistry:
 
 
 def _check_exposure(store: Store, settings: ServerSettings) -> None:
-    if not is_loopback(settings.host) and not TokenStore(store).exist():
-        message = (
-            f"{settings.host} is reached from other machines, and no token exists: make one with"
-            " 'otel-chat token create', or listen on 127.0.0.1."
+    """Refuses to open a store to other machines; says it where nobody can make tokens."""
+    tokens = TokenStore(store)
+    option = store.url.as_option()
+    make = (
+        "  otel-chat token create admin --scope admin --scope analytics:view --tenant '*' " + option
+    )
+    if tokens.exist():
+        if not tokens.managed():
+            _log.warning(
+                "No token in force holds admin, so nobody can make or revoke one here. %s:\n%s",
+                "Run" if store.url.path is None else "Stop this server and run",
+                make,
+            )
+    elif not is_loopback(settings.host):
+        where = f"--host {settings.host} --port {settings.port}"
+        raise ConfigurationError(
+            f"{settings.host} is reached from other machines, and no token exists. First make one"
+            f" that can make others, then serve:\n{make}\n  otel-chat serve {option} {where}\n"
+            "Or listen on 127.0.0.1, where no token is needed as long as none was made."
         )
-        raise ConfigurationError(message)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:
@@ -232,11 +248,20 @@ def _listen(settings: ServerSettings) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server that ends its endless answers first when it stops."""
+    """A server that says when it serves, and ends its endless answers first when it stops."""
 
-    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+    def __init__(
+        self, config: uvicorn.Config, live: Live, serving: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
         self._live = live
+        self._serving = serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts; from here on requests are answered."""
+        await super().startup(sockets)
+        if self.started and self._serving is not None:
+            self._serving()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops; requests that have begun are answered first."""
@@ -245,7 +270,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _server(settings: ServerSettings) -> Iterator[tuple[uvicorn.Server, socket.socket]]:
+def _server(
+    settings: ServerSettings, serving: Callable[[str], None] | None = None
+) -> Iterator[tuple[uvicorn.Server, str, socket.socket]]:
     """A server that is ready to run: store open and migrated, socket bound."""
     with contextlib.closing(open_store(settings.store)) as store:
         store.migrate()
@@ -260,20 +287,24 @@ def _server(settings: ServerSettings) -> Iterator[tuple[uvicorn.Server, socket.s
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            yield _Server(config, live), bound
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            address = f"http://{host}:{bound.getsockname()[1]}"
+            told = None if serving is None else partial(serving, address)
+            yield _Server(config, live, told), address, bound
 
 
-def serve(settings: ServerSettings) -> None:
+def serve(settings: ServerSettings, *, serving: Callable[[str], None] | None = None) -> None:
     """Serve until interrupted: requests that have begun are answered first.
 
     Args:
         settings: The store, and where to listen.
+        serving: Called with the server's address as soon as it answers.
 
     Raises:
         ConfigurationError: If the port is taken, or other machines would get in without a token.
         StoreLockedError: If another process holds the store.
     """
-    with _server(settings) as (server, bound):
+    with _server(settings, serving) as (server, _, bound):
         server.run(sockets=[bound])
 
 
@@ -291,15 +322,14 @@ def background(settings: ServerSettings) -> Iterator[str]:
         ConfigurationError: As `serve` does.
         StoreLockedError: As `serve` does.
     """
-    with _server(settings) as (server, bound):
+    with _server(settings) as (server, address, bound):
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [bound]}, name="otel-chat-server", daemon=True
         )
         thread.start()
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
         try:
             # The socket already listens: a request waits until the application has started.
-            yield f"http://{host}:{bound.getsockname()[1]}"
+            yield address
         finally:
             server.should_exit = True
             thread.join()

@@ -46,10 +46,12 @@ class LocalTokens:
         """Makes a token.
 
         Args:
-            wanted: `name`, `scopes`, `tenants` and, if it shall expire, `expires_in_days`.
+            wanted: `name`, `scopes`, `tenants` and, if it shall expire, `expires_in_days`;
+                `without_admin` where the first one need not hold admin.
 
         Raises:
-            ConfigurationError: a scope is unknown, or something is missing.
+            ConfigurationError: a scope is unknown, something is missing, or after it nobody could
+                make others.
         """
         days = wanted.get("expires_in_days")
         made = self._tokens.create(
@@ -57,6 +59,7 @@ class LocalTokens:
             scopes=wanted["scopes"],
             tenants=wanted["tenants"],
             expires_in=None if days is None else timedelta(days=days),
+            manageable=not wanted.get("without_admin"),
         )
         return made.model_dump(mode="json")
 
@@ -69,5 +72,6 @@ class LocalTokens:
 
         Raises:
             AccessError: with status 404 when there is no such token.
+            ConfigurationError: it is the last one that holds admin.
         """
-        return self._tokens.revoke(token_id).model_dump(mode="json")
+        return self._tokens.revoke(token_id, manageable=True).model_dump(mode="json")

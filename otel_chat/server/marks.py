@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.access import CONVERSATIONS_READ, DEFAULT_TENANT, MARKS_WRITE
+from otel_chat.server.here import is_here
 from otel_chat.server.queries.content import said
 from otel_chat.server.queries.marks import Mark, SavedView, mark, saved_views
 from otel_chat.server.queries.sql import Query
@@ -136,8 +137,7 @@ def save_view(
     if not 1 <= len(title) <= LONGEST_NAME or not title.isprintable():
         message = f"A name has 1 to {LONGEST_NAME} characters, on one line."
         raise QueryError(message, field="name")
-    local = address.startswith("/") and not address.startswith(("//", "/\\"))
-    if not local or not address.isprintable():
+    if not is_here(address):
         raise QueryError("An address begins with a slash, as /conversations.", field="address")
     view = SavedView(
         name=title, tenant=_tenant(scope, tenant), address=address, saved_at=datetime.now(UTC)

@@ -42,7 +42,7 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OTEL_CHAT_SERVER_", frozen=True)
 
-    store: str = "chdb:./chat-store"
+    store: Annotated[str, Field(repr=False)] = "chdb:./chat-store"  # a password may stand in it
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()

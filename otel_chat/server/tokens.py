@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, Field
 
 from otel_chat.errors import AccessError, ConfigurationError
-from otel_chat.server.access import EVERY_TENANT, PERMISSIONS, Scope
+from otel_chat.server.access import ADMIN, EVERY_TENANT, PERMISSIONS, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,6 +72,16 @@ SELECT {id:String}, {name:String}, {hash:String}, {scopes:Array(String)}, {tenan
     if({revoked_at:Int64} < 0, NULL, fromUnixTimestamp64Milli({revoked_at:Int64}, 'UTC')),
     {version:UInt64}
 """
+
+
+_FIRST: Final = (
+    "No token in force holds admin, and with this one nobody could make or revoke others. Make one"
+    " first that does, with the scopes admin and analytics:view; then this one."
+)
+_LAST: Final = (
+    "This is the last token that holds admin: without it nobody could make or revoke others. Make"
+    " another one with admin first, then revoke this."
+)
 
 
 def _digest(secret: str) -> str:
@@ -130,6 +140,7 @@ class TokenStore:
         scopes: Iterable[str],
         tenants: Iterable[str],
         expires_in: timedelta | None = None,
+        manageable: bool = False,
     ) -> NewToken:
         """Make a token.
 
@@ -138,16 +149,20 @@ class TokenStore:
             scopes: What it may do, at least one of `PERMISSIONS`.
             tenants: The tenants it reaches, at least one; `*` for every tenant.
             expires_in: How long it lives; for ever without.
+            manageable: Refuse it where no token in force would hold admin: with the first one
+                everything is closed, and nobody could make another.
 
         Returns:
             The token with its text, which is kept nowhere.
 
         Raises:
             ConfigurationError: If the name is empty, a scope unknown, no tenant given, or the
-                life not positive.
+                life not positive; or as `manageable` says.
         """
         wanted, reached = sorted(set(scopes)), sorted(set(tenants))
         _check_request(name, wanted, reached, expires_in)
+        if manageable and ADMIN not in wanted and not self.managed():
+            raise ConfigurationError(_FIRST)
         made = self._now().replace(microsecond=0)
         secret = secrets.token_urlsafe(SECRET_BYTES)
         token = Token(
@@ -166,20 +181,36 @@ class TokenStore:
         found = [record.token for record in self._load(fresh=True).values()]
         return sorted(found, key=lambda token: (token.created_at, token.id))
 
-    def revoke(self, token_id: str) -> Token:
+    def revoke(self, token_id: str, *, manageable: bool = False) -> Token:
         """Revoke a token for good; a second time changes nothing.
+
+        Args:
+            token_id: The token.
+            manageable: Refuse it where no token in force would hold admin then.
 
         Raises:
             AccessError: With status 404, if there is no token of that id.
+            ConfigurationError: As `manageable` says.
         """
         record = self._load(fresh=True).get(token_id)
         if record is None:
             raise AccessError("There is no token of this id.", status=404)
         if record.token.revoked_at is not None:
             return record.token
+        if manageable and self.managed() and not self.managed(without=token_id):
+            raise ConfigurationError(_LAST)
         revoked = record.token.model_copy(update={"revoked_at": self._now().replace(microsecond=0)})
         self._write(_Record(revoked, record.digest, record.version + 1))
         return revoked
+
+    def managed(self, *, without: str = "") -> bool:
+        """Whether a token holds admin and is in force, beside the one of the id `without`."""
+        now = self._now()
+        return any(
+            ADMIN in record.token.scopes and record.token.active(now)
+            for token_id, record in self._load(fresh=True).items()
+            if token_id != without
+        )
 
     def exist(self) -> bool:
         """Whether any token was ever made; then nothing is open without one."""

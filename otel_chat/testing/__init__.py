@@ -16,10 +16,18 @@ Example:
 
 from __future__ import annotations
 
-from otel_chat.testing.assertions import assert_turn
-from otel_chat.testing.determinism import CountingIds, SteppedClock
-from otel_chat.testing.memory import Telemetry
-from otel_chat.testing.views import FACTS, CollectedTurn, Event, Metric, Point
+from otel_chat.errors import MissingExtraError
+
+try:
+    from otel_chat.testing.assertions import assert_turn
+    from otel_chat.testing.determinism import CountingIds, SteppedClock
+    from otel_chat.testing.memory import Telemetry
+    from otel_chat.testing.views import FACTS, CollectedTurn, Event, Metric, Point
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        "otel_chat.testing needs the extra sdk, which is not installed."
+        " Run: pip install 'otel-chat[sdk]'"
+    ) from error
 
 __all__ = [
     "FACTS",

@@ -297,3 +297,11 @@ def test_a_wrong_address_is_a_mistake_of_the_call(tmp_path: Path) -> None:
     done = commands.run("doctor", "--tempo", "localhost:3200", cwd=tmp_path)
     assert done.returncode == 1
     assert "--tempo must begin with http:// or https://" in done.stderr
+
+
+def test_no_password_of_an_address_is_shown() -> None:
+    """Neither in what was seen nor in what to do."""
+    hop = Hop("collector", State.FAILED, "http://me:hunter2@c:4318 is away", "ask me:x@y or z")
+    diagnosis = Diagnosis([hop])
+    assert "hunter2" not in f"{diagnosis.document()}{diagnosis.lines()}"
+    assert hop.detail == "http://me:***@c:4318 is away"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
@@ -17,9 +18,8 @@ from hypothesis import settings, strategies
 
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.access import OPEN, Scope
-from otel_chat.server.queries import content, exports
+from otel_chat.server.queries import cells, content, exports
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.rows import FORMULA
 from otel_chat.server.queries.sql import Query
 from tests import web
 from tests.server.given import DAY, Given, at
@@ -27,6 +27,8 @@ from tests.server.served import FROM_TO, served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from fastapi.testclient import TestClient
 
     from otel_chat.server.store import Store
 
@@ -255,9 +257,17 @@ def test_without_the_right_to_read_text_it_is_left_out(given: Given, kind: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\uff1d1+1", "-x\ny"]
+    ("text", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("\t=1", "'\t=1"),
+        ("\n=1", "'\n'=1"),
+        ("  =1", "'  =1"),
+        ("\ufeff\u200b\xa0\uff1d1", "'\ufeff\u200b\xa0\uff1d1"),
+        ("x;=1\r\n- y", "x;'=1\r\n'- y"),
+    ],
 )
-def test_csv_holds_no_formula(given: Given, text: str) -> None:
+def test_csv_holds_no_formula(given: Given, text: str, safe: str) -> None:
     """An apostrophe stands before it, wherever a caller's text may stand; JSON Lines is exact."""
     given.turn(text, user_hash=text, user_type=text, intent=text, metadata=text)
     given.event("message", text, text=text, sender=text)
@@ -265,12 +275,69 @@ def test_csv_holds_no_formula(given: Given, text: str) -> None:
     given.save()
     for kind in KINDS:
         for row in table(given, kind):
-            cells = [value for value in row.values() if value.endswith(text)]
-            assert cells
-            assert set(cells) == {f"'{text}"}
-            assert not [v for v in row.values() if v and v[0] in "=+-@\t\r\n\uff1d"]
+            found = [v for v in row.values() if v.replace("'", "") == text]
+            assert set(found) == {safe}
     [session] = lines(given, "sessions")
     assert session["conversation_id"] == text
+
+
+UNSEEN = (
+    "\x00\t\x0b \x7f\x85\xa0\xad\u034f\u061c\u115f\u180e\u200b\u200d\u2028\u2060\u2800\u3000"
+    "\u3164\ufe0f\ufeff\U000e0001"
+)
+FORMULAS = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+@settings(max_examples=60, deadline=None)
+@examples(
+    strategies.lists(
+        strategies.sampled_from([*UNSEEN, *FORMULAS, *";\r\n'\"ab,"]),
+        max_size=8,
+    ).map("".join)
+)
+def test_no_cell_begins_with_a_formula_however_it_is_taken_apart(store: Store, text: str) -> None:
+    """At commas or at semicolons; and without the apostrophes it is the text that was given."""
+    statement = Query(store, OPEN)
+    bound = statement.bind(text, "String")
+    safe = statement.one(f"SELECT {cells.guarded(bound)} AS safe")["safe"]
+    for cell in (safe, *re.split(r"[;\r\n]", safe)):
+        assert not cell.lstrip(UNSEEN).startswith(tuple(FORMULAS))
+    assert not safe.startswith(tuple("\x00\t\r\n"))
+    assert safe.replace("'", "") == text.replace("'", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 32_767, "x" * 32_768, "😀" * 16_383, "😀" * 16_384, "e" + "😀é" * 30_000]
+)
+def test_a_cell_holds_what_a_spreadsheet_can(store: Store, text: str) -> None:
+    """32,767 characters as those count, in UTF-16: more is cut, and the cell says so."""
+    statement = Query(store, OPEN)
+    shown = statement.one(f"SELECT {cells.fitting(statement.bind(text, 'String'))} AS v")["v"]
+    assert len(shown.encode("utf-16-le")) // 2 <= cells.CELL_LIMIT
+    if len(text.encode("utf-16-le")) // 2 <= cells.CELL_LIMIT:
+        assert shown == text
+    else:
+        assert shown.endswith(cells.CUT)
+        assert text.startswith(shown.removesuffix(cells.CUT))
+        assert len(shown.encode("utf-16-le")) // 2 > 16_000
+
+
+def test_a_byte_order_mark_comes_where_it_is_asked_for(client: TestClient, given: Given) -> None:
+    """Before CSV, in the archive too; the API's own is without, and no other format has one."""
+    given.turn(f"c-{given.tenant}", input_messages=HELLO.replace("Hello", "x" * 40_000))
+    given.save()
+    asked = {**FROM_TO, "conversation_id": f"c-{given.tenant}"}
+    plain = client.get("/api/v1/exports/messages", params=asked).content
+    marked = client.get("/api/v1/exports/messages", params=asked | {"bom": "true"}).content
+    assert plain.startswith(b'"message_id"')
+    assert marked == cells.MARK + plain
+    first, *_ = csv.DictReader(io.StringIO(plain.decode()))
+    assert first["content"].endswith(cells.CUT)
+    archive = client.get("/api/v1/exports/all", params=asked | {"bom": "true"}).content
+    opened = zipfile.ZipFile(io.BytesIO(archive))
+    assert all(opened.read(name).startswith(cells.MARK) for name in opened.namelist())
+    wrong = client.get("/api/v1/exports/events", params=asked | {"bom": "true", "format": "jsonl"})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "bom")
 
 
 @settings(max_examples=40, deadline=None)
@@ -361,8 +428,3 @@ def test_an_export_that_cannot_begin_says_so(store: Store, form: str) -> None:
             answer = web.get(f"{server}/api/v1/exports/sessions", params={"format": form})
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
             assert "went away" in answer.json()["error"]["message"]
-
-
-def test_the_guard_is_written_for_the_engine() -> None:
-    """Backslashes are doubled for a string of the engine."""
-    assert "\\\\s" in FORMULA

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from otel_chat.cli import app
+from otel_chat.errors import ConfigurationError
+from otel_chat.wholefile import writing
 from tests.server.served import served
 from tests.server.test_exports import Breaking
 
@@ -73,11 +77,103 @@ def test_what_is_wrong_is_said(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_said(store: Store, tmp_path: Path) -> None:
-    """Before anything is asked of the store."""
-    with served(store) as server:
-        done = run("export", "events", "-o", tmp_path / "no" / "x", "--server", server)
-    assert (done.exit_code, "cannot be written" in done.output) == (1, True)
+@pytest.mark.parametrize("command", [("export", "events"), ("report",)])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no/x", "there is no folder"),
+        ("folder", "it is a folder; name a file in it"),
+        ("file/x", "Not a directory"),
+        ("loop", "cannot be written"),
+        ("x" * 300, "File name too long"),
+        ("/proc/x", "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_said(
+    command: tuple[str, ...], name: str, said: str, tmp_path: Path
+) -> None:
+    """Before anything is asked of the server, which is not even there; nothing is left behind."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    before = sorted(tmp_path.rglob("*"))
+    done = run(*command, "-o", tmp_path / name, "--server", "http://127.0.0.1:1")
+    assert done.exit_code == 1
+    assert said in done.output, done.output
+    assert "cannot be written" in done.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_disk_that_is_full_half_way_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is noticed at once or at the end; and the name says nothing of the part."""
+    target = tmp_path / "rows"
+    target.write_text("older")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def half(at_the_end: bool) -> None:
+        with writing(target) as file:
+            file.write(b"new")
+            if at_the_end:
+                monkeypatch.setattr(os, "fsync", full)
+            else:
+                file._file = Full()  # type: ignore[assignment]
+                file.write(b"more")
+
+    for at_the_end in (False, True):
+        with pytest.raises(ConfigurationError, match=r"rows cannot be written: No space left"):
+            half(at_the_end)
+    assert (list(tmp_path.iterdir()), target.read_text()) == ([target], "older")
+
+
+class Full:
+    """A file on a full disk."""
+
+    def write(self, _: bytes) -> None:
+        """Nothing more goes in."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_stands_there_keeps_its_kind(tmp_path: Path) -> None:
+    """Behind a link its target is written, with its mode; a pipe is written to as it is."""
+    target, link, pipe = (tmp_path / name for name in ("target", "link", "pipe"))
+    target.touch(0o640)
+    target.chmod(0o640)
+    link.symlink_to(target)
+    with writing(link) as file:
+        file.write(b"new")
+    assert (link.is_symlink(), target.read_bytes(), target.stat().st_mode & 0o777) == (
+        True,
+        b"new",
+        0o640,
+    )
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with writing(pipe) as file:
+        file.write(b"new")
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_csv_for_a_spreadsheet_has_a_mark(given: Given, tmp_path: Path) -> None:
+    """With `--bom`; and for any other format that is an error, with no file."""
+    given.turn("mine")
+    given.save()
+    target = tmp_path / "rows.csv"
+    with served(given.store) as server:
+        done = run("export", "events", "--bom", "-o", target, *DAY, "--server", server)
+        wrong = run(
+            "export", "events", "--bom", "-f", "jsonl", "-o", tmp_path / "x", "--server", server
+        )
+    assert done.exit_code == 0, done.output
+    assert target.read_bytes().startswith(b'\xef\xbb\xbf"uid"')
+    assert (wrong.exit_code, "format=csv" in wrong.output) == (1, True)
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import fastapi.routing
+import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
+from otel_chat.errors import ConfigurationError
 from otel_chat.server.app import create_app, serve
 from otel_chat.server.settings import ServerSettings
 
 if TYPE_CHECKING:
-    import pytest
-
     from otel_chat.server.store import Store
 
 
@@ -35,6 +35,25 @@ def test_no_part_of_an_answer_waits_for_an_acknowledgement(
     serve(ServerSettings(port=0))
     assert len(without_delay) == 1
     assert all(without_delay)
+
+
+def test_nothing_says_that_it_serves_where_it_does_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is taken: that is said, and no more."""
+    said: list[str] = []
+    monkeypatch.setattr("otel_chat.server.app.open_store", lambda _: store)
+    monkeypatch.setattr(type(store), "close", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"Cannot listen on 127.0.0.1:{port}"):
+            serve(ServerSettings(port=port), serving=said.append)
+    assert said == []
+
+
+def test_the_settings_do_not_show_the_password_of_the_store() -> None:
+    """Wherever they are printed or logged as they are."""
+    assert "hunter2" not in repr(ServerSettings(store="clickhouse://me:hunter2@db/chat"))
 
 
 def test_the_first_answer_does_not_wait_for_routes(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
 from otel_chat.server.schema.migrations import render
-from otel_chat.server.store import Store, open_store, parse_store_url
+from otel_chat.server.store import Store, open_store, parse_store_url, private
 
 OPEN = """
 import sys
@@ -230,3 +231,83 @@ def test_a_released_migration_is_never_changed() -> None:
     for version, applied in released.items():
         for name, checksums in applied.items():
             assert steps.get(name) == checksums, (version, name)
+
+
+PRIVATE = """
+import os, sys, tempfile
+from pathlib import Path
+from otel_chat.server.store import open_store
+os.umask(0o022)
+folder = Path(sys.argv[1])
+folder.mkdir(mode=0o755)
+(folder / "older").write_text("x")
+left = folder / "otel-chat.tmp" / "tmpabc.raw"
+left.parent.mkdir()
+left.write_text("a body of a process that was killed")
+before = tempfile.gettempdir()
+store = open_store(f"chdb:{folder}")
+assert not left.exists()
+assert tempfile.gettempdir() == str(left.parent.resolve())
+store.migrate()
+store.insert_rows("tokens", [{"id": "x"}])
+assert list(left.parent.iterdir()) == []
+assert b"".join(store.stream("SELECT 1 AS x", fmt="Parquet")).startswith(b"PAR1")
+store.close()
+assert tempfile.gettempdir() == before and not left.parent.exists()
+assert os.umask(0o022) == 0o022
+found = [p for p in (folder, *folder.rglob("*")) if not p.is_symlink()]
+print(sum(p.is_file() for p in found), [str(p) for p in found if p.stat().st_mode & 0o077])
+"""
+
+
+@pytest.mark.parametrize("name", ["store", "it's {a,b} *"])
+def test_a_store_is_its_owners_alone(tmp_path: Path, name: str) -> None:
+    """One that was open before is closed, which is said; nothing of a killed process is left."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRIVATE, str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    files, open_ones = done.stdout.split(maxsplit=1)
+    assert int(files) > 3
+    assert open_ones == "[]\n"
+    assert "was open to other users (mode 755)" in done.stderr
+
+
+def test_a_folder_of_somebody_elses_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where this user may not close it, the command that does is said, and the store is used."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    private.close_to_others(tmp_path)
+    assert f"chmod -R go= '{tmp_path}'" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["what?", "behind "])
+def test_a_name_that_the_engine_would_cut_is_refused(tmp_path: Path, name: str) -> None:
+    """It would write into another folder than the one that was named."""
+    with pytest.raises(ConfigurationError, match=r"with \? in its name"):
+        open_store(f"chdb:{tmp_path / name}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_stores_of_a_process_keep_it_private_until_both_are_closed(tmp_path: Path) -> None:
+    """In whatever order: umask and folder of temporary files are the process' own again then."""
+    before = (os.umask(0o022), tempfile.tempdir)
+    try:
+        start = tempfile.gettempdir()
+        first, second = (private.PrivateFolder(tmp_path / name) for name in "ab")
+        first.release(clean=False)
+        assert tempfile.gettempdir() == str(tmp_path.resolve() / "b" / "otel-chat.tmp")
+        second.release(clean=False)
+        assert tempfile.gettempdir() == start
+    finally:
+        os.umask(before[0])
+        tempfile.tempdir = before[1]

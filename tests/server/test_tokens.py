@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,13 @@ import pytest
 
 from otel_chat.errors import AccessError, ConfigurationError
 from otel_chat.server.access import OPEN, Access, IngestGrant, Scope
+from otel_chat.server.api.security import COOKIE
 from otel_chat.server.tokens import CACHE_SECONDS, NewToken, TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fastapi.testclient import TestClient
 
     from otel_chat.server.store import Store
 
@@ -219,3 +224,63 @@ def test_telemetry_for_another_tenant_is_refused(tenants: set[str], named: str |
     with pytest.raises(AccessError) as raised:
         IngestGrant(frozenset(tenants)).tenant_for(named)
     assert raised.value.status == 403
+
+
+def test_a_token_of_admin_comes_first_where_that_is_asked_for(store: Store, clocks: Clocks) -> None:
+    """Else, or once the last one is revoked or over, nobody could make another."""
+    tokens = clocks.tokens(store)
+    with pytest.raises(ConfigurationError, match="Make one first that does"):
+        make(tokens, manageable=True)
+    assert tokens.list() == []
+    first = make(tokens, scopes=["admin"], expires_in=timedelta(days=1), manageable=True)
+    other = make(tokens, manageable=True)
+    assert tokens.revoke(other.id, manageable=True).revoked_at
+    with pytest.raises(ConfigurationError, match="the last token that holds admin"):
+        tokens.revoke(first.id, manageable=True)
+    second = make(tokens, scopes=["admin"], manageable=True)
+    assert tokens.revoke(second.id, manageable=True).revoked_at
+    clocks.now += timedelta(days=2)
+    assert not tokens.managed()
+    with pytest.raises(ConfigurationError, match="Make one first that does"):
+        make(tokens, manageable=True)
+    # One that is over may be revoked: nothing is lost by it.
+    assert tokens.revoke(first.id, manageable=True).revoked_at
+
+
+def test_nobody_is_locked_out_by_the_api_or_the_pages(client: TestClient) -> None:
+    """The first token by either holds admin, or is refused in words; then others can be made."""
+    body = {"name": "x", "scopes": ["ingest:write"], "tenants": ["*"]}
+    own = {"sec-fetch-site": "same-origin"}
+    refused = client.post("/api/v1/tokens", json=body)
+    assert (refused.status_code, "with the scopes admin" in refused.text) == (422, True)
+    shown = client.post("/settings/tokens", data=body | {"tenants": "*"}, headers=own)
+    assert (shown.status_code, "with the scopes admin" in shown.text) == (422, True)
+    # Nothing was made, so the page is still open, and its form proposes admin.
+    settings = client.get("/settings")
+    assert re.findall(r'name="scopes" value="([\w:]+)" checked', settings.text) == [
+        "analytics:view",
+        "admin",
+    ]
+    made = client.post("/settings/tokens", data=body | {"scopes": "admin"}, headers=own)
+    [text] = re.findall(r"data-token>(otc_\w+_[\w-]+)<", made.text)
+    signed = {"authorization": f"Bearer {text}"}
+    assert client.post("/api/v1/tokens", json=body, headers=signed).status_code == 201
+    last = client.delete(f"/api/v1/tokens/{text.split('_')[1]}", headers=signed)
+    assert (last.status_code, "last token" in last.text) == (422, True)
+    form = {"id": text.split("_")[1]}
+    client.cookies.set(COOKIE, text)
+    page = client.post("/settings/tokens/revoke", data=form, headers=own)
+    assert (page.status_code, "last token" in page.text) == (422, True)
+
+
+def test_whoever_must_sign_in_is_told_where_a_token_comes_from(client: TestClient) -> None:
+    """The page names the command with `--store`, and not where the store is."""
+    client.app.state.access.tokens.create("a", scopes=["admin"], tenants=["*"])  # type: ignore[attr-defined]
+    answer = client.get("/")
+    assert answer.status_code == 401
+    told = html.unescape(answer.text)
+    assert (
+        "otel-chat token create admin --scope admin --scope analytics:view --tenant '*'"
+        " --store STORE"
+    ) in told
+    assert "chdb:" not in told

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
+from otel_chat.errors import QueryError
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.flow import Flow, FlowResponse, Lanes, zipped
 from otel_chat.server.api.parameters import (
@@ -17,7 +18,7 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.queries import exports as queries
-from otel_chat.server.queries.rows import Format
+from otel_chat.server.queries.rows import Format, marked
 
 MEDIA: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",
@@ -39,8 +40,13 @@ FormatParameter = Annotated[
     Format,
     Query(
         description="csv, safe to open in a spreadsheet: what it would take for a formula has an"
-        " apostrophe before it; jsonl and parquet hold the texts as they are."
+        " apostrophe before it, and what a cell cannot hold is cut with a word; jsonl and parquet"
+        " hold the texts as they are."
     ),
+]
+BomParameter = Annotated[
+    bool,
+    Query(description="Whether CSV begins with a byte order mark, for Excel; for csv alone."),
 ]
 SenderParameter = Annotated[queries.Sender | None, Query(description="The messages of one sender.")]
 NameParameter = Annotated[
@@ -55,6 +61,21 @@ ResolvedParameter = Annotated[
 router = APIRouter(
     prefix="/exports", tags=["exports"], responses=RESPONSES, default_response_class=Response
 )
+
+
+def _begin(
+    start: Callable[[], Iterator[bytes]], form: Format, *, bom: bool
+) -> Callable[[], Iterator[bytes]]:
+    """What begins an export, with a byte order mark where one is wanted.
+
+    Raises:
+        QueryError: If one is wanted of anything but CSV.
+    """
+    if not bom:
+        return start
+    if form != "csv":
+        raise QueryError(f"A byte order mark goes with format=csv, not {form}.", field="bom")
+    return lambda: marked(start())
 
 
 async def _answer(
@@ -77,10 +98,13 @@ async def sessions(
     window: WindowParameter,
     filters: FiltersParameter,
     format: FormatParameter = "csv",  # noqa: A002 - the parameter's public name
+    bom: BomParameter = False,
 ) -> Response:
     """The conversations that started in the window, by their start."""
     start = partial(queries.export_sessions, store, scope, window, filters, format)
-    return await _answer(request, start, f"sessions.{format}", MEDIA[format])
+    return await _answer(
+        request, _begin(start, format, bom=bom), f"sessions.{format}", MEDIA[format]
+    )
 
 
 @router.get("/messages", summary="Messages of all senders", responses=_ANSWER)
@@ -92,10 +116,13 @@ async def messages(
     filters: FiltersParameter,
     sender: SenderParameter = None,
     format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
 ) -> Response:
     """The messages in the window, by time; their content with conversations:read only."""
     start = partial(queries.export_messages, store, scope, window, filters, format, sender=sender)
-    return await _answer(request, start, f"messages.{format}", MEDIA[format])
+    return await _answer(
+        request, _begin(start, format, bom=bom), f"messages.{format}", MEDIA[format]
+    )
 
 
 @router.get("/analytics", summary="Figures of each conversation", responses=_ANSWER)
@@ -107,12 +134,15 @@ async def analytics(
     filters: FiltersParameter,
     resolved: ResolvedParameter = None,
     format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
 ) -> Response:
     """The figures of each conversation that started in the window, by its start."""
     start = partial(
         queries.export_analytics, store, scope, window, filters, format, resolved=resolved
     )
-    return await _answer(request, start, f"analytics.{format}", MEDIA[format])
+    return await _answer(
+        request, _begin(start, format, bom=bom), f"analytics.{format}", MEDIA[format]
+    )
 
 
 @router.get("/interactions", summary="Turns", responses=_ANSWER)
@@ -123,10 +153,13 @@ async def interactions(
     window: WindowParameter,
     filters: FiltersParameter,
     format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
 ) -> Response:
     """The turns that started in the window, by their start; texts with conversations:read only."""
     start = partial(queries.export_interactions, store, scope, window, filters, format)
-    return await _answer(request, start, f"interactions.{format}", MEDIA[format])
+    return await _answer(
+        request, _begin(start, format, bom=bom), f"interactions.{format}", MEDIA[format]
+    )
 
 
 @router.get("/events", summary="Events", responses=_ANSWER)
@@ -138,10 +171,11 @@ async def events(
     filters: FiltersParameter,
     name: NameParameter = None,
     format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
 ) -> Response:
     """The events in the window, by time; texts with conversations:read only."""
     start = partial(queries.export_events, store, scope, window, filters, format, name=name)
-    return await _answer(request, start, f"events.{format}", MEDIA[format])
+    return await _answer(request, _begin(start, format, bom=bom), f"events.{format}", MEDIA[format])
 
 
 @router.get("/all", summary="All of these, in a zip archive", responses=_ARCHIVE)
@@ -152,6 +186,7 @@ async def everything(
     window: WindowParameter,
     filters: FiltersParameter,
     format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
 ) -> Response:
     """A file of each kind, one after the other."""
     kinds = {
@@ -162,7 +197,9 @@ async def everything(
         "events": queries.export_events,
     }
     files = {
-        f"{kind}.{format}": partial(export, store, scope, window, filters, format)
+        f"{kind}.{format}": _begin(
+            partial(export, store, scope, window, filters, format), format, bom=bom
+        )
         for kind, export in kinds.items()
     }
     return await _answer(request, partial(zipped, files), "all.zip", ZIP)

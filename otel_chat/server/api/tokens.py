@@ -66,6 +66,7 @@ def create(tokens: Tokens, scope: Admin, wanted: TokenRequest) -> NewToken:
 
     Raises:
         AccessError: With status 403, if a tenant is not one's own.
+        ConfigurationError: If after it nobody could make others: the first one holds admin.
     """
     if not scope.covers(wanted.tenants):
         raise AccessError("A token can reach no tenant that its maker does not.", status=403)
@@ -75,6 +76,7 @@ def create(tokens: Tokens, scope: Admin, wanted: TokenRequest) -> NewToken:
         scopes=wanted.scopes,
         tenants=wanted.tenants,
         expires_in=None if days is None else timedelta(days=days),
+        manageable=True,
     )
 
 
@@ -90,7 +92,8 @@ def revoke(tokens: Tokens, scope: Admin, token_id: Annotated[str, Path(max_lengt
 
     Raises:
         AccessError: With status 404, if there is none of this id that one manages.
+        ConfigurationError: If it is the last one that holds admin.
     """
     if not any(token.id == token_id and _manages(scope, token) for token in tokens.list()):
         raise AccessError("There is no token of this id.", status=404)
-    return tokens.revoke(token_id)
+    return tokens.revoke(token_id, manageable=True)

@@ -16,6 +16,7 @@ from otel_chat import semconv
 from otel_chat.errors import AccessError, IngestError
 from otel_chat.server.ingest.reading import LOGS, TRACES, Reader
 from otel_chat.server.ingest.wire import framed
+from otel_chat.times import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 Signal = Literal["traces", "logs"]
 
-# 2000-01-01 and 2100-01-01 in nanoseconds: what lies outside is a fault of a clock or a unit.
-EARLIEST: Final = 946_684_800_000_000_000
-LATEST: Final = 4_102_444_800_000_000_000
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _KINDS: Final = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 
@@ -63,6 +63,23 @@ async def form_of(request: Request) -> dict[str, list[str]]:
     return parse_qs((await request.body()).decode("utf-8", "replace"))
 
 
+def require_own_form(request: Request) -> None:
+    """Refuses a form that a browser says stands on another site; programs say nothing.
+
+    Else that site could sign a reader in with a token of its own, and see what is noted then.
+
+    Raises:
+        AccessError: With status 403.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        elsewhere = site not in {"same-origin", "none"}
+    else:
+        elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if elsewhere:
+        raise AccessError("Another site may not change this.", status=403)
+
+
 def admin_of(request: Request) -> Scope:
     """The scope of a reader who may change settings.
 
@@ -88,7 +105,11 @@ def make_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> To
     try:
         life = timedelta(days=float(days)) if days else None
         made = access_of(request).tokens.create(
-            _first(form, "name"), scopes=form.get("scopes", []), tenants=tenants, expires_in=life
+            _first(form, "name"),
+            scopes=form.get("scopes", []),
+            tenants=tenants,
+            expires_in=life,
+            manageable=True,
         )
     except (ConfigurationError, ValueError, OverflowError) as error:
         return Told(str(error), bad=True)
@@ -101,7 +122,10 @@ def revoke_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> 
     named = [one for one in tokens.list() if one.id == wanted and scope.covers(one.tenants)]
     if not named:
         return Told("There is no token of this id.", bad=True)
-    revoked = tokens.revoke(wanted)
+    try:
+        revoked = tokens.revoke(wanted, manageable=True)
+    except ConfigurationError as error:
+        return Told(str(error), bad=True)
     return Told(f"The token {revoked.name} is revoked: it opens nothing any more.")
 
 

@@ -74,13 +74,18 @@ class Export:
     addresses: Sequence[tuple[str, str, str]]
 
 
+def as_file(form: str) -> dict[str, str]:
+    """The parameters of a download in a format: CSV is opened by a double click."""
+    return {"format": form} | ({"bom": "true"} if form == "csv" else {})
+
+
 def exports(view: View) -> list[Export]:
     """Every export with the filters of the view.
 
     Example:
         >>> from otel_chat.server.pages.links import View
         >>> exports(View("/exports", (("agent", "a"),)))[0].addresses[0]
-        ('csv', 'CSV', '/api/v1/exports/sessions?agent=a&format=csv')
+        ('csv', 'CSV', '/api/v1/exports/sessions?agent=a&format=csv&bom=true')
     """
     made = []
     for key, label, about, asks in _KINDS:
@@ -88,7 +93,7 @@ def exports(view: View) -> list[Export]:
         kept = view.without_values("timezone", *others)
         path = f"{API}/exports/{key}"
         addresses = [
-            (name, shown, kept.narrowed_here(path, format=name)) for name, shown in FORMATS
+            (name, shown, kept.narrowed_here(path, **as_file(name))) for name, shown in FORMATS
         ]
         made.append(Export(key, label, about, asks, addresses))
     return made

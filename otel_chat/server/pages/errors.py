@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from otel_chat.errors import AccessError, QueryError, StoreUnavailableError
+from otel_chat.server.here import address_of, path_of
 from otel_chat.server.pages.render import page
 
 _log = logging.getLogger("otel_chat.server")
@@ -61,9 +62,7 @@ def tidied(request: Request) -> str | None:
     kept = [(name, _in_utc(name, value)) for name, value in pairs if value or name == "id"]
     if request.method != "GET" or kept == pairs:
         return None
-    path = request.scope.get("raw_path", b"").decode("ascii") or request.url.path
-    # Two leading slashes would lead to another host.
-    return f"/{path.lstrip('/')}" + (f"?{urlencode(kept)}" if kept else "")
+    return path_of(request) + (f"?{urlencode(kept)}" if kept else "")
 
 
 def _in_utc(name: str, value: str) -> str:
@@ -85,16 +84,11 @@ def error_page(request: Request, error: Exception) -> Response:
         code=int(status),
         title=TITLES.get(status, UNEXPECTED),
         message=message,
-        address=_address(request),
+        address=address_of(request),
     )
     if isinstance(error, StoreUnavailableError):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
-
-
-def _address(request: Request) -> str:
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
 
 
 def _told(error: Exception) -> tuple[int, str]:

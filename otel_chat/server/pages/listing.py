@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from otel_chat.server.pages import downloads
 from otel_chat.server.pages.links import LIST, TIMES, View
 from otel_chat.server.queries.marks import Mark
 from otel_chat.server.queries.ranked import NEWEST
@@ -115,5 +116,5 @@ def marks_by_key(
 
 def download(view: View) -> str:
     """The address of all conversations of the view as a file, whatever the page shows of them."""
-    kept = view.narrowed("/api/v1/exports/sessions", format="csv")
+    kept = view.narrowed("/api/v1/exports/sessions", **downloads.as_file("csv"))
     return kept if any(view.value(name) for name in TIMES) else f"{kept}&window=7d"

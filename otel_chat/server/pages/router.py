@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -24,7 +24,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of, addressed
+from otel_chat.server.here import here
 from otel_chat.server.pages import (
+    administration,
     assets,
     headline_cards,
     links,
@@ -270,10 +272,11 @@ def static_file(request: Request, version: str, name: str) -> Response:
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """Keeps a token in a cookie that scripts cannot read and other sites cannot send."""
+    administration.require_own_form(request)
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     token = form.get("token", [""])[-1].strip()
     access_of(request).authenticate(token, host=addressed(request))
-    answer = RedirectResponse(_local(form.get("next", ["/"])[-1]), status_code=303)
+    answer = RedirectResponse(here(form.get("next", ["/"])[-1]), status_code=303)
     answer.set_cookie(
         COOKIE,
         token,
@@ -292,13 +295,6 @@ router.include_router(more.router)
 def nothing_here(path: str) -> Response:
     """Answers for every address that has no page."""
     raise HTTPException(404, path)
-
-
-def _local(address: str) -> str:
-    """An address of this site, whatever was asked for."""
-    parts = urlsplit(address)
-    local = address.startswith("/") and not address.startswith(("//", "/\\"))
-    return address if local and not parts.scheme and not parts.netloc else "/"
 
 
 def _tenants(scope: Scope, items: list[conversations.ConversationSummary]) -> dict[str, bool]:

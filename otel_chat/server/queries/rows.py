@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from otel_chat.server.queries.cells import MARK, fitting, guarded
 from otel_chat.server.queries.content import readable
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _ENGINE: Final[dict[Format, str]] = {"csv": "CSV", "jsonl": "JSONEachRow", "parquet": "Parquet"}
 
-# What a spreadsheet takes for a formula: these at the start, behind white space, or full-width.
-FORMULA: Final = r"^\\s*[=+@\\-\\x{FF1D}\\x{FF0B}\\x{FF20}\\x{FF0D}]|^[\\t\\r\\n]"
 _SPILL: Final = 256 * 1024 * 1024
 _SETTINGS: Final = ", ".join(
     (
@@ -69,10 +68,20 @@ class Column:
             value = f"CAST({value} AS Nullable(Bool))"
         elif self.kind == "list" and form == "csv":
             value = f"toJSONString({value})"
-        if form == "csv" and self.kind in {"text", "said"}:
-            value = f"if(match({value}, '{FORMULA}'), concat('''', {value}), {value})"
         # Another name than any column's: an alias would stand for the column in its neighbours.
         return f"{value} AS `out_{self.name}`"
+
+    def shown(self, form: Format) -> str:
+        """SQL for the column as it is written, from what was selected.
+
+        Example:
+            >>> Column("turns").shown("csv")
+            '`out_turns` AS `turns`'
+        """
+        value = f"`out_{self.name}`"
+        if form == "csv" and self.kind in {"text", "said", "list"}:
+            value = fitting(guarded(value))
+        return f"{value} AS `{self.name}`"
 
 
 def texts(*names: str) -> tuple[Column, ...]:
@@ -124,7 +133,7 @@ def stream(
     """
     reads = readable(scope)
     selected = ", ".join(column.selected(form, reads=reads) for column in columns)
-    named = ", ".join(f"`out_{column.name}` AS `{column.name}`" for column in columns)
+    named = ", ".join(column.shown(form) for column in columns)
     # Each by itself: the engine knows the order in which rows lie, but not a tuple of it.
     keys = "".join(f", {key} AS `order_{place}`" for place, key in enumerate(order))
     places = ", ".join(f"`order_{place}`" for place in range(len(order)))
@@ -141,4 +150,19 @@ def _with_names(columns: Sequence[Column], pieces: Iterator[bytes]) -> Iterator[
     first = next(pieces, b"")  # so that an error comes before anything else does
     yield ",".join(f'"{column.name}"' for column in columns).encode() + b"\n"
     yield first
+    yield from pieces
+
+
+def marked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """CSV with a byte order mark before it.
+
+    Args:
+        pieces: The CSV.
+
+    Example:
+        >>> b"".join(marked(iter([b"a", b"b"]))).decode("utf-8-sig")
+        'ab'
+    """
+    first = next(pieces, b"")  # so that an error comes before anything else does
+    yield MARK + first
     yield from pieces

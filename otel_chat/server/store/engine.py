@@ -17,9 +17,11 @@ from clickhouse_connect.driver.exceptions import (
     OperationalError,
 )
 
-from otel_chat.errors import StoreError, StoreUnavailableError
+from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
+from otel_chat.extras import require
 from otel_chat.server.schema import otlp_definition
 from otel_chat.server.store.lock import StoreLock
+from otel_chat.server.store.private import PrivateFolder
 from otel_chat.server.store.trouble import Trouble, condition
 from otel_chat.server.store.url import StoreUrl
 
@@ -76,12 +78,15 @@ class Engine:
         url: Where the store is.
 
     Raises:
+        MissingExtraError: If the store is embedded and its engine is not installed.
         StoreLockedError: If another process holds the embedded store.
         StoreUnavailableError: If the server does not answer.
         StoreError: If the engine cannot open the folder.
     """
 
     def __init__(self, url: StoreUrl) -> None:
+        if url.path is not None:
+            require(f"The store {url}", "embedded")
         self.url = url
         self.trouble = Trouble()
         self._pid = os.getpid()
@@ -90,19 +95,28 @@ class Engine:
         self._guard = threading.Lock()
         self._closed = False
         self._lock: StoreLock | None = None
-        if url.path is not None:
-            try:
-                url.path.mkdir(parents=True, exist_ok=True)
-                self._lock = StoreLock(url.path)
-            except OSError as error:
-                message = f"The store's folder {url.path} cannot be used: {error.strerror}."
-                raise StoreError(message) from error
+        self._private: PrivateFolder | None = None
         try:
+            if url.path is not None:
+                self._hold(url.path)
             with self._client():
                 pass
         except BaseException:
             self.close()
             raise
+
+    def _hold(self, folder: Path) -> None:
+        name = str(folder.resolve())
+        if "?" in name or name != name.strip():
+            message = "store: the engine knows no folder with ? in its name, or a space at its end."
+            raise ConfigurationError(message)
+        try:
+            self._private = PrivateFolder(folder)
+            self._lock = StoreLock(folder)
+            self._private.clean()
+        except OSError as error:
+            message = f"The store's folder {folder} cannot be used: {error.strerror}."
+            raise StoreError(message) from error
 
     @contextmanager
     def _client(self) -> Iterator[_Client]:
@@ -172,7 +186,8 @@ class Engine:
         """
         with _translated(self), self._client() as client:
             if fmt == "Parquet" and self.url.path is not None:
-                yield from _by_file(client, sql, parameters, fmt)
+                folder = self._private.for_engine() if self._private else None
+                yield from _by_file(client, sql, parameters, fmt, folder)
                 return
             stream = client.raw_stream(sql, parameters=parameters, fmt=fmt)
             try:
@@ -227,15 +242,22 @@ class Engine:
         if os.getpid() == self._pid:
             for client in clients:
                 client.close()
+        if self._private is not None:
+            held = self._lock is not None and os.getpid() == self._pid
+            self._private.release(clean=held)
+            self._private = None
         if self._lock is not None:
             self._lock.release()
 
 
-def _by_file(client: _Client, sql: str, parameters: Parameters, fmt: str) -> Iterator[bytes]:
+def _by_file(
+    client: _Client, sql: str, parameters: Parameters, fmt: str, folder: str | None
+) -> Iterator[bytes]:
     """The embedded engine streams no format that has a footer, but to a file."""
-    with tempfile.TemporaryDirectory(prefix="otel-chat-") as folder:
-        path = Path(folder, "rows")
-        target = f"'{path}', '{fmt}'".replace("\\", "\\\\")
+    with tempfile.TemporaryDirectory(prefix="otel-chat-", dir=folder) as made:
+        path = Path(made, "rows")
+        quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
+        target = f"'{quoted}', '{fmt}'"
         client.command(f"INSERT INTO FUNCTION file({target}) {sql}", parameters=parameters)
         with path.open("rb") as file:
             while chunk := file.read(PIECE):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from otel_chat.errors import ConfigurationError
 
@@ -41,6 +42,21 @@ class StoreUrl:
             return f"chdb:{self.path}"
         return f"clickhouse://{self.username}@{self.host}:{self.port}/{self.database}"
 
+    def as_option(self) -> str:
+        """The address as it stands in a command, quoted; `PASSWORD` stands for the password.
+
+        Example:
+            >>> parse_store_url("clickhouse://me:secret@db/chat?cluster=main").as_option()
+            "--store 'clickhouse://me:PASSWORD@db:8123/chat?cluster=main'"
+        """
+        if self.path is not None:
+            return f"--store {shlex.quote(str(self))}"
+        who = f"{quote(self.username, safe='')}{':PASSWORD' if self.password else ''}"
+        given = {"cluster": self.cluster, "secure": "true" if self.secure else ""}
+        options = urlencode({name: value for name, value in given.items() if value})
+        address = f"clickhouse://{who}@{self.host}:{self.port}/{self.database}"
+        return f"--store {shlex.quote(f'{address}?{options}' if options else address)}"
+
 
 def parse_store_url(url: str) -> StoreUrl:
     """Reads the address of a store.
@@ -62,12 +78,17 @@ def parse_store_url(url: str) -> StoreUrl:
     if scheme == "chdb" and rest.removeprefix("//"):
         return StoreUrl(path=Path(rest.removeprefix("//")))
     if scheme != "clickhouse":
-        raise ConfigurationError(f"store: unknown form {scheme!r}. Give {_FORMS}.")
+        # What stands there may be a whole address with its password.
+        raise ConfigurationError(f"store: this is no address of one. Give {_FORMS}.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise ConfigurationError(f"store: the address cannot be read. Give {_FORMS}.") from error
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.fragment:
+        # Cut short, the password would be taken for a port and a database, and be shown as such.
+        message = "store: write / as %2F, ? as %3F, # as %23 and @ as %40 in user and password."
+        raise ConfigurationError(message)
     options = dict(parse_qsl(parts.query))
     if not parts.hostname or not options.keys() <= {"cluster", "secure"}:
         raise ConfigurationError(f"store: no host, or an unknown option. Give {_FORMS}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -286,3 +287,30 @@ def test_without_the_extra_everything_else_still_works(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
     assert _published.find("gpt-4o", "openai") is None
     assert Prices({"m": {"input": 1}}).unit_prices("m") is not None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("t.JSON", '{"hausmodell": {"input": 2}}'), ("t.toml", "[hausmodell]\ninput = 2\n")],
+)
+def test_a_file_is_read_as_editors_write_it(
+    tmp_path: Path, name: str, text: str, encoding: str, packed: bool
+) -> None:
+    """With byte order marks, in UTF-16, packed."""
+    raw = text.encode(encoding)
+    path = tmp_path / (f"{name}.GZ" if packed else name)
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    found = PriceTable.read(path).find("hausmodell")
+    assert found is not None
+    assert found.cost(1_000_000, 0) == 2
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"\x1f\x8b\x08", b"[" * 100_000, b"\xff"])
+def test_a_file_that_is_none_is_named(tmp_path: Path, raw: bytes) -> None:
+    """Cut in the middle of a character or of gzip, nested without end, or no text."""
+    path = tmp_path / "t.json"
+    path.write_bytes(raw)
+    with pytest.raises(ConfigurationError, match=r"price table .*t\.json"):
+        PriceTable.read(path)

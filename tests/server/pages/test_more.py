@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -121,17 +122,24 @@ def test_every_export_is_a_link_that_works(given: Given, reader: Reader) -> None
     page = reader.read("/exports?window=24h&agent=support")
     links = page.locator(".takeaway a[download]")
     expect(links).to_have_count(18)
-    begins = {"csv": b"", "jsonl": b"{", "parquet": b"PAR1"}
+    # A spreadsheet opens CSV by a double click: it needs the byte order mark.
+    begins = {"csv": b"\xef\xbb\xbf", "jsonl": b"{", "parquet": b"PAR1"}
     for number in range(links.count()):
         address = links.nth(number).get_attribute("href") or ""
         answer = page.request.get(f"{reader.site.address}{address}")
         assert answer.status == 200, address
-        wanted = b"PK" if "/all?" in address else begins[address.rpartition("=")[2]]
+        wanted = (
+            b"PK" if "/all?" in address else begins[parse_qs(urlsplit(address).query)["format"][0]]
+        )
         assert answer.body().startswith(wanted), address
         assert "agent=support" in address
     csv_address = links.first.get_attribute("href") or ""
     rows = list(
-        csv.DictReader(io.StringIO(page.request.get(reader.site.address + csv_address).text()))
+        csv.DictReader(
+            io.StringIO(
+                page.request.get(reader.site.address + csv_address).body().decode("utf-8-sig")
+            )
+        )
     )
     assert [row["conversation_id"] for row in rows] == ["mine"]
 
@@ -143,7 +151,7 @@ def test_an_export_can_be_narrowed_further(given: Given, reader: Reader) -> None
     page.wait_for_url("**/exports?window=30d&sender=user")
     link = page.get_by_role("link", name="CSV of Messages")
     assert link.get_attribute("href") == (
-        "/api/v1/exports/messages?window=30d&sender=user&format=csv"
+        "/api/v1/exports/messages?window=30d&sender=user&format=csv&bom=true"
     )
     other = page.get_by_role("link", name="CSV of Turns").get_attribute("href") or ""
     assert "sender" not in other
@@ -185,23 +193,25 @@ def test_a_token_is_made_shown_once_and_revoked(given: Given, reader: Reader, si
     page = reader.read("/settings")
     page.get_by_label("Name").fill("<b>dashboard</b>")
     page.get_by_label("export:create").check()
+    expect(page.get_by_label("admin")).to_be_checked()  # else nobody could make another
     page.get_by_label("It holds").select_option("30")
     page.get_by_role("button", name="Make the token").click()
     text = page.locator("[data-token]").inner_text()
     found = site.keys.tokens.verify(text)
     assert found is not None
     assert found.tenants == frozenset({given.tenant})
-    assert found.permissions == frozenset({"analytics:view", "export:create"})
+    assert found.permissions == frozenset({"analytics:view", "export:create", "admin"})
     expect(page.locator(".told")).to_contain_text("from now on every page")
     row = page.locator("[data-table=tokens] tbody tr")
     expect(row).to_contain_text("<b>dashboard</b>")
     expect(row).to_contain_text("until")
     page = reader.read("/settings")
     assert text not in page.content()
+    site.keys.tokens.create("other", scopes=["admin"], tenants=[given.tenant])
     page.get_by_role("button", name="Revoke <b>dashboard</b>").click()
     expect(page.locator(".told")).to_contain_text("is revoked")
     expect(page.locator("[data-table=tokens] .is-over")).to_contain_text("revoked")
-    assert page.locator("[data-table=tokens] button").count() == 0
+    assert page.locator("[data-table=tokens] .is-over button").count() == 0
     assert site.keys.tokens.verify(text) is None
 
 

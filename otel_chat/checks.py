@@ -10,6 +10,25 @@ ID_LIMIT: Final = 256
 EXACT: Final = 2**53
 
 
+class Types(frozenset[type]):
+    """A set of types that may be asked about any: a metaclass may forbid hashes and comparisons.
+
+    Example:
+        >>> class Meta(type):
+        ...     __hash__ = None
+        >>> class Odd(metaclass=Meta):
+        ...     pass
+        >>> int in Types((int, str)), Odd in Types((int, str))
+        (True, False)
+    """
+
+    def __contains__(self, kind: object) -> bool:
+        try:
+            return super().__contains__(kind)
+        except Exception:  # noqa: BLE001 - of somebody else's
+            return False
+
+
 def identifier(value: object) -> str | None:
     """A conversation's id as given; '' and None are none.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.checks import Types
 from otel_chat.extract import Extracted, StreamState, extract
 from otel_chat.usage import Usage
 
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
     from otel_chat.runtime import Runtime
 
-TEXT: Final = frozenset({str, bytes, bytearray, memoryview})
+TEXT: Final = Types((str, bytes, bytearray, memoryview))
 """The types of nearly every chunk; they say nothing of themselves."""
-SILENT: Final = TEXT | {int, float, bool, complex, type(None)}
+SILENT: Final = Types((*TEXT, int, float, bool, complex, type(None)))
 """Results that are not looked at."""
 
 

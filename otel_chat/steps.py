@@ -150,17 +150,31 @@ class Step:
         self._runtime = runtime
         self.on_start()
 
-    def finish(self, error: BaseException | None = None, /, *, later: bool = False) -> None:
+    def now_ns(self) -> int:
+        """The time on the step's own clock."""
+        clock = current().clock if self._runtime is None else self._runtime.clock
+        return self._start_ns + clock.monotonic_ns() - self._start_mono
+
+    def finish(
+        self,
+        error: BaseException | None = None,
+        /,
+        *,
+        end_ns: int | None = None,
+        later: bool = False,
+    ) -> None:
         """Ends the step; only the first call counts.
 
         Args:
             error: What ended it, if anything did.
+            end_ns: When it ended, if not now.
             later: Takes no lock, as a finaliser must not.
         """
+        end = self.now_ns() if end_ns is None else end_ns
         runtime, self._runtime = self._runtime, None
         if runtime is None:
             return
-        self._elapsed = runtime.clock.monotonic_ns() - self._start_mono
+        self._elapsed = max(end - self._start_ns, 0)
         if isinstance(error, Exception):
             self._late[sc.ERROR_TYPE] = type(error).__qualname__
         job = (self._complete, runtime, error is None, True)

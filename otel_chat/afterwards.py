@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv as sc
 from otel_chat.checks import one_of
+from otel_chat.errors import ArgumentTypeError
 from otel_chat.hooks import Situation
 from otel_chat.runtime import report_error
 from otel_chat.table import Seen
@@ -61,7 +62,7 @@ def _note_advice(turn: Lifecycle, answer: object) -> None:
     """Advice is an event of its own: no handoff is requested, counted or triggered by it."""
     reason = getattr(answer, "reason", answer)
     if not isinstance(reason, str):
-        raise TypeError(f"advice must have a reason, not be a {type(answer).__name__}")
+        raise ArgumentTypeError("advice", "a text or have one as its reason", answer)
     turn.emit_late(
         sc.EVENT_CUSTOM,
         {

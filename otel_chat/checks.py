@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Final
+from numbers import Integral, Real
+from typing import Any, Final
+from uuid import UUID
+
+from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 ID_LIMIT: Final = 256
 EXACT: Final = 2**53
+_ARRAYS: Final = frozenset({"cupy", "jaxlib", "numpy", "tensorflow", "torch"})
+"""Libraries whose scalars are arrays: `item()` gives the number."""
 
 
 class Types(frozenset[type]):
@@ -29,63 +35,104 @@ class Types(frozenset[type]):
             return False
 
 
-def identifier(value: object) -> str | None:
+def is_a(value: Any, *kinds: type) -> bool:
+    """Whether a value is of one of these types; the value itself is not asked, as it may hang."""
+    return issubclass(type(value), kinds)
+
+
+def text(value: Any, name: str) -> str:
+    """A text as it is; a number as one.
+
+    Raises:
+        ArgumentTypeError: it is neither; names it.
+
+    Example:
+        >>> text("web", "channel"), text(7, "channel")
+        ('web', '7')
+    """
+    if type(value) is str:
+        return value
+    # What a subclass makes of itself is not asked: it may do anything
+    if is_a(value, str):
+        return str.__str__(value)
+    if is_a(value, bool):
+        return str(value)
+    if is_a(value, int):
+        return int.__repr__(value)
+    if is_a(value, float):
+        return float.__repr__(value)
+    raise ArgumentTypeError(name, "a text", value)
+
+
+def identifier(value: Any) -> str | None:
     """A conversation's id as given; '' and None are none.
 
     Raises:
-        TypeError: it is neither text, a number nor a UUID.
+        ArgumentTypeError: it is neither text, a number nor a UUID.
     """
-    if value is None or value == "":
+    if value is None:
         return None
-    if isinstance(value, str):
-        return value[:ID_LIMIT]
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_a(value, str):
+        return str.__str__(value)[:ID_LIMIT] or None
+    if is_a(value, int) and not is_a(value, bool):
+        return int.__repr__(value)
+    if is_a(value, UUID):
         return str(value)
-    if hasattr(value, "hex") and hasattr(value, "urn"):
-        return str(value)
-    raise TypeError(f"conversation_id must be text, not {type(value).__name__}")
+    raise ArgumentTypeError("conversation_id", "a text, a whole number or a UUID", value)
 
 
-def count(value: object, name: str) -> int:
+def count(value: Any, name: str) -> int:
     """A whole number that is not negative.
 
     Raises:
-        TypeError, ValueError: it is not; names it.
+        ArgumentTypeError, ArgumentValueError: it is not; names it.
     """
     if type(value) is int and 0 <= value < EXACT:
         return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    if not 0 <= value < EXACT:
-        raise ValueError(f"{name} must lie between 0 and 2^53, not {value}")
-    return int(value)
+    allowed = "a whole number between 0 and 2^53"
+    if is_a(value, bool) or not is_a(value, Integral):
+        raise ArgumentTypeError(name, allowed, value)
+    plain = int(value)
+    if not 0 <= plain < EXACT:
+        raise ArgumentValueError(name, allowed, value)
+    return int(plain)
 
 
-def number(value: object, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite number within bounds.
 
     Raises:
-        TypeError, ValueError: it is not; names it.
+        ArgumentTypeError, ArgumentValueError: it is not; names it.
     """
     if type(value) is float and low <= value <= high and value - value == 0:
         return value  # the usual case, quickly
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        kind = getattr(value, "item", None)  # numpy's scalars are what classifiers return
-        value = kind() if callable(kind) else value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    allowed = _numbers(low, high)
+    if type(value).__module__.partition(".")[0] in _ARRAYS:
+        value = value.item()
+    if is_a(value, bool) or not is_a(value, Real, Decimal):
+        raise ArgumentTypeError(name, allowed, value)
     plain = float(value)
     if not (math.isfinite(plain) and low <= plain <= high):
-        raise ValueError(f"{name} must be finite and lie between {low} and {high}, not {plain}")
+        raise ArgumentValueError(name, allowed, value)
     return plain
 
 
-def one_of(value: object, name: str, allowed: tuple[str, ...]) -> str:
+def _numbers(low: float, high: float) -> str:
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a number from {low:g} to {high:g}"
+    return f"a finite number from {low:g}" if math.isfinite(low) else "a finite number"
+
+
+def one_of(value: Any, name: str, allowed: tuple[str, ...]) -> str:
     """One of a closed set.
 
     Raises:
-        ValueError: it is not; names it and those allowed.
+        ArgumentTypeError, ArgumentValueError: it is not; names it and those allowed.
     """
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-    return value
+    choice = f"one of {', '.join(allowed)}"
+    if not is_a(value, str):
+        raise ArgumentTypeError(name, choice, value)
+    plain = str.__str__(value)
+    if plain not in allowed:
+        raise ArgumentValueError(name, choice, value)
+    return plain

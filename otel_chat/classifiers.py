@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from otel_chat import semconv as sc
+from otel_chat.arguments import is_function
 from otel_chat.checks import one_of
+from otel_chat.errors import ArgumentTypeError
 from otel_chat.extract import extract
 from otel_chat.runtime import report_error
-from otel_chat.steps import Step
+from otel_chat.steps import Step, configured
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,9 +108,10 @@ def _of_fields(value: object) -> Classified:
         known = inner.confidence if confidence is None else _number(confidence)
         return inner._replace(confidence=known)
     if not named:
-        raise TypeError(
-            f"intent_classifier: no intent in a {type(value).__name__}; return a name, a pair of "
-            "name and confidence, or something with an intent and a confidence"
+        raise ArgumentTypeError(
+            "the classifier's result",
+            "a name, a pair of name and confidence, or have an intent and a confidence",
+            value,
         )
     _, fallback = _first(value, ("fallback", "is_fallback"))
     return Classified(name or None, _number(confidence), not name or fallback is True)
@@ -141,7 +145,16 @@ class Classification(Step):
 
     def __init__(self, name: str, source: str) -> None:
         super().__init__(name, {})
-        self._source = one_of(source, "source", sc.SOURCES)
+        self._source = source
+
+    def check(self) -> None:
+        """Looks at the source, for a decorator; a block's is looked at with its intent.
+
+        Raises:
+            ConfigurationError: there is no such source.
+        """
+        super().check()
+        configured(partial(one_of, allowed=sc.SOURCES), self._source, "intent_classifier: source")
 
     def on_result(self, value: object, /) -> None:
         """Reports the intent of a decorated function's result."""
@@ -188,6 +201,9 @@ def intent_classifier(
         function: The classifier, where the decorator stands bare; else its name, for the span.
         source: `classifier`, or `annotation` for what a person or a data set says.
 
+    Raises:
+        ConfigurationError: used as a decorator, where there is no such source.
+
     Example:
         >>> from otel_chat import turn
         >>> @intent_classifier
@@ -199,6 +215,6 @@ def intent_classifier(
         ...         nlu.result({"intent": "order_status", "confidence": 0.8})
         ('order_status', 0.93)
     """
-    if isinstance(function, str):
-        return Classification(function, source)
-    return Classification("intent", source)(function)
+    if is_function(function):
+        return Classification("intent", source)(function)  # type: ignore[type-var,return-value] # a function
+    return Classification(function, source)  # type: ignore[arg-type] # looked at later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier, number, one_of
+from otel_chat.checks import identifier, is_a, number, one_of
+from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
 from otel_chat.measure import exemplar_context
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
@@ -124,7 +125,7 @@ class Conversation:
             if outcome is not None:
                 given[sc.OUTCOME] = one_of(outcome, "outcome", sc.OUTCOMES)
             if reason is not None:
-                given[sc.REASON] = runtime.name(reason)
+                given[sc.REASON] = runtime.name(reason, "reason")
             self._ended = True
             emit_event(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
             series = {**self.attributes, **given}
@@ -319,10 +320,15 @@ def _feedback(
 
 
 def _scale(scale: tuple[float, float]) -> tuple[float, float]:
+    if not is_a(scale, tuple, list) or len(scale) != 2:  # noqa: PLR2004 - two ends
+        raise ArgumentTypeError("scale", _SCALE, scale)
     low, high = (number(end, "scale") for end in scale)
     if low >= high:
-        raise ValueError(f"scale must run from low to high, not from {low} to {high}")
+        raise ArgumentValueError("scale", _SCALE, scale)
     return low, high
+
+
+_SCALE: Final = "a pair of numbers, the lowest and the highest value"
 
 
 def emit_event(
@@ -378,7 +384,7 @@ def nanoseconds(time: Time) -> int:
         (1500000000, 2000000000)
     """
     if isinstance(time, bool) or not isinstance(time, datetime | float | int):
-        raise TypeError(f"a time is a datetime, seconds or nanoseconds, not {time!r}")
+        raise ArgumentTypeError("time", "a datetime, seconds (float) or nanoseconds (int)", time)
     if isinstance(time, datetime):
         aware = time if time.tzinfo else time.replace(tzinfo=UTC)
         delta = aware - datetime(1970, 1, 1, tzinfo=UTC)

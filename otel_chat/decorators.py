@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, overload
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.arguments import Getter, argument_getter
+from otel_chat.arguments import Getter, argument_getter, name_of
 from otel_chat.errors import ConfigurationError
 from otel_chat.fields import check_names, span_attributes
 from otel_chat.results import SILENT
@@ -34,14 +34,17 @@ class _Spec:
         fields: Mapping[str, Any],
     ) -> None:
         check_names(fields, "chat_handler()")
-        name = getattr(function, "__qualname__", type(function).__qualname__)
         if reply is not None and not callable(reply):
-            raise ConfigurationError(f"chat_handler: reply must be a function, not {reply!r}.")
+            raise ConfigurationError(
+                f"chat_handler: reply must be a function, not a {type(reply).__name__}."
+            )
         if agent is not None and not (callable(agent) or isinstance(agent, str)):
-            raise ConfigurationError(f"chat_handler: agent must be a name, not {agent!r}.")
+            raise ConfigurationError(
+                f"chat_handler: agent must be a name, not a {type(agent).__name__}."
+            )
         self.agent = agent if callable(agent) else None
         self.agent_name = agent if isinstance(agent, str) else None
-        self.default_agent = name.rpartition(".")[2]
+        self.default_agent = name_of(function)
         self.reply = reply
         self.conversation_id = argument_getter(function, "conversation_id", conversation_id)
         self.message = argument_getter(function, "message", message)
@@ -177,7 +180,10 @@ def chat_handler(
             inner: Any = target.__func__
             return cast("F", type(target)(decorate(inner)))
         if not callable(target):
-            raise ConfigurationError(f"chat_handler: {target!r} cannot be called.")
+            raise ConfigurationError(
+                f"chat_handler: a {type(target).__name__} cannot be called; decorate a function, "
+                "and name its agent with agent=."
+            )
         spec = _Spec(
             target,
             agent=agent,

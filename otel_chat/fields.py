@@ -111,5 +111,5 @@ def span_attributes(runtime: Runtime, fields: Mapping[str, object]) -> dict[str,
         elif name in COUNT_KEYS:
             attributes[COUNT_KEYS[name]] = count(value, name)
         else:
-            attributes[TEXT_KEYS[name]] = runtime.name(value)
+            attributes[TEXT_KEYS[name]] = runtime.name(value, name)
     return attributes

@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 from otel_chat import semconv as sc
 from otel_chat.checks import number, one_of
 from otel_chat.conversation import Time, nanoseconds
+from otel_chat.errors import ArgumentError, ArgumentValueError
 from otel_chat.fields import TurnFields, check_names, span_attributes
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.turn import Turn, begin
@@ -98,11 +99,11 @@ def record_turn(
 
 def _end(start_ns: int, end: Time | None, duration: float | None) -> int:
     if (end is None) == (duration is None):
-        raise ValueError("give either end or duration")
+        raise ArgumentError("give either end or duration", "end")
     if end is not None:
         end_ns = nanoseconds(end)
         if end_ns < start_ns:
-            raise ValueError("end must not lie before start")
+            raise ArgumentValueError("end", "no earlier than start", end)
         return end_ns
     return start_ns + round(number(duration, "duration", 0) * 1e9)
 

@@ -20,12 +20,12 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanContext, TracerProvider
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import privacy
+from otel_chat import checks, privacy
 from otel_chat import semconv as sc
 from otel_chat._version import __version__
 from otel_chat.config import Config
 from otel_chat.delivery import Delivery
-from otel_chat.errors import TelemetryError
+from otel_chat.errors import ArgumentError, TelemetryError
 from otel_chat.events import Emitter
 from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
@@ -132,9 +132,17 @@ class Runtime:
         key = self.config.user_hash_key
         return privacy.hash_user(str(user_id), key) if key else None
 
-    def name(self, value: object) -> str:
-        """A name as it may leave the process: redacted, and cut to 256 characters."""
-        text = value if isinstance(value, str) else _text(value)
+    def name(self, value: object, argument: str = "name") -> str:
+        """A name as it may leave the process: redacted, and cut to 256 characters.
+
+        Args:
+            value: A text or a number.
+            argument: What its giver knows it by.
+
+        Raises:
+            ArgumentTypeError: it is neither; names the argument.
+        """
+        text = value if type(value) is str else checks.text(value, argument)
         known = self._names.get(text)
         if known is None:
             known = self._clean_name(text[: NAME_LIMIT * 2])[:NAME_LIMIT]
@@ -321,7 +329,8 @@ def report_error(component: str, error: BaseException) -> None:
 
     Args:
         component: Where it happened; a metric's attribute, so one of few.
-        error: What happened. Its text may hold content, so only its type is logged.
+        error: What happened. Its text may hold content, so only its type is logged, unless it is of
+            our own checks: those say which argument, its value's type and what is allowed.
 
     Raises:
         TelemetryError: only with `OTEL_CHAT_RAISE=1` in the environment, that is under test.
@@ -331,12 +340,17 @@ def report_error(component: str, error: BaseException) -> None:
         runtime.count(sc.METRIC_TELEMETRY_ERRORS, sc.TELEMETRY_COMPONENT, component)
     if os.environ.get("OTEL_CHAT_RAISE") == "1":
         raise TelemetryError(f"{component}: {error!r}") from error
-    log_once(component, f"telemetry failed with {type(error).__name__}; chat goes on", error)
+    kind, said = type(error).__name__, ""
+    if isinstance(error, ArgumentError):  # its text names types alone
+        kind = "TypeError" if isinstance(error, TypeError) else "ValueError"
+        said = f": {error}"
+    log_once(component, f"telemetry failed with {kind}{said}; chat goes on", error)
 
 
 def log_once(component: str, message: str, error: BaseException | None) -> None:
-    """Logs `message`, once for a component and kind of error."""
-    key = (component, type(error).__name__)
+    """Logs `message`, once for a component and kind of error, or argument that was wrong."""
+    wrong = error.argument if isinstance(error, ArgumentError) else ""
+    key = (component, wrong or type(error).__name__)
     if key not in _logged:
         _logged.add(key)
         logger.warning("otel_chat %s: %s (logged once)", component, message)
@@ -388,9 +402,3 @@ def _redactors(config: Config) -> tuple[privacy.Redactor, privacy.Redactor]:
     if given is None:
         return built_in, built_in
     return built_in, privacy.Redactor(function=given, max_length=limit, on_error=failed)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, int | float):
-        return str(value)
-    raise TypeError(f"expected text, not {type(value).__name__}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from inspect import signature
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import count, number, one_of
+from otel_chat.checks import count, is_a, number, one_of
+from otel_chat.errors import ArgumentNameError, ArgumentTypeError
 from otel_chat.extract import stream_state
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
@@ -46,10 +48,23 @@ def _guarded(
             return
         try:
             method(self, *args, **kwargs)
+        except TypeError as error:
+            report_error(component, _of_signature(method, self, args, kwargs) or error)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error(component, error)
 
     return call
+
+
+def _of_signature(
+    method: Callable[..., None], turn: Turn, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Exception | None:
+    """What is wrong with the names of the arguments, if anything is; holds no value."""
+    try:
+        signature(method).bind(turn, *args, **kwargs)
+    except TypeError as error:
+        return ArgumentNameError(f"{method.__name__}(): {error}")
+    return None
 
 
 class Turn(Lifecycle):
@@ -153,9 +168,9 @@ class Turn(Lifecycle):
         clean = self._runtime.name
         self._late[sc.REQUEST_MODEL] = clean(name)
         if provider is not None:
-            self._late[sc.PROVIDER_NAME] = clean(provider)
+            self._late[sc.PROVIDER_NAME] = clean(provider, "provider")
         if response_model is not None:
-            self._late[sc.RESPONSE_MODEL] = clean(response_model)
+            self._late[sc.RESPONSE_MODEL] = clean(response_model, "response_model")
 
     @_guarded
     def handoff(self, reason: str, *, target: str | None = None) -> None:
@@ -165,9 +180,9 @@ class Turn(Lifecycle):
             reason: Why, as one of few words: `low_confidence`, `user_request`, ...
             target: The queue or team asked.
         """
-        attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason)}
+        attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason, "reason")}
         if target is not None:
-            attributes[sc.HANDOFF_TARGET] = self._runtime.name(target)
+            attributes[sc.HANDOFF_TARGET] = self._runtime.name(target, "target")
         whole: Lifecycle = self
         while True:
             whole._late.update({sc.HANDOFF_TRIGGERED: True, **attributes})
@@ -185,7 +200,7 @@ class Turn(Lifecycle):
     @_guarded
     def action(self, type: str, data: object = None) -> None:  # noqa: A002 - the field's word
         """Reports something done for the user: an order changed, a ticket made."""
-        attributes = {sc.ACTION_TYPE: self._runtime.name(type)}
+        attributes = {sc.ACTION_TYPE: self._runtime.name(type, "type")}
         self._count(sc.METRIC_ACTIONS, attributes)
         self.emit(sc.EVENT_ACTION, attributes, data)
 
@@ -197,7 +212,7 @@ class Turn(Lifecycle):
         confidence: float | None = None,
     ) -> None:
         """Reports something found in the message; its value is content."""
-        attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type)}
+        attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type, "type")}
         if value is not None and self.captures_content:
             attributes[sc.ENTITY_VALUE] = str(value)
         if confidence is not None:
@@ -222,7 +237,7 @@ class Turn(Lifecycle):
     @_guarded
     def message_type(self, kind: str) -> None:
         """Reports the kind of the user's message: text, voice, image, button."""
-        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind)
+        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind, "kind")
 
     @_guarded
     def metadata(self, mapping: Mapping[str, object]) -> None:
@@ -240,14 +255,14 @@ class Turn(Lifecycle):
         attributes: dict[str, AnyValue] = {
             sc.API_NAME: self._runtime.name(name),
             sc.API_DURATION: number(duration, "duration", 0),
-            sc.API_STATUS: self._runtime.name(status),
+            sc.API_STATUS: self._runtime.name(status, "status"),
         }
         self.emit(sc.EVENT_API_CALL, attributes)
 
     @_guarded
     def lead(self, kind: str, data: object = None) -> None:
         """Reports a lead: a demo asked for, an address left."""
-        self.emit(sc.EVENT_LEAD, {sc.LEAD_KIND: self._runtime.name(kind)}, data)
+        self.emit(sc.EVENT_LEAD, {sc.LEAD_KIND: self._runtime.name(kind, "kind")}, data)
 
     @_guarded
     def event(self, name: str, data: object = None) -> None:
@@ -261,7 +276,7 @@ class Turn(Lifecycle):
         attributes = {sc.WORKFLOW_NAME: self._runtime.name(name)}
         self._count(sc.METRIC_WORKFLOWS, {**attributes, sc.WORKFLOW_STATUS: status})
         if step is not None:
-            attributes[sc.WORKFLOW_STEP] = self._runtime.name(step)
+            attributes[sc.WORKFLOW_STEP] = self._runtime.name(step, "step")
         self.emit(f"otel_chat.workflow.{status}", attributes)
 
     @_guarded
@@ -388,7 +403,7 @@ def launch(
     return turn
 
 
-def _content(text: object) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a string, not {type(text).__name__}")
-    return text
+def _content(text: Any) -> str:
+    if not is_a(text, str):
+        raise ArgumentTypeError("text", "a text", text)
+    return text if type(text) is str else str.__str__(text)

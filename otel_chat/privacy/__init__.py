@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from otel_chat.errors import ConfigurationError
+from otel_chat.errors import ArgumentTypeError, ConfigurationError
 from otel_chat.privacy._rules import KINDS, RULES, SECRET_NAME, Rule, mark
 
 __all__ = ["FAILED", "KINDS", "WITHHELD", "Redactor", "hash_user", "redact_value"]
@@ -290,5 +290,5 @@ def _notice(characters: int) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"the redaction function returned {type(value).__name__}, not str")
+        raise ArgumentTypeError("the redaction function's result", "a text", value)
     return value

@@ -221,12 +221,12 @@ class Manager:
 
 
 OBJECTS: dict[str, tuple[Kind, Callable[[Probe], Any]]] = {
-    "an object with both protocols, by for": (Kind.OBJECT, Both),
-    "an object with both protocols, by async for": (Kind.ASYNC_OBJECT, Both),
-    "an iterable, by for": (Kind.ITERABLE, Lazy),
-    "an iterable, by async for": (Kind.ASYNC_ITERABLE, Lazy),
-    "a manager, by with": (Kind.BLOCK, Manager),
-    "a manager, by async with": (Kind.ASYNC_BLOCK, Manager),
+    "an object with both protocols by for": (Kind.OBJECT, Both),
+    "an object with both protocols by async for": (Kind.ASYNC_OBJECT, Both),
+    "an iterable by for": (Kind.ITERABLE, Lazy),
+    "an iterable by async for": (Kind.ASYNC_ITERABLE, Lazy),
+    "a manager by with": (Kind.BLOCK, Manager),
+    "a manager by async with": (Kind.ASYNC_BLOCK, Manager),
 }
 GIVES: dict[str, tuple[Kind, Callable[[Probe], Any]]] = {
     "an iterator": (Kind.STREAM, Probe.stream),

@@ -40,6 +40,33 @@ def is_a(value: Any, *kinds: type) -> bool:
     return issubclass(type(value), kinds)
 
 
+PLAIN: Final = Types((str, int, float, bool, complex, bytes, type(None)))
+_CONTAINERS: Final = Types((dict, list, tuple))
+
+
+def is_plain(value: object, *, limit: int = 1000) -> bool:
+    """Whether a value is made of Python's own plain types, so that looking at it takes no time.
+
+    Args:
+        value: Is looked at by type alone.
+        limit: How many values it may hold; a cycle holds more.
+
+    Example:
+        >>> is_plain({"intent": ["a", 0.5]}), is_plain({"intent": object()})
+        (True, False)
+    """
+    waiting, left = [value], limit
+    while waiting:
+        one: Any = waiting.pop()
+        if type(one) in PLAIN:
+            continue
+        if type(one) not in _CONTAINERS or len(one) > left:
+            return False
+        left -= len(one)
+        waiting.extend((*one, *one.values()) if type(one) is dict else one)
+    return True
+
+
 def text(value: Any, name: str) -> str:
     """A text as it is; a number as one.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -148,26 +149,38 @@ class Delivery:
         while not self._closed and wake is self._wake:
             wake.wait(self._every)
             wake.clear()
-            self._drain()
+            try:
+                self._drain()
+            except BaseException:  # noqa: BLE001 - raised under test only; the thread goes on
+                threading.excepthook(
+                    threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
+                )
 
     def _drain(self) -> bool:
         jobs, flushes = self._jobs, len(self._flushes)
-        for _ in range(len(jobs)):
-            with self._running:
-                if jobs:
-                    function, *arguments = jobs.popleft()
-                    self._run(function, arguments)
-        if self._on_round is not None:
-            with self._running:
-                self._run(self._on_round, ())
-        for _ in range(flushes):
-            self._flushes.popleft().set()
+        try:
+            for _ in range(len(jobs)):
+                with self._running:
+                    if jobs:
+                        function, *arguments = jobs.popleft()
+                        self._run(function, arguments)
+            if self._on_round is not None:
+                with self._running:
+                    self._run(self._on_round, ())
+        finally:
+            for _ in range(flushes):
+                self._flushes.popleft().set()
         return True
 
     def _run(self, function: Callable[..., object], arguments: Any) -> None:
         try:
             function(*arguments)
         except Exception as error:  # noqa: BLE001 - one bad job must not cost the others
+            self._on_error(error)
+        except BaseException as error:
+            # Of this thread's own making: what ends a process is raised in the main thread
+            if threading.current_thread() is threading.main_thread():
+                raise
             self._on_error(error)
 
 

@@ -14,9 +14,10 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import identifier
-from otel_chat.extract import Extracted, StreamState
+from otel_chat.extract import Extracted
 from otel_chat.fields import EVENT_KEYS
 from otel_chat.outcome import complete, note_error
+from otel_chat.results import Chunks
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
 from otel_chat.surroundings import Surroundings
 from otel_chat.table import Seen
@@ -83,7 +84,7 @@ class Lifecycle:
         self._output: str | None = None
         self._chunks: list[str] | None = None
         self._result: object = None
-        self._stream: StreamState | None = None
+        self._stream: Chunks | None = None
         self._found: Extracted | None = None
         self._owns_reply = False
         self._metadata: dict[str, object] | None = None

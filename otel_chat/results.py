@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import Types
-from otel_chat.extract import Extracted, StreamState, extract
+from otel_chat.checks import Types, is_plain
+from otel_chat.extract import Extracted, StreamState, extract, stream_state
+from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.usage import Usage
+from otel_chat.workers import reader
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
-    from otel_chat.runtime import Runtime
 
 TEXT: Final = Types((str, bytes, bytearray, memoryview))
 """The types of nearly every chunk; they say nothing of themselves."""
@@ -21,9 +23,78 @@ SILENT: Final = Types((*TEXT, int, float, bool, complex, type(None)))
 """Results that are not looked at."""
 
 
-def read(state: StreamState | None, result: object) -> Extracted | None:
-    """What the chunks said, else what the whole result says."""
-    return extract(result) if state is None else state.result()
+class Chunks:
+    """The chunks of a stream, noted in the caller's thread and read in the delivery thread.
+
+    A chunk is somebody else's object: to look into it may take any time.
+    """
+
+    __slots__ = ("_given_up", "_state", "_unread")
+
+    def __init__(self) -> None:
+        self._unread: deque[object] = deque()
+        self._state: StreamState | None = None
+        self._given_up = False
+
+    def record_chunk(self, chunk: object) -> None:
+        """Takes a chunk. A few at a time are read before the end, so that not all are kept."""
+        if type(chunk) in SILENT or self._given_up:
+            return
+        self._unread.append(chunk)
+        if len(self._unread) == MOST_UNREAD:
+            current().delivery.put((self.result,))
+        elif len(self._unread) > MOST_KEPT:
+            self._unread.popleft()
+
+    def result(self) -> Extracted | None:
+        """What the chunks said so far; None where none is of a known shape."""
+        if self._unread and not self._given_up:
+            try:
+                waiting = self._unread.copy()
+                foreign = (chunk for chunk in waiting if not is_plain(chunk))
+                reader.read(next(foreign, None), _digest, self)
+            except Exception as error:  # noqa: BLE001 - somebody else's objects
+                self._given_up = True
+                self._unread.clear()
+                report_error("results", error)
+        return self.known()
+
+    def known(self) -> Extracted | None:
+        """The same without reading more."""
+        return None if self._given_up or self._state is None else self._state.result()
+
+
+MOST_UNREAD: Final = 64
+MOST_KEPT: Final = 10_000
+
+
+def _digest(_: object, chunks: Chunks) -> None:
+    while chunks._unread and not chunks._given_up:
+        chunk = chunks._unread.popleft()
+        if chunks._state is None:
+            chunks._state = stream_state(chunk)
+        if chunks._state is not None:
+            chunks._state.record_chunk(chunk)
+
+
+def read(state: Chunks | None, result: object, *, whole: bool) -> Extracted | None:
+    """What the chunks said, else what the whole result says.
+
+    Args:
+        state: The chunks.
+        result: The whole result.
+        whole: Without it nothing is looked into that may take time: in the caller's thread.
+    """
+    if not whole:
+        return None if state is None else state.known()
+    if state is not None:
+        return state.result()
+    try:
+        found: Extracted | None = reader.read(result, extract)
+    except Exception as error:  # noqa: BLE001 - somebody else's object
+        report_error("results", error)
+        return None
+    return found
 
 
 def described(runtime: Runtime, found: Extracted) -> dict[str, AnyValue]:
@@ -65,7 +136,7 @@ def take(turn: Lifecycle, *, whole: bool) -> None:
     """
     state, result = turn._stream, turn._result
     turn._stream = turn._result = None
-    found = read(state, result if whole else None)
+    found = read(state, result, whole=whole)
     if found is None:
         return
     turn._found = found

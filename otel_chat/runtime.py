@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +32,7 @@ from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
 from otel_chat.sources import Clock, Ids, RandomIds, SystemClock
 from otel_chat.table import ConversationTable
-from otel_chat.workers import hook_workers
+from otel_chat.workers import Worker, hook_workers, reader
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
@@ -155,8 +155,12 @@ class Runtime:
         return self._redactor(text)
 
     def redact_json(self, data: object) -> str:
-        """Data of the caller's as JSON, every text in it redacted."""
-        clean = privacy.redact_value(data, self._redactor)
+        """Data of the caller's as JSON, every text in it redacted; withheld where that hangs."""
+        try:
+            clean = reader.read(data, privacy.redact_value, self._redactor)
+        except Exception as error:  # noqa: BLE001 - the caller's object may do anything
+            report_error("redactor", error)
+            clean = privacy.FAILED
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
 
     # -- counting ------------------------------------------------------------------------------
@@ -397,8 +401,18 @@ def _redactors(config: Config) -> tuple[privacy.Redactor, privacy.Redactor]:
     limit, failed = config.content_limit, partial(report_error, "redactor")
     given = config.redactor
     if isinstance(given, privacy.Redactor):
-        return given, given
+        if given.function is None:
+            return given, given
+        return given.with_function(None), given.with_function(_bounded(given.function, config))
     built_in = privacy.Redactor(max_length=limit, on_error=failed)
     if given is None:
         return built_in, built_in
-    return built_in, privacy.Redactor(function=given, max_length=limit, on_error=failed)
+    return built_in, privacy.Redactor(
+        function=_bounded(given, config), max_length=limit, on_error=failed
+    )
+
+
+def _bounded(function: Callable[[str], str], config: Config) -> Callable[[str], str]:
+    """The owner's function in a thread of its own: it may hang, or end the thread."""
+    worker = Worker(function, "otel-chat-redactor")
+    return partial(worker.call, seconds=config.hook_seconds)

@@ -18,9 +18,8 @@ from otel_chat import semconv as sc
 from otel_chat.arguments import is_function, name_of
 from otel_chat.checks import text
 from otel_chat.errors import ArgumentError, ConfigurationError
-from otel_chat.extract import StreamState, stream_state
 from otel_chat.measure import step_context
-from otel_chat.results import SILENT, described, read, usage_of
+from otel_chat.results import SILENT, Chunks, described, read, usage_of
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
@@ -292,8 +291,7 @@ class ModelCall(Step):
         self._provider = provider
         self._usage = Usage()
         self._result: object = None
-        self._stream: StreamState | None = None
-        self._streams = False
+        self._stream: Chunks | None = None
 
     def check(self) -> None:
         """The same, and the provider."""
@@ -341,12 +339,10 @@ class ModelCall(Step):
     on_result = result
 
     def chunk(self, piece: object, /) -> None:
-        """Reads a chunk of a streamed answer; the first one tells the shape."""
-        if not self._streams:
-            self._streams = True
-            self._stream = stream_state(piece)
-        if self._stream is not None:
-            self._stream.record_chunk(piece)
+        """Notes a chunk of a streamed answer; the first that says something tells the shape."""
+        if self._stream is None:
+            self._stream = Chunks()
+        self._stream.record_chunk(piece)
 
     @property
     def waits(self) -> bool:
@@ -355,7 +351,7 @@ class ModelCall(Step):
 
     def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
         """Takes what the answer says and nobody reported."""
-        found = read(self._stream, self._result if behind else None)
+        found = read(self._stream, self._result, whole=behind)
         self._result = self._stream = None
         if found is not None:
             for key, value in described(runtime, found).items():

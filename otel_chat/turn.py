@@ -14,10 +14,9 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat.checks import count, is_a, number, one_of
 from otel_chat.errors import ArgumentNameError, ArgumentTypeError
-from otel_chat.extract import stream_state
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.results import SILENT, TEXT
+from otel_chat.results import SILENT, TEXT, Chunks
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -307,11 +306,12 @@ class Turn(Lifecycle):
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
             self.first_chunk()
             self._chunks = [] if self.captures_content else None
-            self._stream = None if type(piece) in TEXT else stream_state(piece)
-        if self._stream is not None:
+        if type(piece) not in TEXT:
+            if self._stream is None:
+                self._stream = Chunks()
             self._stream.record_chunk(piece)
-        if self._chunks is not None and isinstance(piece, str | bytes):
-            self._chunks.append(piece if isinstance(piece, str) else piece.decode(errors="replace"))
+        if self._chunks is not None and is_a(piece, str, bytes):
+            self._chunks.append(_text_of(piece))
 
     def _count(self, metric: str, attributes: dict[str, Any]) -> None:
         whole: Lifecycle = self
@@ -401,6 +401,12 @@ def launch(
     turn = begin(runtime, agent, attributes, conversation_id, default_agent)
     turn.start(start_ns)
     return turn
+
+
+def _text_of(piece: Any) -> str:
+    if is_a(piece, str):
+        return piece if type(piece) is str else str.__str__(piece)
+    return bytes.decode(piece, errors="replace")
 
 
 def _content(text: Any) -> str:

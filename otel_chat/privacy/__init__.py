@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Final, TypeAlias
 
 from otel_chat.errors import ArgumentTypeError, ConfigurationError
@@ -103,6 +104,17 @@ class Redactor:
             if self._on_error is not None:
                 self._on_error(error)
             return FAILED
+
+    @property
+    def function(self) -> Callable[[str], str] | None:
+        """What is called last."""
+        return self._function
+
+    def with_function(self, function: Callable[[str], str] | None) -> Redactor:
+        """The same with another function, or with none."""
+        other = copy(self)
+        other._function = function  # noqa: SLF001 - of this class
+        return other
 
     @property
     def hides_secrets(self) -> bool:
@@ -231,13 +243,15 @@ class _Walk:
 
     def _mapping(self, value: Mapping[object, object], depth: int) -> dict[str, object]:
         result: dict[str, object] = {}
+        alike: dict[str, int] = {}
         for key, item in value.items():
             if self._left <= 0:
                 break
             name = self._redactor(key) if isinstance(key, str) else str(self.visit(key, depth))
-            unique, count = name, 2
+            unique, count = name, alike.get(name, 2)
             while unique in result:
                 unique, count = f"{name} ({count})", count + 1
+            alike[name] = count
             if self._redactor.hides_secrets and SECRET_NAME.search(name) and item is not None:
                 result[unique] = "[secret]"
             else:

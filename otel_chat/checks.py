@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Final
@@ -12,6 +13,7 @@ from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 ID_LIMIT: Final = 256
 EXACT: Final = 2**53
+VALUE_LIMIT: Final = 10_000
 _ARRAYS: Final = frozenset({"cupy", "jaxlib", "numpy", "tensorflow", "torch"})
 """Libraries whose scalars are arrays: `item()` gives the number."""
 
@@ -106,6 +108,40 @@ def identifier(value: Any) -> str | None:
     if is_a(value, UUID):
         return str(value)
     raise ArgumentTypeError("conversation_id", "a text, a whole number or a UUID", value)
+
+
+def user(value: Any) -> str:
+    """A user's id, whole.
+
+    Raises:
+        ArgumentTypeError: it is neither text, a number nor a UUID.
+    """
+    return str(value) if is_a(value, UUID) else text(value, "user_id")
+
+
+def written(value: Any) -> str:
+    """A value as a text: one of plain types as it is written, another's type alone.
+
+    Example:
+        >>> written("red"), written([1, "a"]), written(object())
+        ('red', "[1, 'a']", 'object')
+    """
+    if is_a(value, str, int, float):
+        return text(value, "value")
+    if is_a(value, UUID, Decimal, date):
+        return str(value)
+    return str(value)[:VALUE_LIMIT] if is_plain(value) else type(value).__name__
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False.
+
+    Raises:
+        ArgumentTypeError: it is neither, nor a number; names it.
+    """
+    if not is_a(value, bool, int):
+        raise ArgumentTypeError(name, "True or False", value)
+    return bool(int.__index__(value))
 
 
 def count(value: Any, name: str) -> int:

@@ -9,11 +9,13 @@ from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from otel_chat import semconv as sc
 from otel_chat.arguments import is_function
-from otel_chat.checks import one_of
+from otel_chat.checks import is_plain, one_of
 from otel_chat.errors import ArgumentTypeError
 from otel_chat.extract import extract
-from otel_chat.runtime import report_error
+from otel_chat.runtime import current, report_error, reporting
 from otel_chat.steps import Step, configured
+from otel_chat.turn import Turn
+from otel_chat.workers import reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,6 +140,22 @@ def _number(value: object) -> float | None:
         return None
 
 
+def _found(value: object) -> tuple[tuple[str | None, float | None, bool], object]:
+    """Name, confidence and whether it is a fallback; the others as an event's data."""
+    found = read_intent(value)
+    others = [{"name": name, "confidence": sure} for name, sure in found.alternatives]
+    return found[:3], {"alternatives": others} if others else None
+
+
+def _take(turn: Turn, value: object, when: tuple[int, str | None], source: str) -> None:
+    """Takes an intent into its turn, in the delivery thread."""
+    try:
+        found, data = reader.read(value, _found)
+        turn.intent_at(when, found, source, data)
+    except Exception as error:  # noqa: BLE001 - somebody else's object
+        report_error("intent_classifier", error)
+
+
 class Classification(Step):
     """One classification, as `intent_classifier` makes it."""
 
@@ -160,22 +178,17 @@ class Classification(Step):
         """Reports the intent of a decorated function's result."""
         self.result(value)
 
+    @reporting("intent_classifier")
     def result(self, value: object) -> None:
         """Takes intent and confidence from a classifier's answer, see `read_intent`."""
-        try:
-            found = read_intent(value)
-        except Exception as error:  # noqa: BLE001 - never in the caller's way
-            report_error("intent_classifier", error)
-            return
-        others = [{"name": name, "confidence": sure} for name, sure in found.alternatives]
-        self._turn.intent(
-            found.name,
-            found.confidence,
-            fallback=found.fallback,
-            source=self._source,
-            data={"alternatives": others} if others else None,
-        )
+        turn = self._turn
+        if is_plain(value) or not turn.is_live:
+            found, data = _found(value)
+            turn.intent(*found[:2], fallback=found[2], source=self._source, data=data)
+        else:  # somebody else's object: to look into it may take any time
+            current().delivery.put((_take, turn, value, turn.emitted(), self._source))
 
+    @reporting("intent_classifier")
     def intent(self, name: str | None, confidence: float | None = None) -> None:
         """Reports the intent, as `Turn.intent` does."""
         self._turn.intent(name, confidence, source=self._source)

@@ -42,7 +42,9 @@ class _Spec:
             raise ConfigurationError(
                 f"chat_handler: agent must be a name, not a {type(agent).__name__}."
             )
-        self.agent = agent if callable(agent) else None
+        self.agent: Getter | None = None
+        if callable(agent):
+            self.agent = argument_getter(function, "agent", agent)
         self.agent_name = agent if isinstance(agent, str) else None
         self.default_agent = name_of(function)
         self.reply = reply
@@ -79,16 +81,11 @@ class _Spec:
                 self._clean = (runtime, constant)
             attributes = dict(constant)
             for field, getter in self.dynamic:
-                attributes.update(span_attributes(runtime, {field: getter(args, kwargs)}))
-            found = self.conversation_id
-            agent = self.agent(*args, **kwargs) if self.agent is not None else self.agent_name
-            turn = launch(
-                runtime,
-                agent,
-                attributes,
-                found(args, kwargs) if found is not None else None,
-                self.default_agent,
-            )
+                value = _asked(getter, args, kwargs)
+                attributes.update(span_attributes(runtime, {field: value}))
+            agent = self.agent_name if self.agent is None else _asked(self.agent, args, kwargs)
+            conversation_id = _asked(self.conversation_id, args, kwargs)
+            turn = launch(runtime, agent, attributes, conversation_id, self.default_agent)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN
@@ -120,6 +117,15 @@ class _Spec:
                 turn.reply(text)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
+
+
+def _asked(getter: Getter | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is read from the arguments; None where that fails, which costs this alone."""
+    try:
+        return None if getter is None else getter(args, kwargs)
+    except Exception as error:  # noqa: BLE001 - never in the handler's way
+        report_error("chat_handler", error)
+        return None
 
 
 @overload

@@ -13,7 +13,7 @@ from otel_chat.arguments import is_function
 from otel_chat.checks import is_a, number, text
 from otel_chat.conversation import Time, emit_event, known_here
 from otel_chat.errors import ArgumentError, ArgumentTypeError
-from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
+from otel_chat.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat.steps import Step, configured
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,6 +84,7 @@ class Handoff(Step):
         if well and not self._refused:
             self.accepted(wait=self._elapsed / 1e9)
 
+    @reporting("handoff")
     def accepted(self, *, wait: float | None = None) -> None:
         """Reports that somebody took over; a block without this call does so when it is left.
 
@@ -176,6 +177,7 @@ def handoff(
     return Handoff(reason if function is None else function, target)
 
 
+@reporting("handoff")
 def handoff_ended(
     conversation_id: object,
     *,
@@ -194,10 +196,7 @@ def handoff_ended(
     Example:
         >>> handoff_ended("c-1", agent="support", target="billing")
     """
-    try:
-        runtime = current()
-        given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target, "target")}
-        base = known_here(conversation_id, agent)
-        emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)
-    except Exception as error:  # noqa: BLE001 - never in the caller's way
-        report_error("handoff", error)
+    runtime = current()
+    given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target, "target")}
+    base = known_here(conversation_id, agent)
+    emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)

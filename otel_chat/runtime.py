@@ -10,8 +10,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial, wraps
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -25,7 +26,12 @@ from otel_chat import semconv as sc
 from otel_chat._version import __version__
 from otel_chat.config import Config
 from otel_chat.delivery import Delivery
-from otel_chat.errors import ArgumentError, TelemetryError
+from otel_chat.errors import (
+    ArgumentError,
+    ArgumentNameError,
+    ConfigurationError,
+    TelemetryError,
+)
 from otel_chat.events import Emitter
 from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
 
 logger = logging.getLogger("otel_chat")
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NO_SPAN: Final = Context({"otel_chat.no_span": True})
 """A context without a span. Not empty: the SDK takes an empty one for "use the current one"."""
@@ -130,7 +139,7 @@ class Runtime:
     def user_hash(self, user_id: object) -> str | None:
         """The keyed hash of a user's id; None without a key."""
         key = self.config.user_hash_key
-        return privacy.hash_user(str(user_id), key) if key else None
+        return privacy.hash_user(checks.user(user_id), key) if key else None
 
     def name(self, value: object, argument: str = "name") -> str:
         """A name as it may leave the process: redacted, and cut to 256 characters.
@@ -154,10 +163,14 @@ class Runtime:
         """Free text as it may leave the process: redacted, cut at the limit with a word of it."""
         return self._redactor(text)
 
-    def redact_json(self, data: object) -> str:
+    def redact_json(
+        self,
+        data: object,
+        redact: Callable[[Any, privacy.Redactor], object] = privacy.redact_value,
+    ) -> str:
         """Data of the caller's as JSON, every text in it redacted; withheld where that hangs."""
         try:
-            clean = reader.read(data, privacy.redact_value, self._redactor)
+            clean = reader.read(data, redact, self._redactor)
         except Exception as error:  # noqa: BLE001 - the caller's object may do anything
             report_error("redactor", error)
             clean = privacy.FAILED
@@ -349,6 +362,43 @@ def report_error(component: str, error: BaseException) -> None:
         kind = "TypeError" if isinstance(error, TypeError) else "ValueError"
         said = f": {error}"
     log_once(component, f"telemetry failed with {kind}{said}; chat goes on", error)
+
+
+def reporting(
+    component: str,
+) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Makes a function that reports something never raise: what is wrong is reported, and None.
+
+    A wrong setting is still told: it is no matter of a single call.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except ConfigurationError:
+                raise
+            except TypeError as error:
+                report_error(component, of_signature(function, args, kwargs) or error)
+            except Exception as error:  # noqa: BLE001 - never in the caller's way
+                report_error(component, error)
+            return None
+
+        return call
+
+    return decorate
+
+
+def of_signature(
+    function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Exception | None:
+    """What is wrong with the names of the arguments, if anything is; holds no value."""
+    try:
+        signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        return ArgumentNameError(f"{function.__name__}(): {error}")
+    return None
 
 
 def log_once(component: str, message: str, error: BaseException | None) -> None:

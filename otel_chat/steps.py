@@ -20,7 +20,7 @@ from otel_chat.checks import text
 from otel_chat.errors import ArgumentError, ConfigurationError
 from otel_chat.measure import step_context
 from otel_chat.results import SILENT, Chunks, described, read, usage_of
-from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.runtime import Runtime, current, report_error, reporting
 from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
 from otel_chat.wrapping import wrapper_of
@@ -299,6 +299,7 @@ class ModelCall(Step):
         if self._provider is not None:
             configured(text, self._provider, f"{self.operation}: provider")
 
+    @reporting("model_call")
     def usage(
         self,
         *,
@@ -315,12 +316,9 @@ class ModelCall(Step):
             "cache_read_tokens": cache_read_tokens,
             "reasoning_tokens": reasoning_tokens,
         }
-        try:
-            self._usage = Usage.of(given)
-            if response_model is not None:
-                self._late[sc.RESPONSE_MODEL] = current().name(response_model, "response_model")
-        except Exception as error:  # noqa: BLE001 - never in the caller's way
-            report_error("model_call", error)
+        self._usage = Usage.of(given)
+        if response_model is not None:
+            self._late[sc.RESPONSE_MODEL] = current().name(response_model, "response_model")
 
     def result(self, value: object) -> None:
         """Gives the answer as the provider's client returned it, for a call as a block.
@@ -402,11 +400,9 @@ class Workflow(Step):
     def __init__(self, name: object) -> None:
         super().__init__(name, {sc.WORKFLOW_GEN_AI_NAME: name})
 
+    @reporting("workflow")
     def step(self, name: str) -> None:
         """Names the step that it is at; a failure is reported with it."""
-        self._guarded(self._at, name)
-
-    def _at(self, name: object) -> None:
         self._late[sc.WORKFLOW_STEP] = current().name(name, "step")
 
     @property

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from inspect import signature
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry.util.types import AnyValue
 
+from otel_chat import checks
 from otel_chat import semconv as sc
-from otel_chat.checks import count, is_a, number, one_of
-from otel_chat.errors import ArgumentNameError, ArgumentTypeError
+from otel_chat.checks import count, flag, is_a, number, one_of, text, written
+from otel_chat.errors import ArgumentTypeError
 from otel_chat.fields import TurnFields, span_attributes
-from otel_chat.lifecycle import TURN_KEY, Lifecycle
+from otel_chat.lifecycle import TURN_KEY, Lifecycle, identified
 from otel_chat.results import SILENT, TEXT, Chunks
-from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.runtime import Runtime, current, of_signature, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
 
@@ -48,22 +48,11 @@ def _guarded(
         try:
             method(self, *args, **kwargs)
         except TypeError as error:
-            report_error(component, _of_signature(method, self, args, kwargs) or error)
+            report_error(component, of_signature(method, (self, *args), kwargs) or error)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error(component, error)
 
     return call
-
-
-def _of_signature(
-    method: Callable[..., None], turn: Turn, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Exception | None:
-    """What is wrong with the names of the arguments, if anything is; holds no value."""
-    try:
-        signature(method).bind(turn, *args, **kwargs)
-    except TypeError as error:
-        return ArgumentNameError(f"{method.__name__}(): {error}")
-    return None
 
 
 class Turn(Lifecycle):
@@ -104,19 +93,45 @@ class Turn(Lifecycle):
             source: `classifier`, or `annotation` for what a person or a data set says.
             data: Anything JSON can hold.
         """
+        attributes = self._note_intent(name, confidence, fallback, source)
+        if success is not None:
+            attributes[sc.INTENT_SUCCESS] = flag(success, "success")
+        self.emit(sc.EVENT_INTENT, attributes, data)
+
+    def intent_at(
+        self,
+        when: tuple[int, str | None],
+        found: tuple[str | None, float | None, bool],
+        source: str,
+        data: object,
+    ) -> None:
+        """Notes an intent that was found later, in the delivery thread; `emitted` says when."""
+        attributes = self._note_intent(*found, source)
+        self._deliver(sc.EVENT_INTENT, attributes, data, *when)
+
+    def emitted(self) -> tuple[int, str | None]:
+        """Time and uid of an event whose rest is found out later."""
+        runtime = self._runtime
+        return self.now_ns(), None if runtime.random_ids else runtime.ids.event_uid()
+
+    def _note_intent(
+        self,
+        name: str | None,
+        confidence: float | None,
+        fallback: bool | None,  # noqa: FBT001 - as it is reported
+        source: str,
+    ) -> dict[str, AnyValue]:
         sure = None if confidence is None else number(confidence, "confidence", 0, 1)
         one_of(source, "source", sc.SOURCES)
         clean = None if name is None else self._runtime.name(name)
-        missed = clean is None if fallback is None else bool(fallback)
+        missed = clean is None if fallback is None else flag(fallback, "fallback")
         self._intents.append((clean, sure, missed, source))
         attributes: dict[str, AnyValue] = {sc.SOURCE: source, sc.FALLBACK: missed}
         if clean is not None:
             attributes[sc.INTENT_NAME] = clean
         if sure is not None:
             attributes[sc.CONFIDENCE] = sure
-        if success is not None:
-            attributes[sc.INTENT_SUCCESS] = bool(success)
-        self.emit(sc.EVENT_INTENT, attributes, data)
+        return attributes
 
     @_guarded
     def confidence(self, value: float) -> None:
@@ -213,7 +228,7 @@ class Turn(Lifecycle):
         """Reports something found in the message; its value is content."""
         attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type, "type")}
         if value is not None and self.captures_content:
-            attributes[sc.ENTITY_VALUE] = str(value)
+            attributes[sc.ENTITY_VALUE] = written(value)
         if confidence is not None:
             attributes[sc.CONFIDENCE] = number(confidence, "confidence", 0, 1)
         self.emit(sc.EVENT_ENTITY, attributes)
@@ -226,7 +241,7 @@ class Turn(Lifecycle):
     @_guarded
     def cached(self, flag: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as a statement
         """Reports that the reply came from a cache."""
-        self._late[sc.CACHED] = bool(flag)
+        self._late[sc.CACHED] = checks.flag(flag, "flag")
 
     @_guarded
     def context_size(self, tokens: int) -> None:
@@ -241,7 +256,10 @@ class Turn(Lifecycle):
     @_guarded
     def metadata(self, mapping: Mapping[str, object]) -> None:
         """Adds data of the caller's own, anything JSON can hold; redacted, then kept whole."""
-        self._metadata = {**(self._metadata or {}), **mapping}
+        if not is_a(mapping, Mapping):
+            raise ArgumentTypeError("mapping", "a mapping", mapping)
+        # Only a dict is copied in no time; another is read later, in bounded time
+        self._metadata.append(dict(mapping) if type(mapping) is dict else mapping)
 
     @_guarded
     def fields(self, **fields: Unpack[TurnFields]) -> None:
@@ -356,6 +374,7 @@ def begin(
     nested = isinstance(outer, Turn) and outer._live
     surroundings = fact_id = None
     known = attributes
+    conversation_id = identified(conversation_id)
     if nested:
         if conversation_id is None:
             conversation_id = outer.conversation_id  # type: ignore[attr-defined] # a Turn
@@ -373,7 +392,7 @@ def begin(
         known.setdefault(sc.CHANNEL, config.channel)
     if config.tenant is not None:
         known.setdefault(sc.TENANT, config.tenant)
-    name = runtime.name(agent or config.agent or default_agent)
+    name = runtime.name(named(agent) or config.agent or default_agent)
     turn = Turn(runtime, name, known, conversation_id or fact_id)
     turn._surroundings = surroundings
     return turn
@@ -395,12 +414,21 @@ def launch(
         around = surrounding(here)
         waiting = None if around is None else around.claim()
     if isinstance(waiting, Turn) and waiting._provisional and waiting._live:
-        name = agent or runtime.config.agent or default_agent
+        name = named(agent) or runtime.config.agent or default_agent
         waiting.take_over(runtime.name(name), attributes, conversation_id)
         return waiting
     turn = begin(runtime, agent, attributes, conversation_id, default_agent)
     turn.start(start_ns)
     return turn
+
+
+def named(agent: object) -> str | None:
+    """An agent's name as given; None where it is none, or no text, which is reported."""
+    try:
+        return None if agent is None else text(agent, "agent")
+    except ArgumentTypeError as error:
+        report_error("agent", error)
+        return None
 
 
 def _text_of(piece: Any) -> str:

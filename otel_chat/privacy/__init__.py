@@ -14,12 +14,21 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from itertools import islice
 from typing import Final, TypeAlias
 
 from otel_chat.errors import ArgumentTypeError, ConfigurationError
 from otel_chat.privacy._rules import KINDS, RULES, SECRET_NAME, Rule, mark
 
-__all__ = ["FAILED", "KINDS", "WITHHELD", "Redactor", "hash_user", "redact_value"]
+__all__ = [
+    "FAILED",
+    "KINDS",
+    "WITHHELD",
+    "Redactor",
+    "hash_user",
+    "redact_mappings",
+    "redact_value",
+]
 
 FAILED: Final = "[redaction failed]"
 WITHHELD: Final = "[redacted]"
@@ -182,6 +191,19 @@ def redact_value(value: object, redactor: Redactor) -> object:
         {'to': ['[email]', 3], 'password': '[secret]'}
     """
     return _Walk(redactor).visit(value, 0)
+
+
+def redact_mappings(mappings: Sequence[Mapping[str, object]], redactor: Redactor) -> object:
+    """Several mappings as one, the later before the earlier; see `redact_value`.
+
+    Example:
+        >>> redact_mappings([{"plan": "free"}, {"plan": "paid"}], Redactor())
+        {'plan': 'paid'}
+    """
+    whole: dict[str, object] = {}
+    for mapping in mappings:
+        whole.update(islice(mapping.items(), _MAX_NODES))
+    return redact_value(whole, redactor)
 
 
 def hash_user(user_id: str, key: str | bytes) -> str:

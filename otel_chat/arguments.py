@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_chat.checks import is_a
 from otel_chat.errors import ConfigurationError
 
 Getter = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -27,7 +28,7 @@ def name_of(function: Any) -> str:
 
 def is_function(value: object) -> bool:
     """Whether a decorator's only argument is what it stands bare on."""
-    return callable(value) or isinstance(value, classmethod | staticmethod)
+    return callable(value) or is_a(value, classmethod, staticmethod)
 
 
 def argument_getter(

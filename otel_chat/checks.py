@@ -12,6 +12,7 @@ from uuid import UUID
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 ID_LIMIT: Final = 256
+ID_BITS: Final = 512
 EXACT: Final = 2**53
 VALUE_LIMIT: Final = 10_000
 _ARRAYS: Final = frozenset({"cupy", "jaxlib", "numpy", "tensorflow", "torch"})
@@ -46,7 +47,7 @@ PLAIN: Final = Types((str, int, float, bool, complex, bytes, type(None)))
 _CONTAINERS: Final = Types((dict, list, tuple))
 
 
-def is_plain(value: object, *, limit: int = 1000) -> bool:
+def is_plain(value: object, *, limit: int = 100_000) -> bool:
     """Whether a value is made of Python's own plain types, so that looking at it takes no time.
 
     Args:
@@ -86,7 +87,7 @@ def text(value: Any, name: str) -> str:
         return str.__str__(value)
     if is_a(value, bool):
         return str(value)
-    if is_a(value, int):
+    if is_a(value, int) and int.bit_length(value) < ID_BITS:
         return int.__repr__(value)
     if is_a(value, float):
         return float.__repr__(value)
@@ -103,7 +104,7 @@ def identifier(value: Any) -> str | None:
         return None
     if is_a(value, str):
         return str.__str__(value)[:ID_LIMIT] or None
-    if is_a(value, int) and not is_a(value, bool):
+    if is_a(value, int) and not is_a(value, bool) and int.bit_length(value) < ID_BITS:
         return int.__repr__(value)
     if is_a(value, UUID):
         return str(value)
@@ -174,7 +175,10 @@ def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf
         value = value.item()
     if is_a(value, bool) or not is_a(value, Real, Decimal):
         raise ArgumentTypeError(name, allowed, value)
-    plain = float(value)
+    try:
+        plain = float(value)
+    except OverflowError:
+        raise ArgumentValueError(name, allowed, value) from None
     if not (math.isfinite(plain) and low <= plain <= high):
         raise ArgumentValueError(name, allowed, value)
     return plain

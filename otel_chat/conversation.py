@@ -390,10 +390,10 @@ def nanoseconds(time: Time, name: str = "time") -> int:
         >>> nanoseconds(1.5), nanoseconds(datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC))
         (1500000000, 2000000000)
     """
-    if isinstance(time, bool) or not isinstance(time, datetime | float | int):
+    if is_a(time, bool) or not is_a(time, datetime, float, int):
         raise ArgumentTypeError(name, "a datetime, seconds (float) or nanoseconds (int)", time)
     if isinstance(time, datetime):
         aware = time if time.tzinfo else time.replace(tzinfo=UTC)
         delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
         return (delta.days * 86_400 + delta.seconds) * 10**9 + delta.microseconds * 1000
-    return time if isinstance(time, int) else round(time * 1e9)
+    return int.__index__(time) if isinstance(time, int) else round(time * 1e9)

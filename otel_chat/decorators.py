@@ -10,6 +10,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.arguments import Getter, argument_getter, name_of
+from otel_chat.checks import is_a
 from otel_chat.errors import ConfigurationError
 from otel_chat.fields import check_names, span_attributes
 from otel_chat.results import SILENT
@@ -112,8 +113,8 @@ class _Spec:
         if not turn.captures_content or result is None:
             return
         try:
-            text = self.reply(result) if self.reply is not None else result
-            if isinstance(text, str):
+            text: Any = self.reply(result) if self.reply is not None else result
+            if is_a(text, str):
                 turn.reply(text)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)

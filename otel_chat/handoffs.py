@@ -27,7 +27,7 @@ class Handoff(Step):
     operation = sc.OPERATION_HANDOFF
 
     def __init__(self, reason: Given, target: Given) -> None:
-        super().__init__(target if isinstance(target, str) else "human", {})
+        super().__init__(target if is_a(target, str) else "human", {})
         self._reason, self._target = reason, target
         self._base: dict[str, AnyValue] = {}
         self._where = trace.INVALID_SPAN_CONTEXT

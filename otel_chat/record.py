@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from otel_chat import semconv as sc
 from otel_chat.checks import is_a, number, one_of
@@ -14,6 +14,7 @@ from otel_chat.errors import ArgumentError, ArgumentTypeError, ArgumentValueErro
 from otel_chat.fields import TurnFields, check_names, span_attributes
 from otel_chat.runtime import Runtime, current, report_error, reporting
 from otel_chat.turn import Turn, begin
+from otel_chat.workers import reader
 
 
 class Intent(TypedDict, total=False):
@@ -161,9 +162,17 @@ def _fill(turn: Turn, report: TurnReport) -> None:
 @reporting("record_turn")
 def _fill_intents(turn: Turn, intents: Iterable[Intent]) -> None:
     """Reports each; one that is no mapping costs itself alone."""
-    for intent in islice(intents, MOST_INTENTS):
-        if is_a(intent, Mapping):
-            turn.intent(**{"name": None, **intent})  # type: ignore[arg-type] # checked inside
+    for intent in reader.read(intents, _listed):
+        if is_a(intent, dict):
+            turn.intent(**{"name": None, **intent})
         else:
             allowed = "mappings with name, confidence and so on"
             report_error("record_turn", ArgumentTypeError("intents", allowed, intent))
+
+
+def _listed(intents: Iterable[Any]) -> list[Any]:
+    """The intents, read in bounded time, mappings as dictionaries."""
+    return [
+        dict(islice(one.items(), MOST_INTENTS)) if is_a(one, Mapping) else one
+        for one in islice(intents, MOST_INTENTS)
+    ]

@@ -426,7 +426,7 @@ def named(agent: object) -> str | None:
     """An agent's name as given; None where it is none, or no text, which is reported."""
     try:
         return None if agent is None else text(agent, "agent")
-    except ArgumentTypeError as error:
+    except Exception as error:  # noqa: BLE001 - never in the handler's way
         report_error("agent", error)
         return None
 

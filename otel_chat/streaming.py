@@ -544,7 +544,7 @@ class _Following:
         plain = _METHODS.get(name)
         if plain is not None and callable(value):
             return partial(plain, self, proxy, value)
-        if type(value) is MethodType and value.__self__ is inner:
+        if type(value) in (MethodType, FunctionType) and getattr(value, "__self__", 0) is inner:
             return self._method(proxy, value)
         return self._beside(proxy, value)
 
@@ -647,6 +647,7 @@ class _Following:
                 return self._awaited_beside(proxy, result)
             return self._beside(proxy, result)
 
+        call.__self__ = proxy  # type: ignore[attr-defined] # a stand-in for this one asks
         return call
 
     async def _awaited_beside(self, proxy: Any, coroutine: Awaitable[Any]) -> Any:

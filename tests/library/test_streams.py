@@ -409,6 +409,9 @@ def test_a_block_ends_its_turn_once_however_it_is_left(
 
 
 @pytest.mark.parametrize(
+    "make", [lambda: Manager(Message()), model_call("m")(lambda: Manager(Message()))]
+)
+@pytest.mark.parametrize(
     "use",
     [
         lambda stream: list(stream.text_stream),
@@ -417,10 +420,10 @@ def test_a_block_ends_its_turn_once_however_it_is_left(
     ],
 )
 def test_what_gives_the_chunks_beside_the_stream_is_followed(
-    telemetry: Telemetry, use: Callable[[Any], Any]
+    telemetry: Telemetry, use: Callable[[Any], Any], make: Callable[[], Any]
 ) -> None:
     """Texts, a method that iterates, one that reads all: well, and over with the block."""
-    with chat_handler(agent="a")(lambda: Manager(Message()))() as stream:
+    with chat_handler(agent="a")(make)() as stream:
         used = use(stream)
         assert telemetry.turns == []
     assert telemetry.only_turn()["status"] == "ok"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from otel_chat import semconv as sc
 from otel_chat.checks import one_of
+from otel_chat.errors import ArgumentTypeError
 from otel_chat.hooks import Situation
 from otel_chat.runtime import report_error
 from otel_chat.table import Seen
@@ -15,8 +15,6 @@ from otel_chat.workers import ESCALATION, SENTIMENT, TOPIC
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
-
-MOST_TOPICS: Final = 10
 
 
 def run_hooks(turn: Lifecycle) -> None:
@@ -52,21 +50,19 @@ def _note_sentiment(turn: Lifecycle, answer: object) -> None:
 
 
 def _note_topics(turn: Lifecycle, answer: str | Iterable[object]) -> None:
-    topics = (answer,) if isinstance(answer, str) else islice(answer, MOST_TOPICS)
-    for topic in topics:
+    for topic in (answer,) if isinstance(answer, str) else answer:
         turn.emit_late(sc.EVENT_TOPIC, {sc.TOPIC_NAME: turn._runtime.name(topic)})
 
 
 def _note_advice(turn: Lifecycle, answer: object) -> None:
     """Advice is an event of its own: no handoff is requested, counted or triggered by it."""
-    reason = getattr(answer, "reason", answer)
-    if not isinstance(reason, str):
-        raise TypeError(f"advice must have a reason, not be a {type(answer).__name__}")
+    if not isinstance(answer, str):
+        raise ArgumentTypeError("advice", "a text or have one as its reason", answer)
     turn.emit_late(
         sc.EVENT_CUSTOM,
         {
             sc.EVENT_CUSTOM_NAME: sc.HANDOFF_ADVISED,
-            sc.HANDOFF_REASON: turn._runtime.name(reason),
+            sc.HANDOFF_REASON: turn._runtime.name(answer),
         },
     )
 

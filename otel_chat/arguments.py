@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_chat.checks import is_a
 from otel_chat.errors import ConfigurationError
 
 Getter = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+def name_of(function: Any) -> str:
+    """What a function is called; a partial as what it calls, an object as its class.
+
+    Example:
+        >>> name_of(len), name_of(functools.partial(len)), name_of(functools.partial)
+        ('len', 'len', 'partial')
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    found = getattr(function, "__name__", None)
+    return found if isinstance(found, str) else type(function).__name__
+
+
+def is_function(value: object) -> bool:
+    """Whether a decorator's only argument is what it stands bare on."""
+    return callable(value) or is_a(value, classmethod, staticmethod)
 
 
 def argument_getter(
@@ -37,7 +57,8 @@ def argument_getter(
         return lambda args, kwargs: source(*args, **kwargs)
     if not isinstance(source, str):
         raise ConfigurationError(
-            f"chat_handler: {option} must be a parameter's name or a function, not {source!r}."
+            f"chat_handler: {option} must be a parameter's name or a function, not a "
+            f"{type(source).__name__}."
         )
     name, *path = source.split(".")
     read = _parameter(function, option, name)

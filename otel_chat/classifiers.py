@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from otel_chat import semconv as sc
-from otel_chat.checks import one_of
+from otel_chat.arguments import is_function
+from otel_chat.checks import is_plain, one_of
+from otel_chat.errors import ArgumentTypeError
 from otel_chat.extract import extract
-from otel_chat.runtime import report_error
-from otel_chat.steps import Step
+from otel_chat.runtime import current, report_error, reporting
+from otel_chat.steps import Step, configured
+from otel_chat.turn import Turn
+from otel_chat.workers import reader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,9 +110,10 @@ def _of_fields(value: object) -> Classified:
         known = inner.confidence if confidence is None else _number(confidence)
         return inner._replace(confidence=known)
     if not named:
-        raise TypeError(
-            f"intent_classifier: no intent in a {type(value).__name__}; return a name, a pair of "
-            "name and confidence, or something with an intent and a confidence"
+        raise ArgumentTypeError(
+            "the classifier's result",
+            "a name, a pair of name and confidence, or have an intent and a confidence",
+            value,
         )
     _, fallback = _first(value, ("fallback", "is_fallback"))
     return Classified(name or None, _number(confidence), not name or fallback is True)
@@ -134,6 +140,22 @@ def _number(value: object) -> float | None:
         return None
 
 
+def _found(value: object) -> tuple[tuple[str | None, float | None, bool], object]:
+    """Name, confidence and whether it is a fallback; the others as an event's data."""
+    found = read_intent(value)
+    others = [{"name": name, "confidence": sure} for name, sure in found.alternatives]
+    return found[:3], {"alternatives": others} if others else None
+
+
+def _take(turn: Turn, value: object, when: tuple[int, str | None], source: str) -> None:
+    """Takes an intent into its turn, in the delivery thread."""
+    try:
+        found, data = reader.read(value, _found)
+        turn.intent_at(when, found, source, data)
+    except Exception as error:  # noqa: BLE001 - somebody else's object
+        report_error("intent_classifier", error)
+
+
 class Classification(Step):
     """One classification, as `intent_classifier` makes it."""
 
@@ -141,28 +163,32 @@ class Classification(Step):
 
     def __init__(self, name: str, source: str) -> None:
         super().__init__(name, {})
-        self._source = one_of(source, "source", sc.SOURCES)
+        self._source = source
+
+    def check(self) -> None:
+        """Looks at the source, for a decorator; a block's is looked at with its intent.
+
+        Raises:
+            ConfigurationError: there is no such source.
+        """
+        super().check()
+        configured(partial(one_of, allowed=sc.SOURCES), self._source, "intent_classifier: source")
 
     def on_result(self, value: object, /) -> None:
         """Reports the intent of a decorated function's result."""
         self.result(value)
 
+    @reporting("intent_classifier")
     def result(self, value: object) -> None:
         """Takes intent and confidence from a classifier's answer, see `read_intent`."""
-        try:
-            found = read_intent(value)
-        except Exception as error:  # noqa: BLE001 - never in the caller's way
-            report_error("intent_classifier", error)
-            return
-        others = [{"name": name, "confidence": sure} for name, sure in found.alternatives]
-        self._turn.intent(
-            found.name,
-            found.confidence,
-            fallback=found.fallback,
-            source=self._source,
-            data={"alternatives": others} if others else None,
-        )
+        turn = self._turn
+        if is_plain(value) or not turn.is_live:
+            found, data = _found(value)
+            turn.intent(*found[:2], fallback=found[2], source=self._source, data=data)
+        else:  # somebody else's object: to look into it may take any time
+            current().delivery.put((_take, turn, value, turn.emitted(), self._source))
 
+    @reporting("intent_classifier")
     def intent(self, name: str | None, confidence: float | None = None) -> None:
         """Reports the intent, as `Turn.intent` does."""
         self._turn.intent(name, confidence, source=self._source)
@@ -188,6 +214,9 @@ def intent_classifier(
         function: The classifier, where the decorator stands bare; else its name, for the span.
         source: `classifier`, or `annotation` for what a person or a data set says.
 
+    Raises:
+        ConfigurationError: used as a decorator, where there is no such source.
+
     Example:
         >>> from otel_chat import turn
         >>> @intent_classifier
@@ -199,6 +228,6 @@ def intent_classifier(
         ...         nlu.result({"intent": "order_status", "confidence": 0.8})
         ('order_status', 0.93)
     """
-    if isinstance(function, str):
-        return Classification(function, source)
-    return Classification("intent", source)(function)
+    if is_function(function):
+        return Classification("intent", source)(function)  # type: ignore[type-var,return-value] # a function
+    return Classification(function, source)  # type: ignore[arg-type] # looked at later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -13,13 +13,15 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
+from otel_chat import checks
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier, number, one_of
-from otel_chat.extract import text_of
+from otel_chat.checks import is_a, number, one_of
+from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
+from otel_chat.lifecycle import identified
 from otel_chat.measure import exemplar_context
-from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
-from otel_chat.turn import CONVERSATION_KEY, Turn, current_turn
+from otel_chat.runtime import NO_SPAN, Runtime, current, report_error, reporting
+from otel_chat.turn import CONVERSATION_KEY, Turn, content, current_turn, named
 
 Time = datetime | float | int
 
@@ -89,14 +91,14 @@ class Conversation:
         self._runtime = runtime
         config = runtime.config
         attributes = span_attributes(runtime, self._fields)
-        self.agent = self.agent or config.agent
+        self.agent = named(self.agent) or config.agent
         if self.agent:
             attributes[sc.AGENT_NAME] = self.agent
         if config.channel:
             attributes.setdefault(sc.CHANNEL, config.channel)
         if config.tenant:
             attributes.setdefault(sc.TENANT, config.tenant)
-        found = identifier(self._id)
+        found = identified(self._id)
         self.attributes = attributes
         self._began_ns = runtime.clock.monotonic_ns()
         if found is None:
@@ -109,6 +111,7 @@ class Conversation:
         if self._owned:
             emit_event(runtime, sc.EVENT_CONVERSATION_START, attributes, {})
 
+    @reporting("conversation")
     def end(self, outcome: str | None = None, reason: str | None = None) -> None:
         """Closes the conversation; only the first call counts.
 
@@ -125,7 +128,7 @@ class Conversation:
             if outcome is not None:
                 given[sc.OUTCOME] = one_of(outcome, "outcome", sc.OUTCOMES)
             if reason is not None:
-                given[sc.REASON] = runtime.name(reason)
+                given[sc.REASON] = runtime.name(reason, "reason")
             self._ended = True
             emit_event(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
             series = {**self.attributes, **given}
@@ -145,10 +148,12 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error("conversation", error)
 
+    @reporting("message")
     def message(self, text: str | None = None, *, sender: str, time: Time | None = None) -> None:
         """Reports a message that is no part of a turn; see `otel_chat.message`."""
         _message(self.attributes, text, sender, time)
 
+    @reporting("feedback")
     def feedback(
         self,
         value: float,
@@ -192,6 +197,7 @@ def conversation(
     return Conversation(conversation_id, agent, fields, start=start)
 
 
+@reporting("message")
 def message(
     text: str | None = None,
     *,
@@ -215,6 +221,7 @@ def message(
     _message(known_here(conversation_id, agent), text, sender, time)
 
 
+@reporting("feedback")
 def feedback(  # noqa: PLR0913 - what there is to say of feedback
     value: float,
     *,
@@ -243,12 +250,7 @@ def feedback(  # noqa: PLR0913 - what there is to say of feedback
     Example:
         >>> feedback(4, conversation_id="c-1")
     """
-    attributes = known_here(conversation_id, agent)
-    try:
-        span = _span(trace_id, span_id)
-    except ValueError as error:
-        report_error("feedback", error)
-        return
+    attributes, span = known_here(conversation_id, agent), _span(trace_id, span_id)
     _feedback(attributes, value, scale, name, comment, time=time, span=span)
 
 
@@ -261,15 +263,11 @@ def known_here(conversation_id: object, agent: str | None) -> dict[str, AnyValue
     turn: Turn = current_turn()
     if turn._runtime is not None:
         attributes.update({k: v for k in EVENT_KEYS if (v := turn._get(k)) is not None})
-    try:
-        found = identifier(conversation_id)
-    except TypeError as error:
-        report_error("conversation", error)
-        found = None
+    found, name = identified(conversation_id), named(agent)
     if found is not None:
         attributes[sc.CONVERSATION_ID] = found
-    if agent:
-        attributes[sc.AGENT_NAME] = agent
+    if name:
+        attributes[sc.AGENT_NAME] = name
     return attributes
 
 
@@ -280,9 +278,7 @@ def _message(
         runtime = current()
         given: dict[str, AnyValue] = {sc.MESSAGE_SENDER: one_of(sender, "sender", sc.SENDERS)}
         if text is not None and runtime.config.capture_content:
-            told = text_of(text, "user" if sender == "user" else "assistant")
-            if told is not None:
-                given[sc.MESSAGE_TEXT] = told
+            given[sc.MESSAGE_TEXT] = content(text, "user" if sender == "user" else "assistant")
         emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("message", error)
@@ -311,7 +307,7 @@ def _feedback(
             sc.FEEDBACK_SCALE_MAX: high,
         }
         if comment is not None and runtime.config.capture_content:
-            given[sc.EVALUATION_EXPLANATION] = str(comment)
+            given[sc.EVALUATION_EXPLANATION] = checks.text(comment, "comment")
         emit_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
         series = {**attributes, **given}
         context = exemplar_context(runtime, span, attributes.get(sc.CONVERSATION_ID))
@@ -322,10 +318,15 @@ def _feedback(
 
 
 def _scale(scale: tuple[float, float]) -> tuple[float, float]:
+    if not is_a(scale, tuple, list) or len(scale) != 2:  # noqa: PLR2004 - two ends
+        raise ArgumentTypeError("scale", _SCALE, scale)
     low, high = (number(end, "scale") for end in scale)
     if low >= high:
-        raise ValueError(f"scale must run from low to high, not from {low} to {high}")
+        raise ArgumentValueError("scale", _SCALE, scale)
     return low, high
+
+
+_SCALE: Final = "a pair of numbers, the lowest and the highest value"
 
 
 def emit_event(
@@ -365,12 +366,21 @@ def _deliver(
 def _span(trace_id: str | None, span_id: str | None) -> SpanContext | None:
     if trace_id is None or span_id is None:
         return None
-    return SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1)
-    )
+    trace_number, span_number = _hex(trace_id, "trace_id", 32), _hex(span_id, "span_id", 16)
+    return SpanContext(trace_number, span_number, is_remote=True, trace_flags=TraceFlags(1))
 
 
-def nanoseconds(time: Time) -> int:
+def _hex(value: object, name: str, digits: int) -> int:
+    allowed = f"{digits} hexadecimal digits"
+    if not is_a(value, str):
+        raise ArgumentTypeError(name, allowed, value)
+    try:
+        return int(checks.text(value, name), 16)
+    except ValueError:
+        raise ArgumentValueError(name, allowed, value) from None
+
+
+def nanoseconds(time: Time, name: str = "time") -> int:
     """Nanoseconds since 1970 of a datetime (naive: UTC), of seconds (float), of themselves (int).
 
     Raises:
@@ -380,10 +390,10 @@ def nanoseconds(time: Time) -> int:
         >>> nanoseconds(1.5), nanoseconds(datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC))
         (1500000000, 2000000000)
     """
-    if isinstance(time, bool) or not isinstance(time, datetime | float | int):
-        raise TypeError(f"a time is a datetime, seconds or nanoseconds, not {time!r}")
+    if is_a(time, bool) or not is_a(time, datetime, float, int):
+        raise ArgumentTypeError(name, "a datetime, seconds (float) or nanoseconds (int)", time)
     if isinstance(time, datetime):
         aware = time if time.tzinfo else time.replace(tzinfo=UTC)
         delta = aware - datetime(1970, 1, 1, tzinfo=UTC)
         return (delta.days * 86_400 + delta.seconds) * 10**9 + delta.microseconds * 1000
-    return time if isinstance(time, int) else round(time * 1e9)
+    return int.__index__(time) if isinstance(time, int) else round(time * 1e9)

@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast, overload
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.arguments import Getter, argument_getter
+from otel_chat.arguments import Getter, argument_getter, name_of
+from otel_chat.checks import is_a
 from otel_chat.errors import ConfigurationError
 from otel_chat.extract import text_of
 from otel_chat.fields import check_names, span_attributes
@@ -35,14 +36,19 @@ class _Spec:
         fields: Mapping[str, Any],
     ) -> None:
         check_names(fields, "chat_handler()")
-        name = getattr(function, "__qualname__", type(function).__qualname__)
         if reply is not None and not callable(reply):
-            raise ConfigurationError(f"chat_handler: reply must be a function, not {reply!r}.")
+            raise ConfigurationError(
+                f"chat_handler: reply must be a function, not a {type(reply).__name__}."
+            )
         if agent is not None and not (callable(agent) or isinstance(agent, str)):
-            raise ConfigurationError(f"chat_handler: agent must be a name, not {agent!r}.")
-        self.agent = agent if callable(agent) else None
+            raise ConfigurationError(
+                f"chat_handler: agent must be a name, not a {type(agent).__name__}."
+            )
+        self.agent: Getter | None = None
+        if callable(agent):
+            self.agent = argument_getter(function, "agent", agent)
         self.agent_name = agent if isinstance(agent, str) else None
-        self.default_agent = name.rpartition(".")[2]
+        self.default_agent = name_of(function)
         self.reply = reply
         self.conversation_id = argument_getter(function, "conversation_id", conversation_id)
         self.message = argument_getter(function, "message", message)
@@ -77,16 +83,11 @@ class _Spec:
                 self._clean = (runtime, constant)
             attributes = dict(constant)
             for field, getter in self.dynamic:
-                attributes.update(span_attributes(runtime, {field: getter(args, kwargs)}))
-            found = self.conversation_id
-            agent = self.agent(*args, **kwargs) if self.agent is not None else self.agent_name
-            turn = launch(
-                runtime,
-                agent,
-                attributes,
-                found(args, kwargs) if found is not None else None,
-                self.default_agent,
-            )
+                value = _asked(getter, args, kwargs)
+                attributes.update(span_attributes(runtime, {field: value}))
+            agent = self.agent_name if self.agent is None else _asked(self.agent, args, kwargs)
+            conversation_id = _asked(self.conversation_id, args, kwargs)
+            turn = launch(runtime, agent, attributes, conversation_id, self.default_agent)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN
@@ -115,16 +116,25 @@ class _Spec:
             turn.result(result)
         if not turn.captures_content:
             return
-        if self.reply is None and not isinstance(result, str):
+        if self.reply is None and not is_a(result, str):
             turn._returned = result  # read in the delivery thread
             return
         try:
-            text = result if self.reply is None else self.reply(result)
-            told = text if isinstance(text, str) else text_of(text)
+            text: Any = result if self.reply is None else self.reply(result)
+            told = text if is_a(text, str) else text_of(text)
             if told is not None:
                 turn.reply(told)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
+
+
+def _asked(getter: Getter | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is read from the arguments; None where that fails, which costs this alone."""
+    try:
+        return None if getter is None else getter(args, kwargs)
+    except Exception as error:  # noqa: BLE001 - never in the handler's way
+        report_error("chat_handler", error)
+        return None
 
 
 @overload
@@ -187,7 +197,10 @@ def chat_handler(
             inner: Any = target.__func__
             return cast("F", type(target)(decorate(inner)))
         if not callable(target):
-            raise ConfigurationError(f"chat_handler: {target!r} cannot be called.")
+            raise ConfigurationError(
+                f"chat_handler: a {type(target).__name__} cannot be called; decorate a function, "
+                "and name its agent with agent=."
+            )
         spec = _Spec(
             target,
             agent=agent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -158,20 +159,27 @@ class Delivery:
         while not self._closed and wake is self._wake:
             wake.wait(self._every)
             wake.clear()
-            self._drain()
+            try:
+                self._drain()
+            except BaseException:  # noqa: BLE001 - raised under test only; the thread goes on
+                threading.excepthook(
+                    threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
+                )
 
     def _drain(self) -> bool:
         jobs, flushes = self._jobs, self._asked()
-        for _ in range(len(jobs)):
-            with self._running:
-                if jobs:
-                    function, *arguments = jobs.popleft()
-                    self._run(function, arguments)
-        with self._running:  # also waits for the job that another thread may be at
-            if self._on_round is not None:
-                self._run(self._on_round, ())
-        for done in flushes:
-            done.set()
+        try:
+            for _ in range(len(jobs)):
+                with self._running:
+                    if jobs:
+                        function, *arguments = jobs.popleft()
+                        self._run(function, arguments)
+            with self._running:  # also waits for the job that another thread may be at
+                if self._on_round is not None:
+                    self._run(self._on_round, ())
+        finally:
+            for done in flushes:
+                done.set()
         return True
 
     def _asked(self) -> list[threading.Event]:
@@ -187,6 +195,11 @@ class Delivery:
         try:
             function(*arguments)
         except Exception as error:  # noqa: BLE001 - one bad job must not cost the others
+            self._on_error(error)
+        except BaseException as error:
+            # Of this thread's own making: what ends a process is raised in the main thread
+            if threading.current_thread() is threading.main_thread():
+                raise
             self._on_error(error)
 
 

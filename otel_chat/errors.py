@@ -3,6 +3,7 @@
 OtelChatError
 ├── ConfigurationError     a setting, option or argument is wrong; names it and the fix
 │   └── MissingExtraError      an optional part is not installed; names the extra and the command
+├── ArgumentError          an argument of a report cannot be used; counted and logged, not raised
 ├── TelemetryError         telemetry failed; raised under test only, else counted and logged once
 ├── IngestError            a telemetry request cannot be taken; carries the HTTP status
 ├── QueryError             a question to the analytics server is malformed; names the field
@@ -25,6 +26,44 @@ class ConfigurationError(OtelChatError):
 
 class MissingExtraError(ConfigurationError, ImportError):
     """An optional part is not installed. The message names every extra and how to install it."""
+
+
+class ArgumentError(OtelChatError):
+    """An argument cannot be used. The text names arguments and types only, so it may be logged.
+
+    Args:
+        text: What is wrong, and what is allowed.
+        argument: The argument's name, where it is about one.
+    """
+
+    def __init__(self, text: str, argument: str = "") -> None:
+        super().__init__(text)
+        self.argument = argument or text
+
+
+class ArgumentNameError(ArgumentError, TypeError):
+    """There is no such argument, or one is missing."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument is of a wrong type.
+
+    Args:
+        argument: Its name.
+        allowed: What it may be.
+        value: What was given.
+    """
+
+    def __init__(self, argument: str, allowed: str, value: object) -> None:
+        super().__init__(f"{argument} must be {allowed}, not {type(value).__name__}", argument)
+
+
+class ArgumentValueError(ArgumentError, ValueError):
+    """An argument is of a right type, and out of what is allowed; likewise."""
+
+    def __init__(self, argument: str, allowed: str, value: object) -> None:
+        other = f"another {type(value).__name__}"
+        super().__init__(f"{argument} must be {allowed}, not {other}", argument)
 
 
 class TelemetryError(OtelChatError):

@@ -8,9 +8,9 @@ from typing import Final, TypedDict
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import count
-from otel_chat.errors import ConfigurationError
-from otel_chat.runtime import Runtime
+from otel_chat.checks import count, text
+from otel_chat.errors import ArgumentNameError, ConfigurationError
+from otel_chat.runtime import Runtime, report_error
 
 
 class ConversationFields(TypedDict, total=False):
@@ -97,19 +97,27 @@ def check_names(fields: Mapping[str, object], where: str) -> None:
 def span_attributes(runtime: Runtime, fields: Mapping[str, object]) -> dict[str, AnyValue]:
     """The attributes that fields become; None is left out.
 
-    Raises:
-        TypeError, ValueError: a value is of the wrong type or out of range; names the field.
+    One of a wrong type or out of range costs itself alone: it is reported with its name.
     """
     attributes: dict[str, AnyValue] = {}
     for name, value in fields.items():
-        if value is None:
-            continue
-        if name == "user_id":
-            hashed = runtime.user_hash(value)
-            if hashed is not None:
-                attributes[sc.USER_HASH] = hashed
-        elif name in COUNT_KEYS:
-            attributes[COUNT_KEYS[name]] = count(value, name)
-        else:
-            attributes[TEXT_KEYS[name]] = runtime.name(value)
+        if value is not None:
+            try:
+                _add(attributes, runtime, name, value)
+            except Exception as error:  # noqa: BLE001 - never in the caller's way
+                report_error("fields", error)
     return attributes
+
+
+def _add(attributes: dict[str, AnyValue], runtime: Runtime, name: str, value: object) -> None:
+    if name == "user_id":
+        hashed = runtime.user_hash(value)
+        if hashed is not None:
+            attributes[sc.USER_HASH] = hashed
+    elif name in COUNT_KEYS:
+        attributes[COUNT_KEYS[name]] = count(value, name)
+    elif name in TEXT_KEYS:
+        attributes[TEXT_KEYS[name]] = runtime.name(value, name)
+    else:
+        there = f"there are {', '.join(sorted(FIELD_NAMES))}"
+        raise ArgumentNameError(f"there is no field {text(name, 'field')[:64]!r}; {there}")

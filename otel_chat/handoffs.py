@@ -9,11 +9,12 @@ from opentelemetry import trace
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import number
+from otel_chat.arguments import is_function
+from otel_chat.checks import is_a, number, text
 from otel_chat.conversation import Time, emit_event, known_here
-from otel_chat.errors import ConfigurationError
-from otel_chat.runtime import NO_SPAN, Runtime, current, report_error
-from otel_chat.steps import Step
+from otel_chat.errors import ArgumentError, ArgumentTypeError
+from otel_chat.runtime import NO_SPAN, Runtime, current, report_error, reporting
+from otel_chat.steps import Step, configured
 
 F = TypeVar("F", bound=Callable[..., Any])
 Given = str | Callable[..., object] | None
@@ -26,28 +27,33 @@ class Handoff(Step):
     operation = sc.OPERATION_HANDOFF
 
     def __init__(self, reason: Given, target: Given) -> None:
-        for option, value in (("reason", reason), ("target", target)):
-            if value is not None and not (isinstance(value, str) or callable(value)):
-                raise ConfigurationError(
-                    f"handoff: {option} must be a text or a function of the arguments, not "
-                    f"{value!r}."
-                )
-        super().__init__(target if isinstance(target, str) else "human", {})
+        super().__init__(target if is_a(target, str) else "human", {})
         self._reason, self._target = reason, target
         self._base: dict[str, AnyValue] = {}
         self._where = trace.INVALID_SPAN_CONTEXT
         self._refused = self._accepted = self._ended = False
 
+    def check(self) -> None:
+        """Looks at reason and target, for a decorator.
+
+        Raises:
+            ConfigurationError: one is neither text nor function; names it.
+        """
+        for option, value in (("reason", self._reason), ("target", self._target)):
+            if not callable(value):
+                configured(_optional, value, f"handoff: {option}")
+
     def on_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Takes reason and target from the arguments, where functions were given for them."""
         if callable(self._reason):
-            self._reason = _text(self._reason(*args, **kwargs))
+            self._reason = self._checked("reason", self._reason(*args, **kwargs))
         if callable(self._target):
-            self._target = _text(self._target(*args, **kwargs))
+            self._target = self._checked("target", self._target(*args, **kwargs))
 
     def on_start(self) -> None:
         """Reports the request."""
-        reason, target = _text(self._reason) or UNSPECIFIED, _text(self._target)
+        reason = self._checked("reason", self._reason) or UNSPECIFIED
+        target = self._checked("target", self._target)
         runtime, turn = current(), self._turn
         known: dict[str, AnyValue] = {sc.HANDOFF_REASON: runtime.name(reason)}
         if target is not None:
@@ -62,6 +68,13 @@ class Handoff(Step):
         series = {**self._base, **known}
         runtime.delivery.put((runtime.instruments.add, sc.METRIC_HANDOFFS, 1, series, NO_SPAN))
 
+    def _checked(self, option: str, value: object) -> str | None:
+        try:
+            return _optional(value, option)
+        except ArgumentError as error:  # costs itself alone
+            report_error(self.operation, error)
+            return None
+
     def on_result(self, value: object, /) -> None:
         """Notes whether somebody took over: `False` says that nobody did."""
         self._refused = value is False
@@ -71,6 +84,7 @@ class Handoff(Step):
         if well and not self._refused:
             self.accepted(wait=self._elapsed / 1e9)
 
+    @reporting("handoff")
     def accepted(self, *, wait: float | None = None) -> None:
         """Reports that somebody took over; a block without this call does so when it is left.
 
@@ -104,8 +118,15 @@ class Handoff(Step):
         emit_event(current(), name, self._base, {**known, **(more or {})}, span=self._where)
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _optional(value: object, option: str) -> str | None:
+    """A text or none.
+
+    Raises:
+        ArgumentTypeError: it is neither; names the option.
+    """
+    if value is None or is_a(value, str):
+        return text(value, option) if value is not None else None
+    raise ArgumentTypeError(option, "a text or a function of the arguments", value)
 
 
 @overload
@@ -136,7 +157,8 @@ def handoff(
         target: The queue or team asked; likewise.
 
     Raises:
-        ConfigurationError: reason or target is neither text nor function.
+        ConfigurationError: used as a decorator, where reason or target is neither text nor
+            function.
 
     Example:
         >>> from otel_chat import turn
@@ -150,11 +172,12 @@ def handoff(
         ...     transfer.ended()
         'Ada: a colleague takes over'
     """
-    if callable(function):
-        return Handoff(reason, target)(function)
+    if is_function(function):
+        return Handoff(reason, target)(function)  # type: ignore[type-var,return-value] # a function
     return Handoff(reason if function is None else function, target)
 
 
+@reporting("handoff")
 def handoff_ended(
     conversation_id: object,
     *,
@@ -173,10 +196,7 @@ def handoff_ended(
     Example:
         >>> handoff_ended("c-1", agent="support", target="billing")
     """
-    try:
-        runtime = current()
-        given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target)}
-        base = known_here(conversation_id, agent)
-        emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)
-    except Exception as error:  # noqa: BLE001 - never in the caller's way
-        report_error("handoff", error)
+    runtime = current()
+    given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target, "target")}
+    base = known_here(conversation_id, agent)
+    emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)

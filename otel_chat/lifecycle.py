@@ -13,10 +13,11 @@ from opentelemetry.trace import Span, SpanContext
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier
-from otel_chat.extract import Extracted, StreamState, Texts
+from otel_chat.checks import identifier, is_a
+from otel_chat.extract import Extracted, Texts
 from otel_chat.fields import EVENT_KEYS
 from otel_chat.outcome import complete, note_error
+from otel_chat.results import Chunks
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
 from otel_chat.surroundings import Surroundings
 from otel_chat.table import Seen
@@ -31,6 +32,15 @@ TURN_KEY: Final = otel_context.create_key("otel_chat.turn")
 _SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _NESTED: Final[Mapping[str, AnyValue]] = {sc.OPERATION_NAME: sc.OPERATION_INVOKE_AGENT}
 _TURN: Final[Mapping[str, AnyValue]] = {**_NESTED, sc.TURN_ROOT: True}
+
+
+def identified(value: object) -> str | None:
+    """A conversation's id; None where it is none that can be used, which is reported."""
+    try:
+        return identifier(value)
+    except Exception as error:  # noqa: BLE001 - never in the caller's way
+        report_error("conversation", error)
+        return None
 
 
 class Lifecycle:
@@ -85,9 +95,9 @@ class Lifecycle:
         self._told: Texts | None = None
         self._result: object = None
         self._returned: object = None
-        self._stream: StreamState | None = None
+        self._stream: Chunks | None = None
         self._found: Extracted | None = None
-        self._metadata: dict[str, object] | None = None
+        self._metadata: list[Mapping[str, object]] = []
         self._keep = False
         self._seen: Seen | None = None
         self._status = sc.STATUS_OK
@@ -97,7 +107,7 @@ class Lifecycle:
         self._left: Context | None = None
         self.series = ("", "")
         if runtime is not None and conversation_id is not None:
-            found = identifier(conversation_id)
+            found = identified(conversation_id)
             if found is not None:
                 attributes[sc.CONVERSATION_ID] = found
 
@@ -175,7 +185,8 @@ class Lifecycle:
         """Ends a turn that is reported afterwards, as it was."""
         self._status = status
         if status == sc.STATUS_ERROR and self._live:
-            self._late[sc.ERROR_TYPE] = self._runtime.name(error_type or sc.OTHER)
+            kind = error_type if is_a(error_type, str) and error_type else sc.OTHER
+            self._late[sc.ERROR_TYPE] = self._runtime.name(kind)
         self.finish(end_ns=end_ns)
 
     def first_chunk(self, at_ns: int | None = None) -> None:
@@ -235,7 +246,7 @@ class Lifecycle:
             self._agent = agent
             self._late[sc.AGENT_NAME] = agent
             self._span.update_name(f"invoke_agent {agent}")
-        found = identifier(given_id)
+        found = identified(given_id)
         other = found is not None and found != self.conversation_id
         if other:
             self._late[sc.CONVERSATION_ID] = found
@@ -327,13 +338,19 @@ class Lifecycle:
             if self._seen is not None:
                 self._seen.previous = self._span_context
             if error is not None:
-                note_error(self, error)
+                self._note(error)
             around = self._surroundings
             if around is not None and not later and around.hold(self.as_turn()):
                 self._held = True
                 return
             self._hand_over(always=later)
         except Exception as problem:  # noqa: BLE001 - never in the handler's way
+            report_error("turn", problem)
+
+    def _note(self, error: BaseException) -> None:
+        try:
+            note_error(self, error)
+        except Exception as problem:  # noqa: BLE001 - the handler's exception may do anything
             report_error("turn", problem)
 
     def release(self, *, gone: bool = False) -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AnyValue
 
+from otel_chat import privacy
 from otel_chat import semconv as sc
 from otel_chat.afterwards import run_hooks
 from otel_chat.measure import record_turn_metrics
 from otel_chat.results import settle_confidence, take, usages_of
+from otel_chat.runtime import report_error
 from otel_chat.usage import GEN_AI_KEYS, TURN_KEYS, Usage, priced, total, with_result
+from otel_chat.workers import Reader
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
@@ -28,9 +31,22 @@ def note_error(turn: Lifecycle, error: BaseException) -> None:
     kind = turn._late[sc.ERROR_TYPE] = type(error).__qualname__
     attributes: dict[str, AnyValue] = {sc.EXCEPTION_TYPE: kind, sc.ERROR_TYPE: kind}
     if turn._runtime.config.capture_content:
-        attributes[sc.EXCEPTION_MESSAGE] = str(error)
-        attributes[sc.EXCEPTION_STACKTRACE] = "".join(traceback.format_exception(error))
+        try:
+            attributes.update(_exceptions.read(error, _told))
+        except Exception as problem:  # noqa: BLE001 - it says what it is in its own way
+            report_error("turn", problem)
     turn.emit(sc.EVENT_EXCEPTION, attributes)
+
+
+_exceptions = Reader(seconds=0.25)
+"""Reads them in the handler's way: kept until later, one would keep the handler's frames."""
+
+
+def _told(error: BaseException) -> dict[str, AnyValue]:
+    return {
+        sc.EXCEPTION_MESSAGE: str(error),
+        sc.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(error)),
+    }
 
 
 def complete(turn: Lifecycle, *, whole: bool = True) -> None:
@@ -78,8 +94,8 @@ def _settle(turn: Lifecycle, *, whole: bool) -> None:
     if not whole:
         turn._runtime.dropped(sc.SIGNAL_RECORDS)
         return
-    if turn._metadata is not None:
-        late[sc.METADATA] = turn._runtime.redact_json(turn._metadata)
+    if turn._metadata:
+        late[sc.METADATA] = turn._runtime.redact_json(turn._metadata, privacy.redact_mappings)
     if turn._runtime.config.capture_content:
         _settle_content(turn)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import TypedDict, Unpack
+from itertools import islice
+from typing import Any, Final, TypedDict, Unpack
 
 from otel_chat import semconv as sc
-from otel_chat.checks import number, one_of
+from otel_chat.checks import is_a, number, one_of
 from otel_chat.conversation import Time, nanoseconds
+from otel_chat.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
 from otel_chat.fields import TurnFields, check_names, span_attributes
-from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.runtime import Runtime, current, report_error, reporting
 from otel_chat.turn import Turn, begin
+from otel_chat.workers import reader
 
 
 class Intent(TypedDict, total=False):
@@ -49,9 +52,11 @@ class TurnReport(TurnFields, total=False):
 
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens", "cost")
 _REPORTED = frozenset(TurnReport.__annotations__)
+MOST_INTENTS: Final = 1000
 _FIELDS = frozenset(TurnFields.__annotations__)
 
 
+@reporting("record_turn")
 def record_turn(
     *,
     conversation_id: object,
@@ -86,23 +91,19 @@ def record_turn(
         ... )
     """
     check_names({k: v for k, v in report.items() if k not in _REPORTED}, "record_turn()")
-    try:
-        start_ns = nanoseconds(start)
-        end_ns = _end(start_ns, end, duration)
-        one_of(status, "status", (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED))
-        return _record(current(), conversation_id, agent, (start_ns, end_ns, status), report)
-    except Exception as error:  # noqa: BLE001 - never in the caller's way
-        report_error("record_turn", error)
-        return None
+    start_ns = nanoseconds(start, "start")
+    end_ns = _end(start_ns, end, duration)
+    one_of(status, "status", (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED))
+    return _record(current(), conversation_id, agent, (start_ns, end_ns, status), report)
 
 
 def _end(start_ns: int, end: Time | None, duration: float | None) -> int:
     if (end is None) == (duration is None):
-        raise ValueError("give either end or duration")
+        raise ArgumentError("give either end or duration", "end")
     if end is not None:
-        end_ns = nanoseconds(end)
+        end_ns = nanoseconds(end, "end")
         if end_ns < start_ns:
-            raise ValueError("end must not lie before start")
+            raise ArgumentValueError("end", "no earlier than start", end)
         return end_ns
     return start_ns + round(number(duration, "duration", 0) * 1e9)
 
@@ -127,8 +128,7 @@ def _record(
 
 
 def _fill(turn: Turn, report: TurnReport) -> None:
-    for intent in report.get("intents", ()):
-        turn.intent(**{"name": None, **intent})  # type: ignore[arg-type] # checked inside
+    _fill_intents(turn, report.get("intents", ()))
     usage = {k: report[k] for k in _USAGE if report.get(k) is not None}  # type: ignore[literal-required]
     if usage:
         turn.usage(**usage)
@@ -151,4 +151,28 @@ def _fill(turn: Turn, report: TurnReport) -> None:
     if reason is not None:
         turn.handoff(reason, target=report.get("handoff_target"))
     if first is not None:
-        turn.first_chunk(turn.start_ns + round(number(first, "time_to_first_chunk", 0) * 1e9))
+        try:
+            seconds = number(first, "time_to_first_chunk", 0)
+        except ArgumentError as error:
+            report_error("record_turn", error)
+        else:
+            turn.first_chunk(turn.start_ns + round(seconds * 1e9))
+
+
+@reporting("record_turn")
+def _fill_intents(turn: Turn, intents: Iterable[Intent]) -> None:
+    """Reports each; one that is no mapping costs itself alone."""
+    for intent in reader.read(intents, _listed):
+        if is_a(intent, dict):
+            turn.intent(**{"name": None, **intent})
+        else:
+            allowed = "mappings with name, confidence and so on"
+            report_error("record_turn", ArgumentTypeError("intents", allowed, intent))
+
+
+def _listed(intents: Iterable[Any]) -> list[Any]:
+    """The intents, read in bounded time, mappings as dictionaries."""
+    return [
+        dict(islice(one.items(), MOST_INTENTS)) if is_a(one, Mapping) else one
+        for one in islice(intents, MOST_INTENTS)
+    ]

@@ -2,40 +2,117 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
+from otel_chat.checks import Types, is_plain
 from otel_chat.extract import Extracted, StreamState, extract, text_of
+from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.usage import Usage
+from otel_chat.workers import reader
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
-    from otel_chat.runtime import Runtime
 
-TEXT: Final = frozenset({str, bytes, bytearray, memoryview})
-"""The types of nearly every chunk; they say nothing of themselves."""
-SILENT: Final = TEXT | {int, float, bool, complex, type(None)}
+R = TypeVar("R")
+
+_BUFFERS: Final = Types((bytearray, memoryview))
+_NUMBERS: Final = Types((int, float, bool, complex, type(None)))
+SILENT: Final = Types((str, bytes, *_BUFFERS, *_NUMBERS))
 """Results that are not looked at."""
 
 
-def read(state: StreamState | None, result: object, *, whole: bool = True) -> Extracted | None:
+class Chunks:
+    """The chunks of a stream, noted in the caller's thread and read in the delivery thread.
+
+    A chunk is somebody else's object: to look into it may take any time.
+
+    Args:
+        keeps_text: Whether the reply is wanted, and not only what chunks say of usage.
+    """
+
+    __slots__ = ("_given_up", "_state", "_unread")
+
+    def __init__(self, *, keeps_text: bool = False) -> None:
+        self._unread: deque[object] = deque()
+        self._state = StreamState(keeps_text=keeps_text)
+        self._given_up = False
+
+    def record_chunk(self, chunk: object) -> None:
+        """Takes a chunk. A few at a time are read before the end, so that not all are kept."""
+        kind = type(chunk)
+        if kind in _NUMBERS or self._given_up:
+            return
+        # What a buffer holds may be another thing by then
+        self._unread.append(bytes(chunk) if kind in _BUFFERS else chunk)  # type: ignore[call-overload]
+        if len(self._unread) == MOST_UNREAD:
+            current().delivery.put((self._read_some,))
+        elif len(self._unread) > MOST_KEPT:
+            self._unread.popleft()
+
+    def result(self) -> Extracted | None:
+        """What the chunks said; None where none is of a known shape."""
+        self._read_some()
+        return None if self._given_up else self._state.result()
+
+    def known(self) -> Extracted | None:
+        """The same without reading more."""
+        return None if self._given_up else self._state.result(whole=False)
+
+    def _read_some(self) -> None:
+        if not self._unread or self._given_up:
+            return
+        try:
+            waiting = self._unread.copy()
+            foreign = (chunk for chunk in waiting if not is_plain(chunk))
+            reader.read(next(foreign, None), _digest, self)
+        except Exception as error:  # noqa: BLE001 - somebody else's objects
+            self._given_up = True
+            self._unread.clear()
+            report_error("results", error)
+
+
+MOST_UNREAD: Final = 64
+MOST_KEPT: Final = 10_000
+
+
+def _digest(_: object, chunks: Chunks) -> None:
+    while chunks._unread and not chunks._given_up:
+        chunks._state.record_chunk(chunks._unread.popleft())
+
+
+def read(state: Chunks | None, result: object, *, whole: bool = True) -> Extracted | None:
     """What the chunks said, where they said what was used; else what the whole result says.
 
     Args:
-        state: What was read of the chunks.
+        state: The chunks.
         result: What the function returned, or was given.
-        whole: Without it only what is known already is told: this runs in the caller's thread.
+        whole: Without it nothing is looked into that may take time: in the caller's thread.
     """
-    streamed = None if state is None else state.result(whole=whole)
+    streamed = None if state is None else state.result() if whole else state.known()
     if streamed is not None and usage_of(streamed):
         return streamed
-    found = extract(result) if whole and result is not None else None
+    found = _looked_into(result, extract) if whole else None
     if found is None or streamed is None:
         return found or streamed
     return replace(found, text=streamed.text or found.text)
+
+
+def _looked_into(result: object, function: Callable[[Any], R]) -> R | None:
+    """What a function finds in somebody else's object, in bounded time."""
+    if result is None:
+        return None
+    try:
+        found: R = reader.read(result, function)
+    except Exception as error:  # noqa: BLE001 - somebody else's object
+        report_error("results", error)
+        return None
+    return found
 
 
 def described(runtime: Runtime, found: Extracted) -> dict[str, AnyValue]:
@@ -106,9 +183,13 @@ def _reply(turn: Lifecycle, found: Extracted | None, returned: object) -> str | 
     """The reply as the user reads it: what `reply=` said of the chunks, else what is read."""
     if turn._reply_reader is not None:
         return turn._told.text or None if turn._told is not None else None
-    answer = extract(returned)
-    text = text_of(returned) if answer is None else answer.text
+    text = _looked_into(returned, _text)
     return found.text if text is None and found is not None else text
+
+
+def _text(returned: object) -> str | None:
+    answer = extract(returned)
+    return text_of(returned) if answer is None else answer.text
 
 
 def _take_intent(turn: Lifecycle, found: Extracted, *, report: bool) -> None:

@@ -9,10 +9,11 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, wraps
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -21,19 +22,24 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanContext, TracerProvider
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import encodable, privacy
+from otel_chat import checks, encodable, privacy
 from otel_chat import semconv as sc
 from otel_chat._version import __version__
 from otel_chat.config import Config
 from otel_chat.delivery import Delivery
-from otel_chat.errors import TelemetryError
+from otel_chat.errors import (
+    ArgumentError,
+    ArgumentNameError,
+    ConfigurationError,
+    TelemetryError,
+)
 from otel_chat.events import Emitter
 from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
 from otel_chat.sources import Clock, Ids, RandomIds, SystemClock
 from otel_chat.table import ConversationTable
-from otel_chat.workers import hook_workers
+from otel_chat.workers import Worker, hook_workers, reader
 
 if TYPE_CHECKING:
     from otel_chat.lifecycle import Lifecycle
@@ -57,6 +63,9 @@ class Ledger(Protocol):
 
 
 logger = logging.getLogger("otel_chat")
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NO_SPAN: Final = Context({"otel_chat.no_span": True})
 """A context without a span. Not empty: the SDK takes an empty one for "use the current one"."""
@@ -155,11 +164,19 @@ class Runtime:
     def user_hash(self, user_id: object) -> str | None:
         """The keyed hash of a user's id; None without a key."""
         key = self.config.user_hash_key
-        return privacy.hash_user(str(user_id), key) if key else None
+        return privacy.hash_user(checks.user(user_id), key) if key else None
 
-    def name(self, value: object) -> str:
-        """A name as it may leave the process: redacted, and cut to 256 characters."""
-        text = value if isinstance(value, str) else _text(value)
+    def name(self, value: object, argument: str = "name") -> str:
+        """A name as it may leave the process: redacted, and cut to 256 characters.
+
+        Args:
+            value: A text or a number.
+            argument: What its giver knows it by.
+
+        Raises:
+            ArgumentTypeError: it is neither; names the argument.
+        """
+        text = value if type(value) is str else checks.text(value, argument)
         known = self._names.get(text)
         if known is None:
             known = self._clean_name(encodable.text(text[: NAME_LIMIT * 2]))[:NAME_LIMIT]
@@ -175,9 +192,17 @@ class Runtime:
         """Data with every text in it redacted: fresh, of what JSON and OTLP both can carry."""
         return privacy.redact_value(encodable.value(data), self._redactor)
 
-    def redact_json(self, data: object) -> str:
-        """Data of the caller's as JSON, every text in it redacted."""
-        clean = encodable.value(privacy.redact_value(data, self._redactor))
+    def redact_json(
+        self,
+        data: object,
+        redact: Callable[[Any, privacy.Redactor], object] = privacy.redact_value,
+    ) -> str:
+        """Data of the caller's as JSON, every text in it redacted; withheld where that hangs."""
+        try:
+            clean = encodable.value(reader.read(data, redact, self._redactor))
+        except Exception as error:  # noqa: BLE001 - the caller's object may do anything
+            report_error("redactor", error)
+            clean = privacy.FAILED
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
 
     # -- counting ------------------------------------------------------------------------------
@@ -429,7 +454,8 @@ def report_error(component: str, error: BaseException) -> None:
 
     Args:
         component: Where it happened; a metric's attribute, so one of few.
-        error: What happened. Its text may hold content, so only its type is logged.
+        error: What happened. Its text may hold content, so only its type is logged, unless it is of
+            our own checks: those say which argument, its value's type and what is allowed.
 
     Raises:
         TelemetryError: only with `OTEL_CHAT_RAISE=1` in the environment, that is under test.
@@ -439,12 +465,54 @@ def report_error(component: str, error: BaseException) -> None:
         runtime.count(sc.METRIC_TELEMETRY_ERRORS, sc.TELEMETRY_COMPONENT, component)
     if os.environ.get("OTEL_CHAT_RAISE") == "1":
         raise TelemetryError(f"{component}: {error!r}") from error
-    log_once(component, f"telemetry failed with {type(error).__name__}; chat goes on", error)
+    kind, said = type(error).__name__, ""
+    if isinstance(error, ArgumentError):  # its text names types alone
+        kind = "TypeError" if isinstance(error, TypeError) else "ValueError"
+        said = f": {error}"
+    log_once(component, f"telemetry failed with {kind}{said}; chat goes on", error)
+
+
+def reporting(
+    component: str,
+) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Makes a function that reports something never raise: what is wrong is reported, and None.
+
+    A wrong setting is still told: it is no matter of a single call.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except ConfigurationError:
+                raise
+            except TypeError as error:
+                report_error(component, of_signature(function, args, kwargs) or error)
+            except Exception as error:  # noqa: BLE001 - never in the caller's way
+                report_error(component, error)
+            return None
+
+        return call
+
+    return decorate
+
+
+def of_signature(
+    function: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Exception | None:
+    """What is wrong with the names of the arguments, if anything is; holds no value."""
+    try:
+        signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        return ArgumentNameError(f"{function.__name__}(): {error}")
+    return None
 
 
 def log_once(component: str, message: str, error: BaseException | None) -> None:
-    """Logs `message`, once for a component and kind of error."""
-    key = (component, type(error).__name__)
+    """Logs `message`, once for a component and kind of error, or argument that was wrong."""
+    wrong = error.argument if isinstance(error, ArgumentError) else ""
+    key = (component, wrong or type(error).__name__)
     if key not in _logged:
         _logged.add(key)
         logger.warning("otel_chat %s: %s (logged once)", component, message)
@@ -503,14 +571,18 @@ def _redactors(config: Config) -> tuple[privacy.Redactor, privacy.Redactor]:
     limit, failed = config.content_limit, partial(report_error, "redactor")
     given = config.redactor
     if isinstance(given, privacy.Redactor):
-        return given, given
+        if given.function is None:
+            return given, given
+        return given.with_function(None), given.with_function(_bounded(given.function, config))
     built_in = privacy.Redactor(max_length=limit, on_error=failed)
     if given is None:
         return built_in, built_in
-    return built_in, privacy.Redactor(function=given, max_length=limit, on_error=failed)
+    return built_in, privacy.Redactor(
+        function=_bounded(given, config), max_length=limit, on_error=failed
+    )
 
 
-def _text(value: object) -> str:
-    if isinstance(value, int | float):
-        return str(value)
-    raise TypeError(f"expected text, not {type(value).__name__}")
+def _bounded(function: Callable[[str], str], config: Config) -> Callable[[str], str]:
+    """The owner's function in a thread of its own: it may hang, or end the thread."""
+    worker = Worker(function, "otel-chat-redactor")
+    return partial(worker.call, seconds=config.hook_seconds)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextvars import Token
-from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar, cast, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -15,11 +15,12 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.errors import ConfigurationError
-from otel_chat.extract import StreamState
+from otel_chat.arguments import is_function, name_of
+from otel_chat.checks import text
+from otel_chat.errors import ArgumentError, ConfigurationError
 from otel_chat.measure import step_context
-from otel_chat.results import SILENT, described, read, usage_of
-from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.results import SILENT, Chunks, described, read, usage_of
+from otel_chat.runtime import Runtime, current, report_error, reporting
 from otel_chat.turn import NO_TURN, current_turn
 from otel_chat.usage import GEN_AI_KEYS, Usage
 from otel_chat.wrapping import wrapper_of
@@ -39,7 +40,10 @@ class Step:
     metric: ClassVar[str | None] = None
     follows: bool = False
 
-    def __init__(self, name: str, attributes: dict[str, AnyValue]) -> None:
+    named: ClassVar[str | None] = None
+    """The attribute that holds its name."""
+
+    def __init__(self, name: object, attributes: dict[str, Any]) -> None:
         self._name = name
         self._given = attributes
         self._clean: dict[str, str] = {}
@@ -51,22 +55,44 @@ class Step:
         self._turn = NO_TURN
         self._start_ns = self._start_mono = self._elapsed = 0
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: F, /) -> F:
         """Makes every call of a function a step.
 
         Raises:
-            ConfigurationError: it cannot be called.
+            ConfigurationError: it cannot be called, or the step's name is no text.
         """
-        if isinstance(function, classmethod | staticmethod):
-            return cast("F", type(function)(self(function.__func__)))
-        if not callable(function):
-            raise ConfigurationError(f"{type(self).__name__}: {function!r} cannot be called.")
-        return cast("F", wrapper_of(function, self._open, _closer))
+        given: Any = function
+        if isinstance(given, classmethod | staticmethod):
+            return cast("F", type(given)(self(given.__func__)))
+        if not callable(given):
+            kind = type(given).__name__
+            raise ConfigurationError(
+                f"{self.operation}: a {kind} cannot be called; decorate a function."
+            )
+        self.check()
+        step = self._like()
+        if step._name is None and step.named is not None:
+            step._name = name_of(function)
+            step._given = {**step._given, step.named: step._name}
+        return cast("F", wrapper_of(function, step._open, _closer))
 
-    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+    def _like(self) -> Self:
         fresh = type(self).__new__(type(self))
         fresh.__dict__.update(self.__dict__)
         fresh._late = {}
+        return fresh
+
+    def check(self) -> None:
+        """Looks at what was given, for a decorator: a block reports it when it is entered.
+
+        Raises:
+            ConfigurationError: names it and what is allowed.
+        """
+        if self._name is not None:
+            configured(text, self._name, f"{self.operation}: name")
+
+    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        fresh = self._like()
         fresh._guarded(fresh.on_call, args, kwargs)
         fresh._guarded(fresh._start)
         return fresh
@@ -126,16 +152,16 @@ class Step:
         self._start_ns = runtime.clock.time_ns()
         self._start_mono = runtime.clock.monotonic_ns()
         here = otel_context.get_current()
-        clean = {k: runtime.name(v) for k, v in self._given.items() if v is not None}
-        self._clean = clean
+        clean = self._clean = self._cleaned(runtime, self._given)
         attributes = dict(clean)
         turn = self._turn = current_turn()
         conversation_id = turn.conversation_id
         if conversation_id is not None:
             attributes[sc.CONVERSATION_ID] = conversation_id
         attributes[sc.OPERATION_NAME] = self.operation
+        own = self._cleaned(runtime, {"name": self._name}).get("name")
         self._span = runtime.tracer.start_span(
-            f"{self.operation} {runtime.name(self._name)}",
+            self.operation if own is None else f"{self.operation} {own}",
             context=here,
             kind=self.kind,
             attributes=attributes,
@@ -150,17 +176,42 @@ class Step:
         self._runtime = runtime
         self.on_start()
 
-    def finish(self, error: BaseException | None = None, /, *, later: bool = False) -> None:
+    def _cleaned(self, runtime: Runtime, given: dict[str, Any]) -> dict[str, str]:
+        """What was given, as it may leave the process; what is no text is left out and reported."""
+        clean: dict[str, str] = {}
+        for key, value in given.items():
+            if value is not None:
+                try:
+                    clean[key] = runtime.name(value, key.rpartition(".")[2])
+                except Exception as error:  # noqa: BLE001 - never in the caller's way
+                    report_error(self.operation, error)
+        return clean
+
+    def now_ns(self) -> int:
+        """The time on the step's own clock."""
+        clock = current().clock if self._runtime is None else self._runtime.clock
+        return self._start_ns + clock.monotonic_ns() - self._start_mono
+
+    def finish(
+        self,
+        error: BaseException | None = None,
+        /,
+        *,
+        end_ns: int | None = None,
+        later: bool = False,
+    ) -> None:
         """Ends the step; only the first call counts.
 
         Args:
             error: What ended it, if anything did.
+            end_ns: When it ended, if not now.
             later: Takes no lock, as a finaliser must not.
         """
+        end = self.now_ns() if end_ns is None else end_ns
         runtime, self._runtime = self._runtime, None
         if runtime is None:
             return
-        self._elapsed = runtime.clock.monotonic_ns() - self._start_mono
+        self._elapsed = max(end - self._start_ns, 0)
         if isinstance(error, Exception):
             self._late[sc.ERROR_TYPE] = type(error).__qualname__
         job = (self._complete, runtime, error is None, True)
@@ -211,43 +262,44 @@ class Step:
         """What else happens after the span's end."""
 
 
-def _closer(step: Step) -> Callable[[object], object]:
-    return partial(step._guarded, step.on_result)
+def configured(check: Callable[[Any, str], object], value: object, name: str) -> None:
+    """Checks an argument of a decorator.
 
-
-class model_call(Step):  # noqa: N801 - used as a decorator and as a block
-    """A call of a language model: span `chat {model}`, duration, usage.
-
-    From what the decorated function returns, or the chunks of the stream that it gives, model,
-    provider, usage, finish reason, tool calls and confidence are read by shape (OpenAI, Anthropic,
-    Google, Bedrock, LiteLLM, LangChain, Pydantic AI). What is reported with `usage()` wins.
-
-    Args:
-        model: The model asked.
-        provider: Who runs it.
-
-    Example:
-        >>> with model_call("gpt-4o-mini", provider="openai") as call:
-        ...     call.usage(input_tokens=12, output_tokens=3)
-        >>> @model_call("gpt-4o-mini")
-        ... def ask(text: str) -> dict:
-        ...     return {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18",
-        ...             "choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
-        >>> ask("Hello")["usage"]["prompt_tokens"]
-        12
+    Raises:
+        ConfigurationError: names it and what is allowed.
     """
+    try:
+        check(value, name)
+    except ArgumentError as error:
+        raise ConfigurationError(f"{error}.") from None
+
+
+def _closer(step: Step) -> Callable[[object], object]:
+    return functools.partial(step._guarded, step.on_result)
+
+
+class ModelCall(Step):
+    """A call of a language model, as `model_call` makes it."""
 
     kind = SpanKind.CLIENT
     operation = sc.OPERATION_CHAT
     metric = sc.METRIC_CLIENT_OPERATION_DURATION
     follows = True
 
-    def __init__(self, model: str, provider: str | None = None) -> None:
+    def __init__(self, model: object, provider: object = None) -> None:
         super().__init__(model, {sc.REQUEST_MODEL: model, sc.PROVIDER_NAME: provider})
+        self._provider = provider
         self._usage = Usage()
         self._result: object = None
-        self._stream: StreamState | None = None
+        self._stream: Chunks | None = None
 
+    def check(self) -> None:
+        """The same, and the provider."""
+        super().check()
+        if self._provider is not None:
+            configured(text, self._provider, f"{self.operation}: provider")
+
+    @reporting("model_call")
     def usage(
         self,
         *,
@@ -264,12 +316,9 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
             "cache_read_tokens": cache_read_tokens,
             "reasoning_tokens": reasoning_tokens,
         }
-        try:
-            self._usage = Usage.of(given)
-            if response_model is not None:
-                self._late[sc.RESPONSE_MODEL] = current().name(response_model)
-        except Exception as error:  # noqa: BLE001 - never in the caller's way
-            report_error("model_call", error)
+        self._usage = Usage.of(given)
+        if response_model is not None:
+            self._late[sc.RESPONSE_MODEL] = current().name(response_model, "response_model")
 
     def result(self, value: object) -> None:
         """Gives the answer as the provider's client returned it, for a call as a block.
@@ -288,9 +337,9 @@ class model_call(Step):  # noqa: N801 - used as a decorator and as a block
     on_result = result
 
     def chunk(self, piece: object, /) -> None:
-        """Reads a chunk of a streamed answer."""
+        """Notes a chunk of a streamed answer; each tells its shape."""
         if self._stream is None:
-            self._stream = StreamState()
+            self._stream = Chunks()
         self._stream.record_chunk(piece)
 
     @property
@@ -336,11 +385,97 @@ def _text(value: AnyValue) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class tool(Step):  # noqa: N801 - used as a decorator and as a block
-    """A tool that the agent runs: span `execute_tool {tool}`, duration.
+class Tool(Step):
+    """A tool that the agent runs, as `tool` makes it."""
+
+    operation = sc.OPERATION_EXECUTE_TOOL
+    metric = sc.METRIC_EXECUTE_TOOL_DURATION
+
+    named = sc.TOOL_NAME
+
+    def __init__(self, name: object) -> None:
+        super().__init__(name, {sc.TOOL_NAME: name})
+
+
+class Workflow(Step):
+    """A workflow, as `workflow` makes it."""
+
+    operation = sc.OPERATION_INVOKE_WORKFLOW
+    named = sc.WORKFLOW_GEN_AI_NAME
+
+    def __init__(self, name: object) -> None:
+        super().__init__(name, {sc.WORKFLOW_GEN_AI_NAME: name})
+
+    @reporting("workflow")
+    def step(self, name: str) -> None:
+        """Names the step that it is at; a failure is reported with it."""
+        self._late[sc.WORKFLOW_STEP] = current().name(name, "step")
+
+    @property
+    def _known_as(self) -> str:
+        return self._clean.get(sc.WORKFLOW_GEN_AI_NAME, sc.OTHER)
+
+    def on_start(self) -> None:
+        """Reports the start."""
+        self._turn.workflow(self._known_as, "started")
+
+    def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
+        """Reports how it ended; cancelled is failed."""
+        status = "completed" if well else "failed"
+        self._turn.workflow(self._known_as, status, _text(self._late.get(sc.WORKFLOW_STEP)))
+
+
+@overload
+def model_call(function: F, /) -> F: ...
+
+
+@overload
+def model_call(model: str | None = None, provider: str | None = None) -> ModelCall: ...
+
+
+def model_call(model: Any = None, provider: str | None = None) -> Any:
+    """A call of a language model: span `chat {model}`, duration, usage; a decorator or a block.
+
+    From what the decorated function returns, or the chunks of the stream that it gives, model,
+    provider, usage, finish reason, tool calls and confidence are read by shape (OpenAI, Anthropic,
+    Google, Bedrock, LiteLLM, LangChain, Pydantic AI). What is reported with `usage()` wins.
 
     Args:
-        name: The tool's name.
+        model: The model asked; the function, where the decorator stands bare.
+        provider: Who runs it.
+
+    Raises:
+        ConfigurationError: used as a decorator, where an argument is no text; names it.
+
+    Example:
+        >>> with model_call("gpt-4o-mini", provider="openai") as call:
+        ...     call.usage(input_tokens=12, output_tokens=3)
+        >>> @model_call
+        ... def ask(text: str) -> dict:
+        ...     return {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18",
+        ...             "choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+        >>> ask("Hello")["usage"]["prompt_tokens"]
+        12
+    """
+    return ModelCall(None, provider)(model) if is_function(model) else ModelCall(model, provider)
+
+
+@overload
+def tool(function: F, /) -> F: ...
+
+
+@overload
+def tool(name: str | None = None) -> Tool: ...
+
+
+def tool(name: Any = None) -> Any:
+    """A tool that the agent runs: span `execute_tool {tool}`, duration; a decorator or a block.
+
+    Args:
+        name: The tool's name, else the function's; the function, where the decorator stands bare.
+
+    Raises:
+        ConfigurationError: used as a decorator, where the name is no text.
 
     Example:
         >>> @tool("order_lookup")
@@ -349,39 +484,29 @@ class tool(Step):  # noqa: N801 - used as a decorator and as a block
         >>> lookup("17")
         'on its way'
     """
-
-    operation = sc.OPERATION_EXECUTE_TOOL
-    metric = sc.METRIC_EXECUTE_TOOL_DURATION
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, {sc.TOOL_NAME: name})
+    return Tool(None)(name) if is_function(name) else Tool(name)
 
 
-class workflow(Step):  # noqa: N801 - used as a decorator and as a block
+@overload
+def workflow(function: F, /) -> F: ...
+
+
+@overload
+def workflow(name: str | None = None) -> Workflow: ...
+
+
+def workflow(name: Any = None) -> Any:
     """A workflow: span `invoke_workflow {name}`, events started, then completed or failed.
 
     Args:
-        name: The workflow's name.
+        name: The workflow's name, else the function's; the function, where the decorator stands
+            bare.
+
+    Raises:
+        ConfigurationError: used as a decorator, where the name is no text.
 
     Example:
         >>> with workflow("return_order") as steps:
         ...     steps.step("label_printed")
     """
-
-    operation = sc.OPERATION_INVOKE_WORKFLOW
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, {sc.WORKFLOW_GEN_AI_NAME: name})
-
-    def step(self, name: str) -> None:
-        """Names the step that it is at; a failure is reported with it."""
-        self._late[sc.WORKFLOW_STEP] = current().name(name)
-
-    def on_start(self) -> None:
-        """Reports the start."""
-        self._turn.workflow(self._name, "started")
-
-    def on_end(self, runtime: Runtime, *, well: bool, behind: bool) -> None:  # noqa: ARG002
-        """Reports how it ended; cancelled is failed."""
-        status = "completed" if well else "failed"
-        self._turn.workflow(self._name, status, _text(self._late.get(sc.WORKFLOW_STEP)))
+    return Workflow(None)(name) if is_function(name) else Workflow(name)

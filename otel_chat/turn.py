@@ -10,13 +10,15 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, Unpack
 from opentelemetry import context as otel_context
 from opentelemetry.util.types import AnyValue
 
+from otel_chat import checks
 from otel_chat import semconv as sc
-from otel_chat.checks import count, number, one_of
-from otel_chat.extract import Sender, StreamState, Texts, text_of
+from otel_chat.checks import count, flag, is_a, number, one_of, text, written
+from otel_chat.errors import ArgumentTypeError
+from otel_chat.extract import Sender, Texts, text_of
 from otel_chat.fields import TurnFields, span_attributes
-from otel_chat.lifecycle import TURN_KEY, Lifecycle
-from otel_chat.results import SILENT
-from otel_chat.runtime import Runtime, current, report_error
+from otel_chat.lifecycle import TURN_KEY, Lifecycle, identified
+from otel_chat.results import SILENT, Chunks
+from otel_chat.runtime import Runtime, current, of_signature, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
 
@@ -46,6 +48,8 @@ def _guarded(
             return
         try:
             method(self, *args, **kwargs)
+        except TypeError as error:
+            report_error(component, of_signature(method, (self, *args), kwargs) or error)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error(component, error)
 
@@ -90,19 +94,45 @@ class Turn(Lifecycle):
             source: `classifier`, or `annotation` for what a person or a data set says.
             data: Anything JSON can hold.
         """
+        attributes = self._note_intent(name, confidence, fallback, source)
+        if success is not None:
+            attributes[sc.INTENT_SUCCESS] = flag(success, "success")
+        self.emit(sc.EVENT_INTENT, attributes, data)
+
+    def intent_at(
+        self,
+        when: tuple[int, str | None],
+        found: tuple[str | None, float | None, bool],
+        source: str,
+        data: object,
+    ) -> None:
+        """Notes an intent that was found later, in the delivery thread; `emitted` says when."""
+        attributes = self._note_intent(*found, source)
+        self._deliver(sc.EVENT_INTENT, attributes, data, *when)
+
+    def emitted(self) -> tuple[int, str | None]:
+        """Time and uid of an event whose rest is found out later."""
+        runtime = self._runtime
+        return self.now_ns(), None if runtime.random_ids else runtime.ids.event_uid()
+
+    def _note_intent(
+        self,
+        name: str | None,
+        confidence: float | None,
+        fallback: bool | None,  # noqa: FBT001 - as it is reported
+        source: str,
+    ) -> dict[str, AnyValue]:
         sure = None if confidence is None else number(confidence, "confidence", 0, 1)
         one_of(source, "source", sc.SOURCES)
         clean = None if name is None else self._runtime.name(name)
-        missed = clean is None if fallback is None else bool(fallback)
+        missed = clean is None if fallback is None else flag(fallback, "fallback")
         self._intents.append((clean, sure, missed, source))
         attributes: dict[str, AnyValue] = {sc.SOURCE: source, sc.FALLBACK: missed}
         if clean is not None:
             attributes[sc.INTENT_NAME] = clean
         if sure is not None:
             attributes[sc.CONFIDENCE] = sure
-        if success is not None:
-            attributes[sc.INTENT_SUCCESS] = bool(success)
-        self.emit(sc.EVENT_INTENT, attributes, data)
+        return attributes
 
     @_guarded
     def confidence(self, value: float) -> None:
@@ -153,9 +183,9 @@ class Turn(Lifecycle):
         clean = self._runtime.name
         self._late[sc.REQUEST_MODEL] = clean(name)
         if provider is not None:
-            self._late[sc.PROVIDER_NAME] = clean(provider)
+            self._late[sc.PROVIDER_NAME] = clean(provider, "provider")
         if response_model is not None:
-            self._late[sc.RESPONSE_MODEL] = clean(response_model)
+            self._late[sc.RESPONSE_MODEL] = clean(response_model, "response_model")
 
     @_guarded
     def handoff(self, reason: str, *, target: str | None = None) -> None:
@@ -165,9 +195,9 @@ class Turn(Lifecycle):
             reason: Why, as one of few words: `low_confidence`, `user_request`, ...
             target: The queue or team asked.
         """
-        attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason)}
+        attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason, "reason")}
         if target is not None:
-            attributes[sc.HANDOFF_TARGET] = self._runtime.name(target)
+            attributes[sc.HANDOFF_TARGET] = self._runtime.name(target, "target")
         whole: Lifecycle = self
         while True:
             whole._late.update({sc.HANDOFF_TRIGGERED: True, **attributes})
@@ -185,7 +215,7 @@ class Turn(Lifecycle):
     @_guarded
     def action(self, type: str, data: object = None) -> None:  # noqa: A002 - the field's word
         """Reports something done for the user: an order changed, a ticket made."""
-        attributes = {sc.ACTION_TYPE: self._runtime.name(type)}
+        attributes = {sc.ACTION_TYPE: self._runtime.name(type, "type")}
         self._count(sc.METRIC_ACTIONS, attributes)
         self.emit(sc.EVENT_ACTION, attributes, data)
 
@@ -197,9 +227,9 @@ class Turn(Lifecycle):
         confidence: float | None = None,
     ) -> None:
         """Reports something found in the message; its value is content."""
-        attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type)}
+        attributes: dict[str, AnyValue] = {sc.ENTITY_TYPE: self._runtime.name(type, "type")}
         if value is not None and self.captures_content:
-            attributes[sc.ENTITY_VALUE] = str(value)
+            attributes[sc.ENTITY_VALUE] = written(value)
         if confidence is not None:
             attributes[sc.CONFIDENCE] = number(confidence, "confidence", 0, 1)
         self.emit(sc.EVENT_ENTITY, attributes)
@@ -212,7 +242,7 @@ class Turn(Lifecycle):
     @_guarded
     def cached(self, flag: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as a statement
         """Reports that the reply came from a cache."""
-        self._late[sc.CACHED] = bool(flag)
+        self._late[sc.CACHED] = checks.flag(flag, "flag")
 
     @_guarded
     def context_size(self, tokens: int) -> None:
@@ -222,12 +252,15 @@ class Turn(Lifecycle):
     @_guarded
     def message_type(self, kind: str) -> None:
         """Reports the kind of the user's message: text, voice, image, button."""
-        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind)
+        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind, "kind")
 
     @_guarded
     def metadata(self, mapping: Mapping[str, object]) -> None:
         """Adds data of the caller's own, anything JSON can hold; redacted, then kept whole."""
-        self._metadata = {**(self._metadata or {}), **mapping}
+        if not is_a(mapping, Mapping):
+            raise ArgumentTypeError("mapping", "a mapping", mapping)
+        # Only a dict is copied in no time; another is read later, in bounded time
+        self._metadata.append(dict(mapping) if type(mapping) is dict else mapping)
 
     @_guarded
     def fields(self, **fields: Unpack[TurnFields]) -> None:
@@ -240,14 +273,14 @@ class Turn(Lifecycle):
         attributes: dict[str, AnyValue] = {
             sc.API_NAME: self._runtime.name(name),
             sc.API_DURATION: number(duration, "duration", 0),
-            sc.API_STATUS: self._runtime.name(status),
+            sc.API_STATUS: self._runtime.name(status, "status"),
         }
         self.emit(sc.EVENT_API_CALL, attributes)
 
     @_guarded
     def lead(self, kind: str, data: object = None) -> None:
         """Reports a lead: a demo asked for, an address left."""
-        self.emit(sc.EVENT_LEAD, {sc.LEAD_KIND: self._runtime.name(kind)}, data)
+        self.emit(sc.EVENT_LEAD, {sc.LEAD_KIND: self._runtime.name(kind, "kind")}, data)
 
     @_guarded
     def event(self, name: str, data: object = None) -> None:
@@ -261,20 +294,20 @@ class Turn(Lifecycle):
         attributes = {sc.WORKFLOW_NAME: self._runtime.name(name)}
         self._count(sc.METRIC_WORKFLOWS, {**attributes, sc.WORKFLOW_STATUS: status})
         if step is not None:
-            attributes[sc.WORKFLOW_STEP] = self._runtime.name(step)
+            attributes[sc.WORKFLOW_STEP] = self._runtime.name(step, "step")
         self.emit(f"otel_chat.workflow.{status}", attributes)
 
     @_guarded
     def message(self, text: str) -> None:
         """Gives the user's message; kept only with content capture on, else for hooks alone."""
         if self.takes_message:
-            self._input = _content(text, "user")
+            self._input = content(text, "user")
 
     @_guarded
     def reply(self, text: str) -> None:
         """Gives the reply; kept only with content capture on."""
         if self.captures_content:
-            self._output = _content(text, "assistant")
+            self._output = content(text, "assistant")
 
     @_guarded
     def result(self, value: object) -> None:
@@ -294,13 +327,12 @@ class Turn(Lifecycle):
         stream = self._stream
         if stream is None:
             keeps = self.captures_content
-            stream = StreamState(keeps_text=keeps and self._reply_reader is None)
-            self._stream = stream
+            stream = self._stream = Chunks(keeps_text=keeps and self._reply_reader is None)
             self._told = Texts() if keeps and self._reply_reader is not None else None
         stream.record_chunk(piece)
         if self._told is not None and self._reply_reader is not None:
-            text = self._reply_reader(piece)
-            told = text if isinstance(text, str) else text_of(text)
+            said: Any = self._reply_reader(piece)
+            told: str | None = said if is_a(said, str) else text_of(said)
             if told:
                 self._told.add(told)
 
@@ -347,6 +379,7 @@ def begin(
     nested = isinstance(outer, Turn) and outer._live
     surroundings = fact_id = None
     known = attributes
+    conversation_id = identified(conversation_id)
     if nested:
         if conversation_id is None:
             conversation_id = outer.conversation_id  # type: ignore[attr-defined] # a Turn
@@ -364,7 +397,7 @@ def begin(
         known.setdefault(sc.CHANNEL, config.channel)
     if config.tenant is not None:
         known.setdefault(sc.TENANT, config.tenant)
-    name = runtime.name(agent or config.agent or default_agent)
+    name = runtime.name(named(agent) or config.agent or default_agent)
     turn = Turn(runtime, name, known, conversation_id or fact_id)
     turn._surroundings = surroundings
     return turn
@@ -386,7 +419,7 @@ def launch(
         around = surrounding(here)
         waiting = None if around is None else around.claim()
     if isinstance(waiting, Turn) and waiting._provisional and waiting._live:
-        name = agent or runtime.config.agent or default_agent
+        name = named(agent) or runtime.config.agent or default_agent
         waiting.take_over(runtime.name(name), attributes, conversation_id)
         return waiting
     turn = begin(runtime, agent, attributes, conversation_id, default_agent)
@@ -394,9 +427,24 @@ def launch(
     return turn
 
 
-def _content(text: object, sender: Sender) -> str:
-    """Text, or that of a message made of parts."""
-    found = text if isinstance(text, str) else text_of(text, sender)
+def named(agent: object) -> str | None:
+    """An agent's name as given; None where it is none, or no text, which is reported."""
+    try:
+        return None if agent is None else text(agent, "agent")
+    except Exception as error:  # noqa: BLE001 - never in the handler's way
+        report_error("agent", error)
+        return None
+
+
+def content(text: Any, sender: Sender) -> str:
+    """Text, or that of a message made of parts.
+
+    Raises:
+        ArgumentTypeError: there is none in it.
+    """
+    if is_a(text, str):
+        return text if type(text) is str else str.__str__(text)
+    found = text_of(text, sender)
     if found is None:
-        raise TypeError(f"text must be a string or a message, not {type(text).__name__}")
+        raise ArgumentTypeError("text", "a text or a message", text)
     return found

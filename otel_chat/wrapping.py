@@ -57,18 +57,20 @@ def _wrapper(
         run.detach(token)
         return take_up(run, result, closer(run))
 
-    async def acall(*args: Any, **kwargs: Any) -> Any:
+    def opened(args: Any, kwargs: Any) -> tuple[Guard, Any]:
         run = begin(args, kwargs)
-        guard = Guard(run, None, closer(run))
-        return await awaited(guard, function(*args, **kwargs))
+        guard = Guard(run, closer(run))
+        with guard.step():  # wrong arguments are its end
+            return guard, function(*args, **kwargs)
+
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        return await awaited(*opened(args, kwargs))
 
     def stream(args: Any, kwargs: Any) -> SyncStream:
-        run = begin(args, kwargs)
-        return SyncStream(run, function(*args, **kwargs), closer(run))
+        return SyncStream(*opened(args, kwargs))
 
     def astream(args: Any, kwargs: Any) -> AsyncStream:
-        run = begin(args, kwargs)
-        return AsyncStream(run, function(*args, **kwargs), closer(run))
+        return AsyncStream(*opened(args, kwargs))
 
     match _shape(function):
         case "coroutine":
@@ -88,5 +90,13 @@ def _shape(function: Callable[..., Any]) -> str:
         if inspect.iscoroutinefunction(candidate):
             return "coroutine"
         if inspect.isgeneratorfunction(candidate):
-            return "generator"
+            return "coroutine" if _is_awaitable(candidate) else "generator"
     return "plain"
+
+
+def _is_awaitable(function: Any) -> bool:
+    """Whether a generator function makes coroutines, by `types.coroutine`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE)

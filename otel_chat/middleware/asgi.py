@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 from opentelemetry import context as context_api
 
 from otel_chat.middleware.exchange import COMPONENT, Exchange
+from otel_chat.middleware.frames import Frame, is_control
 from otel_chat.middleware.request import BODY_LIMIT, Request, Rules, Sources
-from otel_chat.middleware.websocket import Connection, Frame, SocketRules, is_control
+from otel_chat.middleware.websocket import Connection, SocketRules
 from otel_chat.runtime import flush, report_error
 
 Scope: TypeAlias = MutableMapping[str, Any]

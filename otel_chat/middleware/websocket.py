@@ -17,13 +17,13 @@ from otel_chat import semconv as sc
 from otel_chat.conversation import Conversation
 from otel_chat.conversation import message as report_message
 from otel_chat.middleware.exchange import COMPONENT
+from otel_chat.middleware.frames import Frame, is_control, is_engine_control, is_engine_io
 from otel_chat.middleware.request import Request, Rules
 from otel_chat.surroundings import current as current_surroundings
 from otel_chat.surroundings import within
 from otel_chat.turn import Turn, begin
 
 P = ParamSpec("P")
-Frame: TypeAlias = str | bytes
 Message: TypeAlias = MutableMapping[str, Any]
 
 SCOPE_KEY: Final = "otel_chat.connection"
@@ -33,21 +33,6 @@ NO_CODE: Final = 1005
 ABNORMAL: Final = 1006
 SERVER_ERROR: Final = 1011
 _SPAN_NAME: Final = "WEBSOCKET"
-_SHORT: Final = 64
-
-
-def is_control(frame: Frame) -> bool:
-    """Whether a frame is a ping or a pong of the application's own, or empty: no message.
-
-    Example:
-        >>> is_control("ping"), is_control('{"type": "pong"}'), is_control("Where is my order?")
-        (True, True, False)
-    """
-    if len(frame) > _SHORT:
-        return False
-    plain = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-    squeezed = "".join(plain.split()).lower()
-    return squeezed in {"", "ping", "pong", '{"type":"ping"}', '{"type":"pong"}'}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +105,7 @@ class Connection:
         self._prepare = prepare
         self._receive = receive
         self._send = send
+        self._engine_io = is_engine_io(request.query)
         self._reply: _Reply | None = None
         self._conversation: Conversation | None = None
         self._ended = False
@@ -222,7 +208,7 @@ class Connection:
             self._end(message.get("code") or NO_CODE, GeneratorExit())
         elif message["type"] == "websocket.receive":
             frame = _frame(message)
-            if not self._sockets.control(frame):
+            if not self._is_control(frame, sent=False):
                 self._user_message(frame)
 
     def _user_message(self, frame: Frame) -> None:
@@ -257,8 +243,13 @@ class Connection:
             self._end(message.get("code", NORMAL), None)
         elif kind == "websocket.send":
             frame = _frame(message)
-            if not self._sockets.control(frame):
+            if not self._is_control(frame, sent=True):
                 self._assistant_frame(frame)
+
+    def _is_control(self, frame: Frame, *, sent: bool) -> bool:
+        if self._engine_io and is_engine_control(frame, sent=sent):
+            return True
+        return self._sockets.control(frame)
 
     def _assistant_frame(self, frame: Frame) -> None:
         reply = self._reply

@@ -13,12 +13,22 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from itertools import islice
 from typing import Final, TypeAlias
 
-from otel_chat.errors import ConfigurationError
+from otel_chat.errors import ArgumentTypeError, ConfigurationError
 from otel_chat.privacy._rules import KINDS, RULES, SECRET_NAME, Rule, mark
 
-__all__ = ["FAILED", "KINDS", "WITHHELD", "Redactor", "hash_user", "redact_value"]
+__all__ = [
+    "FAILED",
+    "KINDS",
+    "WITHHELD",
+    "Redactor",
+    "hash_user",
+    "redact_mappings",
+    "redact_value",
+]
 
 FAILED: Final = "[redaction failed]"
 WITHHELD: Final = "[redacted]"
@@ -105,6 +115,17 @@ class Redactor:
             return FAILED
 
     @property
+    def function(self) -> Callable[[str], str] | None:
+        """What is called last."""
+        return self._function
+
+    def with_function(self, function: Callable[[str], str] | None) -> Redactor:
+        """The same with another function, or with none."""
+        other = copy(self)
+        other._function = function  # noqa: SLF001 - of this class
+        return other
+
+    @property
     def hides_secrets(self) -> bool:
         """Whether values under names such as `password` are replaced."""
         return any(rule.kind == "secret" for rule in self._builtin)
@@ -172,6 +193,19 @@ def redact_value(value: object, redactor: Redactor) -> object:
     return _Walk(redactor).visit(value, 0)
 
 
+def redact_mappings(mappings: Sequence[Mapping[str, object]], redactor: Redactor) -> object:
+    """Several mappings as one, the later before the earlier; see `redact_value`.
+
+    Example:
+        >>> redact_mappings([{"plan": "free"}, {"plan": "paid"}], Redactor())
+        {'plan': 'paid'}
+    """
+    whole: dict[str, object] = {}
+    for mapping in mappings:
+        whole.update(islice(mapping.items(), _MAX_NODES))
+    return redact_value(whole, redactor)
+
+
 def hash_user(user_id: str, key: str | bytes) -> str:
     """A keyed hash of a user id: the same user is recognised, nobody can tell who it is.
 
@@ -231,13 +265,15 @@ class _Walk:
 
     def _mapping(self, value: Mapping[object, object], depth: int) -> dict[str, object]:
         result: dict[str, object] = {}
+        alike: dict[str, int] = {}
         for key, item in value.items():
             if self._left <= 0:
                 break
             name = self._redactor(key) if isinstance(key, str) else str(self.visit(key, depth))
-            unique, count = name, 2
+            unique, count = name, alike.get(name, 2)
             while unique in result:
                 unique, count = f"{name} ({count})", count + 1
+            alike[name] = count
             if self._redactor.hides_secrets and SECRET_NAME.search(name) and item is not None:
                 result[unique] = "[secret]"
             else:
@@ -290,5 +326,5 @@ def _notice(characters: int) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"the redaction function returned {type(value).__name__}, not str")
+        raise ArgumentTypeError("the redaction function's result", "a text", value)
     return value

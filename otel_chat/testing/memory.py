@@ -27,7 +27,15 @@ from otel_chat import semconv as sc
 from otel_chat.config import Config
 from otel_chat.runtime import Runtime
 from otel_chat.testing.determinism import CountingIds, SteppedClock
-from otel_chat.testing.views import CollectedTurn, Event, Metric, Point
+from otel_chat.testing.views import (
+    EVENTS,
+    METRICS,
+    CollectedTurn,
+    Event,
+    Metric,
+    Point,
+    known,
+)
 
 Key = tuple[tuple[str, Any], ...]
 DataPoint = HistogramDataPoint | NumberDataPoint
@@ -145,10 +153,16 @@ class Telemetry:
 
         Args:
             name: Only those of this name, such as `otel_chat.intent`.
+
+        Raises:
+            LookupError: there is no event of that name.
         """
         self.runtime.flush()
         events = []
-        for log in self._logs.get_finished_logs():
+        logs = self._logs.get_finished_logs()
+        if name is not None:
+            known(name, "event", EVENTS, {log.log_record.event_name or "" for log in logs})
+        for log in logs:
             record = log.log_record
             if record.event_name and name in (None, record.event_name):
                 events.append(
@@ -170,9 +184,14 @@ class Telemetry:
 
         Args:
             name: Such as `otel_chat.turn.duration`.
+
+        Raises:
+            LookupError: there is no metric of that name.
         """
         self.runtime.flush()
-        for metric in self._collect():
+        collected = self._collect()
+        known(name, "metric", METRICS, {metric.name for metric in collected})
+        for metric in collected:
             if metric.name == name:
                 points = [p for p in map(self._since(metric), metric.data.data_points) if p]
                 return Metric(name, points, metric.unit or "")
@@ -185,7 +204,11 @@ class Telemetry:
         return [metric for metric in found if metric.points]
 
     def sums(self, metric: str) -> Mapping[Key, float]:
-        """Records (of a histogram) or value by attribute set, since the last `reset`."""
+        """Records (of a histogram) or value by attribute set, since the last `reset`.
+
+        Raises:
+            LookupError: there is no metric of that name.
+        """
         points = self.metric(metric).points
         return {_key(p.attributes): p.value if p.count is None else p.count for p in points}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -46,6 +47,37 @@ FACTS: Final[Mapping[str, str]] = {
 }
 """The short names of what a turn span says."""
 
+_ALL: Final = {k: v for k, v in vars(sc).items() if isinstance(v, str)}
+METRICS: Final = frozenset(v for k, v in _ALL.items() if k.startswith("METRIC_"))
+EVENTS: Final = frozenset(v for k, v in _ALL.items() if k.startswith("EVENT_"))
+_OURS: Final = "otel_chat."
+
+
+def known(name: str, what: str, names: Collection[str], seen: Iterable[str] = ()) -> str:
+    """The name itself, where there is such a one: a misspelt one finds nothing, and passes a test.
+
+    Args:
+        name: As a test gives it.
+        what: What it names.
+        names: Those there are.
+        seen: Others that were collected, such as an application's own.
+
+    Raises:
+        LookupError: there is none; says which are alike.
+    """
+    if name in names or name in seen:
+        return name
+    alike = difflib.get_close_matches(str(name), names, 3) or sorted(names)
+    raise LookupError(f"no {what} is called {name!r}; is it {', '.join(alike)}?")
+
+
+def attribute(name: str, seen: Iterable[str] = ()) -> str:
+    """The attribute that a short name stands for, or that is called so; see `known`."""
+    found = FACTS.get(name, name)
+    if "." in found and not found.startswith(_OURS):
+        return found  # of another library's vocabulary
+    return known(found, "fact of a turn", [*FACTS, *_ALL.values()], seen)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -72,7 +104,8 @@ class Event:
 class CollectedTurn:
     """A finished turn: its span, the spans inside and its events.
 
-    What it says is read by short names (`turn["intent"]`, see `FACTS`) or by attribute names.
+    What it says is read by short names (`turn["intent"]`, see `FACTS`) or by attribute names; None
+    where it does not say it, a LookupError where there is no such name.
 
     Args:
         span: The turn's span.
@@ -100,12 +133,12 @@ class CollectedTurn:
         return self.span.status.status_code is StatusCode.ERROR
 
     def __getitem__(self, name: str) -> Any:
-        return self.attributes.get(FACTS.get(name, name))
+        return self.attributes.get(attribute(name, self.attributes))
 
     def __str__(self) -> str:
-        known = {key: short for short, key in FACTS.items()}
+        short = {key: name for name, key in FACTS.items()}
         lines = [f"turn {self.span.name!r}, {self.duration:.3f} s"]
-        lines += [f"  {known.get(k, k)} = {v!r}" for k, v in sorted(self.attributes.items())]
+        lines += [f"  {short.get(k, k)} = {v!r}" for k, v in sorted(self.attributes.items())]
         lines += [f"  inside: {span.name}" for span in self.inside]
         lines += [f"  event: {event.name} {dict(event.attributes)}" for event in self.events]
         return "\n".join(lines)
@@ -153,7 +186,12 @@ class Metric:
         return sum(point.count or 0 for point in self.points)
 
     def where(self, **attributes: Any) -> Metric:
-        """The part with these attributes, by short names (`FACTS`): `where(agent="support")`."""
-        wanted = {FACTS.get(name, name): value for name, value in attributes.items()}
+        """The part with these attributes, by short names (`FACTS`): `where(agent="support")`.
+
+        Raises:
+            LookupError: there is no attribute of that name.
+        """
+        seen = {key for point in self.points for key in point.attributes}
+        wanted = {attribute(name, seen): value for name, value in attributes.items()}
         kept = [p for p in self.points if wanted.items() <= dict(p.attributes).items()]
         return Metric(self.name, kept, self.unit)

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_chat import chat_handler, turn
+from otel_chat import chat_handler, model_call, turn
 from otel_chat.testing import Telemetry, conformance
 from otel_chat.testing.conformance import CASES, GROUPS, PROBE_SCOPE, Case, Level, Subject, run
 
@@ -46,6 +46,22 @@ def test_our_decorator_passes(
     assert case.applies_to(subject)
     failures = case.run(subject).failures
     assert failures == (), "\n".join(map(str, failures))
+
+
+def test_a_model_call_follows_every_stream_too() -> None:
+    """`model_call` keeps and follows what is returned inside it as `chat_handler` does."""
+    with Telemetry() as telemetry:
+        subject = Subject(
+            name="model_call",
+            decorate=model_call("m"),
+            spans=lambda: telemetry.spans,
+            reset=telemetry.reset,
+            tracer=telemetry.tracer_provider.get_tracer(PROBE_SCOPE),
+            now=telemetry.clock.time_ns,
+        )
+        cases = [case for case in CASES if case.group in ("returned object", "returned stream")]
+        assert len(cases) > 100
+        assert list(run(subject, cases).failures()) == []
 
 
 def find(name: str) -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -184,3 +186,35 @@ def test_a_stepped_clock_never_goes_back(pauses: list[float]) -> None:
         clock.advance(pause)
         seen.append(clock.monotonic_ns())
     assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("ask", "alike"),
+    [
+        (lambda t: t.metric("otel_chat.hand_offs"), "otel_chat.handoffs"),
+        (lambda t: t.sums("otel_chat.turn.durations"), "otel_chat.turn.duration"),
+        (lambda t: t.events("otel_chat.intnet"), "otel_chat.intent"),
+        (lambda t: t.only_turn()["intnet"], "intent"),
+        (lambda t: t.only_turn()["otel_chat.intnet.name"], "otel_chat.intent.name"),
+        (lambda t: t.metric("otel_chat.turn.duration").where(chanel="web"), "channel"),
+    ],
+)
+def test_a_misspelt_name_is_an_error(ask: Callable[[Telemetry], object], alike: str) -> None:
+    """What does not exist would be 0 or None for ever, and a test of it would pass."""
+    with Telemetry() as telemetry:
+        with turn(agent="a", channel="web"):
+            pass
+        with pytest.raises(LookupError, match=re.escape(alike)):
+            ask(telemetry)
+
+
+def test_a_right_name_without_a_value_is_none() -> None:
+    """Nothing was handed over: no points, no events, no fact; an own attribute may be asked for."""
+    with Telemetry() as telemetry:
+        with turn(agent="a"):
+            pass
+        assert telemetry.metric("otel_chat.handoffs").total == 0
+        assert telemetry.events("otel_chat.handoff.requested") == []
+        assert telemetry.only_turn()["handoff"] is None
+        assert telemetry.only_turn()["gen_ai.response.id"] is None
+        assert telemetry.metric("otel_chat.turn.duration").where(channel="web").count == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
@@ -61,23 +61,6 @@ async def form_of(request: Request) -> dict[str, list[str]]:
     if not from_here(request):
         raise AccessError("Another site may not change this.", status=403)
     return parse_qs((await request.body()).decode("utf-8", "replace"))
-
-
-def require_own_form(request: Request) -> None:
-    """Refuses a form that a browser says stands on another site; programs say nothing.
-
-    Else that site could sign a reader in with a token of its own, and see what is noted then.
-
-    Raises:
-        AccessError: With status 403.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        elsewhere = site not in {"same-origin", "none"}
-    else:
-        elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if elsewhere:
-        raise AccessError("Another site may not change this.", status=403)
 
 
 def admin_of(request: Request) -> Scope:

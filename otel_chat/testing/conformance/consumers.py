@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +74,7 @@ def drain(reply: Reply, probe: Probe, seen: Seen) -> None:
 
 def drain_in_threads(reply: Reply, probe: Probe, seen: Seen) -> None:
     """Takes each chunk in a thread of its own, as a web server's thread pool does."""
-    stream = reply.pop()
+    stream = iter(reply.pop())
     more = True
 
     def pull() -> None:
@@ -105,7 +106,7 @@ def close_early(reply: Reply, probe: Probe, seen: Seen) -> None:
 
 def abandon(reply: Reply, probe: Probe, seen: Seen) -> None:
     """Takes one chunk and lets the stream be collected."""
-    stream = reply.pop()
+    stream = iter(reply.pop())
     seen.chunks.append(next(stream))
     probe.outside_again("between chunks")
     del stream
@@ -206,7 +207,7 @@ async def adrain(reply: Reply, probe: Probe, seen: Seen) -> None:
 
 async def adrain_in_tasks(reply: Reply, probe: Probe, seen: Seen) -> None:
     """Takes each chunk in a task of its own."""
-    stream = reply.pop()
+    stream = aiter(reply.pop())
 
     async def pull() -> Any:
         chunk = await anext(stream, _NONE)
@@ -218,7 +219,7 @@ async def adrain_in_tasks(reply: Reply, probe: Probe, seen: Seen) -> None:
 
 
 async def _first(reply: Reply, probe: Probe, seen: Seen) -> Any:
-    stream = reply.pop()
+    stream = aiter(reply.pop())
     seen.chunks.append(await anext(stream))
     probe.outside_again("between chunks")
     return stream
@@ -277,6 +278,77 @@ async def atime_out(reply: Reply, probe: Probe, seen: Seen) -> None:
             seen.chunks.append(chunk)
 
     await _timed_out(work(), probe, seen)
+
+
+# -- context managers ------------------------------------------------------------------------------
+
+
+class ConsumerError(Exception):
+    """What a consumer raises in the block in which it reads."""
+
+
+def drain_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes every chunk, and leaves."""
+    try:
+        with reply.pop() as stream:
+            for chunk in stream:
+                seen.chunks.append(chunk)
+                probe.outside_again("between chunks")
+    except BaseException as error:  # noqa: BLE001 - handed to the checks
+        seen.error = error
+
+
+def leave_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes one chunk, and leaves."""
+    with reply.pop() as stream:
+        seen.chunks.append(next(stream))
+        probe.outside_again("between chunks")
+
+
+def fail_in_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes one chunk, and fails on it."""
+    with suppress(ConsumerError), reply.pop() as stream:
+        seen.chunks.append(next(stream))
+        probe.outside_again("between chunks")
+        raise ConsumerError
+
+
+async def adrain_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes every chunk, and leaves."""
+    try:
+        async with reply.pop() as stream:
+            async for chunk in stream:
+                seen.chunks.append(chunk)
+                probe.outside_again("between chunks")
+    except BaseException as error:  # noqa: BLE001 - handed to the checks
+        seen.error = error
+
+
+async def aleave_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes one chunk, and leaves."""
+    async with reply.pop() as stream:
+        seen.chunks.append(await anext(stream))
+        probe.outside_again("between chunks")
+
+
+async def afail_in_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Enters, takes one chunk, and fails on it."""
+    with suppress(ConsumerError):
+        async with reply.pop() as stream:
+            seen.chunks.append(await anext(stream))
+            probe.outside_again("between chunks")
+            raise ConsumerError
+
+
+async def acancel_block(reply: Reply, probe: Probe, seen: Seen) -> None:
+    """Cancels the task that reads in the block, while the handler works on the next chunk."""
+
+    async def work() -> None:
+        async with reply.pop() as stream:
+            async for chunk in stream:
+                seen.chunks.append(chunk)
+
+    await _cancelled(work(), probe, seen)
 
 
 # -- StreamingResponse -----------------------------------------------------------------------------

@@ -35,6 +35,28 @@ def _dropped(name: str, *, collected: bool = False) -> Ending:
     return Ending(name, "cancelled", sees, collected=collected)
 
 
+LEFT = _dropped("left early")
+FAILED = Ending("consumer fails", "any", (GeneratorExit, asyncio.CancelledError))
+ITERATED: list[tuple[Ending, c.Consumer]] = [
+    (RETURN, c.drain),
+    (RAISE, c.drain),
+    (MID_STREAM, c.drain),
+    (INTERRUPT_MID, c.drain),
+    (_dropped("abandoned", collected=True), c.abandon),
+    (NEVER, c.forget),
+    (Ending("each chunk in another thread"), c.drain_in_threads),
+]
+AITERATED: list[tuple[Ending, c.AsyncConsumer]] = [
+    (RETURN, c.adrain),
+    (RAISE, c.adrain),
+    (MID_STREAM, c.adrain),
+    (INTERRUPT_MID, c.adrain),
+    (CANCEL, c.acancel),
+    (TIMEOUT, c.atime_out),
+    (_dropped("abandoned", collected=True), c.aabandon),
+    (NEVER, c.aforget),
+    (Ending("each chunk in another task"), c.adrain_in_tasks),
+]
 SYNC: dict[Kind, list[tuple[Ending, c.Consumer]]] = {
     Kind.STREAM: [
         (RETURN, c.drain),
@@ -46,6 +68,20 @@ SYNC: dict[Kind, list[tuple[Ending, c.Consumer]]] = {
         (_dropped("GeneratorExit"), c.throw_exit),
         (NEVER, c.forget),
         (Ending("each chunk in another thread"), c.drain_in_threads),
+    ],
+    Kind.OBJECT: [
+        *ITERATED,
+        (_dropped("closed early"), c.close_early),
+    ],
+    Kind.ITERABLE: ITERATED,
+    Kind.BLOCK: [
+        (RETURN, c.drain_block),
+        (RAISE, c.drain_block),
+        (MID_STREAM, c.drain_block),
+        (INTERRUPT_MID, c.drain_block),
+        (LEFT, c.leave_block),
+        (FAILED, c.fail_in_block),
+        (NEVER, c.forget),
     ],
 }
 RESPONSE: list[tuple[Ending, c.AsyncConsumer]] = [
@@ -85,6 +121,22 @@ ASYNC: dict[Kind, list[tuple[Ending, c.AsyncConsumer]]] = {
         ),
     ],
     Kind.BLOCKING_RESPONSE: RESPONSE,
+    Kind.ASYNC_OBJECT: [
+        *AITERATED,
+        (_dropped("closed early"), c.aclose_early),
+        (_dropped("closed by another task"), c.aclose_elsewhere),
+    ],
+    Kind.ASYNC_ITERABLE: AITERATED,
+    Kind.ASYNC_BLOCK: [
+        (RETURN, c.adrain_block),
+        (RAISE, c.adrain_block),
+        (MID_STREAM, c.adrain_block),
+        (INTERRUPT_MID, c.adrain_block),
+        (CANCEL, c.acancel_block),
+        (LEFT, c.aleave_block),
+        (FAILED, c.afail_in_block),
+        (NEVER, c.aforget),
+    ],
 }
 VALUE_ENDINGS = (RETURN, RAISE, INTERRUPT)
 

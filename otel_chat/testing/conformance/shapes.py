@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +25,12 @@ class Kind(Enum):
     ASYNC_STREAM = "async stream"
     RESPONSE = "response"
     BLOCKING_RESPONSE = "response from a sync iterator"
+    OBJECT = "object with an iterator's methods"
+    ASYNC_OBJECT = "object with an async iterator's methods"
+    ITERABLE = "iterable"
+    ASYNC_ITERABLE = "async iterable"
+    BLOCK = "context manager"
+    ASYNC_BLOCK = "async context manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,76 @@ def _response(content: Any) -> Any:
     return StreamingResponse(content)
 
 
+class Both:
+    """Iterated over with `for` and with `async for`, as the streams of LLM clients often are."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._stream = probe.stream()
+        self._astream = probe.astream()
+
+    def __iter__(self) -> Both:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._stream)
+
+    def close(self) -> None:
+        """Closes what `for` reads."""
+        self._stream.close()
+
+    def __aiter__(self) -> Both:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._astream)
+
+    async def aclose(self) -> None:
+        """Closes what `async for` reads."""
+        await self._astream.aclose()
+
+
+class Lazy:
+    """Makes its chunks once it is asked for an iterator, and has no `__next__`."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._probe.stream()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with aclosing(self._probe.astream()) as stream:
+            async for chunk in stream:
+                yield chunk
+
+
+class Manager:
+    """Gives a stream on entering, with and without `async`, and closes it on leaving."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._stream = Both(probe)
+
+    def __enter__(self) -> Both:
+        return self._stream
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    async def __aenter__(self) -> Both:
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.aclose()
+
+
+OBJECTS: dict[str, tuple[Kind, Callable[[Probe], Any]]] = {
+    "an object with both protocols by for": (Kind.OBJECT, Both),
+    "an object with both protocols by async for": (Kind.ASYNC_OBJECT, Both),
+    "an iterable by for": (Kind.ITERABLE, Lazy),
+    "an iterable by async for": (Kind.ASYNC_ITERABLE, Lazy),
+    "a manager by with": (Kind.BLOCK, Manager),
+    "a manager by async with": (Kind.ASYNC_BLOCK, Manager),
+}
 GIVES: dict[str, tuple[Kind, Callable[[Probe], Any]]] = {
     "an iterator": (Kind.STREAM, Probe.stream),
     "an async iterator": (Kind.ASYNC_STREAM, Probe.astream),
@@ -164,8 +240,10 @@ GIVES: dict[str, tuple[Kind, Callable[[Probe], Any]]] = {
 }
 
 
-def _returned(what: str, *, awaited: bool) -> Shape:
-    kind, give = GIVES[what]
+def _returned(
+    group: str, what: str, given: tuple[Kind, Callable[[Probe], Any]], *, awaited: bool
+) -> Shape:
+    kind, give = given
 
     def build(subject: Subject, probe: Probe) -> Callable[[], Any]:
         def handler(*_: object) -> Any:
@@ -177,15 +255,22 @@ def _returned(what: str, *, awaited: bool) -> Shape:
         return as_function(subject, coroutine if awaited else handler)
 
     giver = "coroutine" if awaited else "function"
-    return Shape("returned stream", f"{giver} returning {what}", kind, build, awaited, native=False)
+    return Shape(group, f"{giver} returning {what}", kind, build, awaited, native=False)
 
 
 def shapes() -> tuple[Shape, ...]:
     """Every shape; those with a StreamingResponse only where Starlette is installed."""
     has_starlette = importlib.util.find_spec("starlette") is not None
-    gives = [what for what in GIVES if has_starlette or "StreamingResponse" not in what]
+    gives = {k: v for k, v in GIVES.items() if has_starlette or "StreamingResponse" not in k}
+    again = {what: given for what, given in gives.items() if given[0] is not Kind.AWAITABLE}
+    stream, thing = "returned stream", "returned object"
     return (
         *(_native(group, carrier) for group in NATIVE for carrier in CARRIERS),
-        *(_returned(what, awaited=False) for what in gives),
-        *(_returned(what, awaited=True) for what in gives if what != "an awaitable"),
+        *(_returned(stream, what, given, awaited=False) for what, given in gives.items()),
+        *(_returned(stream, what, given, awaited=True) for what, given in again.items()),
+        *(
+            _returned(thing, what, given, awaited=awaited)
+            for awaited in (False, True)
+            for what, given in OBJECTS.items()
+        ),
     )

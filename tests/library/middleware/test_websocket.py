@@ -410,3 +410,89 @@ def test_any_order_of_frames_ends_every_turn_once(script: list[str], closes: boo
         assert telemetry.metric("otel_chat.turn.active").total == 0
         assert len(ends(telemetry)) == 1
         assert len(telemetry.events(sc.EVENT_CONVERSATION_START)) == 1
+
+
+ENGINE = ("2probe", "5", "3", "2", "6", "40", "40/chat,", "41", "430[]", '43["seen"]', '42["ping"]')
+
+
+@given(st.lists(st.sampled_from(ENGINE), max_size=4), st.booleans())
+def test_frames_of_engine_and_socket_io_are_no_messages(frames: list[str], inside: bool) -> None:
+    """Greetings, pings, acknowledgements and attachments are not; events are, one turn each."""
+
+    @chat_handler(agent="inner")
+    async def handle(content: str) -> str:
+        return content
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send(frame('0{"sid":"x","upgrades":[],"pingInterval":25000}'))
+        while (message := await receive())["type"] == "websocket.receive":
+            await send(frame("2"))
+            if str(message.get("text")).startswith(('42["message', "451-")):
+                if inside:
+                    await asyncio.create_task(handle("x"))
+                await send(frame('42["reply","said"]'))
+                await send(frame("430[]"))
+
+    around = [text(content) for content in frames]
+    binary: Message = {"type": "websocket.receive", "bytes": b"\x01"}
+    with Telemetry() as telemetry:
+        asyncio.run(
+            run(
+                wrap(app),
+                *around,
+                text('42["message","hello"]'),
+                *around,
+                text('451-["message",{"_placeholder":true,"num":0}]'),
+                binary,
+                *around,
+                left(1000),
+                query=b"EIO=4&transport=websocket&s=c-1",
+            )
+        )
+        assert [(turn["status"], turn["agent"]) for turn in telemetry.turns] == [
+            ("ok", "inner" if inside else "support")
+        ] * 2
+
+
+async def test_messages_of_engine_io_alone_are_messages(telemetry: Telemetry) -> None:
+    """Without Socket.IO on top a message is what follows the packet's type."""
+    frames = [text(content) for content in ("2", "4hello", "3", "4where is my order", "4ping")]
+    await run(wrap(echo), *frames, left(), query=b"EIO=4&s=c-1")
+    assert len(telemetry.turns) == 2
+
+
+async def test_an_answer_to_an_event_is_the_reply(telemetry: Telemetry) -> None:
+    """What the server acknowledges an event with ends up in the reply, an empty one does not."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        await send(frame('431["answered"]'))
+        await receive()
+
+    frames = [text('421["message","hi"]'), left()]
+    await run(wrap(app), *frames, query=b"EIO=4&s=c-1")
+    assert telemetry.only_turn()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [
+        '{"type":"ping","at":1}',
+        '{"event": "heartbeat"}',
+        '{"type":6}\x1e',
+        '{"protocol":"json","version":1}\x1e',
+        '[null,"1","phoenix","heartbeat",{}]',
+        '{"type":"connection_init"}',
+        " PONG ",
+    ],
+)
+async def test_heartbeats_of_other_transports_are_no_messages(
+    telemetry: Telemetry, beat: str
+) -> None:
+    """SignalR's, Phoenix', GraphQL's and an application's own: whatever else they carry."""
+    await run(wrap(echo), text(beat), text("hello"), text(beat), left())
+    assert len(telemetry.turns) == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 REPLACEMENT: Final = "\ufffd"
@@ -69,8 +70,23 @@ def attributes(given: object) -> dict[str, Any]:
         >>> attributes({7: "seven", "half": "\ud83d"})
         {'7': 'seven', 'half': '�'}
     """
-    found = value(given) if isinstance(given, Mapping) else {}
+    if not isinstance(given, Mapping):
+        return {}
+    if isinstance(given, dict | MappingProxyType):
+        given = dict(given)  # once: reading the SDK's own takes a lock each time
+        plain = all(type(key) is str and _is_plain(key) for key in given)
+        if plain and all(map(_is_plain, given.values())):
+            return given  # the usual case, quickly
+    found = value(given)
     return found if isinstance(found, dict) else {}
+
+
+def _is_plain(given: object) -> bool:
+    """Whether it can be sent as it is: short checks that miss some, and pass nothing wrong."""
+    kind = type(given)
+    if kind is str:
+        return given.isascii() and "\0" not in given  # type: ignore[attr-defined, operator]
+    return kind is bool or (kind is int and -(2**63) <= given < 2**63)  # type: ignore[operator]
 
 
 class _Walk:

@@ -75,6 +75,7 @@ class Ledger:
     Example:
         >>> ledger = Ledger("spans")
         >>> ledger.queued(3)
+        3
         >>> ledger.took(2)
         >>> ledger.left
         1

@@ -162,6 +162,7 @@ def _text(value: object) -> Any:
 
 
 def _resource(resource: Any) -> Any:
+    """The resource itself, so that spans of one are grouped; a clean one where it needs to be."""
     given = dict(resource.attributes)
     attributes = encodable.attributes(given)
     if attributes == given:

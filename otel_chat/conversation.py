@@ -17,11 +17,12 @@ from otel_chat import checks
 from otel_chat import semconv as sc
 from otel_chat.checks import is_a, number, one_of
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
+from otel_chat.extract import text_of
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
 from otel_chat.lifecycle import identified
 from otel_chat.measure import exemplar_context
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error, reporting
-from otel_chat.turn import CONVERSATION_KEY, Turn, content, current_turn, named
+from otel_chat.turn import CONVERSATION_KEY, Turn, current_turn, named
 
 Time = datetime | float | int
 
@@ -278,7 +279,9 @@ def _message(
         runtime = current()
         given: dict[str, AnyValue] = {sc.MESSAGE_SENDER: one_of(sender, "sender", sc.SENDERS)}
         if text is not None and runtime.config.capture_content:
-            given[sc.MESSAGE_TEXT] = content(text, "user" if sender == "user" else "assistant")
+            told = text_of(text, "user" if sender == "user" else "assistant")
+            if told is not None:
+                given[sc.MESSAGE_TEXT] = told
         emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("message", error)

@@ -101,7 +101,7 @@ def again(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return json.loads(written)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("first", FOREIGN, ids=repr)
+@pytest.mark.parametrize("first", FOREIGN, ids=lambda chunk: type(chunk).__name__)
 @pytest.mark.parametrize("provider", STREAMS)
 def test_whatever_comes_first_the_providers_chunks_are_read(provider: str, first: Any) -> None:
     """A status, a comment, an empty text or an object of the application's own hides nothing."""

@@ -28,6 +28,7 @@ from types import (
     TracebackType,
 )
 from typing import Any, Final, Protocol, Self
+from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context
 
@@ -387,7 +388,7 @@ _PLAIN: Final = Types((str, bytes, int, float, bool, dict, list, tuple, set, typ
 def _followed(guard: Guard, result: Any) -> Any:
     """The stream for its caller; None where the result is none."""
     kind = type(result)
-    if kind in _PLAIN:
+    if kind in _PLAIN or _is_silent(kind, result):
         return None
     if any(kind is native for native in _NATIVE):
         return _native(guard, result)
@@ -416,6 +417,24 @@ def _native(guard: Guard, inner: Any) -> Any:
         return generator(lambda *_: stream)()
     astream = AsyncStream(guard, inner)
     return async_generator(lambda *_: astream)()
+
+
+_silent: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+"""Whether objects of a class give nothing later: most results are of few classes."""
+_STREAMING: Final = ("__await__", "__iter__", "__aiter__", "__enter__", "__aenter__")
+
+
+def _is_silent(kind: type, result: object) -> bool:
+    try:
+        known = _silent.get(kind)
+        if known is None:
+            streams = any(has(kind, name) for name in _STREAMING)
+            whole = not has(kind, "__await__") and _is_whole(kind)
+            response = any(has(kind, name) for name in (*BODY_NAMES, "is_streamed"))
+            known = _silent[kind] = not response and (whole or not streams)
+    except Exception:  # noqa: BLE001 - a metaclass may not let its classes be compared
+        return False
+    return known and not any(name in BODY_NAMES for name in _own_fields(result))
 
 
 def _is_iterator(kind: type) -> bool:

@@ -144,7 +144,7 @@ def send(endpoint: str | None, seconds: float) -> Marked:
     if not otel_chat.flush(seconds):
         raise TroubleError(
             f"the turn was not taken within {seconds:.0f} s",
-            "The lines of opentelemetry above say why; requests without content were taken.",
+            "The line of otel_chat above says why; requests without content were taken.",
         )
     resource = getattr(trace.get_tracer_provider(), "resource", None)
     instance = "" if resource is None else str(resource.attributes.get("service.instance.id", ""))

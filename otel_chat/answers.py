@@ -80,7 +80,7 @@ def address(url: str) -> str:
         "…" if len(piece) > 16 or _redact(piece) != piece else piece  # noqa: PLR2004 - no route has
         for piece in parts.path.split("/")
     )
-    return f"{parts.scheme}://{host}{path}"
+    return _printable(f"{parts.scheme}://{host}{path}")
 
 
 def _split(url: str) -> SplitResult | None:
@@ -238,5 +238,8 @@ def _status_message(body: bytes) -> str:
 
 def _short(text: str) -> str:
     """One line of printable characters, redacted: an answer may repeat what it was asked."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return _redact(line)[:SAID_LIMIT]
+    return _redact(" ".join(_printable(text).split()))[:SAID_LIMIT]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -17,10 +17,10 @@ from otel_chat import checks
 from otel_chat import semconv as sc
 from otel_chat.checks import is_a, number, one_of
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
-from otel_chat.extract import text_of
 from otel_chat.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
 from otel_chat.lifecycle import identified
 from otel_chat.measure import exemplar_context
+from otel_chat.results import text_from
 from otel_chat.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat.turn import CONVERSATION_KEY, Turn, current_turn, named
 
@@ -279,7 +279,7 @@ def _message(
         runtime = current()
         given: dict[str, AnyValue] = {sc.MESSAGE_SENDER: one_of(sender, "sender", sc.SENDERS)}
         if text is not None and runtime.config.capture_content:
-            told = text_of(text, "user" if sender == "user" else "assistant")
+            told = text_from(text, "user" if sender == "user" else "assistant")
             if told is not None:
                 given[sc.MESSAGE_TEXT] = told
         emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)

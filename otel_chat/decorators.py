@@ -12,9 +12,8 @@ from otel_chat import semconv as sc
 from otel_chat.arguments import Getter, argument_getter, name_of
 from otel_chat.checks import is_a
 from otel_chat.errors import ConfigurationError
-from otel_chat.extract import text_of
 from otel_chat.fields import check_names, span_attributes
-from otel_chat.results import SILENT
+from otel_chat.results import SILENT, text_from
 from otel_chat.runtime import Runtime, current, declare, report_error
 from otel_chat.turn import NO_TURN, Turn, launch
 from otel_chat.wrapping import wrapper_of
@@ -99,7 +98,7 @@ class _Spec:
     def _note_message(self, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             found = self.message(args, kwargs) if self.message is not None else None
-            text = str(found) if isinstance(found, int | float) else text_of(found, "user")
+            text = str(found) if isinstance(found, int | float) else text_from(found, "user")
             if text is not None:
                 turn.message(text)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
@@ -120,8 +119,7 @@ class _Spec:
             turn._returned = result  # read in the delivery thread
             return
         try:
-            text: Any = result if self.reply is None else self.reply(result)
-            told = text if is_a(text, str) else text_of(text)
+            told = text_from(result if self.reply is None else self.reply(result))
             if told is not None:
                 turn.reply(told)
         except Exception as error:  # noqa: BLE001 - never in the handler's way

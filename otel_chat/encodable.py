@@ -16,7 +16,6 @@ TEXT_LIMIT: Final = 4096
 """Characters kept of an object that has no form of its own in OTLP."""
 DEPTH: Final = 16
 ITEMS: Final = 10_000
-INT64: Final = range(-(2**63), 2**63)
 
 
 def text(value: str) -> str:
@@ -28,12 +27,13 @@ def text(value: str) -> str:
         >>> text("nice \ud83d"), text("\ud83d\ude00"), text("a\0b")
         ('nice �', '😀', 'a�b')
     """
+    value = str.__str__(value)  # a subclass may do anything when it is asked
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
             value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value.replace("\0", REPLACEMENT) if "\0" in value else str(value)
+    return value.replace("\0", REPLACEMENT)
 
 
 def number(value: float) -> int | float | str:
@@ -43,8 +43,11 @@ def number(value: float) -> int | float | str:
         >>> number(2**63 - 1) == 2**63 - 1, number(2**64), number(float("nan"))
         (True, '18446744073709551616', 'NaN')
     """
+    # A subclass may do anything when it is compared or written
     if isinstance(value, int):
-        return value if value in INT64 else _written(value)
+        whole = int.__index__(value)
+        return whole if -(2**63) <= whole < 2**63 else _written(whole)
+    value = float.__float__(value)
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -120,7 +120,7 @@ def _point(point: Any) -> Any:
             for e in point.exemplars
         ]
     value = getattr(point, "value", None)
-    if isinstance(value, int) and value not in encodable.INT64:
+    if isinstance(value, int) and isinstance(encodable.number(value), str):
         fields["value"] = float(value)
     return replace(point, **fields) if fields else point
 

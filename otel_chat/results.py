@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import Types, is_plain
-from otel_chat.extract import Extracted, StreamState, extract, text_of
+from otel_chat.checks import Types, is_a, is_plain
+from otel_chat.extract import Extracted, Sender, StreamState, extract, text_of
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.usage import Usage
 from otel_chat.workers import reader
@@ -185,6 +186,22 @@ def _reply(turn: Lifecycle, found: Extracted | None, returned: object) -> str | 
         return turn._told.text or None if turn._told is not None else None
     text = _looked_into(returned, _text)
     return found.text if text is None and found is not None else text
+
+
+def text_from(value: object, sender: Sender = "assistant") -> str | None:
+    """The text that a user reads in a value of the caller's, in bounded time.
+
+    Args:
+        value: A text, a message made of parts, a model, or what may hold one.
+        sender: Whose text it is.
+
+    Example:
+        >>> text_from({"reply": "Good evening."}), text_from(object())
+        ('Good evening.', None)
+    """
+    if is_a(value, str):
+        return str.__str__(value)
+    return _looked_into(value, partial(text_of, sender=sender))
 
 
 def _text(returned: object) -> str | None:

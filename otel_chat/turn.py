@@ -14,10 +14,10 @@ from otel_chat import checks
 from otel_chat import semconv as sc
 from otel_chat.checks import count, flag, is_a, number, one_of, text, written
 from otel_chat.errors import ArgumentTypeError
-from otel_chat.extract import Sender, Texts, text_of
+from otel_chat.extract import Sender, Texts
 from otel_chat.fields import TurnFields, span_attributes
 from otel_chat.lifecycle import TURN_KEY, Lifecycle, identified
-from otel_chat.results import SILENT, Chunks
+from otel_chat.results import SILENT, Chunks, text_from
 from otel_chat.runtime import Runtime, current, of_signature, report_error
 from otel_chat.surroundings import current as surrounding
 from otel_chat.usage import Usage
@@ -331,8 +331,7 @@ class Turn(Lifecycle):
             self._told = Texts() if keeps and self._reply_reader is not None else None
         stream.record_chunk(piece)
         if self._told is not None and self._reply_reader is not None:
-            said: Any = self._reply_reader(piece)
-            told: str | None = said if is_a(said, str) else text_of(said)
+            told = text_from(self._reply_reader(piece))
             if told:
                 self._told.add(told)
 
@@ -442,9 +441,7 @@ def content(text: Any, sender: Sender) -> str:
     Raises:
         ArgumentTypeError: there is none in it.
     """
-    if is_a(text, str):
-        return text if type(text) is str else str.__str__(text)
-    found = text_of(text, sender)
+    found = text_from(text, sender)
     if found is None:
         raise ArgumentTypeError("text", "a text or a message", text)
     return found

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hypothesis import given as examples
-from hypothesis import settings, strategies
+from hypothesis import given as generated
+from hypothesis import strategies
 
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.access import OPEN, Scope
@@ -22,6 +22,7 @@ from otel_chat.server.queries import cells, content, exports
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.sql import Query
 from tests import web
+from tests.examples import examples
 from tests.server.given import DAY, Given, at
 from tests.server.served import FROM_TO, served
 
@@ -288,8 +289,8 @@ UNSEEN = (
 FORMULAS = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
-@settings(max_examples=60, deadline=None)
-@examples(
+@examples(25, 300)
+@generated(
     strategies.lists(
         strategies.sampled_from([*UNSEEN, *FORMULAS, *";\r\n'\"ab,"]),
         max_size=8,
@@ -340,8 +341,8 @@ def test_a_byte_order_mark_comes_where_it_is_asked_for(client: TestClient, given
     assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "bom")
 
 
-@settings(max_examples=40, deadline=None)
-@examples(
+@examples(20, 200)
+@generated(
     strategies.lists(
         strategies.fixed_dictionaries(
             {"role": strategies.sampled_from(["user", "assistant"])},

@@ -16,6 +16,7 @@ from otel_chat.errors import QueryError
 from otel_chat.server.access import OPEN
 from otel_chat.server.queries.content import reply, user_message
 from otel_chat.server.queries.paging import Cursor
+from tests.examples import examples
 from tests.server.served import FROM_TO
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_a_stored_turn_that_is_nested_deeply_leaves_every_list_readable(
     assert "Hi" in json.dumps(found)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(40, 400)
 @generated(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
+from tests.examples import examples
 from tests.server.served import as_new, served
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def test_any_other_name_is_not(client: TestClient, host: str, method: str, path:
     assert client.request(method, path, headers=headers, content=b"{}").status_code == 401
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(30, 300)
 @generated(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20))
 def test_no_text_around_a_name_of_this_machine_opens_it(client: TestClient, text: str) -> None:
     """Before it or behind it, nothing but a port may stand."""

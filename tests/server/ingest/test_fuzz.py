@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, example, settings
+from hypothesis import example
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from otel_chat import semconv as sc
+from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, SECOND, Telemetry, conversations, put
 from tests.server.ingest.test_exactly_once import answers, send
 from tests.server.ingest.test_requests import post, rows, sender
@@ -140,9 +141,7 @@ def points(sent: Telemetry) -> bytes:
 @pytest.mark.parametrize(
     ("signal", "table", "build"), [("logs", "events", events), ("metrics", "metrics", points)]
 )
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(12, 150)
 @generated(seed=st.integers(0, 2**32))
 def test_damaged_events_and_metrics_are_taken_or_refused_whole(
     client: TestClient, store: Store, signal: str, table: str, build, seed: int
@@ -171,9 +170,7 @@ TYPED = [
 ]  # fmt: skip
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(12, 150)
 @generated(values=st.dictionaries(st.sampled_from(TYPED), HOSTILE, max_size=8))
 def test_attributes_of_any_type_never_lose_an_event(
     client: TestClient, store: Store, values: dict[str, object]
@@ -197,9 +194,7 @@ TURN_TYPED = [
 ]  # fmt: skip
 
 
-@settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(2, 15)
 @generated(values=st.dictionaries(st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8))
 @example(values={sc.TIME_TO_FIRST_CHUNK: float("nan")})
 @example(values={sc.TIME_TO_FIRST_CHUNK: float("inf")})

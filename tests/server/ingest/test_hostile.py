@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -30,6 +29,7 @@ from otel_chat.errors import StoreError
 from otel_chat.server.app import READERS
 from otel_chat.server.ingest.bodies import GZIP_MEMBERS
 from otel_chat.server.ingest.metrics import NO_VALUE
+from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, SECOND, Telemetry, conversations, put
 from tests.server.ingest.test_requests import JSON, hexadecimal, post, rows, sender
 from tests.waiting import until
@@ -270,9 +270,7 @@ ODD = st.recursive(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60, 750)
 @generated(data=st.data())
 def test_damaged_json_is_taken_or_refused_and_never_half_written(
     client: TestClient, store: Store, data: st.DataObject

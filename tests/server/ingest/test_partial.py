@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.rpc.status_pb2 import Status
 from hypothesis import given as generated
-from hypothesis import settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -24,6 +23,7 @@ from otel_chat.server.access import IngestGrant
 from otel_chat.server.ingest import bodies
 from otel_chat.server.ingest.check import Batch, check_traces
 from otel_chat.server.ingest.wire import framed
+from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, SECOND, Telemetry, conversations, put
 from tests.server.ingest.test_requests import JSON, hexadecimal, post, rows
 
@@ -85,7 +85,7 @@ def test_a_span_that_ends_before_it_starts_ends_when_it_starts_and_is_marked(
     assert sc.CLOCK_ADJUSTED not in inside["attributes"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(40, 300)
 @generated(start=st.integers(0, 2**64 - 1), end=st.integers(0, 2**64 - 1))
 def test_a_span_is_kept_in_order_or_refused(start: int, end: int) -> None:
     """Whatever its times, what is kept of it lies from 2000 to 2100 and ends after its start."""
@@ -138,7 +138,7 @@ def test_half_a_surrogate_pair_in_json_is_replaced(
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@examples(40, 300)
 @generated(st.text(st.characters(codec=None, exclude_categories=()), max_size=8))
 def test_any_text_in_json_is_kept_as_far_as_it_is_one(value: str) -> None:
     """Half pairs are replaced, whatever stands around them, in keys and names as in values."""

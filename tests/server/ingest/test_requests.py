@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.rpc.status_pb2 import Status
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -23,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_chat import semconv as sc
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.ingest.bodies import SENT_BYTES, UNPACKED_BYTES
+from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, PROTOBUF, Telemetry, conversations, put
 
 if TYPE_CHECKING:
@@ -299,9 +299,7 @@ TYPED = [
 ]  # fmt: skip
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(15, 200)
 @generated(values=st.dictionaries(st.sampled_from(TYPED), HOSTILE, max_size=8))
 def test_attributes_of_any_type_never_lose_a_turn(
     client: TestClient, store: Store, values: dict[str, object]
@@ -316,9 +314,7 @@ def test_attributes_of_any_type_never_lose_a_turn(
     assert turn["status"] in ("ok", "error", "cancelled")
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(50, 600)
 @generated(seed=st.integers(0, 2**32))
 def test_a_damaged_body_is_taken_or_refused_and_never_half_written(
     client: TestClient, store: Store, seed: int

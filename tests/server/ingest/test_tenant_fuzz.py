@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as generated
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -15,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_chat import semconv as sc
 from otel_chat.server.ingest.wire import framed, varint
+from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, digest
 from tests.server.ingest.test_requests import post, sender
 
@@ -139,9 +139,7 @@ def seen(signal: str, body: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("signal", "table"), [("traces", "spans"), ("logs", "events")])
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(30, 300)
 @generated(seed=st.integers(0, 2**32))
 def test_no_row_stands_in_a_tenant_that_the_token_does_not_list(
     client: TestClient, store: Store, signal: str, table: str, seed: int

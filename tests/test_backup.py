@@ -79,7 +79,7 @@ def test_a_backup_of_a_running_server_has_the_same_figures(tmp_path: Path) -> No
 
 def test_a_backup_amid_writing_is_whole(tmp_path: Path) -> None:
     """What had been stored is in it; what was under way is there once it is sent again."""
-    stored, sent = transcripts(tmp_path, "stored", 20), transcripts(tmp_path, "sent", 120)
+    stored, sent = transcripts(tmp_path, "stored", 20), transcripts(tmp_path, "sent", 60)
     snapshot, pack = commands_of("Backup of the embedded store")
     with serving(tmp_path / "chat-store", free_port()) as (url, _):
         answer("replay", str(stored), "--server", url, cwd=tmp_path)

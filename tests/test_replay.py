@@ -38,11 +38,11 @@ def figures(summary: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_replay_again_stores_nothing_twice(tmp_path: Path) -> None:
     """The second run on the same store sends everything again and changes no figure."""
-    file = written(tmp_path, 50)
+    file = written(tmp_path, 15)
     options = ("replay", str(file), "--store", f"chdb:{tmp_path / 'store'}")
     first = answer(*options, cwd=tmp_path)
-    assert first["conversations"] == first["stored_conversations"] == 50
-    assert first["turns"] == first["stored_turns"] == 300
+    assert first["conversations"] == first["stored_conversations"] == 15
+    assert first["turns"] == first["stored_turns"] == 90
     assert first["lost"] == first["duplicates"] == first["skipped"] == 0
     assert figures(answer(*options, cwd=tmp_path)) == figures(first)
 
@@ -62,7 +62,7 @@ def test_a_part_first_and_then_the_whole_is_the_whole(tmp_path: Path) -> None:
 
 def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """What was acknowledged before SIGKILL is there once, and the replay finishes with lost 0."""
-    file = written(tmp_path, 500)
+    file = written(tmp_path, 200)
     port, store = free_port(), tmp_path / "store"
     url = f"http://127.0.0.1:{port}"
     options = ("replay", str(file), "--server", url, "--json")
@@ -77,8 +77,8 @@ def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
             assert replay.returncode == 0, errors
             overview = client.overview(**WINDOW)
     summary = json.loads(out)
-    assert (summary["stored_turns"], summary["lost"], summary["duplicates"]) == (3000, 0, 0)
-    assert (overview["turns"], overview["conversations"]) == (3000, 500)
+    assert (summary["stored_turns"], summary["lost"], summary["duplicates"]) == (1200, 0, 0)
+    assert (overview["turns"], overview["conversations"]) == (1200, 200)
 
 
 def test_skipped_lines_are_counted_and_named(tmp_path: Path) -> None:

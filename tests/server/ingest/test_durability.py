@@ -25,7 +25,7 @@ from tests.server.ingest.sending import PROTOBUF, Telemetry, digest
 from tests.waiting import until
 
 DAY = {"start": "2026-11-10T00:00:00Z", "end": "2026-11-11T00:00:00Z"}
-CONVERSATIONS = 100
+CONVERSATIONS = 40
 TURNS = 3
 TABLES = {"traces": ("turns", "spans"), "logs": ("events",)}
 PARTS = [(path, number) for number in range(CONVERSATIONS) for path in TABLES]

@@ -13,6 +13,7 @@ from otel_chat.errors import MissingExtraError
 MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli": ("httpx", "rich", "typer"),
     "sdk": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
+    "grpc": ("opentelemetry.exporter.otlp.proto.grpc",),
     "pricing": ("genai_prices",),
     "hooks": ("vaderSentiment",),
     "server": (
@@ -36,6 +37,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What each extra brings itself; a test holds it against pyproject.toml."""
 _BRINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "grpc": ("sdk",),
     "server": ("cli",),
     "demo": ("cli", "sdk", "pricing", "server", "embedded", "themes"),
 }

@@ -540,8 +540,7 @@ def flush(timeout: float = 5.0) -> bool:
         Whether everything was sent in time.
 
     Example:
-        >>> flush(timeout=1.0)
-        True
+        >>> everything_arrived = flush(timeout=1.0)
     """
     return current().flush(timeout)
 

@@ -35,10 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where many examples are wanted, the tests that draw some, in an order of the day's seed."""
+    """Where many examples are wanted, the tests that take some, in an order of the day's seed."""
     if not THOROUGH:
         return
-    drawn = [item for item in items if is_hypothesis_test(getattr(item, "obj", None))]
+    drawn = [
+        item
+        for item in items
+        if is_hypothesis_test(getattr(item, "obj", None)) or item.get_closest_marker("thorough")
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in drawn])
     seed = str(config.getoption("--hypothesis-seed"))
     items[:] = sorted(drawn, key=lambda item: _shuffled(seed, item.path.name))

@@ -85,7 +85,7 @@ def test_a_server_that_cannot_start_is_quoted(tmp_path: Path) -> None:
     done = run("demo", "--once", "--store", "nonsense:x", *ports(), cwd=tmp_path)
     assert done.returncode == 1
     assert "The analytics server has ended" in done.stderr
-    assert "nonsense" in done.stderr
+    assert "store: this is no address of one. Give chdb:PATH" in done.stderr
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:

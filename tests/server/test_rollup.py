@@ -23,7 +23,7 @@ from otel_chat.server.queries.partials import KEPT, KEPT_OF_BOTH
 from otel_chat.server.queries.quarter_hours import PARTIALS, SUMS
 from otel_chat.server.queries.report import report
 from otel_chat.server.rollup import OUTDATED_AFTER, Rollup
-from tests.examples import examples
+from tests.examples import THOROUGH, examples
 from tests.server.given import DAY, NOON, Given, at
 from tests.server.nearby import FIRST, LAST, Nearby
 from tests.waiting import until
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 WEEK = {"from": "2026-11-07T06:00:00Z", "to": "2026-11-13T06:00:00Z"}
 HOUR = 3600
 NONE = Filters()
-LIMITS: tuple[dict[str, str], ...] = ({}, {"agent": "support", "outcome": "resolved"})
+LIMITS: tuple[dict[str, str], ...] = (
+    {},
+    {"agent": "support", "outcome": "resolved"},
+    {"agent": "support"},
+    {"conversation_id": "c3"},
+)
 
 
 def fill(given: Given, seed: int) -> None:
@@ -122,7 +127,8 @@ def rows(given: Given, table: str) -> list[dict[str, Any]]:
     )
 
 
-@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.thorough
+@pytest.mark.parametrize("limits", LIMITS if THOROUGH else LIMITS[:2])
 def test_every_address_answers_alike_before_and_after(
     client: TestClient, given: Given, rollup: Rollup, limits: dict[str, str]
 ) -> None:

@@ -537,7 +537,7 @@ def flush(timeout: float = 5.0) -> bool:
         timeout: Seconds for all of it.
 
     Returns:
-        Whether everything was sent in time.
+        Whether all of it was accepted in time.
 
     Example:
         >>> everything_arrived = flush(timeout=1.0)
@@ -552,7 +552,7 @@ def shutdown(timeout: float = 5.0) -> bool:
         timeout: Seconds for all of it.
 
     Returns:
-        Whether everything was sent in time.
+        Whether all of it was accepted in time.
     """
     return current().stop(timeout)
 

@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "prometheus_client",
         "pydantic_settings",
         "scipy",
+        "starlette",
         "tzdata",
         "ua_parser",
         "ua_parser_builtins",

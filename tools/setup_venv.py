@@ -50,7 +50,7 @@ def make(folder: Path, kind: str) -> None:
             f"{NEEDED_BYTES[kind] // 1024**2} MiB.",
             "Free some space, or clone to another disk.",
         )
-    print("setup: making the virtual environment (once, less than a minute)", flush=True)
+    print("setup: making the virtual environment (once, less than a minute)", file=sys.stderr)
     if subprocess.run([sys.executable, "-m", "venv", str(folder)], check=False).returncode:
         fail("venv could not be made.", "On Debian and Ubuntu: apt-get install python3-venv")
 

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing import util as processes
 from types import FrameType
@@ -22,8 +23,41 @@ FIRST: Final = 100
 """Priority of a finaliser of multiprocessing: before those that take managers and queues away."""
 
 
+class LastWord:
+    """Lets SIGTERM wait where it interrupts the very thread that says the last word.
+
+    Its handler runs on top of what it interrupts, so what it waited for would wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._thread: int | None = None
+        self._signal: int | None = None
+
+    @contextmanager
+    def said(self) -> Iterator[None]:
+        """What is said within is said to its end."""
+        before, self._thread = self._thread, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = before
+            if before is None and self._signal is not None:
+                _die(self._signal)
+
+    def interrupted(self, number: int) -> bool:
+        """Whether this thread is saying it; the signal then takes effect afterwards."""
+        if self._thread != threading.get_ident():
+            return False
+        self._signal = number
+        return True
+
+
 class Ending(Protocol):
     """What has a last word to say."""
+
+    @property
+    def last_word(self) -> LastWord:
+        """Tells whether it is being said."""
 
     def end(self) -> bool:
         """Says it; once, whoever calls it and how often."""
@@ -81,11 +115,17 @@ def _on_sigterm(runtime: Ending, seconds: float) -> None:
         return
 
     def terminate(number: int, _: FrameType | None) -> None:
+        if runtime.last_word.interrupted(number):
+            return
         _aside(runtime.end, seconds)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        _die(number)
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+def _die(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _aside(work: Callable[[], object], seconds: float) -> None:

@@ -34,6 +34,7 @@ from otel_chat.errors import (
     TelemetryError,
 )
 from otel_chat.events import Emitter
+from otel_chat.exits import LastWord
 from otel_chat.flushing import Send, bounded, flush_globals
 from otel_chat.instruments import Instruments
 from otel_chat.pricing import Prices
@@ -137,6 +138,7 @@ class Runtime:
         self._clean_name, self._redactor = _redactors(self.config)
         self._stopped = False
         self._stopping = threading.RLock()
+        self.last_word = LastWord()
         self.flushers: list[Send] = [flush_globals]
         self.closers: list[Send] = []
         self.ledgers: list[Ledger] = []
@@ -338,19 +340,20 @@ class Runtime:
 
         What is open reads 0 in the last export: its series would stay at what they were.
         """
-        deadline = time.monotonic() + timeout
-        if not self._stopping.acquire(timeout=timeout):
-            return False
-        try:
-            if self._stopped:
-                return True
-            self._stopped = True
-            done = self.delivery.close(timeout)
-            done = bounded(self.flushers, deadline, _flush_failed) and done
-            done = bounded(self.closers, deadline, _flush_failed) and done
-            return self._reached_somebody() and done
-        finally:
-            self._stopping.release()
+        with self.last_word.said():
+            deadline = time.monotonic() + timeout
+            if not self._stopping.acquire(timeout=timeout):
+                return False
+            try:
+                if self._stopped:
+                    return True
+                self._stopped = True
+                done = self.delivery.close(timeout)
+                done = bounded(self.flushers, deadline, _flush_failed) and done
+                done = bounded(self.closers, deadline, _flush_failed) and done
+                return self._reached_somebody() and done
+            finally:
+                self._stopping.release()
 
     def end(self) -> bool:
         """The process' last word: like `stop`, with a bound for each step.
@@ -359,24 +362,25 @@ class Runtime:
         of them does not get through, the next have a second each. Hooks are left out, and what is
         left is said in one line.
         """
-        bound = self.config.exit_seconds
-        if not self._stopping.acquire(timeout=bound):
-            return False
-        try:
-            if self._stopped:
-                return True
-            self._stopped = True
-            lost = [ledger.lost for ledger in self.ledgers]
-            done = self.delivery.end(2 * bound)
-            for send in (*self.flushers, *self.closers):
-                start = time.monotonic()
-                done = bounded([send], start + bound, _flush_failed) and done
-                if time.monotonic() - start >= bound:
-                    bound = min(bound, SHORT_SECONDS)
-            self._say_left(lost)
-            return done
-        finally:
-            self._stopping.release()
+        with self.last_word.said():
+            bound = self.config.exit_seconds
+            if not self._stopping.acquire(timeout=bound):
+                return False
+            try:
+                if self._stopped:
+                    return True
+                self._stopped = True
+                lost = [ledger.lost for ledger in self.ledgers]
+                done = self.delivery.end(2 * bound)
+                for send in (*self.flushers, *self.closers):
+                    start = time.monotonic()
+                    done = bounded([send], start + bound, _flush_failed) and done
+                    if time.monotonic() - start >= bound:
+                        bound = min(bound, SHORT_SECONDS)
+                self._say_left(lost)
+                return done
+            finally:
+                self._stopping.release()
 
     def _say_left(self, lost: Sequence[int]) -> None:
         counts = {
@@ -391,6 +395,7 @@ class Runtime:
     def _after_fork(self) -> None:
         self._counts_lock = threading.Lock()
         self._stopping = threading.RLock()
+        self.last_word = LastWord()
         self._counts = {}
         self.for_nobody = self._told_nobody = 0
         for ledger in self.ledgers:

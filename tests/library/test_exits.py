@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +98,35 @@ threading.Event().wait()
     process.send_signal(signal.SIGTERM)
     assert finish(process, -signal.SIGTERM) == ""
     assert conversations(sink) == {"c"}
+
+
+@pytest.mark.parametrize("ending", ["otel_chat.shutdown()", "pass"])
+def test_sigterm_while_the_last_word_is_said_waits_for_it(tmp_path: Path, ending: str) -> None:
+    """It interrupts the thread that sends, by `shutdown()` or as the process ends by itself."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def slow(path: str, message: object) -> tuple[int, dict[str, str], bytes]:
+        if path == "/v1/traces":
+            asked.set()
+            may_answer.wait(60)
+        return 200, {}, b""
+
+    with OtlpSink(slow) as sink:
+        code = f"""{TURN}
+import time
+otel_chat.setup(endpoint={sink.url!r})
+answer("c")
+print("ready", flush=True)
+{ending}
+"""
+        process = start(tmp_path, code)
+        assert asked.wait(60)
+        process.send_signal(signal.SIGTERM)
+        assert sink.metrics() == {}  # they follow the spans
+        may_answer.set()
+        assert finish(process, -signal.SIGTERM) == ""
+        assert conversations(sink) == {"c"}
+        assert sc.METRIC_TURN_DURATION in sink.metrics()
 
 
 def test_a_handler_of_the_applications_own_for_sigterm_is_kept(

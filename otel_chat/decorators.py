@@ -98,7 +98,7 @@ class _Spec:
     def _note_message(self, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
             found = self.message(args, kwargs) if self.message is not None else None
-            text = str(found) if isinstance(found, int | float) else text_from(found, "user")
+            text = str(found) if is_a(found, int, float) else text_from(found, "user")
             if text is not None:
                 turn.message(text)
         except Exception as error:  # noqa: BLE001 - never in the handler's way

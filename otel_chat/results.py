@@ -69,8 +69,7 @@ class Chunks:
         if not self._unread or self._given_up:
             return
         try:
-            waiting = self._unread.copy()
-            foreign = (chunk for chunk in waiting if not is_plain(chunk))
+            foreign = (chunk for chunk in tuple(self._unread) if not is_plain(chunk))
             reader.read(next(foreign, None), _digest, self)
         except Exception as error:  # noqa: BLE001 - somebody else's objects
             self._given_up = True

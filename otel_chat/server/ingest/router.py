@@ -52,6 +52,15 @@ def _write(message: Message, kind: str, status: int = 200, **headers: str) -> Re
     return Response(data, status_code=status, media_type=PROTOBUF, headers=headers)
 
 
+def _told(answer: Message, rejected_field: str, rejected: int, said: str, kind: str) -> Response:
+    """The answer to a body, with what was refused of it and why."""
+    if rejected or said:
+        partial = answer.partial_success  # type: ignore[attr-defined] # of all three signals
+        setattr(partial, rejected_field, rejected)
+        partial.error_message = _clipped(said)
+    return _write(answer, kind)
+
+
 def _clipped(text: str) -> str:
     """As much of a text as is told; protobuf takes no half of a pair of surrogates."""
     return text[:_TOLD_CHARACTERS].encode(errors="replace").decode()
@@ -144,12 +153,9 @@ async def traces(request: Request, grant: Grant) -> Response:
     batch, kind = await _read(request, check_traces, grant)
     if batch.items:
         await _committer(request).commit(batch)
-    answer = ExportTraceServiceResponse()
     _count_rejected(request, batch.signal, batch.rejected)
-    if batch.rejected or batch.message:
-        answer.partial_success.rejected_spans = batch.rejected
-        answer.partial_success.error_message = _clipped(batch.message)
-    return _write(answer, kind)
+    answer = ExportTraceServiceResponse()
+    return _told(answer, "rejected_spans", batch.rejected, batch.message, kind)
 
 
 @router.post("/logs")
@@ -158,12 +164,9 @@ async def logs(request: Request, grant: Grant) -> Response:
     batch, kind = await _read(request, check_logs, grant)
     if batch.items:
         await _committer(request).commit(batch)
-    answer = ExportLogsServiceResponse()
     _count_rejected(request, batch.signal, batch.rejected)
-    if batch.rejected or batch.message:
-        answer.partial_success.rejected_log_records = batch.rejected
-        answer.partial_success.error_message = _clipped(batch.message)
-    return _write(answer, kind)
+    answer = ExportLogsServiceResponse()
+    return _told(answer, "rejected_log_records", batch.rejected, batch.message, kind)
 
 
 @router.post("/metrics")
@@ -171,10 +174,7 @@ async def metrics(request: Request, grant: Grant) -> Response:
     """Take metrics, of which the application's own state is kept; 200 means on disk."""
     found, kind = await _read(request, read_metrics, grant)
     await _committer(request).commit_metrics(found.rows)
-    answer = ExportMetricsServiceResponse()
     _count_rejected(request, "metrics", found.rejected + found.elsewhere)
-    if found.rejected or found.message:
-        # What is left to Prometheus on purpose is a warning, no refusal, as OTLP has it
-        answer.partial_success.rejected_data_points = found.rejected
-        answer.partial_success.error_message = _clipped(found.message)
-    return _write(answer, kind)
+    answer = ExportMetricsServiceResponse()
+    # What is left to Prometheus on purpose is a warning, no refusal, as OTLP has it
+    return _told(answer, "rejected_data_points", found.rejected, found.message, kind)

@@ -22,13 +22,20 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx
-from query_store import END, KEPT, filled, place_of, put_together
+from query_store import KEPT, filled, place_of, put_together
 
 from otel_chat.server.app import background
 from otel_chat.server.rollup import Rollup
 from otel_chat.server.settings import ServerSettings
+from otel_chat.server.store import Store, open_store
+from otel_chat.server.summaries.settler import Settler
 
-WINDOWS: Final = {"7d": 7, "90d": 90}
+WINDOWS: Final = ("7d", "90d")
+FILTERS: Final = {"agent": "support", "intent": "intent-7"}
+LONG_AGO: Final = {"from": "2001-01-01T00:00:00Z", "to": "2001-01-08T00:00:00Z"}
+SPEED: Final = "SELECT sum(sipHash64(number)) FROM numbers_mt(50000000) SETTINGS max_threads = 2"
+SPEED_MS: Final = 400
+"""What that takes on the machine that the goals are for."""
 API: Final = "/api/v1"
 READER: Final = Path(__file__).with_name("read_export.py")
 RATIO_OF: Final = "7d"
@@ -46,13 +53,9 @@ def serving(place: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def times(days: int) -> dict[str, str]:
-    return {"from": (END - timedelta(days=days)).isoformat(), "to": END.isoformat()}
-
-
 def ids(client: httpx.Client) -> dict[str, str]:
     """What to put into the addresses that name one thing."""
-    turn = client.get(f"{API}/interactions", params=times(7)).json()["items"][0]
+    turn = client.get(f"{API}/interactions", params={"window": "7d"}).json()["items"][0]
     return {
         "conversation_id": turn["conversation_id"],
         "trace_id": turn["trace_id"],
@@ -80,6 +83,10 @@ def addresses(client: httpx.Client) -> list[Address]:
             found += [(path.replace("{pack}", name), {}, windowed) for name in packs]
             continue
         found.append((path.format_map(known), {}, windowed))
+        named = {one["name"] for one in takes}
+        for name, value in FILTERS.items():
+            if name in named and windowed:
+                found.append((path.format_map(known), {name: value}, windowed))
         if path == f"{API}/conversations":
             found.append((path, {"search": "order 4711"}, windowed))
     return found
@@ -106,27 +113,44 @@ def medians(asked: Sequence[Asked], runs: int) -> list[float | None]:
 
 
 def endpoint(servers: Sequence[httpx.Client], told: Sequence[Address], runs: int) -> dict[str, Any]:
-    """An address over each window, and what the first server's time is to that of the second."""
+    """An address over each window, and what the first server's time is to that of the second.
+
+    `fixed_ms` is what it takes where there is nothing to find: to plan, above all.
+    """
     path, params, windowed = told[0]
-    row: dict[str, Any] = {
-        "endpoint": path if not params else f"{path}?{next(iter(params))}=",
-    }
-    for name, days in WINDOWS.items():
+    name = path if not params else f"{path}?{'&'.join(params)}="
+    row: dict[str, Any] = {"endpoint": name}
+    if not windowed:
+        (row["ms"],) = medians([(servers[0], path, params)], runs)
+        return row
+    (row["fixed_ms"],) = medians([(servers[0], path, {**params, **LONG_AGO})], runs)
+    for window in WINDOWS:
         both = [
-            (server, one[0], {**(times(days) if windowed else {}), **params})
+            (server, one[0], {**params, "window": window})
             for server, one in zip(servers, told, strict=True)
         ]
-        row[name], *others = medians(both if name == RATIO_OF else both[:1], runs)
-        if others and others[0] and row[name]:
-            row[f"{name}_ratio"] = round(row[name] / others[0], 2)
+        row[window], *others = medians(both if window == RATIO_OF else both[:1], runs)
+        if others and others[0] and row[window]:
+            row[f"{window}_ratio"] = round(row[window] / others[0], 2)
     return row
+
+
+def speed(place: Path) -> float:
+    """How long the machine takes now for what is the same everywhere, in ms."""
+    with closing(open_store(f"chdb:{place}")) as store:
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            store.query(SPEED)
+            taken.append(time.perf_counter() - began)
+    return round(statistics.median(taken) * 1000, 1)
 
 
 def export(client: httpx.Client, kind: str, rows: int) -> dict[str, Any]:
     """Rows a second of an export, and by how much the process grew meanwhile."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     path = f"{API}/exports/{kind}"
-    asked = client.build_request("GET", path, params={**times(90), "format": "csv"})
+    asked = client.build_request("GET", path, params={"window": "90d", "format": "csv"})
     # In a process of its own: to take half a gigabyte apart would keep the server waiting.
     told = [sys.executable, str(READER), str(asked.url), str(rows)]
     done = subprocess.run(told, capture_output=True, check=True, text=True)
@@ -141,13 +165,20 @@ def export(client: httpx.Client, kind: str, rows: int) -> dict[str, Any]:
 
 
 def prepare(turns: int, folder: Path) -> dict[str, Any]:
-    """Fills a store, unless it is, and keeps its days."""
-    with closing(filled(folder, turns)) as store:
+    """Fills a store, unless it is, with days kept and conversations settled."""
+    taken: dict[str, Any] = {}
+
+    def keep(store: Store) -> None:
         began = time.perf_counter()
-        kept = Rollup(store, timedelta(0)).refresh()
-        taken = round(time.perf_counter() - began, 1)
+        Rollup(store, timedelta(0)).refresh()
         put_together(store, KEPT)
-    return {"days_kept": kept, "days_kept_seconds": taken}
+        taken["days_kept_seconds"] = round(time.perf_counter() - began, 1)
+
+    with closing(filled(folder, turns, keep)) as store:
+        began = time.process_time()
+        taken["conversations_settled"] = Settler(store).settle()
+        taken["settling_processor_seconds"] = round(time.process_time() - began, 1)
+    return taken
 
 
 @contextmanager
@@ -175,7 +206,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {
         "turns": turns,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "window": "ends now",
         **prepare(turns, folder),
+        "speed_ms": speed(place_of(folder, turns)),
+        "speed_ms_of_goals": SPEED_MS,
     }
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(place_of(folder, turns)))]
@@ -217,7 +251,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
     for row in found["endpoints"]:
-        sys.stdout.write(f"{row['7d']!s:>9} {row['90d']!s:>9}  {row['endpoint']}\n")
+        columns = "".join(f"{row.get(name, '')!s:>9}" for name in ("ms", "fixed_ms", *WINDOWS))
+        sys.stdout.write(f"{columns}  {row['endpoint']}\n")
     for row in found.get("exports", ()):
         sys.stdout.write(f"{row}\n")
 

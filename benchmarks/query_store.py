@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from otel_chat.server.store import Store, open_store
 
-END: Final = datetime(2026, 11, 20, tzinfo=UTC)
 DAYS: Final = 90
+HALF_A_DAY: Final = 43_200_000
+LATE_PARTS: Final = 5
 TURNS_EACH: Final = 10
 BLOCK: Final = 1_000_000
 SENT_TWICE: Final = 100
@@ -39,7 +41,9 @@ INSERT INTO turns (tenant, start, end, conversation_id, trace_id, span_id, agent
     input_messages, output_messages)
 WITH intDiv(number, {each}) AS c, number % {each} AS k,
     sipHash64(c, 'c') AS hc, sipHash64(number, 't') AS ht,
-    {begin} + toInt64((hc % {span}) * 1000000) + toInt64(k * 30 * 1000000000) AS ns,
+    toUInt64(hc % {span}) AS ms,
+    {begin} + toInt64(if(ms < {closed}, ms, {closed} + intDiv((ms - {closed}) * {today}, {half}))
+        * 1000000) + toInt64(k * 30 * 1000000000) AS ns,
     0.2 + (ht % 4000) / 1000 AS seconds
 SELECT 'default', fromUnixTimestamp64Nano(ns, 'UTC'),
     fromUnixTimestamp64Nano(ns + toInt64(seconds * 1e9), 'UTC'),
@@ -62,7 +66,7 @@ SELECT 'default', fromUnixTimestamp64Nano(ns, 'UTC'),
     concat('[{"role":"user","parts":[{"type":"text","content":"Where is my order ',
         toString(ht % 100000), '?"}]}]'),
     '[{"role":"assistant","parts":[{"type":"text","content":"It is on its way."}]}]'
-FROM numbers({first}, {count})
+FROM (SELECT {first} + number * {step} AS number FROM numbers({count}))
 """
 _SPANS: Final = """
 INSERT INTO spans (tenant, start, end, conversation_id, trace_id, span_id, parent_span_id, name,
@@ -70,7 +74,9 @@ INSERT INTO spans (tenant, start, end, conversation_id, trace_id, span_id, paren
     output_tokens, error_type)
 WITH intDiv(number, {each}) AS c, number % {each} AS k,
     sipHash64(c, 'c') AS hc, sipHash64(number, 't') AS ht,
-    {begin} + toInt64((hc % {span}) * 1000000) + toInt64(k * 30 * 1000000000) AS ns
+    toUInt64(hc % {span}) AS ms,
+    {begin} + toInt64(if(ms < {closed}, ms, {closed} + intDiv((ms - {closed}) * {today}, {half}))
+        * 1000000) + toInt64(k * 30 * 1000000000) AS ns
 SELECT 'default', fromUnixTimestamp64Nano(ns, 'UTC'),
     fromUnixTimestamp64Nano(ns + toInt64(150000000), 'UTC'),
     concat('conversation-', toString(c)), unhex(hex(sipHash128(number, 'trace'))),
@@ -79,7 +85,7 @@ SELECT 'default', fromUnixTimestamp64Nano(ns, 'UTC'),
     if(ht % 2 = 0, 'gpt-4o', ''), 'openai',
     if(ht % 2 = 1, concat('tool-', toString(intDiv(ht, 3) % 12)), ''), 200, 40,
     if(ht % 70 = 0, 'Timeout', '')
-FROM numbers({first}, {count})
+FROM (SELECT {first} + number * {step} AS number FROM numbers({count}))
 """
 _EVENTS: Final = """
 INSERT INTO events (tenant, time, name, uid, conversation_id, trace_id, span_id, agent, channel,
@@ -87,7 +93,9 @@ INSERT INTO events (tenant, time, name, uid, conversation_id, trace_id, span_id,
     evaluation, score, value, scale_min, scale_max)
 WITH intDiv(number, {each}) AS c, number % {each} AS k,
     sipHash64(c, 'c') AS hc, sipHash64(number, 't') AS ht,
-    {begin} + toInt64((hc % {span}) * 1000000) + toInt64(k * 30 * 1000000000) AS ns,
+    toUInt64(hc % {span}) AS ms,
+    {begin} + toInt64(if(ms < {closed}, ms, {closed} + intDiv((ms - {closed}) * {today}, {half}))
+        * 1000000) + toInt64(k * 30 * 1000000000) AS ns,
     ['otel_chat.intent', 'otel_chat.intent', 'otel_chat.topic', 'otel_chat.intent',
      'otel_chat.workflow.started', 'otel_chat.intent', 'otel_chat.workflow.completed',
      'otel_chat.action', 'otel_chat.intent', 'gen_ai.evaluation.result'][k + 1] AS called,
@@ -105,7 +113,7 @@ SELECT 'default', fromUnixTimestamp64Nano(ns + toInt64(1000000), 'UTC'),
     if(called LIKE '%workflow%', concat('workflow-', toString(hc % 5)), ''), 'details', '',
     'demo', if(rated, 'user_feedback', ''), if(rated, (ht % 5) / 4, NULL),
     if(rated, 1 + ht % 5, NULL), if(rated, 1, NULL), if(rated, 5, NULL)
-FROM numbers({first}, {count})
+FROM (SELECT {first} + number * {step} AS number FROM numbers({count}))
 """
 _METRICS: Final = """
 INSERT INTO metrics (tenant, time, start, name, kind, service_name, instance_id, value)
@@ -117,8 +125,17 @@ ARRAY JOIN range(4) AS n
 """
 
 
+_LATE: Final = """
+INSERT INTO events (tenant, time, name, uid, conversation_id, evaluation, score, value, scale_min,
+    scale_max)
+SELECT tenant, min(start) + INTERVAL 1 HOUR, 'gen_ai.evaluation.result',
+    concat('late-', any(conversation_id)), any(conversation_id), 'user_feedback', 1, 5, 1, 5
+FROM turns GROUP BY tenant, toDate(start)
+"""
+
+
 def _key(turns: int) -> str:
-    text = "".join((_TURNS, _SPANS, _EVENTS, _METRICS, str(turns), str(SENT_TWICE), "merged"))
+    text = "".join((_TURNS, _SPANS, _EVENTS, _METRICS, _LATE, str(turns), str(SENT_TWICE)))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -129,17 +146,37 @@ def _sql(text: str, **values: object) -> str:
 
 
 def place_of(folder: Path, turns: int) -> Path:
-    """Where the store of so many turns is kept."""
-    return folder / f"{turns}-{_key(turns)}"
+    """Where the store of so many turns is kept; tomorrow it is another."""
+    return folder / f"{turns}-{_key(turns)}-{datetime.now(UTC):%Y%m%d}"
 
 
-def filled(folder: Path, turns: int) -> Store:
+def _times(turns: int) -> dict[str, object]:
+    """When conversations begin: evenly over whole days, and half a day's worth of them today."""
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    closed = (DAYS - 1) * 86_400_000
+    return {
+        "each": TURNS_EACH,
+        "begin": f"toInt64({int(midnight.timestamp()) * 1000 - closed}000000)",
+        "closed": closed,
+        "half": HALF_A_DAY,
+        "today": max(int((now - midnight).total_seconds() * 1000) - 600_000, 1),
+        "span": closed + HALF_A_DAY,
+        "users": max(turns // 40, 1),
+        "minutes": DAYS * 1440,
+    }
+
+
+def filled(folder: Path, turns: int, keep: Callable[[Store], object]) -> Store:
     """A store of so many turns, made if it is not there; open.
+
+    As a store is that people have: the present day is open and half full; one turn in a hundred
+    came twice, and an event comes late for every day, in parts that are not merged yet.
 
     Args:
         folder: Where such stores are kept.
-        turns: In a tenth as many conversations over the 90 days before `END`; one in a hundred
-            came twice, as if it had been sent again.
+        turns: In a tenth as many conversations.
+        keep: Called with the store before what is late comes, to work out what is kept.
     """
     place = place_of(folder, turns)
     store = open_store(f"chdb:{place}")
@@ -148,21 +185,20 @@ def filled(folder: Path, turns: int) -> Store:
         return store
     for table in TABLES:
         store.command(f"TRUNCATE TABLE {table}")
-    values = {
-        "each": TURNS_EACH,
-        "begin": f"toInt64({int(END.timestamp() - DAYS * 86_400)}000000000)",
-        "span": (DAYS * 86_400 - 600) * 1000,
-        "users": max(turns // 40, 1),
-        "minutes": DAYS * 1440,
-    }
+    values = _times(turns)
     for sql in (_TURNS, _SPANS, _EVENTS):
         for first in range(0, turns, BLOCK):
             count = min(BLOCK, turns - first)
-            store.command(_sql(sql, first=first, count=count, **values))
-        again = max(turns // SENT_TWICE, 1)
-        store.command(_sql(sql, first=0, count=again, **values))
+            store.command(_sql(sql, first=first, count=count, step=1, **values))
     store.command(_sql(_METRICS, **values))
     put_together(store, TABLES)
+    keep(store)
+    every = SENT_TWICE * LATE_PARTS
+    for part in range(LATE_PARTS):
+        for sql in (_TURNS, _SPANS, _EVENTS):
+            first, count = part * SENT_TWICE, max(turns // every, 1)
+            store.command(_sql(sql, first=first, count=count, step=every, **values))
+    store.command(_sql(_LATE, days=DAYS, **values))
     (place / READY).touch()
     return store
 

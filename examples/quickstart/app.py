@@ -36,7 +36,7 @@ def main() -> None:
         for text in ("What are your hours?", "And the price?", "Can I pay with shells?"):
             print(f"> {text}\n{answer(session, text)}")
         talk.end("handed_off", reason="no_answer")
-    if not otel_chat.shutdown():
+    if not otel_chat.shutdown(timeout=30):
         sys.exit(f"Not everything was taken by {endpoint}. Is `otel-chat serve` running?")
     print(f"Look at {endpoint}/conversations/{session}")
 

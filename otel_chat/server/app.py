@@ -57,6 +57,7 @@ from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.rollup import Rollup
 from otel_chat.server.store import Store, open_store
+from otel_chat.server.summaries.settler import Settler, SettlerCollector
 from otel_chat.server.tokens import TokenStore
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
 FORGET_SECONDS: Final = 3600
 ROLLUP_SECONDS: Final = 60
+SETTLE_SECONDS: Final = 5
 _log = logging.getLogger("otel_chat.server")
 NOWHERE: Final = f"{API}/nowhere"
 
@@ -101,6 +103,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         rollup: Rollup = app.state.rollup
         rollup.stop()
+        settler: Settler = app.state.settler
+        settler.stop()
         for chore in chores:
             await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(committer.stop)
@@ -140,11 +144,14 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.exports = Lanes()
     app.state.live = Live()
     app.state.registry = _registry()
-    app.state.committer = Committer(store)
+    app.state.settler = Settler(store)
+    settling = Periodic("otel-chat-settler", SETTLE_SECONDS, app.state.settler.run, rest=2)
+    app.state.committer = Committer(store, settling.wake)
     app.state.intake = Intake()
     app.state.gauges = Gauges(store, settings)
     app.state.rollup = Rollup(store, timedelta(seconds=settings.rollup_quiet_seconds))
-    app.state.chores = _chores(store, settings, app)
+    app.state.chores = [settling, *_chores(store, settings, app)]
+    app.state.registry.register(SettlerCollector(app.state.settler))
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
     add_error_handlers(app)
     if settings.cors_origins:

@@ -107,6 +107,9 @@ class Eraser:
         self._delete("metrics", old["metrics"])
         kept = "day < toDate32(fromUnixTimestamp64Nano({ns:Int64}, 'UTC'))"
         conditions = {table: old[table] for table in TABLES}
+        self._delete(
+            "conversations", "last_activity_at < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')"
+        )
         return self._erase(conditions, kept=kept, noted=kept, by_trace=False)
 
     def _erase(
@@ -116,6 +119,7 @@ class Eraser:
             turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
             inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
             conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
+        settled = self._settled_of(conditions) if by_trace else []
         # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
         days = sorted({day for table in TABLES for day in self._days(table, conditions[table])})
         self._touch(days)
@@ -129,6 +133,8 @@ class Eraser:
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
         self._forget_marks()
         self._touch(days)
+        if settled:
+            self._settle_again(settled)
         return erased
 
     def _days(self, table: str, condition: str) -> list[str]:
@@ -148,6 +154,35 @@ class Eraser:
                 {"days": days},
             )
 
+    def _settled_of(self, conditions: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The conversations of which turns or events are erased."""
+        return self._store.query(
+            " UNION DISTINCT ".join(
+                f"SELECT tenant, conversation_id FROM {table}"  # noqa: S608
+                f" WHERE ({conditions[table]}) AND conversation_id != '' AND {self._within}"
+                for table in ("turns", "events")
+            ),
+            self._values,
+        )
+
+    def _settle_again(self, settled: Sequence[Mapping[str, Any]]) -> None:
+        """Erases the rows of conversations; those of which something is left are worked out anew.
+
+        Last, for the settler may have read their turns just before they went.
+        """
+        self._values["settled_tenants"] = [row["tenant"] for row in settled]
+        self._values["settled"] = [row["conversation_id"] for row in settled]
+        pairs = "arrayZip({settled_tenants:Array(String)}, {settled:Array(String)})"
+        self._delete("conversations", f"(tenant, conversation_id) IN {pairs}")
+        self._delete("touched_keys", f"(tenant, key) IN {pairs}", once=False)
+        self._store.command(
+            "INSERT INTO touched_keys (kind, tenant, key, first, last, at)"  # noqa: S608
+            " SELECT 'conversation', tenant, conversation_id, min(start), max(start), now64(9)"
+            f" FROM turns WHERE (tenant, conversation_id) IN {pairs} AND {self._within}"
+            " GROUP BY tenant, conversation_id",
+            self._values,
+        )
+
     def _forget_marks(self) -> None:
         """Erases what was noted about conversations of which no turn is left."""
         marked = f"SELECT tenant, conversation_id FROM conversation_marks WHERE {self._within}"  # noqa: S608
@@ -163,10 +198,10 @@ class Eraser:
             pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
             self._delete("conversation_marks", f"(tenant, conversation_id) IN {pairs}")
 
-    def _delete(self, table: str, condition: str) -> int:
+    def _delete(self, table: str, condition: str, *, once: bool = True) -> int:
         where = f"({condition}) AND {self._within}"
         (row,) = self._store.query(
-            f"SELECT count() AS found FROM {table} FINAL WHERE {where}",  # noqa: S608
+            f"SELECT count() AS found FROM {table} {'FINAL' if once else ''} WHERE {where}",  # noqa: S608
             self._values,
         )
         if row["found"]:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 _log = logging.getLogger("otel_chat.server")
 
 
 class Periodic:
-    """Calls something at once, and then every so often, until it is stopped.
+    """Calls something at once, and then every so often or when it is woken, until it is stopped.
 
     Args:
         name: The thread's name.
-        seconds: How long to wait between two calls.
+        seconds: How long to wait between two calls where nobody wakes it.
         act: What to do; an error that it does not handle is logged, and the next time comes.
+        rest: How long it rests at least after a call, as a multiple of what that took.
     """
 
-    def __init__(self, name: str, seconds: float, act: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, seconds: float, act: Callable[[], object], *, rest: float = 0
+    ) -> None:
         self._name = name
         self._seconds = seconds
         self._act = act
+        self._rest = rest
+        self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -31,17 +37,25 @@ class Periodic:
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """Has the next call come when it has rested."""
+        self._woken.set()
+
     def stop(self) -> None:
         """Ends; waits for a call that runs."""
         self._stopped.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            self._woken.clear()
+            began = time.monotonic()
             try:
                 self._act()
             except Exception:  # noqa: BLE001 - the one place for what nobody foresaw
                 _log.exception("%s failed; it is tried again in %g s", self._name, self._seconds)
-            self._stopped.wait(self._seconds)
+            if not self._stopped.wait(self._rest * (time.monotonic() - began)):
+                self._woken.wait(self._seconds)

@@ -440,7 +440,7 @@ def main(endpoint: str, capture: str, redact: str) -> None:
     cards = {name: card(number) for number, name in enumerate(PLACES)}
     for name, act in PLACES.items():
         act(cards[name])
-    assert otel_chat.shutdown()
+    assert otel_chat.shutdown(timeout=60)
     sys.stdout.write(json.dumps(cards))
 
 

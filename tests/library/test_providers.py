@@ -79,8 +79,8 @@ def test_a_process_that_shuts_down_by_itself_says_nothing_more_at_its_end(sink: 
         f"""{TURN}
 otel_chat.setup(service_name="bot", endpoint={sink.url!r})
 answer("c-1", "hi")
-assert otel_chat.shutdown()
-assert otel_chat.shutdown()
+assert otel_chat.shutdown(timeout=60)
+assert otel_chat.shutdown(timeout=60)
 """
     )
     assert [span.name for span in sink.spans()] == ["invoke_agent support"]
@@ -483,7 +483,7 @@ otel_chat.setup(endpoint={sink.url!r})
 child = os.fork()
 if not child:
     answer("child", "hi")
-    os._exit(0 if otel_chat.shutdown() else 1)
+    os._exit(0 if otel_chat.shutdown(timeout=60) else 1)
 assert os.waitpid(child, 0)[1] == 0
 answer("parent", "hi")
 """

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,10 +71,12 @@ class Committer:
 
     Args:
         store: The store, migrated.
+        committed: Called after each insert, in the thread that made it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, committed: Callable[[], object] = lambda: None) -> None:
         self._store = store
+        self._committed = committed
         self._queues: dict[str, deque[_Entry]] = {
             "traces": deque(),
             "logs": deque(),
@@ -212,6 +214,7 @@ class Committer:
             inserts=1,
             insert_seconds=time.monotonic() - begun,
         )
+        self._committed()
 
     def _count(self, **by: Any) -> None:
         with self._changed:

@@ -1,0 +1,124 @@
+CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
+  kind Enum8('conversation' = 1),
+  tenant LowCardinality(String),
+  key String CODEC(ZSTD),
+  first DateTime64(9, 'UTC'),
+  last DateTime64(9, 'UTC'),
+  at DateTime64(9, 'UTC')
+) ENGINE = {{ 'ReplicatedMergeTree' if cluster else 'MergeTree' }}
+PARTITION BY toStartOfHour(at) ORDER BY (kind, at)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+
+{% if cluster %}
+CREATE TABLE IF NOT EXISTS touched_keys{{ on_cluster }} AS touched_keys{{ local }}
+ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, sipHash64(tenant, key));
+{% endif %}
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS turns_to_touched_keys{{ on_cluster }} TO touched_keys AS
+SELECT 'conversation' AS kind, tenant, conversation_id AS key, min(start) AS first, max(start) AS last,
+  now64(9) AS at
+FROM turns{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched_keys{{ on_cluster }} TO touched_keys AS
+SELECT 'conversation' AS kind, tenant, conversation_id AS key, min(time) AS first, max(time) AS last,
+  now64(9) AS at
+FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
+
+{% call table('settled', version='at', order='name', shard='sipHash64(name)') %}
+  name String,
+  mark Int64,
+  at Int64
+{% endcall %};
+
+{% call table('conversations', version='version, gone', granularity=2048, partition='toYYYYMM(day)',
+  shard='sipHash64(tenant, conversation_id)', order='(tenant, day, conversation_id, episode)') %}
+  tenant LowCardinality(String),
+  day Date32,
+  conversation_id String CODEC(ZSTD),
+  episode Int64,
+  version UInt64 CODEC(ZSTD),
+  gone UInt8,
+  seen_from DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  seen_to DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  last_activity_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD),
+  ended Bool,
+  outcome Enum8('open' = 0, 'resolved' = 1, 'handed_off' = 2, 'abandoned' = 3, 'failed' = 4),
+  confirmed Bool,
+  handed_off Bool,
+  unfinished Bool,
+  last_turn UInt8,
+  turns UInt64,
+  replies UInt64,
+  errors UInt64,
+  fallbacks UInt64,
+  classified UInt64,
+  handoff_turns UInt64,
+  handoff_events UInt64,
+  own_turns UInt64,
+  positive UInt64,
+  negative UInt64,
+  actions UInt64,
+  user_messages UInt64,
+  assistant_messages UInt64,
+  system_messages UInt64,
+  human_messages UInt64,
+  input_tokens Nullable(UInt128),
+  output_tokens Nullable(UInt128),
+  cache_read_tokens Nullable(UInt128),
+  reasoning_tokens Nullable(UInt128),
+  token_turns UInt64,
+  cost Nullable(Decimal(38, 9)),
+  priced_turns UInt64,
+  unpriced_turns UInt64,
+  duration_sum Nullable(Int128),
+  first_chunks UInt64,
+  first_chunk_sum Nullable(Int128),
+  confidences UInt64,
+  confidence_sum Nullable(Int128),
+  low_confidence UInt64,
+  scores UInt64,
+  score_sum Nullable(Int128),
+  rated UInt64,
+  rating_sum Nullable(Int128),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  agent_version LowCardinality(String),
+  variant LowCardinality(String),
+  channel LowCardinality(String),
+  platform LowCardinality(String),
+  location LowCardinality(String),
+  user_type LowCardinality(String),
+  model LowCardinality(String),
+  page String CODEC(ZSTD),
+  referrer String CODEC(ZSTD),
+  user_agent String CODEC(ZSTD),
+  user_hash String CODEC(ZSTD),
+  users Array(String) CODEC(ZSTD),
+  pages Array(String) CODEC(ZSTD),
+  combinations Array(Tuple(environment LowCardinality(String), agent LowCardinality(String),
+    agent_version LowCardinality(String), variant LowCardinality(String),
+    channel LowCardinality(String), model LowCardinality(String), intent LowCardinality(String),
+    route LowCardinality(String), user_type LowCardinality(String))) CODEC(ZSTD),
+  ratings Array(Tuple(at Int64, evaluation LowCardinality(String), value Nullable(Float64),
+    scale_min Nullable(Float64), scale_max Nullable(Float64), score Nullable(Float64),
+    combination UInt32)) CODEC(ZSTD),
+  handoff_reasons Array(LowCardinality(String)),
+  topics Array(LowCardinality(String)),
+  leads Array(LowCardinality(String)),
+  last_intent LowCardinality(String),
+  end_reason LowCardinality(String),
+  capped Bool,
+  turn_at Array(Int64) CODEC(Delta, ZSTD),
+  turn_intent Array(LowCardinality(String)),
+  turn_model Array(LowCardinality(String)),
+  turn_seconds Array(Float64) CODEC(ZSTD),
+  turn_confidence Array(Nullable(Float64)) CODEC(ZSTD),
+  step_at Array(Int64) CODEC(Delta, ZSTD),
+  step_kind Array(LowCardinality(String)),
+  step_name Array(LowCardinality(String)),
+  step_place Array(LowCardinality(String)),
+  stood Tuple(workflow String, step String) CODEC(ZSTD),
+  places Array(Tuple(workflow String, step String)) CODEC(ZSTD),
+  INDEX by_conversation conversation_id TYPE bloom_filter(0.001) GRANULARITY 1
+{% endcall %};

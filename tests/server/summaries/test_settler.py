@@ -1,0 +1,215 @@
+"""One row a conversation, kept by the settler: it says what is worked out of turns and events."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given as generated
+from hypothesis import strategies as st
+
+from otel_chat.server.erase import Eraser
+from otel_chat.server.queries.aggregation import (
+    EVENT_COLUMNS,
+    TURN_COLUMNS,
+    Selection,
+    conversation_rows,
+)
+from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.sql import Query
+from otel_chat.server.summaries.settler import Settler
+from tests.examples import examples
+from tests.server.given import DAY, Given, insert
+from tests.server.test_rollup import fill
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+
+WHOLE = replace(DAY, start=DAY.start - timedelta(days=20), end=DAY.end + timedelta(days=20))
+# Of the row by another name, or as another form of the same.
+SAME = (
+    "turns", "replies", "errors", "fallbacks", "classified", "input_tokens", "output_tokens",
+    "cost", "duration_sum", "environment", "agent", "agent_version", "variant", "channel",
+    "user_type", "model", "platform", "location", "page", "referrer", "user_agent", "user_hash",
+    "last_intent", "user_messages", "assistant_messages", "system_messages", "human_messages",
+    "end_reason", "started_at", "ended", "handed_off", "unfinished", "positive",
+    "negative", "actions",
+)  # fmt: skip
+
+
+def kept(given: Given) -> dict[str, dict[str, Any]]:
+    """The settled rows of the tenant."""
+    rows = given.store.query(
+        "SELECT * FROM conversations FINAL WHERE tenant = {tenant:String}", {"tenant": given.tenant}
+    )
+    assert len({row["conversation_id"] for row in rows}) == len(rows)
+    return {row["conversation_id"]: {**row, "version": 0} for row in rows}
+
+
+def worked_out(given: Given) -> dict[str, dict[str, Any]]:
+    """What the product says of the same conversations."""
+    query = Query(given.store, given.scope)
+    told = query.run(
+        f"SELECT * FROM {conversation_rows(query, Selection(WHOLE, Filters()), _TURNS, _EVENTS)}"
+    )
+    return {row["conversation_id"]: row for row in told}
+
+
+_TURNS = [name for name in TURN_COLUMNS if name not in {"path", "path_at"}]
+_EVENTS = list(EVENT_COLUMNS)
+
+
+def assert_the_same(row: dict[str, Any], told: dict[str, Any]) -> None:
+    """What the row holds is what the product says."""
+    assert {name: row[name] for name in SAME} == {name: told[name] for name in SAME}
+    assert row["last_activity_at"] == told["last_at"]
+    if told["settled"]:
+        assert (row["outcome"], row["confirmed"]) == (told["outcome"], told["confirmed"])
+    named = [
+        (at, name) for at, name in zip(row["turn_at"], row["turn_intent"], strict=True) if name
+    ]
+    assert [(at // 1000, name) for at, name in named] == sorted(map(tuple, told["intents_at"]))
+    assert sorted({name for _, name in named}) == told["intents"]
+    assert [at // 1000 for at in row["turn_at"]] == sorted(told["turn_times"])
+    assert sorted({model for model in row["turn_model"] if model}) == told["models"]
+    assert sorted(row["topics"]) == sorted(told["topics"])
+    assert sorted(row["leads"]) == sorted(told["leads"])
+    assert row["scores"] == told["feedbacks"]
+    assert row["own_turns"] == 0 or not told["foreign"]
+    steps = list(zip(row["step_at"], row["step_kind"], row["step_name"], strict=True))
+    acted = [(at // 1000, name) for at, kind, name in steps if kind == "action"]
+    assert acted == sorted(map(tuple, told["actions_at"]))
+    standing, passed = told["standing"]
+    assert tuple(row["stood"].values()) == tuple(standing)
+    assert {tuple(place.values()) for place in row["places"]} == set(map(tuple, passed))
+    assert set(row["users"]) >= {told["user"]} - {""}
+
+
+def matches(row: dict[str, Any], **wanted: str) -> bool:
+    """Whether one turn of the conversation has all of this."""
+    return any(
+        all(one[name] == value for name, value in wanted.items()) for one in row["combinations"]
+    )
+
+
+@generated(seed=st.integers(0, 2**32), batch=st.sampled_from((5, 1000)))
+@examples(3, 60)
+def test_the_row_is_what_the_product_says(store: Store, seed: int, batch: int) -> None:
+    """Whatever was sent, in any order, in any parts, twice, and settled in between or not."""
+    order = random.Random(seed)
+    given = Given(store)
+    fill(given, seed)
+    rows = [*given.rows, *order.sample(given.rows, len(given.rows) // 10)]
+    order.shuffle(rows)
+    settler = Settler(store, batch=batch)
+    while rows:
+        cut = order.randint(1, 60)
+        part, rows = rows[:cut], rows[cut:]
+        for kind in ("turns", "events"):
+            insert(store, kind, [row for table, row in part if table == kind])
+        if order.random() < 0.3:
+            settler.settle()
+        if order.random() < 0.3:
+            settler = Settler(store, batch=batch)
+    settler.settle()
+    found, told = kept(given), worked_out(given)
+    assert found.keys() == told.keys()
+    for name, row in found.items():
+        assert_the_same(row, told[name])
+
+
+def test_an_earlier_turn_that_comes_late_moves_the_row(store: Store, given: Given) -> None:
+    """The conversation is still one, and begins on the day of that turn."""
+    given.turn("c", 0)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    given.rows.clear()
+    given.turn("c", -3 * 24 * 3600)
+    given.turn("c", 6 * 24 * 3600)
+    given.save()
+    settler.settle()
+    row = kept(given)["c"]
+    assert (str(row["day"]), row["turns"]) == ("2026-11-07", 3)
+    assert row["turn_at"] == sorted(row["turn_at"])
+
+
+def test_an_insert_that_is_seen_late_is_settled(store: Store, given: Given) -> None:
+    """Its touches are of before the mark, for they were written down when it began."""
+    given.turn("c")
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    store.command(
+        "INSERT INTO touched_keys (kind, tenant, key, first, last, at) SELECT 'conversation',"
+        " {tenant:String}, 'late', now64(9), now64(9), now64(9) - INTERVAL 60 SECOND",
+        {"tenant": given.tenant},
+    )
+    assert settler.settle() == 1
+    assert settler.settle() == 0
+
+
+def test_what_is_erased_has_no_row(store: Store, given: Given) -> None:
+    """By conversation and by user; of what is left the row is worked out anew."""
+    given.turn("gone", user_hash="ann")
+    given.turn("left", user_hash="bob")
+    given.turn("both", user_hash="ann")
+    given.turn("both", 60, user_hash="bob")
+    given.event("action", "left", 5, action="buy", user_hash="ann")
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    assert kept(given)["left"]["actions"] == 1
+    Eraser(store, given.scope).user("ann")
+    settler.settle()
+    assert {name: row["actions"] for name, row in kept(given).items()} == {"left": 0}
+    Eraser(store, given.scope).conversation("left")
+    settler.settle()
+    assert kept(given) == {}
+    rows = store.query(
+        "SELECT count() AS n FROM conversations WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    assert rows == [{"n": 0}]
+
+
+def test_a_store_without_rows_is_filled_day_by_day(store: Store, given: Given) -> None:
+    """As one that version 0.1.0 left: what is settled in steps is what is settled at once."""
+    fill(given, 7)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    at_once = kept(given)
+    store.command(
+        "ALTER TABLE conversations DELETE WHERE tenant = {tenant:String}"
+        " SETTINGS mutations_sync = 2",
+        {"tenant": given.tenant},
+    )
+    store.command("TRUNCATE TABLE settled")
+    again = Settler(store, batch=3)
+    steps = 0
+    while again.rebuild_some():
+        steps += 1
+    assert steps > 5
+    assert kept(given) == at_once
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None:
+    """It is nothing once all is settled."""
+    settler = Settler(store)
+    settler.settle()
+    assert settler.lag() == 0
+    given.turn("c")
+    given.save()
+    assert settler.lag() > 0
+    if stopped:
+        settler.stop()
+        settler.settle()
+        assert settler.lag() > 0
+        settler = Settler(store)
+    settler.settle()
+    assert settler.lag() == 0

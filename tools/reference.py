@@ -1,4 +1,4 @@
-"""Writes docs/reference.md: what the library can report, its metrics and its settings, from the code.
+"""Writes docs/reference.md, from the code: what can be reported, the metrics and the settings.
 
 python tools/reference.py
 """

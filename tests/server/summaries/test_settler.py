@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
+from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.erase import Eraser
 from otel_chat.server.queries.aggregation import (
     EVENT_COLUMNS,
@@ -213,3 +214,44 @@ def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None
         settler = Settler(store)
     settler.settle()
     assert settler.lag() == 0
+
+
+class Failing:
+    """A store whose next statement of a kind fails, once."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self._store = store
+        self._kind: str | None = kind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def command(self, sql: str, parameters: Any = None) -> object:
+        """Fails, or passes it on."""
+        if self._kind is not None and self._kind in sql:
+            self._kind = None
+            raise StoreUnavailableError("gone")
+        return self._store.command(sql, parameters)
+
+
+@pytest.mark.parametrize("kind", ["INSERT INTO conversations (", "1 FROM conversations", "settled"])
+def test_a_run_that_failed_is_done_again(store: Store, given: Given, kind: str) -> None:
+    """By another settler, long after: the mark is noted when the rows are written, not before."""
+    Settler(store).settle()
+    given.turn("c")
+    given.turn("c", -5 * 24 * 3600)
+    given.save()
+    store.command("TRUNCATE TABLE touched_keys")
+    store.command("TRUNCATE TABLE settled")
+    store.command(
+        "INSERT INTO touched_keys (kind, tenant, key, first, last, at) SELECT 'conversation',"
+        " tenant, conversation_id, start, start, now64(9) - INTERVAL 10 MINUTE FROM turns"
+        " WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    Settler(cast("Store", Failing(store, kind))).run()
+    again = Settler(store)
+    assert again.lag() > 500
+    again.settle()
+    assert again.lag() == 0
+    assert kept(given)["c"]["turns"] == 2

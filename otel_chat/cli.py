@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
 
@@ -18,6 +17,7 @@ from otel_chat._version import __version__
 from otel_chat.addresses import without_passwords
 from otel_chat.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
 from otel_chat.extras import needed_for, require
+from otel_chat.moments import first_of
 
 try:
     import typer
@@ -177,10 +177,9 @@ def replay(
     ] = "transcript",
     channel: Annotated[str | None, typer.Option(help="Channel of the conversations.")] = None,
     start: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="First day (UTC) for conversations without times. Default: 2026-11-09.",
+            help="First day (UTC) or moment for conversations without times. Default: 2026-11-09."
         ),
     ] = None,
     days: Annotated[
@@ -204,10 +203,11 @@ def replay(
     with errors_said("replay", store=store):
         from otel_chat.replay.run import ReplayOptions, run
 
+        first = first_of(start, "start") if start else None
         run(
             ReplayOptions(
                 file=file, store=store, server=server, token=token, agent=agent, model=model,
-                channel=channel, start=start, days=days, limit=limit, skip_bad=skip_bad,
+                channel=channel, start=first, days=days, limit=limit, skip_bad=skip_bad,
                 patience=patience, as_json=as_json,
             )
         )  # fmt: skip
@@ -263,7 +263,8 @@ def erase(
     conversation: Annotated[str | None, typer.Option(help="The id of a conversation.")] = None,
     user: Annotated[str | None, typer.Option(help="A user's hash, as it is stored.")] = None,
     before: Annotated[
-        datetime | None, typer.Option(help="All that began before this moment, UTC.")
+        str | None,
+        typer.Option(help="All that began before this day (UTC) or moment of RFC 3339."),
     ] = None,
     tenant: Annotated[
         str | None, typer.Option(help="This tenant only; all of the token's without.")
@@ -276,7 +277,7 @@ def erase(
     given = {
         "conversation_id": conversation,
         "user_hash": user,
-        "before": None if before is None else before.replace(tzinfo=UTC).isoformat(),
+        "before": before,
         "tenant": tenant,
     }
     wanted = {name: value for name, value in given.items() if value is not None}

@@ -10,6 +10,7 @@ import typer
 
 from otel_chat.cliparts import DEFAULT_SERVER, ServerOption, TokenOption, errors_said
 from otel_chat.errors import ConfigurationError
+from otel_chat.moments import UTC_NAME, day_of, end_of, first_of, is_day
 
 FilterOption = Annotated[
     list[str] | None,
@@ -18,11 +19,12 @@ FilterOption = Annotated[
 Kind = Literal["sessions", "messages", "analytics", "interactions", "events", "all"]
 RowFormat = Literal["csv", "jsonl", "parquet"]
 ReportFormat = Literal["text", "json", "markdown", "html"]
-_DATES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _PATIENCE: Final = 600.0
 ToOption = Annotated[
-    datetime | None, typer.Option("--to", formats=_DATES, help="First moment after, UTC.")
+    str | None,
+    typer.Option("--to", help="Last day, which counts whole, or first moment after. Default: now."),
 ]
+TimezoneOption = Annotated[str, typer.Option(help="Time zone of days and hours, as Europe/Berlin.")]
 
 
 def export(  # noqa: PLR0913, PLR0917 - one for each option
@@ -39,9 +41,11 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     ] = "csv",
     window: Annotated[str | None, typer.Option(help="24h, 7d, 30d or 90d. Default: 7d.")] = None,
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=_DATES, help="First moment, UTC.")
+        str | None,
+        typer.Option("--from", help="First day as 2026-11-01, or first moment of RFC 3339."),
     ] = None,
     end: ToOption = None,
+    timezone: TimezoneOption = UTC_NAME,
     limited: FilterOption = None,
     bom: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--bom", help="Begin CSV with a byte order mark, for Excel.")
@@ -59,8 +63,8 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
         asked = _filters(limited) | {"format": form}
         asked |= {"bom": "true"} if bom else {}
         asked |= {"window": window} if window else {}
-        asked |= {"start": _utc(start)} if start else {}
-        asked |= {"end": _utc(end)} if end else {}
+        asked |= {"start": first_of(start, "from", timezone).isoformat()} if start else {}
+        asked |= {"end": end_of(end, "to", timezone).isoformat()} if end else {}
         with AnalyticsClient(server, token=token, timeout=_PATIENCE) as client:
             size = client.download(f"/api/v1/exports/{kind}", output, **asked)
     typer.echo(f"{output}: {size:,} bytes", err=True)
@@ -75,9 +79,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; else it is printed.")
     ] = None,
-    timezone: Annotated[
-        str, typer.Option(help="Time zone of the peak hours, as Europe/Berlin.")
-    ] = "UTC",
+    timezone: TimezoneOption = UTC_NAME,
     limited: FilterOption = None,
     server: ServerOption = DEFAULT_SERVER,
     token: TokenOption = None,
@@ -86,13 +88,8 @@ def report(
     with errors_said("report"):
         from otel_chat.client import AnalyticsClient
 
-        until = end or datetime.now(UTC)
-        asked = _filters(limited) | {
-            "start": _utc(until - timedelta(days=days)),
-            "end": _utc(until),
-            "format": form,
-            "timezone": timezone,
-        }
+        span = _days_up_to(end, days, timezone)
+        asked = _filters(limited) | span | {"format": form, "timezone": timezone}
         with AnalyticsClient(server, token=token, timeout=_PATIENCE) as client:
             if output is None:
                 typer.echo(client.text("/api/v1/report", **asked), nl=False)
@@ -100,10 +97,18 @@ def report(
                 client.download("/api/v1/report", output, **asked)
 
 
-def _utc(moment: datetime) -> str:
-    """A moment as the API takes it; without an offset it is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat()
+def _days_up_to(end: str | None, days: int, timezone: str) -> dict[str, str]:
+    """So many days up to a day, which is the last of them; up to a moment, or now without."""
+    until = datetime.now(UTC) if end is None else end_of(end, "to", timezone)
+    try:
+        if end is not None and is_day(end):
+            day = day_of(end, "to") - timedelta(days=days - 1)
+            start = first_of(day.isoformat(), "to", timezone)
+        else:
+            start = until - timedelta(days=days)
+    except OverflowError as error:
+        raise ConfigurationError(f"--to {end} is too early.") from error
+    return {"start": start.isoformat(), "end": until.isoformat()}
 
 
 def _filters(limited: list[str] | None) -> dict[str, str]:

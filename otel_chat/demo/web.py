@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_chat.demo.bot import SupportBot
 from otel_chat.demo.dialogue import Session
-from otel_chat.middleware.asgi import ChatMiddleware
+from otel_chat.integrations.starlette import instrument
 
 MESSAGE_LIMIT: Final = 2000
 ConversationId = Annotated[str, PathParameter(max_length=64)]
@@ -111,7 +111,7 @@ def create_app(bot: SupportBot, *, analytics: str) -> FastAPI:
     """
     app = FastAPI(title="Alder & Reed", docs_url=None, redoc_url=None)
     app.add_middleware(_SecureHeaders)
-    app.add_middleware(ChatMiddleware, conversation_id="path:conversation_id")
+    instrument(app, conversation_id="path:conversation_id")
     _add_page(app, analytics)
     _add_conversations(app, bot)
     return app

@@ -14,7 +14,7 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
 from otel_chat.errors import ConfigurationError
-from otel_chat.middleware.exchange import Exchange
+from otel_chat.middleware.exchange import FAILED, Exchange
 from otel_chat.middleware.request import Request, Rules
 
 
@@ -53,12 +53,19 @@ class ChatMiddleware:
         token = context_api.attach(context)
         try:
             response = self.get_response(request)
-        except BaseException:
-            exchange.end()
+        except BaseException as error:
+            _failed(error, exchange)
             raise
         finally:
             context_api.detach(token)
         return _answered(response, exchange, context)
+
+
+def _failed(error: BaseException, exchange: Exchange) -> None:
+    """Nobody between the view and the server made a response of an error: the server does."""
+    if isinstance(error, Exception):
+        exchange.answered(FAILED)
+    exchange.end(gone=not isinstance(error, Exception))
 
 
 async def _serve_async(
@@ -69,7 +76,7 @@ async def _serve_async(
     try:
         response = await get_response(request)
     except BaseException as error:
-        exchange.end(gone=not isinstance(error, Exception))
+        _failed(error, exchange)
         raise
     finally:
         context_api.detach(token)

@@ -6,18 +6,20 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from otel_chat.middleware.asgi import ChatMiddleware
+from otel_chat.errors import ConfigurationError
+from otel_chat.middleware.asgi import ASGIApp, ChatMiddleware
 
 
 def instrument(app: Starlette, **options: Any) -> None:
-    """Puts `ChatMiddleware` around an application.
+    """Puts `ChatMiddleware` around an application, its answers to errors included.
 
     Args:
         app: The application, before its first request.
         **options: Those of `ChatMiddleware`.
 
     Raises:
-        ConfigurationError: an option is wrong; at once, not at the first request.
+        ConfigurationError: an option is wrong, or the application has begun to serve; at once,
+            not at the first request.
 
     Example:
         >>> from fastapi import FastAPI
@@ -25,4 +27,12 @@ def instrument(app: Starlette, **options: Any) -> None:
         >>> instrument(app, conversation_id=["path:session_id", "header:x-session"], channel="web")
     """
     ChatMiddleware(app, **options)
-    app.add_middleware(ChatMiddleware, **options)
+    if app.middleware_stack is not None:
+        raise ConfigurationError("Instrument the application before its first request.")
+    build = app.build_middleware_stack
+
+    def around() -> ASGIApp:
+        # `add_middleware` would put it inside of what answers for a handler that raises
+        return ChatMiddleware(build(), **options)
+
+    app.build_middleware_stack = around  # type: ignore[method-assign]

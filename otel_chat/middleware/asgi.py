@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from opentelemetry import context as context_api
 
-from otel_chat.middleware.exchange import COMPONENT, Exchange
+from otel_chat.middleware.exchange import COMPONENT, FAILED, Exchange
 from otel_chat.middleware.frames import Frame, is_control
 from otel_chat.middleware.request import BODY_LIMIT, Request, Rules, Sources
 from otel_chat.middleware.websocket import Connection, SocketRules
@@ -193,6 +193,7 @@ class _Http:
         self._receiving = 0
         self._body_read = False
         self._gone = False
+        self._begun = False
         self._complete = False
 
     async def run(self, app: ASGIApp) -> None:
@@ -202,12 +203,22 @@ class _Http:
         token = context_api.attach(self._exchange.context())
         try:
             await app(self._scope, self.receive, self.send)
-        except asyncio.CancelledError:
+        except Exception:
+            self._server_answers()
+            raise
+        except BaseException:  # cancelled, or the process ends
             self._gone = True
             raise
+        else:
+            self._server_answers()
         finally:
             self._exchange.end(gone=self._gone and not self._complete)
             context_api.detach(token)
+
+    def _server_answers(self) -> None:
+        """The application raised, or is done: where it began no answer, the server makes one."""
+        if not self._begun and not self._gone:
+            self._exchange.answered(FAILED)
 
     async def receive(self) -> Message:
         """The next message, one read ahead before any new one."""
@@ -222,6 +233,7 @@ class _Http:
     async def send(self, message: Message) -> None:
         """Passes a message on; the first one tells the status."""
         if message["type"] == "http.response.start":
+            self._begun = True
             if self._exchange.waiting and not self._gone:
                 await self._look_whether_gone()
             self._exchange.answered(message["status"], gone=self._gone)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from otel_chat.turn import Turn
 
 COMPONENT = "middleware"
+FAILED = 500
+"""What servers answer for an application that raises before its answer has begun."""
 
 
 class Exchange:
@@ -96,13 +98,15 @@ class Exchange:
         """The answer starts: every turn learns its status, and those that are over end.
 
         Args:
-            status: The HTTP status; None where it cannot be told.
+            status: The HTTP status; None where it cannot be told. The first one counts: no later
+                one reaches the client.
             gone: The client left before.
         """
         with self._lock:
-            if self._status is None:
+            first = self._status is None
+            if first:
                 self._status = status
-        if status is not None:
+        if first and status is not None:
             for turn in self._turns:
                 turn.answered(status)
         self._release(gone=gone)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
-from otel_chat.middleware.exchange import Exchange
+from otel_chat.middleware.exchange import FAILED, Exchange
 from otel_chat.middleware.request import BODY_LIMIT, Request, Rules, Sources
 
 if TYPE_CHECKING:
@@ -76,29 +76,62 @@ class WsgiChatMiddleware:
         exchange = Exchange(self.rules, request, _route)
         context = exchange.context()
 
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            exchange.answered(_code(status))
-            return start_response(status, headers, *(() if exc_info is None else (exc_info,)))
-
+        answer = _Answer(exchange, start_response)
         token = context_api.attach(context)
         try:
-            body = self.app(environ, start)
-        except BaseException:
+            body = self.app(environ, answer.start)
+        except BaseException as error:
+            answer.failed(error)
             exchange.end()
             raise
         finally:
             context_api.detach(token)
         if isinstance(body, list | tuple) or _is_file(body, environ):
+            answer.begins()
             exchange.end()
             return body
-        return _Body(body, exchange, context)
+        return _Body(body, answer, exchange, context)
+
+
+class _Answer:
+    """The status of an answer, which an application may change until the first of its body."""
+
+    def __init__(self, exchange: Exchange, start_response: StartResponse) -> None:
+        self._exchange = exchange
+        self._start_response = start_response
+        self._status: int | None = None
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
+    ) -> Callable[[bytes], object]:
+        """What the application calls to start its answer, or to start it anew."""
+        write = self._start_response(status, headers, *(() if exc_info is None else (exc_info,)))
+        self._status = _code(status)
+
+        def writing(data: bytes) -> object:
+            self.begins()
+            return write(data)
+
+        return writing
+
+    def begins(self) -> None:
+        """The first of the body goes out, and the status before it."""
+        self._exchange.answered(self._status)
+
+    def failed(self, error: BaseException) -> None:
+        """The application raised: where nothing has gone out yet, the server answers for it."""
+        if isinstance(error, Exception):
+            self._exchange.answered(FAILED)
 
 
 class _Body:
     """An answer's body, each step of it made inside the request's context."""
 
-    def __init__(self, body: Iterable[bytes], exchange: Exchange, context: Context) -> None:
+    def __init__(
+        self, body: Iterable[bytes], answer: _Answer, exchange: Exchange, context: Context
+    ) -> None:
         self._body = body
+        self._answer = answer
         self._steps: Iterator[bytes] | None = None
         self._exchange = exchange
         self._context = context
@@ -124,10 +157,16 @@ class _Body:
         if self._steps is None:
             self._steps = iter(self._body)
         try:
-            return next(self._steps)
+            step = next(self._steps)
         except StopIteration:
             self._complete = True
+            self._answer.begins()
             raise
+        except BaseException as error:
+            self._answer.failed(error)
+            raise
+        self._answer.begins()
+        return step
 
     def _inside(self, step: Callable[[], Any]) -> Any:
         token = context_api.attach(self._context)

@@ -118,7 +118,7 @@ def run(options: ReplayOptions) -> None:
 
 
 def _schedule(options: ReplayOptions) -> Schedule:
-    start = options.start.replace(tzinfo=UTC) if options.start else DEFAULT_START
+    start = options.start or DEFAULT_START
     ends = start + timedelta(days=options.days + 1)  # a conversation may go on after its day
     if not possible(to_ns(start)) or not possible(to_ns(ends)):
         raise ConfigurationError(f"--start needs {ALLOWED} for all its days, not {start:%Y-%m-%d}.")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat.errors import OtelChatError
+from otel_chat import times
+from otel_chat.errors import OtelChatError, QueryError
+from otel_chat.moments import first_of
 from otel_chat.server.queries.window import nanoseconds
 from otel_chat.server.rollup import BY_DAY
 
@@ -37,6 +39,25 @@ class Erased:
     turns: int
     spans: int
     events: int
+
+
+def limit_of(text: str) -> datetime:
+    """The moment before which is erased.
+
+    Args:
+        text: A moment of RFC 3339, or a day in UTC: its first moment.
+
+    Raises:
+        QueryError: If it is neither, or no time that anything stored can have.
+
+    Example:
+        >>> limit_of("2026-11-01").isoformat()
+        '2026-11-01T00:00:00+00:00'
+    """
+    moment = first_of(text, "before")
+    if not times.possible(nanoseconds(moment)):
+        raise QueryError(f"'before' is {times.ALLOWED}.", field="before")
+    return moment
 
 
 class Eraser:

@@ -67,6 +67,28 @@ def test_times_with_an_offset_mean_the_same_moment(client: TestClient, given: Gi
     assert (found["turns"], found["window"]["from"]) == (1, "2026-11-10T12:00:00Z")
 
 
+@pytest.mark.parametrize("path", ["overview", "interactions/stats", "report", "peak-hours"])
+def test_days_are_whole_days_of_the_zone_asked_for(
+    client: TestClient, given: Given, path: str
+) -> None:
+    """The last one included: a day of 25 hours where the clocks go back."""
+    headers = signed_in(client, given)
+
+    def span(**asked: str) -> dict[str, str]:
+        found = client.get(f"/api/v1/{path}", params=asked, headers=headers).json()
+        return dict(found["window"])
+
+    days = {"from": "2026-10-25", "to": "2026-10-25"}
+    assert span(**days) == {"from": "2026-10-25T00:00:00Z", "to": "2026-10-26T00:00:00Z"}
+    berlin = {"from": "2026-10-24T22:00:00Z", "to": "2026-10-25T23:00:00Z"}
+    assert span(**days, timezone="Europe/Berlin") == berlin
+    clock = {"from": "2026-10-25T00:00", "to": "2026-10-25T09:30"}
+    assert span(**clock, timezone="Asia/Tokyo") == {
+        "from": "2026-10-24T15:00:00Z",
+        "to": "2026-10-25T00:30:00Z",
+    }
+
+
 @pytest.mark.parametrize("window", ["24h", "7d", "30d", "90d"])
 def test_windows_by_name_end_now(client: TestClient, window: str) -> None:
     """Each of the names is taken."""
@@ -78,8 +100,11 @@ def test_windows_by_name_end_now(client: TestClient, window: str) -> None:
     [
         ({"window": "3d"}, "window"),
         ({"window": "7d", **DAY}, "window"),
-        ({"from": "2026-11-10"}, "from"),
-        ({"from": "2026-11-10T00:00:00"}, "from"),
+        ({"from": "10.11.2026"}, "from"),
+        ({"to": "2026-11-31"}, "to"),
+        ({"from": "2026-11-10", "to": "2026-11-09"}, "from"),
+        ({"from": "2026-11-10", "timezone": "Nowhere/Land"}, "timezone"),
+        ({"window": "7d", "timezone": "Nowhere/Land"}, "timezone"),
         ({"from": DAY["to"], "to": DAY["from"]}, "from"),
         ({"from": "1001-01-01T00:00:00Z", "to": DAY["to"]}, "from"),
         ({"to": "0001-01-02T00:00:00Z"}, "to"),

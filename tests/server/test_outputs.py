@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
     from tests.server.given import Given
 
-DAY = ("--from", "2026-11-10", "--to", "2026-11-11")
+DAY = ("--from", "2026-11-10", "--to", "2026-11-10")
 
 
 def run(*arguments: object) -> Result:
@@ -65,6 +65,9 @@ def test_a_cut_export_leaves_no_file(store: Store, tmp_path: Path, kind: str) ->
         (("--filter", "agent"), "name=value"),
         (("--window", "1y"), "24h"),
         (("--from", "2026-11-10", "--window", "7d"), "either window or from"),
+        (("--from", "10.11.2026"), "'from' cannot be read ('10.11.2026'): write a day"),
+        (("--to", "2026-11-31"), "'to' cannot be read ('2026-11-31'): write a day"),
+        (("--to", "2026-11-10", "--timezone", "Nowhere/Land"), "A time zone is named"),
     ],
 )
 def test_what_is_wrong_is_said(
@@ -205,12 +208,21 @@ def test_a_report_covers_the_days_asked_for(store: Store) -> None:
 
 
 def test_a_report_may_end_in_the_past(store: Store) -> None:
-    """The same week again, whenever it is asked for: seven days up to a moment, which is UTC."""
+    """The same week again, whenever it is asked for: up to a day, which counts, or a moment."""
+    spans = []
     with served(store) as server:
-        asked = ("report", "--to", "2026-11-11", "--format", "json", "--server", server)
-        found = json.loads(run(*asked).stdout)
-        assert json.loads(run(*asked).stdout) == found
-    assert (found["window"]["from"], found["window"]["to"]) == (
-        "2026-11-04T00:00:00Z",
-        "2026-11-11T00:00:00Z",
-    )
+        for asked in (
+            ("--to", "2026-10-31"),
+            ("--to", "2026-10-31", "--timezone", "Europe/Berlin"),
+            ("--to", "2026-10-31T12:00:00+01:00"),
+        ):
+            command = ("report", *asked, "--format", "json", "--server", server)
+            found = json.loads(run(*command).stdout)
+            assert json.loads(run(*command).stdout) == found
+            spans.append((found["window"]["from"], found["window"]["to"]))
+        assert "too early" in run("report", "--to", "0001-01-02", "--server", server).output
+    assert spans == [
+        ("2026-10-25T00:00:00Z", "2026-11-01T00:00:00Z"),
+        ("2026-10-24T22:00:00Z", "2026-10-31T23:00:00Z"),
+        ("2026-10-24T11:00:00Z", "2026-10-31T11:00:00Z"),
+    ]

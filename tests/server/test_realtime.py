@@ -66,8 +66,28 @@ def test_the_last_minutes_are_counted_by_hand(given: Given) -> None:
         "handoffs": 1,
         "avg_satisfaction": 0.75,
         "ratings": 2,
+        "satisfaction_by_scale": [{"lowest": 1, "highest": 5, "ratings": 2, "mean": 4}],
     }
     assert realtime(given.store, given.scope, window, NONE, 15).turns == 4
+
+
+def test_satisfaction_is_told_on_each_scale_that_it_was_given_on(given: Given) -> None:
+    """Five stars twice and thumbs once: three means that are not mixed, beside the one share."""
+    given.turn("a", 400)
+    given.feedback(4, "a", 410)
+    given.feedback(5, "a", 420)
+    given.feedback(1, "a", 430, scale=(0, 1))
+    given.event(
+        "gen_ai.evaluation.result", "a", 440, evaluation="user_feedback", score=0.5
+    )  # without a scale
+    given.save()
+    window = replace(DAY, end=at(600), now=at(600))
+    found = realtime(given.store, given.scope, window, NONE)
+    assert [scale.model_dump() for scale in found.satisfaction_by_scale] == [
+        {"lowest": 1, "highest": 5, "ratings": 2, "mean": 4.5},
+        {"lowest": 0, "highest": 1, "ratings": 1, "mean": 1},
+    ]
+    assert (found.ratings, found.avg_satisfaction) == (4, (0.75 + 1 + 1 + 0.5) / 4)
 
 
 def test_in_silence_there_are_no_means(given: Given) -> None:

@@ -6,26 +6,34 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
+from otel_chat.moments import UTC_NAME
 from otel_chat.server.api.comparison_example import COMPARISON_ANSWER
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
+    FIRST,
+    LAST,
     FiltersParameter,
     StoreParameter,
+    TimezoneParameter,
     Viewer,
     WindowParameter,
-    utc,
+    span_of,
 )
 from otel_chat.server.queries import comparison as queries
 
 router = APIRouter(responses=RESPONSES)
 
 Name = Annotated[str | None, Query(max_length=1000, description="One of the two groups.")]
-Moment = Annotated[
-    AwareDatetime | None,
-    Query(description="Of periods, the second's bound; the period before without."),
+FirstOfOther = Annotated[
+    str | None,
+    Query(
+        max_length=100, description=f"Of periods, the second's. {FIRST} The period before without."
+    ),
+]
+LastOfOther = Annotated[
+    str | None, Query(max_length=100, description=f"Of periods, the second's. {LAST}")
 ]
 
 
@@ -34,8 +42,9 @@ def sides_of(
     by: Annotated[queries.By, Query(description="What tells the groups apart.")] = "period",
     a: Name = None,
     b: Name = None,
-    from_b: Moment = None,
-    to_b: Moment = None,
+    from_b: FirstOfOther = None,
+    to_b: LastOfOther = None,
+    timezone: TimezoneParameter = UTC_NAME,
 ) -> queries.Sides:
     """The groups that a request names.
 
@@ -46,8 +55,10 @@ def sides_of(
         return queries.Sides(by, a, b)
     if from_b is None or to_b is None or by != "period":
         raise QueryError("Give from_b and to_b together, with by=period.", field="from_b")
-    other = replace(window, start=utc(from_b, "from_b"), end=utc(to_b, "to_b"))
-    return queries.Sides(by, other=other)
+    other = span_of(
+        from_b, to_b, timezone, length=window.length, idle=window.idle, names=("from_b", "to_b")
+    )
+    return queries.Sides(by, other=replace(window, start=other.start, end=other.end))
 
 
 @router.get(

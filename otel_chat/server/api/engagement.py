@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 
+from otel_chat.moments import UTC_NAME
 from otel_chat.server.api import engagement_examples as examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     BucketParameter,
     FiltersParameter,
     StoreParameter,
+    TimezoneParameter,
     Viewer,
     WindowParameter,
 )
@@ -56,9 +58,7 @@ def peak_hours(
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
-    timezone: Annotated[
-        str, Query(max_length=100, description="As Europe/Berlin.", examples=["Europe/Berlin"])
-    ] = hours.UTC_NAME,
+    timezone: TimezoneParameter = UTC_NAME,
 ) -> hours.PeakHours:
     """When people write, in a time zone."""
     return hours.peak_hours(store, scope, window, filters, timezone)

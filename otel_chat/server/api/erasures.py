@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.parameters import Admin, StoreParameter
-from otel_chat.server.erase import Eraser
-from otel_chat.server.ingest.events import EARLIEST, LATEST
+from otel_chat.server.erase import Eraser, limit_of
 
 router = APIRouter(tags=["privacy"], responses={**FOUND_RESPONSES, **BODY_RESPONSES})
 
@@ -28,8 +26,10 @@ class ErasureRequest(BaseModel):
     user_hash: Text | None = Field(
         default=None, description="As it is stored: all conversations that the user took part in."
     )
-    before: AwareDatetime | None = Field(
-        default=None, ge=EARLIEST, le=LATEST, description="All that began before this moment."
+    before: Text | None = Field(
+        default=None,
+        description="All that began before this moment of RFC 3339, or before this day in UTC.",
+        examples=["2026-11-01"],
     )
     tenant: Text | None = Field(default=None, description="All tenants of the token without.")
 
@@ -49,7 +49,7 @@ def erase(store: StoreParameter, scope: Admin, wanted: ErasureRequest) -> Erasur
     Telemetry that is sent again afterwards is stored again.
 
     Raises:
-        QueryError: If not exactly one thing is named.
+        QueryError: If not exactly one thing is named, or not as a time is written.
         AccessError: With status 404, if there is nothing of it.
     """
     named = [
@@ -63,8 +63,8 @@ def erase(store: StoreParameter, scope: Admin, wanted: ErasureRequest) -> Erasur
             done = eraser.conversation(conversation_id)
         case ["user_hash"], ErasureRequest(user_hash=str(user_hash)):
             done = eraser.user(user_hash)
-        case ["before"], ErasureRequest(before=datetime() as moment):
-            done = eraser.before(moment)
+        case ["before"], ErasureRequest(before=str(before)):
+            done = eraser.before(limit_of(before))
         case _:
             message = "Name exactly one of conversation_id, user_hash and before."
             raise QueryError(message, field=named[1] if named else "conversation_id")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AwareDatetime
 
 from otel_chat.errors import QueryError
+from otel_chat.moments import UTC_NAME, end_of, first_of, zone_of
 from otel_chat.server.access import (
     ADMIN,
     ANALYTICS_VIEW,
@@ -24,6 +24,21 @@ from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, Window, Wi
 from otel_chat.server.store import Store
 
 OUT_OF_RANGE: Final = f"A time lies between {EARLIEST:%Y} and {LATEST:%Y}."
+
+TimezoneParameter = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="The time zone of days, of hours, and of times without an offset.",
+        examples=["Europe/Berlin"],
+    ),
+]
+FIRST: Final = (
+    "The first day, or the first moment of RFC 3339; without an offset it is in `timezone`."
+)
+LAST: Final = (
+    "The last day, which counts whole, or the first moment after; written as the first is."
+)
 
 
 def store_of(request: Request) -> Store:
@@ -42,19 +57,46 @@ def now_window(request: Request) -> Window:
     return Window.last(idle=idle_of(request))
 
 
-def utc(moment: datetime, field: str) -> datetime:
-    """A time in UTC, within what the store knows.
+def in_range(moment: datetime, field: str) -> datetime:
+    """A time within what the store knows.
 
     Raises:
         QueryError: If it lies outside.
     """
-    try:
-        utc = moment.astimezone(UTC)
-    except OverflowError as error:
-        raise QueryError(OUT_OF_RANGE, field=field) from error
-    if not EARLIEST <= utc <= LATEST:
+    if not EARLIEST <= moment <= LATEST:
         raise QueryError(OUT_OF_RANGE, field=field)
-    return utc
+    return moment
+
+
+def span_of(
+    first: str | None,
+    last: str | None,
+    timezone: str,
+    *,
+    length: timedelta,
+    idle: timedelta,
+    names: tuple[str, str] = ("from", "to"),
+) -> Window:
+    """The window between two days or moments.
+
+    Args:
+        first: The first day or moment; so much before the end without.
+        last: The last day or the first moment after; now without.
+        timezone: The time zone of days.
+        length: How long it is where `first` is left out.
+        idle: How long a conversation is quiet before it is settled.
+        names: What the parameters are called.
+
+    Raises:
+        QueryError: If one cannot be read or is out of range, or the window is empty.
+    """
+    begin, until = names
+    now = datetime.now(UTC)
+    end = now if last is None else in_range(end_of(last, until, timezone), until)
+    start = end - length if first is None else in_range(first_of(first, begin, timezone), begin)
+    if start >= end:
+        raise QueryError(f"{begin!r} must lie before {until!r}.", field=begin)
+    return Window(start, end, now, idle)
 
 
 def window_of(
@@ -64,35 +106,33 @@ def window_of(
         Query(description="A length that ends now; 7d without. Not together with from or to."),
     ] = None,
     from_: Annotated[
-        AwareDatetime | None,
+        str | None,
         Query(
             alias="from",
-            description="The first moment, RFC 3339. Seven days before `to` without.",
-            examples=["2026-11-01T00:00:00Z"],
+            max_length=100,
+            description=f"{FIRST} Seven days before `to` without.",
+            examples=["2026-11-01"],
         ),
     ] = None,
     to: Annotated[
-        AwareDatetime | None,
-        Query(
-            description="The first moment after, RFC 3339. Now without.",
-            examples=["2026-11-08T00:00:00Z"],
-        ),
+        str | None,
+        Query(max_length=100, description=f"{LAST} Now without.", examples=["2026-11-07"]),
     ] = None,
+    timezone: TimezoneParameter = UTC_NAME,
 ) -> Window:
     """The window that a request asks about.
 
     Raises:
-        QueryError: If it is empty, out of range, or given in two ways.
+        QueryError: If it is empty, out of range, given in two ways or cannot be read, or there is
+            no such time zone.
     """
     idle = idle_of(request)
+    zone_of(timezone)
     if from_ is None and to is None:
         return Window.last(window or "7d", idle=idle)
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
-    now = datetime.now(UTC)
-    end = now if to is None else utc(to, "to")
-    start = end - timedelta(days=7) if from_ is None else utc(from_, "from")
-    return Window(start, end, now, idle)
+    return span_of(from_, to, timezone, length=timedelta(days=7), idle=idle)
 
 
 StoreParameter = Annotated[Store, Depends(store_of)]

@@ -9,6 +9,7 @@ from otel_chat.server.api.examples import SPAN_ID, TRACE_ID, WINDOW, shown
 from otel_chat.server.queries.answers import TimeSpan
 from otel_chat.server.queries.bins import BOUNDS
 from otel_chat.server.queries.dependencies import Dependencies, Dependency
+from otel_chat.server.queries.feedback import ScaleMean
 from otel_chat.server.queries.performance import (
     Performance,
     PerformancePoint,
@@ -124,5 +125,6 @@ REALTIME_ANSWER: Final = shown(
     Realtime(
         timestamp=WINDOW.end, minutes=5, active_conversations=7, turns=19,
         avg_response_time_ms=912.4, errors=0, handoffs=1, avg_satisfaction=0.83, ratings=6,
+        satisfaction_by_scale=[ScaleMean(lowest=1, highest=5, ratings=6, mean=4.32)],
     )
 )  # fmt: skip

@@ -7,15 +7,16 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
+from otel_chat.moments import UTC_NAME
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     StoreParameter,
+    TimezoneParameter,
     Viewer,
     WindowParameter,
 )
 from otel_chat.server.queries import report as queries
-from otel_chat.server.queries.hours import UTC_NAME
 from otel_chat.server.report.render import render
 
 # The page is one file that also works from a disk: its style stands in it.
@@ -41,14 +42,7 @@ def report(
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
-    timezone: Annotated[
-        str,
-        Query(
-            max_length=64,
-            description="The time zone of the hours of the day.",
-            examples=["Europe/Berlin"],
-        ),
-    ] = UTC_NAME,
+    timezone: TimezoneParameter = UTC_NAME,
     format: Annotated[  # noqa: A002 - the parameter's public name
         Literal["json", "text", "markdown", "html"], Query(description="How it is written.")
     ] = "json",

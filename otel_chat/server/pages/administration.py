@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
-from otel_chat.errors import AccessError, ConfigurationError
+from otel_chat.errors import AccessError, ConfigurationError, QueryError
 from otel_chat.server.access import ADMIN, PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE, access_of, addressed, from_here
-from otel_chat.server.erase import Eraser
+from otel_chat.server.erase import Eraser, limit_of
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, table
@@ -126,10 +126,10 @@ def erase(store: Store, scope: Scope, form: dict[str, list[str]]) -> Told:
         done = eraser.user(named)
     else:
         try:
-            moment = datetime.fromisoformat(named)
-        except ValueError:
-            return Told("Nothing was erased: write a day as 2026-11-01.", bad=True)
-        done = eraser.before(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            moment = limit_of(named)
+        except QueryError as error:
+            return Told(f"Nothing was erased: {error}", bad=True)
+        done = eraser.before(moment)
     if not (done.turns or done.spans or done.events):
         return Told("Nothing was erased: there is nothing of this.", bad=True)
     counts = ", ".join(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, get_args
 
 from otel_chat.errors import QueryError
+from otel_chat.moments import end_of, first_of
 from otel_chat.server.api.comparison import sides_of
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import Card, meanings
@@ -102,20 +103,6 @@ def _points(value: float | None) -> str:
     return f"{points:.{digits}f}{formats.THIN}pts"
 
 
-def _moment(asking: Asking, name: str) -> datetime | None:
-    text = asking.view.value(name)
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        message = "A time is written as 2026-11-01T00:00:00Z."
-        raise QueryError(message, field=name) from error
-    if moment.tzinfo is None:
-        raise QueryError("A time needs an offset, as in 2026-11-01T00:00:00Z.", field=name)
-    return moment
-
-
 def choice(asking: Asking, found: Choices) -> Choice:
     """What the address asks to compare; of groups that it does not name, the first two.
 
@@ -132,7 +119,11 @@ def choice(asking: Asking, found: Choices) -> Choice:
     b = asking.view.value("b") or next((one for one in options if one != a), "")
     bare = asking.view.without_values("by", "a", "b", "from_b", "to_b")
     kinds = [(name, label, bare.narrowed("/compare", by=name)) for name, label, _ in KINDS]
-    times = _moment(asking, "from_b"), _moment(asking, "to_b")
+    from_b, to_b = asking.view.value("from_b"), asking.view.value("to_b")
+    times = (
+        first_of(from_b, "from_b") if from_b else None,
+        end_of(to_b, "to_b") if to_b else None,
+    )
     return Choice(key, kinds, options, a if source else "", b if source else "", *times)
 
 
@@ -267,7 +258,12 @@ def body(asking: Asking) -> Body:
     if asked.by != "period" and not (asked.a and asked.b):
         return Body(panels=[asked], notice=_too_few(asked))
     sides = sides_of(
-        asking.window, asked.by, asked.a or None, asked.b or None, asked.from_b, asked.to_b
+        asking.window,
+        asked.by,
+        asked.a or None,
+        asked.b or None,
+        asking.view.value("from_b") or None,
+        asking.view.value("to_b") or None,
     )
     found = comparison.comparison(asking.store, asking.scope, asking.window, asking.filters, sides)
     some = found.a.conversations or found.b.conversations or found.a.turns or found.b.turns

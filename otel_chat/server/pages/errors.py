@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from otel_chat.errors import AccessError, QueryError, StoreUnavailableError
+from otel_chat.moments import UTC_NAME, end_of, first_of, without_offset
 from otel_chat.server.here import address_of, path_of
 from otel_chat.server.pages.render import page
 
@@ -29,7 +29,7 @@ TITLES: Final = {
     503: "The store is away for the moment",
 }
 UNEXPECTED: Final = "Something went wrong"
-_LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?")
+_TIMES: Final = {"from": first_of, "to": end_of, "from_b": first_of, "to_b": end_of}
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -55,20 +55,25 @@ class PageRoute(APIRoute):
 def tidied(request: Request) -> str | None:
     """The address as it is to be shared; `None` where it is so already.
 
-    A form without a script sends `agent=` for 'all agents', and times as they are typed: those are
-    in UTC, like all that the pages show.
+    A form without a script sends `agent=` for 'all agents'. Days and times as they are typed become
+    moments in UTC, like all that the pages show: they mean the same on every page.
     """
     pairs = request.query_params.multi_items()
-    kept = [(name, _in_utc(name, value)) for name, value in pairs if value or name == "id"]
+    zone = request.query_params.get("timezone") or UTC_NAME
+    kept = [(name, _in_utc(name, value, zone)) for name, value in pairs if value or name == "id"]
     if request.method != "GET" or kept == pairs:
         return None
     return path_of(request) + (f"?{urlencode(kept)}" if kept else "")
 
 
-def _in_utc(name: str, value: str) -> str:
-    if name not in {"from", "to", "from_b", "to_b"} or not _LOCAL.fullmatch(value):
+def _in_utc(name: str, value: str, zone: str) -> str:
+    if name not in _TIMES or not without_offset(value):
         return value
-    return f"{value}:00Z" if value.count(":") == 1 else f"{value}Z"
+    try:
+        moment = _TIMES[name](value, name, zone)
+    except QueryError:
+        return value  # the page itself says what is wrong
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
 def error_page(request: Request, error: Exception) -> Response:

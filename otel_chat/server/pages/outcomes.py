@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.moments import UTC_NAME
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
@@ -13,7 +14,6 @@ from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.queries import business, evaluations, feedback, hours, interactions, overview
-from otel_chat.server.queries.hours import UTC_NAME
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
@@ -339,7 +339,6 @@ PARTS: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] = {
 
 def body(asking: Asking) -> Body:
     """What stands on the page of outcomes and feedback."""
-    hours.check_zone(asking.view.value("timezone") or UTC_NAME)
     asked = (asking.store, asking.scope, asking.window, asking.filters)
     found = business.business(*asked)
     rated = feedback.feedback(*asked)

@@ -15,7 +15,7 @@ from otel_chat.server.queries.figures import by_bucket, members
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.partials import NEGATIVE, POSITIVE, USER_FEEDBACK
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, moment, nanos, ratio, total
+from otel_chat.server.queries.sql import Query, mean, moment, nanos, ratio, total
 from otel_chat.server.queries.window import Bucket, Window
 
 if TYPE_CHECKING:
@@ -50,13 +50,18 @@ class RatingValue(Answer):
     share: float | None = Field(description="Of the ratings on this scale.")
 
 
-class RatingScale(Answer):
-    """The ratings on one scale."""
+class ScaleMean(Answer):
+    """What the ratings on one scale come to."""
 
     lowest: float
     highest: float
     ratings: int
     mean: float | None = Field(description="On the scale itself.")
+
+
+class RatingScale(ScaleMean):
+    """The ratings on one scale."""
+
     values: list[RatingValue] = Field(description=f"From the lowest on; at most {MOST}.")
 
 
@@ -203,6 +208,29 @@ def _given(
         if not row["by_time"] and None not in {row["scale_min"], row["scale_max"], row["value"]}
     ]
     return {row["part"]: row for row in rows if row["by_time"]}, scaled
+
+
+def means_by_scale(statement: Query, window: Window, filters: Filters) -> list[ScaleMean]:
+    """What the feedback of the window comes to, on each scale that it was given on.
+
+    Args:
+        statement: The SELECT under construction.
+        window: The feedback to take.
+        filters: The conversations that it is limited to.
+
+    Returns:
+        The most used scale first.
+    """
+    source = evaluation_events(statement, window, filters, _RATING, _RATED)
+    rows = statement.run(f"""
+        SELECT scale_min AS lowest, scale_max AS highest, count() AS ratings,
+            {mean("value")} AS mean
+        FROM {source} AS e
+        WHERE isNotNull(scale_min) AND isNotNull(scale_max) AND isNotNull(value)
+        GROUP BY lowest, highest
+        ORDER BY ratings DESC, lowest, highest
+    """)  # noqa: S608
+    return [ScaleMean(**row) for row in rows]
 
 
 def _sum(rows: Collection[dict[str, Any]]) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field
 
-from otel_chat.errors import QueryError
+from otel_chat.moments import UTC_NAME, zone_of
 from otel_chat.server.queries.aggregation import Selection, turns_by_conversation
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
 from otel_chat.server.queries.figures import turns_source
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
-UTC_NAME: Final = "UTC"
 DAYS: Final = 7
 HOURS: Final = 24
 Grid = dict[tuple[int, int], dict[str, Any]]
@@ -53,19 +51,6 @@ class PeakHours(Answer):
     cells: list[HourOfWeek] = Field(description="168, Monday 0 h first.")
     peak: HourOfWeek | None = Field(description="The hour with the most turns; the first of equal.")
     peak_share: float | None = Field(description="Its turns ÷ all turns.")
-
-
-def check_zone(timezone: str) -> None:
-    """Refuses a time zone that there is not.
-
-    Raises:
-        QueryError: If it is none.
-    """
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        message = "A time zone is named as in Europe/Berlin or UTC."
-        raise QueryError(message, field="timezone") from error
 
 
 _OF_TURNS: Final = ("turns", "duration_sum", "handoff_turns")
@@ -127,7 +112,7 @@ def peak_hours(
     Raises:
         QueryError: If there is no such time zone.
     """
-    check_zone(timezone)
+    zone_of(timezone)
     begun = store.beside(_conversations_by_hour, Query(store, scope), window, filters, timezone)
     turns = turns_by_hour(Query(store, scope), window, filters, timezone)
     conversations = begun.result()

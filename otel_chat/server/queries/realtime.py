@@ -11,6 +11,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.feedback import ScaleMean, means_by_scale
 from otel_chat.server.queries.figures import event_figures, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, mean, ratio
@@ -50,6 +51,9 @@ class Realtime(Answer):
         "Mean of (value - min) ÷ (max - min) over the user feedback of the last hour.",
     )
     ratings: int = Field(description="How much feedback that was.")
+    satisfaction_by_scale: list[ScaleMean] = Field(
+        description="The same on each scale that it was given on, as 1 to 5; the most used first."
+    )
 
 
 @query()
@@ -86,6 +90,7 @@ def realtime(
         handoffs=turns.get("handoffs", 0),
         avg_satisfaction=ratio(rated.get("score_sum"), ratings * SCALE),
         ratings=ratings,
+        satisfaction_by_scale=means_by_scale(Query(store, scope), hour, filters) if ratings else [],
     )
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
+from otel_chat.moments import UTC_NAME, zone_of
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.hours import DAYS, HOURS, UTC_NAME, check_zone, turns_by_hour
+from otel_chat.server.queries.hours import DAYS, HOURS, turns_by_hour
 from otel_chat.server.queries.leaders import (
     TOPIC,
     USER_TYPE,
@@ -248,7 +249,7 @@ def report(
     Raises:
         QueryError: If there is no such time zone.
     """
-    check_zone(timezone)
+    zone_of(timezone)
     width: Bucket = (
         "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
     )

@@ -52,6 +52,9 @@ def test_pages_bind_the_browser(client: httpx.Client, given: Given) -> None:
         ("/traces/xyz", 422, "32 hexadecimal digits"),
         ("/?window=1y", 422, "window"),
         ("/?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", 422, "must lie before"),
+        ("/?from=01.02.2026", 422, "write a day as 2026-11-01, or a moment"),
+        ("/compare?from_b=2026-02-30&to_b=2026-03-01T00:00:00Z", 422, "from_b"),
+        ("/?from=2026-02-01&timezone=Nowhere/Land", 422, "A time zone is named"),
         ("/conversations?cursor=made-up", 422, "cursor"),
     ],
 )
@@ -95,6 +98,29 @@ def test_empty_filters_leave_the_address(client: httpx.Client, site: Site) -> No
     assert answer.headers["location"] == "/conversations?window=24h&channel=a%26b"
     elsewhere = client.get(f"{site.address}//example.org?agent=")
     assert elsewhere.headers["location"] == "/example.org"
+
+
+@pytest.mark.parametrize(
+    ("asked", "moments"),
+    [
+        ("from=2026-10-25&to=2026-10-25", ("2026-10-25T00:00:00Z", "2026-10-26T00:00:00Z")),
+        (
+            "from=2026-10-25&to=2026-10-25&timezone=Europe%2FBerlin",
+            ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        ),
+        ("from=2026-10-25T08:30&to=2026-10-25", ("2026-10-25T08:30:00Z", "2026-10-26T00:00:00Z")),
+    ],
+)
+def test_days_in_an_address_become_moments(
+    client: httpx.Client, asked: str, moments: tuple[str, str]
+) -> None:
+    """Of the zone that the address names, so that they mean the same on every page."""
+    for path in ("/", "/conversations", "/compare"):
+        answer = client.get(f"{path}?{asked}")
+        assert answer.status_code == 303
+        query = httpx.URL(answer.headers["location"]).params
+        assert (query["from"], query["to"]) == moments
+        assert client.get(answer.headers["location"]).status_code == 200
 
 
 def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:

@@ -1,0 +1,150 @@
+"""Days and moments as people write them: one rule for the API, the pages and the command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from otel_chat.errors import QueryError
+
+UTC_NAME: Final = "UTC"
+DAY_FORM: Final = "a day as 2026-11-01"
+FORMS: Final = (
+    f"{DAY_FORM}, or a moment as 2026-11-01T12:00:00Z or 2026-11-01T12:00:00+01:00"
+    " (in an address + is written %2B)"
+)
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+
+
+def zone_of(name: str, field: str = "timezone") -> ZoneInfo:
+    """A time zone by its name.
+
+    Args:
+        name: As Europe/Berlin or UTC.
+        field: The parameter that it came in.
+
+    Raises:
+        QueryError: If there is none of this name.
+
+    Example:
+        >>> zone_of("Europe/Berlin").key
+        'Europe/Berlin'
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = "A time zone is named as in Europe/Berlin or UTC."
+        raise QueryError(message, field=field) from error
+
+
+def is_day(text: str) -> bool:
+    """Whether a text has the form of a day.
+
+    Example:
+        >>> is_day("2026-11-01"), is_day("2026-11-01T00:00:00Z")
+        (True, False)
+    """
+    return _DAY.fullmatch(text) is not None
+
+
+def without_offset(text: str) -> bool:
+    """Whether it depends on a time zone which moment a text means: a day, or a time of the clock.
+
+    Example:
+        >>> without_offset("2026-11-01"), without_offset("2026-11-01T12:00Z")
+        (True, False)
+    """
+    moment = _MOMENT.fullmatch(text)
+    return is_day(text) or (moment is not None and moment["offset"] is None)
+
+
+def day_of(text: str, field: str) -> date:
+    """A day.
+
+    Args:
+        text: As 2026-11-01.
+        field: The parameter that it came in.
+
+    Raises:
+        QueryError: If it is none; names the field and how a day is written.
+
+    Example:
+        >>> day_of("2026-11-01", "start")
+        datetime.date(2026, 11, 1)
+    """
+    try:
+        if is_day(text):
+            return date.fromisoformat(text)
+    except ValueError as error:
+        raise _unreadable(text, field, DAY_FORM) from error
+    raise _unreadable(text, field, DAY_FORM)
+
+
+def first_of(text: str, field: str, zone: str = UTC_NAME) -> datetime:
+    """The first moment of a day, or a moment itself.
+
+    Args:
+        text: A day as 2026-11-01, or a moment of RFC 3339; without an offset it is in `zone`.
+        field: The parameter that it came in.
+        zone: The time zone whose day it is.
+
+    Returns:
+        The moment, in UTC.
+
+    Raises:
+        QueryError: If it is neither; names the field and how it is written. Also for no zone.
+
+    Example:
+        >>> first_of("2026-11-01", "from", "Europe/Berlin").isoformat()
+        '2026-10-31T23:00:00+00:00'
+    """
+    return _utc(text, field, zone, timedelta(0))
+
+
+def end_of(text: str, field: str, zone: str = UTC_NAME) -> datetime:
+    """The first moment after a day, so that the whole day counts; or a moment itself.
+
+    Args:
+        text: As for `first_of`.
+        field: The parameter that it came in.
+        zone: The time zone whose day it is.
+
+    Returns:
+        The moment, in UTC.
+
+    Raises:
+        QueryError: As `first_of` does.
+
+    Example:
+        >>> end_of("2026-11-01", "to").isoformat()
+        '2026-11-02T00:00:00+00:00'
+    """
+    return _utc(text, field, zone, timedelta(days=1))
+
+
+def _utc(text: str, field: str, zone: str, later: timedelta) -> datetime:
+    known = zone_of(zone)
+    try:
+        if is_day(text):
+            # Midnight comes twice, or not at all, where clocks change then: the first, or the
+            # moment of the change, is what `fold=0` means.
+            midnight = datetime.fromisoformat(text) + later
+            return midnight.replace(tzinfo=known).astimezone(UTC)
+        if _MOMENT.fullmatch(text):
+            moment = datetime.fromisoformat(text.upper())
+            return (moment if moment.tzinfo else moment.replace(tzinfo=known)).astimezone(UTC)
+    except OverflowError as error:
+        raise QueryError(f"{field!r} is beyond the calendar ({text!r}).", field=field) from error
+    except ValueError as error:
+        raise _unreadable(text, field) from error
+    raise _unreadable(text, field)
+
+
+def _unreadable(text: str, field: str, forms: str = FORMS) -> QueryError:
+    shown = text if len(text) <= len(FORMS) else f"{text[: len(FORMS)]}..."
+    return QueryError(f"{field!r} cannot be read ({shown!r}): write {forms}.", field=field)

@@ -123,6 +123,8 @@ TABLE: Final[tuple[Instrument, ...]] = (
                (sc.AGENT_NAME, sc.EVALUATION_NAME), RATIOS),
     Instrument(sc.METRIC_ACTIONS, _C, "{action}", "Actions taken",
                (sc.AGENT_NAME, sc.ACTION_TYPE)),
+    Instrument(sc.METRIC_EXPOSURES, _C, "{exposure}", "Variants of A/B tests that were shown",
+               (sc.AGENT_NAME, sc.VARIANT)),
     Instrument(sc.METRIC_WORKFLOWS, _C, "{workflow}", "Workflow steps by status",
                (sc.AGENT_NAME, sc.WORKFLOW_NAME, sc.WORKFLOW_STATUS)),
     Instrument(sc.METRIC_CLIENT_OPERATION_DURATION, _H, "s", "Duration of model calls",

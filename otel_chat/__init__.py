@@ -24,6 +24,7 @@ from otel_chat.config import Config
 from otel_chat.conversation import Conversation, conversation, feedback, message
 from otel_chat.decorators import chat_handler
 from otel_chat.errors import ConfigurationError, OtelChatError
+from otel_chat.experiments import variant
 from otel_chat.handoffs import handoff, handoff_ended
 from otel_chat.record import record_turn
 from otel_chat.runtime import Runtime, flush, shutdown
@@ -56,6 +57,7 @@ __all__ = [
     "shutdown",
     "tool",
     "turn",
+    "variant",
     "workflow",
 ]
 

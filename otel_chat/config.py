@@ -45,6 +45,9 @@ class Config:
         sentiment_analyser: Tells its sentiment: positive, neutral, negative, or None.
         escalation_advisor: Tells whether a human should take over; the advice is recorded only.
         console: Write a line for each turn to the terminal (standard error).
+        prometheus_port: Port on which Prometheus fetches this process' metrics, 1 to 65535; none
+            unless asked for.
+        prometheus_host: Address for it; this machine alone by default.
         exit_seconds: At the end of the process, how long spans, events and metrics may each take
             to be sent, 0.1 to 60 seconds; the queue before them twice as long.
         handle_sigterm: Send what is queued when SIGTERM ends the process, where the application
@@ -86,6 +89,8 @@ class Config:
     escalation_advisor: Callable[[Situation], Advice | str | None] | None = None
     hook_seconds: float = 0.5
     console: bool = False
+    prometheus_port: int | None = None
+    prometheus_host: str = "127.0.0.1"
     exit_seconds: float = 5.0
     handle_sigterm: bool = True
 
@@ -96,6 +101,11 @@ class Config:
                 raise ConfigurationError(f"{name} must be a number, not {value!r}.")
             if not low <= value <= high:
                 raise ConfigurationError(f"{name} must lie between {low} and {high}, not {value}.")
+        port = self.prometheus_port
+        if port is not None and (type(port) is not int or not 1 <= port <= PORTS):
+            raise ConfigurationError(
+                f"prometheus_port must be a whole number from 1 to {PORTS}, not {port!r}."
+            )
         for name in ("redactor", "topic_detector", "sentiment_analyser", "escalation_advisor"):
             value = getattr(self, name)
             if value is not None and not callable(value):
@@ -161,6 +171,8 @@ def _gen_ai_capture(raw: str) -> bool:
     return flag(raw)
 
 
+PORTS: Final = 65_535
+
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "content_limit": (64, 1_000_000),
     "keep_rate": (0, 1),
@@ -192,6 +204,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "OTEL_CHAT_CONVERSATION_LIMIT": ("conversation_limit", int),
     "OTEL_CHAT_HOOK_SECONDS": ("hook_seconds", float),
     "OTEL_CHAT_CONSOLE": ("console", flag),
+    "OTEL_CHAT_PROMETHEUS_PORT": ("prometheus_port", int),
+    "OTEL_CHAT_PROMETHEUS_HOST": ("prometheus_host", str),
     "OTEL_CHAT_EXIT_SECONDS": ("exit_seconds", float),
     "OTEL_CHAT_HANDLE_SIGTERM": ("handle_sigterm", flag),
 }

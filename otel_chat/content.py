@@ -21,10 +21,11 @@ Redact = Callable[[object], object]
 WORDS: Final = frozenset(
     {
         "args", "arguments", "body", "choice", "choices", "command", "completion", "completions",
-        "content", "contents", "delta", "documents", "explanation", "input", "inputs",
-        "instructions", "message", "messages", "output", "outputs", "parameters", "prompt",
-        "prompts", "query", "question", "reasoning", "reply", "response", "stacktrace", "statement",
-        "summary", "text", "texts", "thinking", "thought", "tool_calls", "transcript", "vector",
+        "content", "contents", "delta", "document", "documents", "explanation", "fragment", "input",
+        "inputs", "instructions", "message", "messages", "output", "outputs", "parameters",
+        "prompt", "prompts", "query", "query_string", "question", "reasoning", "reply", "response",
+        "stacktrace", "statement", "summary", "text", "texts", "thinking", "thought", "tool_calls",
+        "transcript", "vector",
     }
 )  # fmt: skip
 """Last parts of keys under which texts are kept, whoever makes them (`gen_ai.prompt.0.content`)."""
@@ -61,8 +62,26 @@ HARMLESS: Final = re.compile(
     r"|^gen_ai\.(prompt|completion)_tokens$"
 )
 
-URLS: Final = frozenset({"http.target", "http.url", "url.full"})
-"""Addresses: their query may be a message (`/chat?text=Hello`)."""
+HEADERS: Final = re.compile(
+    r"^(http|rpc(\.\w+)?)\.(request|response)\.(header|metadata)\."
+    r"(?!(accept(-\w+)?|content-(encoding|length|type)|host|traceparent|user-agent"
+    r"|x-(correlation|request)-id)$)"
+)
+"""Headers that may hold a text or a secret: all but those whose values are known to be neither."""
+
+ADDRESSES: Final = re.compile(
+    r"(^|[./_-])(href|location|refer?rer|target|ur[il])$|^url\.original$|^http\.request\.line$"
+)
+"""Keys under which an address may stand without its scheme (`/chat?text=Hello`)."""
+
+URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+"""How an address begins, under whatever key it stands."""
+
+USERS: Final = tuple(
+    re.compile(rf"^([a-z][a-z0-9+.-]*://){user}@", re.IGNORECASE)
+    for user in (r"[^\s:/?#@]*:(?!\d{1,5}([/?#]|$))\S*?", r"[^/?#]*")
+)
+"""Who asks, before the host: in a password that nobody encoded there may be anything."""
 
 OURS: Final = "otel_chat"
 """Scope of our own spans and events, and the beginning of our own names."""
@@ -83,12 +102,51 @@ def is_content(key: str) -> bool:
     if HARMLESS.match(lowered):
         return False
     return (
-        lowered in EXACT or lowered.startswith(PREFIXES) or re.split(r"[./]", lowered)[-1] in WORDS
+        lowered in EXACT
+        or lowered.startswith(PREFIXES)
+        or re.split(r"[./]", lowered)[-1] in WORDS
+        or HEADERS.match(lowered) is not None
     )
 
 
+def address(text: str) -> str:
+    """A URL, or the end of one, without what may hold a message or a secret.
+
+    User and password, query and fragment are left out.
+
+    Args:
+        text: The address.
+
+    Example:
+        >>> address("https://me:pw@shop.example/chat?text=Hello#end"), address("/chat?text=Hello")
+        ('https://shop.example/chat', '/chat')
+    """
+    return re.split(r"[?#]", _without_user(text), maxsplit=1)[0]
+
+
+def name(text: str) -> str:
+    """The name of a span with its address, if one is in it, cut as `address` does.
+
+    Example:
+        >>> name("GET /chat?text=Hello"), name("Is this a question?")
+        ('GET /chat', 'Is this a question?')
+    """
+    return " ".join(address(word) if "/" in word else word for word in text.split(" "))
+
+
+def _without_user(text: str) -> str:
+    for pattern in USERS:
+        text = pattern.sub(r"\1", text, count=1)
+    return text
+
+
+@lru_cache(maxsize=8192)
+def _is_address(key: str) -> bool:
+    return ADDRESSES.search(key.lower()) is not None
+
+
 def clean(given: Mapping[str, Any], redact: Redact | None) -> Mapping[str, Any]:
-    """Attributes without content, or with content redacted; the same object where none is there.
+    """Attributes without content, or with content redacted.
 
     Args:
         given: Attributes as OTLP can carry them.
@@ -98,21 +156,25 @@ def clean(given: Mapping[str, Any], redact: Redact | None) -> Mapping[str, Any]:
         >>> clean({"gen_ai.prompt.0.content": "hi", "url.full": "http://a/b?text=hi"}, None)
         {'url.full': 'http://a/b'}
     """
-    if not any(is_content(key) or key in URLS for key in given):
-        return given
     found: dict[str, Any] = {}
     for key, value in given.items():
         if not is_content(key):
-            found[key] = _address(value, redact) if key in URLS else value
+            found[key] = _addresses(key, value, redact)
         elif redact is not None:
             found[key] = _redacted(value, redact)
     return found
 
 
-def _address(value: object, redact: Redact | None) -> object:
-    if not isinstance(value, str):
+def _addresses(key: str, value: Any, redact: Redact | None) -> Any:
+    """The value with each address in it cut or redacted; those under our names are so already."""
+    if isinstance(value, list | tuple):
+        return [_addresses(key, each, redact) for each in value]
+    if not isinstance(value, str) or key.startswith(f"{OURS}."):
         return value
-    return re.split(r"[?#]", value, maxsplit=1)[0] if redact is None else redact(value)
+    if not ("://" in value and URL.match(value)) and not _is_address(key):
+        return value
+    # What stands before the host is a name or a password, whatever is captured
+    return address(value) if redact is None else redact(_without_user(value))
 
 
 def _redacted(value: object, redact: Redact) -> object:

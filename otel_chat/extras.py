@@ -14,6 +14,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli": ("httpx", "rich", "typer"),
     "sdk": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
     "grpc": ("opentelemetry.exporter.otlp.proto.grpc",),
+    "prometheus": ("opentelemetry.exporter.prometheus",),
     "pricing": ("genai_prices",),
     "hooks": ("vaderSentiment",),
     "server": (
@@ -39,6 +40,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
 """What each extra brings itself; a test holds it against pyproject.toml."""
 _BRINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "grpc": ("sdk",),
+    "prometheus": ("sdk",),
     "server": ("cli",),
     "demo": ("cli", "sdk", "pricing", "server", "embedded", "themes"),
 }

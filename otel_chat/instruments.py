@@ -240,6 +240,14 @@ TABLE: Final[tuple[Instrument, ...]] = (
         (sc.AGENT_NAME, sc.ACTION_TYPE),
     ),
     Instrument(
+        sc.METRIC_EXPOSURES,
+        _C,
+        "{exposure}",
+        "Variants of A/B tests that were shown",
+        "when a variant is dealt",
+        (sc.AGENT_NAME, sc.VARIANT),
+    ),
+    Instrument(
         sc.METRIC_WORKFLOWS,
         _C,
         "{workflow}",

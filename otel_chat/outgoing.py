@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat import encodable
+from otel_chat import content, encodable
 from otel_chat import semconv as sc
 from otel_chat.content import OURS, Redact, clean
 from otel_chat.runtime import installed
@@ -43,7 +43,7 @@ def span_of(span: Any) -> Any:
     scope = span.instrumentation_scope
     return _Copy(
         span,
-        name=encodable.text(str(span.name)),
+        name=content.name(encodable.text(str(span.name))),
         attributes=_attributes(span.attributes, redact, scope),
         events=[_event(event, redact) for event in span.events],
         links=[_Copy(link, attributes=_attributes(link.attributes, redact)) for link in span.links],

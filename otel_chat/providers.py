@@ -35,6 +35,7 @@ from otel_chat.exporting import (
     WatchedMetrics,
     failed,
 )
+from otel_chat.extras import require
 from otel_chat.flushing import Send
 from otel_chat.hooks import Advice, Situation
 from otel_chat.lifecycle import TURN_KEY, Lifecycle
@@ -56,6 +57,7 @@ EXPORTERS: Final = {
 SETTINGS: Final = (
     "capture_content",
     "console",
+    "prometheus_port",
     "topic_detector",
     "sentiment_analyser",
     "escalation_advisor",
@@ -166,9 +168,10 @@ class _Target:
 
         To a provider that the application installed one is added only for an endpoint given here:
         the environment's is most likely where the application exports to already. The console
-        needs no endpoint.
+        and Prometheus need no endpoint.
         """
-        if self.endpoint is None and (installed or (self.config.console and not _has_endpoint())):
+        elsewhere = self.config.console or self.config.prometheus_port is not None
+        if self.endpoint is None and (installed or (elsewhere and not _has_endpoint())):
             return False
         return self.sends(signal)
 
@@ -230,6 +233,7 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     headers: Mapping[str, str] | None = None,
     capture_content: bool | None = None,
     console: bool | None = None,
+    prometheus_port: int | None = None,
     config: Config | None = None,
     topic_detector: Callable[[str], str | Iterable[str] | None] | None = None,
     sentiment_analyser: Callable[[str], str | None] | None = None,
@@ -239,26 +243,26 @@ def setup(  # noqa: PLR0913 - one call sets everything up
     id_generator: IdGenerator | None = None,
     export: Literal["background", "manual"] = "background",
 ) -> Runtime:
-    """Sends this process' telemetry over OTLP/HTTP. A second call changes nothing, and says so.
+    """Sends this process' telemetry over OTLP. A second call changes nothing, and says so.
 
     Honours the OTEL_* variables of the SDK (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
     OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_SDK_DISABLED, ...); arguments win. A provider
     that the application installed is kept: with `endpoint` an exporter is added to it, without
-    one it exports as it did. The endpoint is asked once in the background; what is wrong with it
-    is said in one line.
+    one it exports as it did. The endpoint is asked once; what is wrong is said in one line.
 
     Args:
         service_name: Name of the service, else OTEL_SERVICE_NAME.
         service_version: Its version.
         environment: production, staging, ...: `deployment.environment.name`.
         endpoint: Base URL, e.g. `http://127.0.0.1:8400`; else OTEL_EXPORTER_OTLP_ENDPOINT.
-        headers: Sent with every export, e.g. `{"authorization": "Bearer ..."}`.
-        capture_content: Keep redacted texts; off unless asked for here or in the environment.
+        headers: Sent with each export, as `{"authorization": "Bearer ..."}`.
+        capture_content: Keep redacted texts; off unless asked for.
         console: Write a line for each turn to standard error; without any endpoint that is all.
+        prometheus_port: Has Prometheus fetch metrics here; without any endpoint that is all.
         config: All other settings; those of the environment where none are given.
         topic_detector: Runs on each redacted user message after the reply, see `otel_chat.hooks`.
         sentiment_analyser: The same, for its sentiment.
-        escalation_advisor: Advises a handoff, which is recorded and never performed.
+        escalation_advisor: Advises a handoff; only recorded.
         clock: Where times come from.
         ids: Where the uids of events come from.
         id_generator: Makes trace and span ids, where no provider is installed.
@@ -469,20 +473,35 @@ def _metrics(target: _Target, resource: Resource, parts: _Parts) -> metrics.Mete
     if target.wanted("METRICS", installed=is_installed):
         exporter = WatchedMetrics(*target.exporter("metrics"))
         reader = Reader(exporter, export_interval_millis=_interval_ms(target))
+    scraped = _scraped(target.config, parts)
+    readers: list[Any] = [each for each in (reader, scraped) if each is not None]
     add = getattr(provider, "add_metric_reader", None) if is_installed else None
-    if add is None and (reader is not None or not is_installed):
-        readers = () if reader is None else (reader,)
+    if add is None and (readers or not is_installed):
         provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         if not is_installed:
             metrics.set_meter_provider(provider)
-        parts.closers.append(lambda seconds: _closer(provider.shutdown, seconds * 1000)(seconds))
-    elif add is not None and reader is not None:
-        # The provider flushes and closes only the readers it was made with
-        ours = reader
-        add(ours)
-        parts.closers.append(lambda seconds: _closer(ours.shutdown, seconds * 1000)(seconds))
+        parts.closers.append(_timed_closer(provider.shutdown))
+    elif add is not None:
+        for ours in readers:
+            # The provider flushes and closes only the readers it was made with
+            add(ours)
+            parts.closers.append(_timed_closer(ours.shutdown))
     parts.flushers.append(_metrics_flusher(provider, reader, exporter))
     return provider  # type: ignore[no-any-return]
+
+
+def _scraped(config: Config, parts: _Parts) -> Any:
+    """A reader that Prometheus asks, and the port that it asks on; None unless wanted."""
+    if config.prometheus_port is None:
+        return None
+    require("prometheus_port", "prometheus")
+    from otel_chat.scraping import ScrapedReader, serve
+
+    reader = ScrapedReader()
+    close = serve(config.prometheus_host, config.prometheus_port)
+    if close is not None:
+        parts.closers.append(_closer(close))
+    return reader
 
 
 def _flusher(provider: Any, queue: SpanQueue | LogQueue | None) -> Send:
@@ -521,11 +540,16 @@ def _metrics_flusher(provider: Any, reader: Reader | None, exporter: WatchedMetr
     return flush
 
 
-def _closer(shutdown: Callable[..., object], *args: float) -> Send:
+def _closer(shutdown: Callable[[], object]) -> Send:
     """A shutdown that says it is done."""
+    return _timed_closer(lambda _: shutdown())
 
-    def close(_: float) -> bool:
-        shutdown(*args)
+
+def _timed_closer(shutdown: Callable[[float], object]) -> Send:
+    """The same of one that takes milliseconds."""
+
+    def close(seconds: float) -> bool:
+        shutdown(seconds * 1000)
         return True
 
     return close

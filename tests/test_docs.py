@@ -137,6 +137,13 @@ def test_handing_over_is_requested_accepted_and_ended() -> None:
         assert ended.attributes[sc.CONVERSATION_ID] == "s-1"
 
 
+def test_a_variant_stands_on_the_turn() -> None:
+    """Test and variant, by which pages and API filter."""
+    with Telemetry() as telemetry:
+        found = run_here("An A/B test", telemetry)
+        assert found[sc.VARIANT] in {"greeting:short", "greeting:warm"}
+
+
 def test_hooks_speak_after_the_reply(tmp_path: Path) -> None:
     """`setup()` takes them; what they say is sent, the message is not."""
     (code,) = blocks(sections()["After the reply"], "python")
@@ -163,5 +170,6 @@ def test_every_snippet_is_among_those_executed() -> None:
         "Handing over to a human",
         "After the reply",
         "From a tracker of your own",
+        "An A/B test",
     }
     assert len(SERVED) == 5

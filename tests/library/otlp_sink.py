@@ -24,47 +24,10 @@ KINDS: dict[str, Any] = {
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class OtlpSink:
-    """Use as a context manager; `url` is where to send.
+class Received:
+    """What a sink was sent: path, headers and message of each request."""
 
-    Args:
-        answer: What to answer to a request for a path; taken, unless given.
-    """
-
-    def __init__(self, answer: Callable[[str, Any], Answer] | None = None) -> None:
-        self.requests: list[tuple[str, dict[str, str], Any]] = []
-        self.answer = answer or (lambda path, message: (200, {}, b""))
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                kind = KINDS.get(self.path, ExportTraceServiceRequest)
-                message = kind.FromString(body)
-                headers = {key.lower(): value for key, value in self.headers.items()}
-                sink.requests.append((self.path, headers, message))
-                status, head, said = sink.answer(self.path, message)
-                self.send_response(status)
-                for name, value in {**head, "content-length": str(len(said))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(said)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    requests: list[tuple[str, dict[str, str], Any]]
 
     def spans(self) -> list[Any]:
         """Every span, in the order of arrival."""
@@ -111,3 +74,46 @@ class OtlpSink:
                 for item in getattr(message, part)
             ]
         return found
+
+
+class OtlpSink(Received):
+    """Use as a context manager; `url` is where to send.
+
+    Args:
+        answer: What to answer to a request for a path; taken, unless given.
+    """
+
+    def __init__(self, answer: Callable[[str, Any], Answer] | None = None) -> None:
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.answer = answer or (lambda path, message: (200, {}, b""))
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                kind = KINDS.get(self.path, ExportTraceServiceRequest)
+                message = kind.FromString(body)
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                sink.requests.append((self.path, headers, message))
+                status, head, said = sink.answer(self.path, message)
+                self.send_response(status)
+                for name, value in {**head, "content-length": str(len(said))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

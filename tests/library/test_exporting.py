@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from otel_chat import Config
 from otel_chat import semconv as sc
@@ -218,6 +218,81 @@ FACTS = {
     "http.route": "/chat",
     "otel_chat.message.type": "text",
 }
+
+
+ADDRESSES = {
+    "url.full": "https://ann:pw@h/chat?text=hello#part",
+    "url.original": "/chat?text=hello",
+    "http.url": "http://token@h/chat#text=hello",
+    "http.target": "/chat?session=m-1&text=boom",
+    "http.referer": "/help?text=hello",
+    "peer.url": "//h/chat?text=hello",
+    "server": "postgresql://bot:p/w?@db:5432/chat?password=x",
+    "visited": ("http://h/one?text=hello", "http://h/two"),
+}
+"""Under names that say so, and under any name where the value is a whole one."""
+CUT = {
+    "url.full": "https://h/chat",
+    "url.original": "/chat",
+    "http.url": "http://h/chat",
+    "http.target": "/chat",
+    "http.referer": "/help",
+    "peer.url": "//h/chat",
+    "server": "postgresql://db:5432/chat",
+    "visited": ["http://h/one", "http://h/two"],
+}
+HEADERS = {
+    "http.request.header.referer": ("http://h/help?text=hello",),
+    "http.request.header.cookie": ("sid=1",),
+    "http.request.header.x-message": ("hello",),
+    "http.response.header.location": ("/next?text=hello",),
+    "rpc.grpc.request.metadata.question-bin": ("hello",),
+}
+PLAIN_HEADERS = {
+    "http.request.header.content-type": ["application/json"],
+    "http.request.header.x-request-id": ["r-1"],
+    "user_agent.original": "bot/1 (+http://h/?)",
+    "otel_chat.data": "http://h/?kept=1",
+}
+
+
+@pytest.mark.parametrize("where", ["span", "event", "link"])
+def test_addresses_leave_without_user_query_and_fragment(sink: OtlpSink, where: str) -> None:
+    """Whatever the key, and on spans, events and links alike; headers leave if harmless alone."""
+    given: Any = {
+        **ADDRESSES, **HEADERS, **PLAIN_HEADERS, "url.query": "text=hello", "url.fragment": "text"
+    }  # fmt: skip
+    context = SpanContext(7, 7, is_remote=False)
+    with Telemetry():
+        watched(sink).export(
+            [
+                span(
+                    "GET https://ann:pw@h/chat?text=hello",
+                    attributes=given if where == "span" else {},
+                    events=[Event("request", given if where == "event" else {}, 1)],
+                    links=[Link(context, given if where == "link" else {})],
+                )
+            ]
+        )
+    (found,) = sink.spans()
+    holder = {"span": found, "event": found.events[0], "link": found.links[0]}[where]
+    left = {
+        key: [v.string_value for v in value.values] if hasattr(value, "values") else value
+        for key, value in attributes(holder).items()
+    }
+    assert left == {**CUT, **PLAIN_HEADERS}
+    assert found.name == "GET https://h/chat"
+
+
+def test_addresses_are_redacted_where_contents_are_captured(sink: OtlpSink) -> None:
+    """A query stays, redacted; who asks with which password does not."""
+    given = {**ADDRESSES, "http.url": "http://me:pw@h/?card=4111111111111111&text=hello"}
+    with Telemetry(Config(capture_content=True)):
+        watched(sink).export([span(attributes=given)])
+    left = attributes(sink.spans()[0])
+    assert left["http.url"] == "http://h/?card=[card]&text=hello"
+    assert left["http.target"] == "/chat?session=m-1&text=boom"
+    assert left["server"] == "postgresql://db:5432/chat?password=[secret]"
 
 
 def foreign() -> ReadableSpan:

@@ -13,6 +13,7 @@ ALLOWED = (
     "exporting.py",
     "outgoing.py",  # for its types only
     "console.py",
+    "scraping.py",
     "testing/",
     "replay/",
     "demo/",

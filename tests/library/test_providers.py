@@ -421,22 +421,117 @@ else:
 
 
 def test_grpc_is_spoken_where_it_is_asked_for() -> None:
-    """OTEL_EXPORTER_OTLP_PROTOCOL=grpc takes the exporter for it, which is an extra."""
+    """OTEL_EXPORTER_OTLP_PROTOCOL=grpc sends all three signals to a receiver that speaks it."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc")
+    from tests.library.grpc_sink import GrpcSink
+
+    with GrpcSink() as sink:
+        run(
+            f"""{TURN}
+otel_chat.setup(service_name="bot", headers={{"authorization": "Bearer t"}})
+answer("c-1", "hi")
+assert otel_chat.flush()
+""",
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+            OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        )
+    assert [span.name for span in sink.spans()] == ["invoke_agent support"]
+    assert sink.events() == [sc.EVENT_INTENT]
+    assert sink.metrics()[sc.METRIC_TURN_DURATION].histogram.data_points[0].count == 1
+    assert {resource["service.name"] for resource in sink.resources()} == {"bot"}
+    assert {headers["authorization"] for _, headers, _ in sink.requests} == {"Bearer t"}
+
+
+def test_prometheus_fetches_from_the_application_itself() -> None:
+    """`prometheus_port` serves the series that come by way of a collector, and sends nothing."""
+    pytest.importorskip("opentelemetry.exporter.prometheus")
+    port = free_port()
+    out = run(
+        f"""{TURN}
+import logging, urllib.request
+from opentelemetry import metrics
+import prometheus_client
+prometheus_client.Counter("orders", "Of the application's own.").inc()
+otel_chat.setup(service_name="bot", prometheus_port={port})
+metrics.get_meter("theirs").create_counter("theirs").add(1, {{"k": "\\ud83d"}})
+answer("c-1", "hi")
+assert otel_chat.flush()
+print(urllib.request.urlopen("http://127.0.0.1:{port}/metrics").read().decode())
+assert otel_chat.shutdown()
+import socket
+with socket.socket() as probe:
+    assert probe.connect_ex(("127.0.0.1", {port}))
+"""
+    )
+    lines = out.splitlines()
+    labels = 'gen_ai_agent_name="support",otel_chat_channel="web",otel_chat_status="ok"'
+    assert f"otel_chat_turn_duration_seconds_count{{{labels}}} 1.0" in lines
+    assert "orders_total 1.0" in lines
+    assert 'theirs_total{k="\ufffd"} 1.0' in lines
+    assert any(line.startswith("target_info{") and 'service_name="bot"' in line for line in lines)
+
+
+def test_a_port_that_is_taken_is_said_and_chat_goes_on() -> None:
+    """A second process on the port cannot be fetched from; its handlers work."""
+    pytest.importorskip("opentelemetry.exporter.prometheus")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        run(
+            f"""{TURN}
+otel_chat.setup(prometheus_port={port})
+assert answer("c-1", "hi") == "hello"
+""",
+            said=f"prometheus_port: 127.0.0.1:{port} cannot be listened on",
+        )
+
+
+def test_one_metric_that_prometheus_cannot_read_costs_only_itself() -> None:
+    """An exponential histogram of another library's is left out, and said; the page is there."""
+    pytest.importorskip("opentelemetry.exporter.prometheus")
+    port = free_port()
+    out = run(
+        f"""{TURN}
+import urllib.request
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+metrics.set_meter_provider(MeterProvider(
+    views=[View(instrument_name="e", aggregation=ExponentialBucketHistogramAggregation())]))
+otel_chat.setup(prometheus_port={port})
+metrics.get_meter("theirs").create_histogram("e").record(1)
+answer("c-1", "hi")
+assert otel_chat.flush()
+print(urllib.request.urlopen("http://127.0.0.1:{port}/metrics").read().decode())
+""",
+        said="the exponential histogram e is left out",
+    )
+    assert "otel_chat_turn_duration_seconds_count" in out
+
+
+def test_prometheus_names_the_extra_where_it_is_missing() -> None:
+    """`prometheus_port` without the exporter's package says which command brings it."""
     run(
         """
-import otel_chat
-from otel_chat import providers
-target = providers._Target("http://127.0.0.1:9", {"a": "b"}, True, otel_chat.Config())
-for signal in ("traces", "logs", "metrics"):
-    exporter, session, address = target.exporter(signal)
-    assert type(exporter).__module__.split(".")[4:6] == ["grpc", providers.EXPORTERS[signal][0]]
-    assert session is None
-    assert address == "http://127.0.0.1:9"
-    exporter.shutdown()
-""",
-        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+import sys, otel_chat
+sys.modules["opentelemetry.exporter.prometheus"] = None
+for port, said in ((9464, "pip install 'otel-chat[prometheus]'"), (0, "from 1 to 65535")):
+    try:
+        otel_chat.setup(prometheus_port=port)
+    except otel_chat.ConfigurationError as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError
+"""
     )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def test_a_missing_list_of_prices_is_said_once(sink: OtlpSink) -> None:

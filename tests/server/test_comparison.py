@@ -286,3 +286,51 @@ def test_what_cannot_be_compared_is_refused(given: Given, asked: dict, field: st
     with pytest.raises(QueryError) as raised:
         ask(given, **asked)
     assert raised.value.field == field
+
+
+def dealt(given: Given, a: int, b: int, **columns: Any) -> None:
+    for name, count in (("a", a), ("b", b)):
+        for number in range(count):
+            given.turn(f"{name}{number}", number, variant=name, **columns)
+    given.save()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "planned", "p_value", "mismatch"),
+    [
+        (50, 50, 0.5, 1.0, False),
+        (70, 30, 0.7, 1.0, False),
+        (70, 30, 0.5, 6.334248e-05, True),  # chi-square of 16
+        (60, 40, 0.5, 0.04550026, False),  # of 4
+        (6, 3, 0.5, None, False),
+    ],
+)
+def test_variants_that_were_not_dealt_as_planned_are_told(
+    given: Given, a: int, b: int, planned: float, p_value: float | None, mismatch: bool
+) -> None:
+    """By the chi-square test, under 0.001; nothing where five are not expected in each."""
+    dealt(given, a, b)
+    found = ask(given, by="variant", a="a", b="b", planned=planned).sample_ratio
+    assert found is not None
+    assert (found.a, found.b, found.planned, found.mismatch) == (a, b, planned, mismatch)
+    assert found.observed == pytest.approx(a / (a + b))
+    assert found.p_value == (None if p_value is None else pytest.approx(p_value))
+
+
+def test_people_are_dealt_and_not_their_conversations(given: Given) -> None:
+    """A user with many conversations is one; one who is not known counts by conversation."""
+    dealt(given, 20, 20)
+    for number in range(60):
+        given.turn(f"busy{number}", number, variant="a", user_hash="busy")
+    given.save()
+    found = ask(given, by="variant", a="a", b="b").sample_ratio
+    assert found is not None
+    assert (found.a, found.b, found.mismatch) == (21, 20, False)
+
+
+def test_only_variants_are_dealt(arms: Given) -> None:
+    """Other groups have no planned ratio; a share that is none is refused."""
+    assert ask(arms).sample_ratio is None
+    for planned in (0.0, 1.0, -1.0):
+        with pytest.raises(QueryError, match="between 0 and 1"):
+            ask(arms, by="variant", a="a", b="b", planned=planned)

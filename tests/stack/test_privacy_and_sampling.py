@@ -72,6 +72,29 @@ def test_secrets_that_others_put_into_attributes_are_masked(running: Running) ->
     assert "mail ****" in found
 
 
+def test_addresses_go_no_further_than_to_their_path(running: Running) -> None:
+    """Query, fragment and user are cut for who sends without `setup()`; headers are masked."""
+    trace_id = secrets.token_hex(16)
+    given = {
+        "url.query": "session=m-1&text=boom",
+        "url.full": "https://ann:pw@h.example/chat?text=boom#boom",
+        "http.target": "/chat?session=m-1&text=boom",
+        "http.request.header.referer": "/help?text=boom",
+        "peer.address": "postgresql://bot:pw@db/chat?text=boom",
+    }
+    one = span(trace_id, **given, **{"http.request.header.x-request-id": "r-1"})
+    event = {"timeUnixNano": one["startTimeUnixNano"], "name": "sent", "attributes": [
+        {"key": "http.url", "value": {"stringValue": "http://h/event?text=boom"}}
+    ]}  # fmt: skip
+    send(running.settings.ports, {**one, "events": [event], "name": "GET /chat?text=boom"})
+
+    found = str(until(lambda: _found(running, trace_id)))
+    for text in ("boom", "ann", "bot:", "pw@"):
+        assert text not in found
+    for text in ("https://h.example/chat'", "'/chat'", "postgresql://db/chat'", "r-1"):
+        assert text in found
+
+
 def _found(running: Running, trace_id: str) -> dict[str, Any] | None:
     from otel_chat.errors import AccessError
 

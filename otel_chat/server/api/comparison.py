@@ -45,14 +45,26 @@ def sides_of(
     from_b: FirstOfOther = None,
     to_b: LastOfOther = None,
     timezone: TimezoneParameter = UTC_NAME,
+    planned: Annotated[
+        float | None,
+        Query(
+            gt=0,
+            lt=1,
+            description="Of variants: A's planned share of A and B, its weight over the weights of"
+            " both; half without.",
+        ),
+    ] = None,
 ) -> queries.Sides:
     """The groups that a request names.
 
     Raises:
-        QueryError: If a second period is given by half, or beside other groups.
+        QueryError: If a second period is given by half, or beside other groups, or a share is
+            planned of what is not dealt.
     """
+    if planned is not None and by != "variant":
+        raise QueryError("Only variants are dealt: give planned with by=variant.", field="planned")
     if from_b is None and to_b is None:
-        return queries.Sides(by, a, b)
+        return queries.Sides(by, a, b, planned=0.5 if planned is None else planned)
     if from_b is None or to_b is None or by != "period":
         raise QueryError("Give from_b and to_b together, with by=period.", field="from_b")
     other = span_of(

@@ -6,7 +6,7 @@ from typing import Final
 
 from otel_chat.server.api.examples import WINDOW, shown
 from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.comparison import Compared, Comparison, Estimate, Group
+from otel_chat.server.queries.comparison import Compared, Comparison, Estimate, Group, SampleRatio
 
 COMPARISON_ANSWER: Final = shown(
     Comparison(
@@ -14,6 +14,9 @@ COMPARISON_ANSWER: Final = shown(
         confidence=0.95,
         a=Group(name="short-prompt", window=TimeSpan.of(WINDOW), conversations=10, turns=10),
         b=Group(name="long-prompt", window=TimeSpan.of(WINDOW), conversations=10, turns=10),
+        sample_ratio=SampleRatio(
+            planned=0.5, observed=0.5, a=10, b=10, p_value=1.0, mismatch=False
+        ),
         rates=[
             Compared(
                 figure="containment_ratio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,12 @@ from otel_chat.server.queries.registry import FIGURES
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.choices import Choices
-    from otel_chat.server.queries.comparison import Compared, Comparison, Estimate
+    from otel_chat.server.queries.comparison import (
+        Compared,
+        Comparison,
+        Estimate,
+        SampleRatio,
+    )
 
 KINDS: Final[tuple[tuple[By, str, str], ...]] = (
     ("period", "Period", ""),
@@ -73,6 +79,7 @@ class Choice:
         b: The second group.
         from_b: The start of the second period; none for the one before.
         to_b: Its end.
+        planned: Of variants, the share of the first that was planned, in percent, as written.
     """
 
     form: ClassVar[str] = "choice"
@@ -83,6 +90,7 @@ class Choice:
     b: str
     from_b: datetime | None = None
     to_b: datetime | None = None
+    planned: str = "50"
 
 
 def _number(value: float | None) -> str:
@@ -117,14 +125,28 @@ def choice(asking: Asking, found: Choices) -> Choice:
     options = getattr(found, source) if source else []
     a = asking.view.value("a") or next(iter(options), "")
     b = asking.view.value("b") or next((one for one in options if one != a), "")
-    bare = asking.view.without_values("by", "a", "b", "from_b", "to_b")
+    bare = asking.view.without_values("by", "a", "b", "from_b", "to_b", "planned")
     kinds = [(name, label, bare.narrowed("/compare", by=name)) for name, label, _ in KINDS]
     from_b, to_b = asking.view.value("from_b"), asking.view.value("to_b")
     times = (
         first_of(from_b, "from_b") if from_b else None,
         end_of(to_b, "to_b") if to_b else None,
     )
-    return Choice(key, kinds, options, a if source else "", b if source else "", *times)
+    planned = (asking.view.value("planned") or "50") if key == "variant" else ""
+    return Choice(key, kinds, options, a if source else "", b if source else "", *times, planned)
+
+
+def _planned(asked: Choice) -> float | None:
+    if not asked.planned:
+        return None
+    try:
+        percent = float(asked.planned)
+    except ValueError:
+        percent = math.nan
+    if not 0 < percent < 100:  # noqa: PLR2004 - percent
+        message = "The planned share of A is a number of percent between 0 and 100, as 50."
+        raise QueryError(message, field="planned")
+    return percent / 100
 
 
 def _cards(found: Comparison) -> list[Card]:
@@ -264,12 +286,27 @@ def body(asking: Asking) -> Body:
         asked.b or None,
         asking.view.value("from_b") or None,
         asking.view.value("to_b") or None,
+        planned=_planned(asked),
     )
     found = comparison.comparison(asking.store, asking.scope, asking.window, asking.filters, sides)
     some = found.a.conversations or found.b.conversations or found.a.turns or found.b.turns
     if not some:
         return Body(panels=[asked], notice="Neither of the two has any conversations.")
-    return Body(cards=_cards(found), panels=[asked, *_tables(found)])
+    return Body(
+        cards=_cards(found), panels=[asked, *_tables(found)], notice=_mismatch(found.sample_ratio)
+    )
+
+
+def _mismatch(found: SampleRatio | None) -> str:
+    """The warning that a test cannot be read; empty where people were dealt as planned."""
+    if found is None or not found.mismatch:
+        return ""
+    return (
+        f"Sample ratio mismatch: A has {found.a:,} of {found.a + found.b:,} users"
+        f" ({formats.percent(found.observed)}), planned were {formats.percent(found.planned)};"
+        f" by chance that happens less than once in a thousand tests. Do not trust the figures"
+        " below before you know why people are dealt or lost unevenly."
+    )
 
 
 def _too_few(asked: Choice) -> str:

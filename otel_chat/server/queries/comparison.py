@@ -23,6 +23,7 @@ from otel_chat.server.queries.intervals import (
     mean_interval,
     newcombe,
     quantile_ranks,
+    sample_ratio_p,
     welch,
     wilson,
 )
@@ -47,6 +48,8 @@ Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "
 LEAST: Final = 0.8
 MOST: Final = 0.999
 CONFIDENCE: Final = 0.95
+MISMATCH: Final = 0.001
+"""A p-value below this is a sample ratio mismatch, as Fabijan et al. (KDD 2019) and most do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +61,24 @@ class Sides:
         a: The agent, model and so on of the one group; not asked for with periods.
         b: That of the other.
         other: Of periods the second; the one before the first without.
+        planned: Of variants, the share that A was to have of A and B, between 0 and 1.
     """
 
     by: By = "period"
     a: str | None = None
     b: str | None = None
     other: Window | None = None
+    planned: float = 0.5
 
     def parts(self, window: Window, filters: Filters) -> list[Part]:
         """The name, window and filters of each.
 
         Raises:
-            QueryError: If the groups are not named.
+            QueryError: If the groups are not named, or no share is planned.
         """
+        if not 0 < self.planned < 1:
+            message = "A planned share lies between 0 and 1: weight of A over those of A and B."
+            raise QueryError(message, field="planned")
         if self.by == "period":
             return [(None, window, filters), (None, self.other or window.previous(), filters)]
         if not self.a or not self.b:
@@ -145,6 +153,22 @@ class Compared(Answer):
     )
 
 
+class SampleRatio(Answer):
+    """How an A/B test's people were dealt, against the plan."""
+
+    planned: float = Field(description="The share of A among A and B that was planned.")
+    observed: float | None = Field(description="The share that it has.")
+    a: int = Field(description="Users in A; a conversation counts as one where none is known.")
+    b: int
+    p_value: float | None = Field(
+        description="Of Pearson's chi-square test; null where under five are expected in a group."
+    )
+    mismatch: bool = Field(
+        description="Whether the p-value is under 0.001. Then something deals or loses people"
+        " unevenly, and no other figure of the test can be trusted until that is found."
+    )
+
+
 class Comparison(Answer):
     """Two groups side by side."""
 
@@ -152,6 +176,7 @@ class Comparison(Answer):
     confidence: float
     a: Group
     b: Group
+    sample_ratio: SampleRatio | None = Field(description="Of variants; null for other groups.")
     rates: list[Compared] = Field(
         description="Wilson's intervals; of differences Newcombe's (1998, method 10)."
     )
@@ -197,10 +222,21 @@ def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
     source = conversation_rows(
         statement,
         Selection(window, filters),
-        told=("settled", "handed_off", "outcome", "confirmed", "engagement"),
+        told=(
+            "tenant",
+            "conversation_id",
+            "user",
+            "settled",
+            "handed_off",
+            "outcome",
+            "confirmed",
+            "engagement",
+        ),
     )
     return statement.one(f"""
-        SELECT count() AS conversations, countIf(settled) AS settled_n,
+        SELECT count() AS conversations,
+            uniqExact(tenant, user = '', if(user = '', conversation_id, user)) AS people,
+            countIf(settled) AS settled_n,
             countIf(confirmed) AS confirmed_n, countIf(outcome = 'resolved') AS resolved,
             countIf(settled AND NOT handed_off) AS contained, countIf(handed_off) AS handoffs,
             countIf(outcome = 'abandoned') AS abandoned,
@@ -333,6 +369,21 @@ def _group(part: Part, row: Row) -> Group:
     )
 
 
+def _sample_ratio(asked: Sides, a: Row, b: Row) -> SampleRatio | None:
+    if asked.by != "variant":
+        return None
+    first, second = a["people"], b["people"]
+    p_value = sample_ratio_p(first, second, asked.planned)
+    return SampleRatio(
+        planned=asked.planned,
+        observed=ratio(first, first + second),
+        a=first,
+        b=second,
+        p_value=p_value,
+        mismatch=p_value is not None and p_value < MISMATCH,
+    )
+
+
 @query()
 def comparison(
     store: Store,
@@ -378,6 +429,7 @@ def comparison(
         confidence=confidence,
         a=groups[0],
         b=groups[1],
+        sample_ratio=_sample_ratio(asked, rows[0], rows[1]),
         rates=_rates(rows[0], rows[1], confidence),
         quantiles=[
             _compared(

@@ -9,6 +9,8 @@ other. None is worked out where the sample is too small for one: then it is `Non
   independent proportions, Statistics in Medicine 17 (1998), method 10.
 - Quantiles: by order statistics, W. J. Conover, Practical Nonparametric Statistics, 3rd edition
   (1999), section 3.2.
+- Sample ratio mismatch: Pearson's chi-square test with one degree of freedom, as A. Fabijan et
+  al., Diagnosing sample ratio mismatch in online controlled experiments, KDD 2019, use it.
 - Means: Student's t; differences of two means: B. L. Welch, Biometrika 34 (1947).
 """
 
@@ -221,3 +223,29 @@ def _student(freedom: float, confidence: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + confidence) / 2))
+
+
+def sample_ratio_p(first: int, second: int, planned: float) -> float | None:
+    """How likely a split at least this uneven is, if the groups were dealt as planned.
+
+    Args:
+        first: How many there are in the one group.
+        second: And in the other.
+        planned: The share that the first was to have, between 0 and 1.
+
+    Returns:
+        The p-value of the chi-square test; `None` where under five are expected in a group.
+
+    Example:
+        >>> round(sample_ratio_p(821_588, 815_482, 0.5), 8)
+        1.82e-06
+        >>> sample_ratio_p(4, 4, 0.5)
+    """
+    total = first + second
+    expected = planned * total, (1 - planned) * total
+    if min(expected) < 5:  # noqa: PLR2004 - below, the test is not known to hold
+        return None
+    from scipy.special import chdtrc
+
+    pairs = zip((first, second), expected, strict=True)
+    return float(chdtrc(1, sum((seen - wanted) ** 2 / wanted for seen, wanted in pairs)))

@@ -113,3 +113,21 @@ def test_hostile_groups_are_shown_and_nothing_more(
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate(WIDE_ENOUGH)
+
+
+def test_a_sample_ratio_that_was_not_planned_is_warned_of(given: Given, reader: Reader) -> None:
+    """A sentence before every figure; with the shares that were planned it is gone."""
+    for number in range(100):
+        given.turn(f"c-{number}", ago(9000 + number), variant="a" if number < 70 else "b")
+    given.save()
+    page = reader.read("/compare?by=variant&a=a&b=b")
+    expect(page.locator(".notice")).to_contain_text(
+        "Sample ratio mismatch: A has 70 of 100 users (70\u202f%), planned were 50\u202f%"
+    )
+    planned = page.get_by_label("Planned share of A, %")
+    expect(planned).to_have_value("50")
+    planned.fill("70")
+    planned.press("Enter")
+    page.wait_for_url("**planned=70")
+    expect(page.locator("section[aria-labelledby=card-a] .figure")).to_have_text("70")
+    assert page.locator(".notice").count() == 0

@@ -123,7 +123,8 @@ def test_who_may_only_look_sees_marks_without_notes(given: Given, reader: Reader
 
 
 def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: Reader) -> None:
-    """Addresses come from the settings; without them there are no links."""
+    """Addresses come from the settings; a turn that was not kept for Tempo has no link."""
+    left_out = given.turn("talk-1", ago(3500), attributes={"otel_chat.keep": "false"})
     turns = talk(given)
     page = reader.read("/conversations/talk-1")
     assert page.locator(".elsewhere").count() == 0
@@ -136,6 +137,7 @@ def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: 
     finally:
         reader.site.app.state.settings = settings
     trace = turns[3]["trace_id"]
+    assert page.locator(f"#turn-{left_out['span_id']} .elsewhere").count() == 0
     links = page.locator(f"#turn-{turns[3]['span_id']} .elsewhere a")
     explore, tempo = (link.get_attribute("href") or "" for link in links.all())
     assert tempo == f"http://tempo:3200/api/traces/{trace}"

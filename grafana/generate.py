@@ -13,6 +13,7 @@ from typing import Final
 
 from grafana.board import ANALYTICS_URL, Board
 from grafana.boards import (
+    conversation,
     conversations,
     cost,
     intents,
@@ -41,6 +42,7 @@ def boards() -> list[Board]:
         response_time.board(),
         outcomes.board(),
         pipeline.board(),
+        conversation.board(),
     ]
 
 

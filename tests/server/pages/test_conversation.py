@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import expect
@@ -139,15 +138,18 @@ def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: 
     trace = turns[3]["trace_id"]
     assert page.locator(f"#turn-{left_out['span_id']} .elsewhere").count() == 0
     links = page.locator(f"#turn-{turns[3]['span_id']} .elsewhere a")
-    explore, tempo = (link.get_attribute("href") or "" for link in links.all())
-    assert tempo == f"http://tempo:3200/api/traces/{trace}"
-    assert explore.startswith("https://grafana.example/g/explore?")
-    pane = json.loads(parse_qs(urlsplit(explore).query)["panes"][0])["trace"]
-    assert pane["queries"][0]["query"] == trace
-    assert int(pane["range"]["from"]) < int(pane["range"]["to"])
-    board = page.get_by_role("link", name="Grafana", exact=True).get_attribute("href") or ""
+    in_grafana, in_tempo = (link.get_attribute("href") or "" for link in links.all())
+    assert in_tempo == f"http://tempo:3200/api/traces/{trace}"
+    place, _, asked = in_grafana.partition("?")
+    assert place == "https://grafana.example/g/d/otel-chat-conversation"
+    chosen = parse_qs(asked)
+    assert (chosen["var-conversation"], chosen["var-trace"]) == (["talk-1"], [trace])
+    assert int(chosen["from"][0]) < int(chosen["to"][0])
+    board = page.get_by_role("link", name="Response time", exact=True).get_attribute("href") or ""
     assert board.startswith("https://grafana.example/g/d/otel-chat-response-time?from=")
     assert "var-agent=support" in board
+    whole = page.get_by_role("link", name="Grafana", exact=True).get_attribute("href") or ""
+    assert whole.startswith(f"{place}?var-conversation=talk-1&from=")
 
 
 def test_a_running_conversation_grows_by_itself(given: Given, reader: Reader) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from grafana.board import ANALYTICS_URL, Board
 from grafana.boards import (
+    audience,
     conversation,
     conversations,
     cost,
@@ -43,6 +44,7 @@ def boards() -> list[Board]:
         outcomes.board(),
         pipeline.board(),
         conversation.board(),
+        audience.board(),
     ]
 
 

@@ -51,6 +51,8 @@ class Board:
         description: Whom it is for and what it answers.
         variables: What a reader can choose, out of `names.VARIABLES`.
         since: Where its time begins at first, as `now-6h`.
+        texts: What a reader can enter, or a link fills in: label by name of the variable.
+        choices: What a reader can choose of fixed values: label, and value by text, by name.
     """
 
     slug: str
@@ -58,6 +60,8 @@ class Board:
     description: str
     variables: tuple[str, ...]
     since: str = "now-6h"
+    texts: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
     _rows: list[tuple[Placed, ...]] = field(default_factory=list)
 
     @property
@@ -99,7 +103,7 @@ class Board:
             .time(self.since, "now")
             .refresh("30s")
             .tooltip(models.DashboardCursorSync.CROSSHAIR)
-            .variables([_datasource(), *map(_variable, self.variables), _constant(analytics)])
+            .variables([*self._variables(), _constant(analytics)])
             .annotations([_deployments(self.variables), _alerts()])
             .links(_links())
         )
@@ -107,6 +111,17 @@ class Board:
             built = built.with_panel(panel)
         plain = _plain(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
         return f"{json.dumps(plain, indent=2, ensure_ascii=False)}\n"
+
+    def _variables(self) -> list[Any]:
+        sources = [_datasource()]
+        if any(one.asks == "tempo" for panels in self._rows for one in panels):
+            sources.append(dashboard.DatasourceVariable("tempo").label("Traces").type("tempo"))
+        return [
+            *sources,
+            *(_text(name, label) for name, label in self.texts.items()),
+            *map(_variable, self.variables),
+            *(_choice(name, label, of) for name, (label, of) in self.choices.items()),
+        ]
 
     def _placed(self) -> list[Any]:
         found: list[Any] = []
@@ -132,6 +147,21 @@ def _plain(built: Any) -> Any:
 
 def _datasource() -> dashboard.DatasourceVariable:
     return dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def _text(name: str, label: str) -> dashboard.TextBoxVariable:
+    nothing = models.VariableOption(text="", value="", selected=True)
+    return dashboard.TextBoxVariable(name).label(label).default_value("").current(nothing)
+
+
+def _choice(name: str, label: str, of: Mapping[str, str]) -> dashboard.CustomVariable:
+    first, value = next(iter(of.items()))
+    return (
+        dashboard.CustomVariable(name)
+        .label(label)
+        .values(", ".join(f"{text} : {meant}" for text, meant in of.items()))
+        .current(models.VariableOption(text=first, value=value, selected=True))
+    )
 
 
 def _constant(analytics: str) -> dashboard.ConstantVariable:

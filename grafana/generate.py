@@ -13,6 +13,8 @@ from typing import Final
 
 from grafana.board import ANALYTICS_URL, Board
 from grafana.boards import (
+    audience,
+    conversation,
     conversations,
     cost,
     intents,
@@ -41,6 +43,8 @@ def boards() -> list[Board]:
         response_time.board(),
         outcomes.board(),
         pipeline.board(),
+        conversation.board(),
+        audience.board(),
     ]
 
 

@@ -32,8 +32,8 @@ NOTHING: Final = "no data"
 NONE: Final = "none in this time"
 
 Steps = tuple[tuple[float | None, str], ...]
-Built = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel
-P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel)
+Built = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel | dashboard.Panel
+P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, dashboard.Panel)
 
 NEUTRAL: Final[Steps] = ((None, BLUE),)
 """Of a figure that is neither good nor bad by itself."""
@@ -142,11 +142,13 @@ class Placed:
         panel: The panel.
         width: In 24ths of the dashboard.
         height: In units of 38 pixels.
+        asks: The type of its data source.
     """
 
     panel: Built
     width: int
     height: int
+    asks: str = "prometheus"
 
 
 def figure(
@@ -181,7 +183,7 @@ def figure(
         .reduce_options(_last())
         .targets([_target(Query(query), "A", instant=not course)])
     )
-    return Placed(_said(panel, about, links, "thresholds"), width, height)
+    return Placed(said(panel, about, links, "thresholds"), width, height)
 
 
 def course(
@@ -233,7 +235,7 @@ def course(
         panel = panel.axis_soft_max(look.reach)
     for name, colour in look.colours.items():
         panel = panel.override_by_name(name, [_fixed(colour)])
-    panel = _said(panel, about, links, "palette-classic")
+    panel = said(panel, about, links, "palette-classic")
     if look.shades is not None:
         of_one = models.FieldColorModeId.SHADES
         panel = panel.color_scheme(dashboard.FieldColor().mode(of_one).fixed_color(look.shades))
@@ -275,7 +277,7 @@ def ranking(
         .targets([_target(query, "A", instant=True)])
         .data_links([_link(one) for one in each])
     )
-    return Placed(_said(panel, about, links, "thresholds"), width, height)
+    return Placed(said(panel, about, links, "thresholds"), width, height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,14 +335,11 @@ def sheet(
         .with_transformation(_organised(keys, dict(zip(names, columns, strict=True))))
     )
     for one in columns:
-        panel = panel.override_by_name(one.title, _of_column(one))
+        panel = panel.override_by_name(one.title, of_column(one))
     if each:
         first = next(iter(keys.values()))
-        links_of = [_link(one).build() for one in each]
-        panel = panel.override_by_name(
-            first, [models.DynamicConfigValue(id_val="links", value=links_of)]
-        )
-    panel = _said(panel, about, links, "thresholds").no_value("")  # of a label that is not there
+        panel = panel.override_by_name(first, [linked(each)])
+    panel = said(panel, about, links, "thresholds").no_value("")  # of a label that is not there
     return Placed(panel, width, height)
 
 
@@ -356,7 +355,8 @@ def _organised(keys: Mapping[str, str], columns: Mapping[str, Column]) -> Any:
     )
 
 
-def _of_column(column: Column) -> list[models.DynamicConfigValue]:
+def of_column(column: Column) -> list[models.DynamicConfigValue]:
+    """How the numbers of a table's column are written."""
     found = [
         models.DynamicConfigValue(id_val="unit", value=column.unit),
         models.DynamicConfigValue(id_val="noValue", value=NOTHING),
@@ -373,11 +373,26 @@ def _of_column(column: Column) -> list[models.DynamicConfigValue]:
     return found
 
 
-def _said(panel: P, about: About, links: Sequence[Link], colour: str) -> P:
+def said(
+    panel: P,
+    about: About,
+    links: Sequence[Link],
+    colour: str,
+    datasource: shapes.DataSourceRef = DATASOURCE,
+) -> P:
+    """The panel with what every panel says.
+
+    Args:
+        panel: The panel.
+        about: What it says.
+        links: Where it leads.
+        colour: The mode of its colours.
+        datasource: Whom it asks.
+    """
     panel = (
         panel.title(about.title)
         .description(about.description)
-        .datasource(DATASOURCE)
+        .datasource(datasource)
         .unit(about.unit)
         .no_value(NONE if about.description.endswith(QUIET) else NOTHING)
         .thresholds(_thresholds(about.thresholds))
@@ -435,10 +450,15 @@ def _fixed(colour: str) -> models.DynamicConfigValue:
     return models.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
 
 
+def linked(links: Sequence[Link]) -> models.DynamicConfigValue:
+    """Where the cells of a column lead."""
+    return models.DynamicConfigValue(id_val="links", value=[_link(one).build() for one in links])
+
+
 def _link(link: Link) -> dashboard.DashboardLink:
     return (
         dashboard.DashboardLink(link.title)
         .type(models.DashboardLinkType.LINK)
         .url(link.url)
-        .target_blank(True)
+        .target_blank(not link.url.startswith("/d/"))
     )

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
         prometheus,
         stat,
         table,
+        tempo,
         timeseries,
     )
     from grafana_foundation_sdk.cog.builder import Builder
@@ -24,6 +25,7 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import common as shapes
     from grafana_foundation_sdk.models import dashboard as models
     from grafana_foundation_sdk.models import prometheus as promql
+    from grafana_foundation_sdk.models import tempo as traceql
 
 __all__ = [
     "Builder",
@@ -37,5 +39,7 @@ __all__ = [
     "shapes",
     "stat",
     "table",
+    "tempo",
     "timeseries",
+    "traceql",
 ]

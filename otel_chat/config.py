@@ -26,7 +26,8 @@ class Config:
         agent: Name of the agent where a handler names none.
         channel: Channel where neither handler nor conversation names one.
         tenant: Tenant of this process' telemetry, where its token may write several.
-        keep_rate: Share of conversations marked `otel_chat.keep`, 0 to 1.
+        keep_rate: Share of conversations whose traces all go to Tempo (marked `otel_chat.keep`),
+            0 to 1. What failed, was slow, unsure or handed off goes there at any share.
         keep_key: Key of the hash behind `keep_rate`; the same in every process of a service.
         slow_seconds: A turn at least this long is kept, in seconds.
         low_confidence: A confidence below this is low, 0 to 1.
@@ -71,7 +72,7 @@ class Config:
     agent: str | None = None
     channel: str | None = None
     tenant: str | None = None
-    keep_rate: float = 0.1
+    keep_rate: float = 1.0
     keep_key: str = "otel-chat"
     slow_seconds: float = 3.0
     low_confidence: float = LOW_CONFIDENCE_THRESHOLD

@@ -20,7 +20,7 @@ from otel_chat.outcome import complete, note_error
 from otel_chat.results import Chunks
 from otel_chat.runtime import NO_SPAN, Runtime, report_error
 from otel_chat.surroundings import Surroundings
-from otel_chat.table import Seen
+from otel_chat.table import Predecessor, Seen
 from otel_chat.usage import Children, Usage
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class Lifecycle:
     """
 
     __slots__ = (
-        "__weakref__", "_agent", "_confidence", "_context", "_cost", "_counted",
-        "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents", "_keep",
-        "_late", "_left", "_links", "_live", "_metadata", "_outer", "_output", "_parts",
+        "__weakref__", "_agent", "_as_before", "_before", "_confidence", "_context", "_cost",
+        "_counted", "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents",
+        "_keep", "_late", "_left", "_links", "_live", "_metadata", "_outer", "_output", "_parts",
         "_provisional", "_reply_reader", "_result", "_returned", "_runtime", "_seen",
         "_span", "_span_context", "_start_mono", "_start_ns", "_status", "_stream",
         "_surroundings", "_tokens", "_told", "_usage", "children", "series",
@@ -76,6 +76,8 @@ class Lifecycle:
         self._live = self._provisional = False
         self._held = False
         self._links: list[SpanContext] = []
+        self._before: Predecessor | None = None
+        self._as_before: Predecessor | None = None
         self._surroundings: Surroundings | None = None
         self._outer: Lifecycle | None = None
         self._span: Span = trace.INVALID_SPAN
@@ -281,8 +283,7 @@ class Lifecycle:
         seen, _ = self._runtime.conversations.touch(conversation_id, self._start_mono)
         seen.series = self.series
         seen.turns += 1
-        if seen.previous is not None:
-            self._links.append(seen.previous)
+        self._before = seen.previous
         self._seen = seen
 
     # -- steps ---------------------------------------------------------------------------------
@@ -336,7 +337,7 @@ class Lifecycle:
             self._end_ns = self.now_ns() if end_ns is None else max(end_ns, self._start_ns)
             runtime.active.discard(self)
             if self._seen is not None:
-                self._seen.previous = self._span_context
+                self._seen.previous = self._as_before = Predecessor(self._span_context)
             if error is not None:
                 self._note(error)
             around = self._surroundings

@@ -64,6 +64,8 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
         span = turn._span
         for link in turn._links:
             span.add_link(link)
+        if turn._before is not None and turn._before.kept:
+            span.add_link(turn._before.context)
         span.set_attributes({**turn._early, **turn._late})
         if turn._status == sc.STATUS_ERROR:
             span.set_status(StatusCode.ERROR)
@@ -88,6 +90,8 @@ def _settle(turn: Lifecycle, *, whole: bool) -> None:
         if whole and turn._runtime.hooks and not turn._runtime.delivery.ending:
             run_hooks(turn)
         late[sc.KEEP] = turn._keep = _is_kept(turn)
+        if turn._as_before is not None:
+            turn._as_before.kept = turn._keep
         _settle_cost(turn, whole=whole)
     else:
         turn._outer.children.take_over(turn.children)

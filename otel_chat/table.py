@@ -8,6 +8,20 @@ from collections.abc import Mapping
 from opentelemetry.trace import SpanContext
 
 
+class Predecessor:
+    """The turn before, as a turn links to it.
+
+    Args:
+        context: Its span.
+    """
+
+    __slots__ = ("context", "kept")
+
+    def __init__(self, context: SpanContext) -> None:
+        self.context = context
+        self.kept = False  # known once its end is worked out
+
+
 class Seen:
     """What the process remembers of a conversation."""
 
@@ -24,7 +38,7 @@ class Seen:
 
     def __init__(self, now_ns: int) -> None:
         self.last_ns = now_ns
-        self.previous: SpanContext | None = None
+        self.previous: Predecessor | None = None
         self.series = ("", "")
         self.turns = self.fallbacks = self.negatives = 0
         self.handed_off = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, ENVIRONMENT, MODEL, SERVICE, UnknownNameError, label
@@ -43,6 +44,16 @@ DASHBOARDS: Final = (
     "outcomes",
     "pipeline",
 )
+
+
+TURNS: Final = {
+    "ChatErrorBudgetBurn": "status = error",
+    "ChatResponseTimeBudgetBurn": "duration >= {settings.response_seconds:g}s",
+    "ChatLatencyAnomaly": "duration >= {settings.response_seconds:g}s",
+    "ChatLowConfidenceRateHigh": f"span.{sc.CONFIDENCE} < {sc.LOW_CONFIDENCE_THRESHOLD}",
+    "ChatHandoffSpike": f"span.{sc.HANDOFF_TRIGGERED} = true",
+}
+"""Alerts, and which turns they are about: a choice of the dashboard of one conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +171,19 @@ class Book:
                 "description": alert.description,
                 "runbook_url": f"{links.runbooks_url}/{alert.name}.md",
                 "dashboard_url": place,
+                **self._turns(alert),
             },
         }
+
+    def _turns(self, alert: Alert) -> dict[str, str]:
+        """Where the latest turns of the agent stand that the alert is about, if it is of one."""
+        chosen = _chosen(alert.summary)
+        if "var-agent=" not in chosen:
+            return {}
+        kind = quote(TURNS.get(alert.name, "").format(settings=self.settings))
+        only = f"&var-only={kind}" if kind else ""
+        url = f"{self.settings.dashboards_url}/d/otel-chat-conversation{chosen}{only}"
+        return {"turns_url": url}
 
 
 def _chosen(summary: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 TEXT: Final = """\
 # Made by `make env`. Keep it to yourself; it is not in the repository.
 CLICKHOUSE_PASSWORD={clickhouse}
+# Of the user `admin`, at http://127.0.0.1:3000; Grafana takes it over at its first start
 GRAFANA_ADMIN_PASSWORD={grafana}
 OTEL_CHAT_KEEP_KEY={key}
 # Who is told: page-only, webhook, email or webhook-and-email; see prometheus/alertmanager.yml
@@ -40,3 +41,4 @@ def write(path: Path) -> bool:
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else ".env")
     print(f"{target} written." if write(target) else f"{target} is there already; left as it is.")
+    print(f"Grafana: http://127.0.0.1:3000, user admin, GRAFANA_ADMIN_PASSWORD of {target}.")

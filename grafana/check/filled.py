@@ -95,7 +95,7 @@ def chosen(values: Sequence[str]) -> str:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """A text with its variables filled in.
+    r"""A text with its variables filled in.
 
     Raises:
         KeyError: a variable has no value.
@@ -103,8 +103,20 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     Example:
         >>> fill("a[$__range]", {"__range": "60s"})
         'a[60s]'
+        >>> fill("id = ${id:doublequote}", {"id": 'a"b'})
+        'id = "a\\"b"'
     """
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], text)
+    return re.sub(
+        r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)",
+        lambda found: _written(values[found[1] or found[3]], found[2]),
+        text,
+    )
+
+
+def _written(value: str, form: str | None) -> str:
+    """A value in the form that `${name:form}` asks for."""
+    escaped = value.replace('"', '\\"')
+    return f'"{escaped}"' if form == "doublequote" else value
 
 
 def opened(dashboard: Mapping[str, Any]) -> dict[str, str]:

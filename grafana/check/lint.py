@@ -12,13 +12,18 @@ from typing import Any, Final
 from grafana.board import COLUMNS, MOST_PANELS, TAG
 from grafana.check.expressions import Expression
 from grafana.sdk import JSONEncoder, models
+from otel_chat import semconv
 
 SCHEMA_VERSION: Final = 42
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+TRACES: Final = {"type": "tempo", "uid": "${tempo}"}
+CONVERSATION: Final = "/d/otel-chat-conversation?"
 _LEAST_WORDS: Final = 4
 _LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+)")
 _LEGEND: Final = re.compile(r"{{\s*(\w+)\s*}}")
 _HIDDEN: Final = 2
+_PLACES: Final = ("${analytics}/", CONVERSATION)
+_ATTRIBUTES: Final = frozenset(value for value in vars(semconv).values() if isinstance(value, str))
 
 Json = Mapping[str, Any]
 
@@ -122,7 +127,8 @@ def _grid(one: Json) -> Iterator[str]:
 
 
 def _variables(one: Json) -> Iterator[str]:
-    texts = [target["expr"] for panel in one["panels"] for target in panel["targets"]]
+    targets = [target for panel in one["panels"] for target in panel["targets"]]
+    texts = [target.get("expr", target.get("query", "")) for target in targets]
     texts += [annotation["expr"] for annotation in one["annotations"]["list"]]
     used = {name for text in texts for name in Expression(text).variables}
     offered = {}
@@ -141,6 +147,8 @@ def _variables(one: Json) -> Iterator[str]:
     shown = {
         n for n, v in offered.items() if v.get("hide") != _HIDDEN and v["type"] != "datasource"
     }
+    if ("tempo" in offered) != any(_of_traces(target) for target in targets):
+        yield "offers a source of traces that no panel asks, or none that one asks"
     yield from (f"offers {name}, which no query uses" for name in sorted(shown - used))
     if next(iter(offered), None) != "datasource":
         yield "does not offer its data source first"
@@ -154,16 +162,16 @@ def _panel(panel: Json) -> Iterator[str]:
         yield "has no unit"
     if not defaults.get("thresholds", {}).get("steps"):
         yield "has no thresholds"
-    if panel.get("datasource") != DATASOURCE:
-        yield "does not take the data source that was chosen"
     targets = panel.get("targets", [])
+    if panel.get("datasource") != _source(targets):
+        yield "does not take the data source that was chosen"
     if not targets:
         yield "asks nothing"
     if len({target.get("refId") for target in targets}) != len(targets):
         yield "has queries of the same refId"
     for target in targets:
         yield from _target(target)
-    quantiles = [one for one in targets if "histogram_quantile" in one["expr"]]
+    quantiles = [one for one in targets if "histogram_quantile" in one.get("expr", "")]
     turns = [one for one in quantiles if "otel_chat_turn_" in one["expr"]]
     single = panel["type"] == "timeseries" and turns and all("by (le)" in q["expr"] for q in turns)
     if single and not any(one.get("exemplar") for one in targets):
@@ -171,23 +179,47 @@ def _panel(panel: Json) -> Iterator[str]:
     yield from _links(panel)
 
 
+def _of_traces(target: Json) -> bool:
+    return "expr" not in target
+
+
+def _source(targets: Sequence[Json]) -> Json:
+    return TRACES if targets and all(map(_of_traces, targets)) else DATASOURCE
+
+
 def _target(target: Json) -> Iterator[str]:
+    if target.get("datasource") != _source([target]):
+        yield "has a query that does not take the data source that was chosen"
+    if _of_traces(target):
+        yield from _traceql(target)
+        return
     expression = Expression(target["expr"])
     yield from expression.wrong(instant=bool(target.get("instant")))
-    if target.get("datasource") != DATASOURCE:
-        yield "has a query that does not take the data source that was chosen"
     for label in _LEGEND.findall(target.get("legendFormat", "")):
         if label not in expression.grouped:
             yield f"has a legend of {label}, by which its query does not group"
 
 
+def _traceql(target: Json) -> Iterator[str]:
+    """What is wrong with a query for traces, beside its grammar, which a test reads."""
+    query = target.get("query", "")
+    if not query or target.get("queryType") != "traceql":
+        yield "asks for traces without TraceQL"
+    if query.startswith("{") and target.get("tableType") != "spans":
+        yield "shows traces where turns are meant"
+    for name in re.findall(r"\bspan\.([\w.]+)", query):
+        if name not in _ATTRIBUTES:
+            yield f"names the attribute {name}, which nobody sends"
+
+
 def _links(panel: Json) -> Iterator[str]:
-    grouped = {label for one in panel["targets"] for label in Expression(one["expr"]).grouped}
+    expressions = [Expression(one["expr"]) for one in panel["targets"] if "expr" in one]
+    grouped = {label for one in expressions for label in one.grouped}
     links = [*panel.get("links", []), *panel["fieldConfig"]["defaults"].get("links", [])]
     for rule in panel["fieldConfig"]["overrides"]:
         links += [x for p in rule["properties"] if p["id"] == "links" for x in p["value"]]
     for link in links:
-        if not link.get("title") or not link.get("url", "").startswith("${analytics}/"):
+        if not link.get("title") or not link.get("url", "").startswith(_PLACES):
             yield "has a link without a title, or to elsewhere than the analytics server"
         for label in _LINK_LABEL.findall(link.get("url", "")):
             if label not in grouped:

@@ -25,6 +25,7 @@ class Result:
     Args:
         title: The dashboard's.
         panels: How many it has.
+        traces: Those of them that ask Tempo, and are not run here.
         queries: How many were run, each once with all values and once with every value ticked.
         with_data: Panels that showed something.
         quiet: Panels without data that say that they may be empty.
@@ -34,6 +35,7 @@ class Result:
 
     title: str
     panels: int = 0
+    traces: int = 0
     queries: int = 0
     with_data: int = 0
     quiet: list[str] = field(default_factory=list)
@@ -85,6 +87,9 @@ class Live:
             return result
         for panel in dashboard["panels"]:
             result.panels += 1
+            if panel["datasource"]["type"] != "prometheus":
+                result.traces += 1
+                continue
             try:
                 found = self._panel(panel, every, result)
                 self._panel(panel, ticked, result)
@@ -173,6 +178,7 @@ def table(results: Sequence[Result]) -> str:
             f"{one.title:{width}}  {one.panels:6}  {one.queries:7}  {one.with_data:9}"
             f"  {empty:>15}  {len(one.failing):7}"
         )
+        lines += [f"  not run, for Tempo: {one.traces}"] if one.traces else []
         lines += [f"  no data: {title}" for title in one.empty]
         lines += [f"  no data, as it may be: {title}" for title in one.quiet]
         lines += [f"  failing: {text}" for text in one.failing]

@@ -11,6 +11,8 @@ from grafana.generate import DASHBOARDS
 from grafana.preview.build import BuildError, build
 from grafana.preview.shots import THEMES, Asked, NotDrawnError, take
 
+CONVERSATION = "conversation"
+"""The dashboard that asks Tempo."""
 _OUTPUT = Path(__file__).parents[2] / "docs" / "dashboards"
 
 
@@ -19,18 +21,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m grafana.preview", description=__doc__)
     parser.add_argument("names", nargs="*", help="dashboards, as overview; all without")
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090")
+    parser.add_argument("--tempo", help="without, dashboards that ask Tempo are left out")
+    parser.add_argument("--conversation", default="", help="the id of the conversation to draw")
     parser.add_argument("--minutes", type=float, default=60, help="the time that is shown")
     parser.add_argument("--dashboards", type=Path, default=DASHBOARDS)
     parser.add_argument("--output", type=Path, default=_OUTPUT)
     parser.add_argument("--theme", choices=THEMES, action="append")
     given = parser.parse_args(arguments)
+    names = given.names or sorted(path.stem for path in given.dashboards.glob("*.json"))
+    if given.tempo is None:
+        names = [name for name in names if name != CONVERSATION]
     asked = Asked(
         given.prometheus.rstrip("/"),
         given.dashboards,
         given.output,
         given.minutes * 60,
-        given.names,
+        names,
         given.theme or THEMES,
+        (given.tempo or "").rstrip("/"),
+        {"conversation": given.conversation} if given.conversation else {},
     )
     try:
         for shot in take(asked, build()):

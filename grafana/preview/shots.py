@@ -6,7 +6,7 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +41,8 @@ class Asked:
         seconds: How long the time is that the pictures show; it ends now.
         names: The dashboards; all of the folder without.
         themes: `dark`, `light`.
+        tempo: The address of the Tempo that is asked for traces.
+        values: Values of variables, by name.
     """
 
     prometheus: str
@@ -49,6 +51,8 @@ class Asked:
     seconds: float
     names: Sequence[str] = ()
     themes: Sequence[str] = THEMES
+    tempo: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ def _one(browser: Browser, address: str, asked: Asked, name: str, theme: str) ->
         "dashboard": name,
         "theme": theme,
         "prometheus": asked.prometheus,
+        "tempo": asked.tempo,
+        **{f"var-{variable}": value for variable, value in asked.values.items()},
         "from": int((end - asked.seconds) * 1000),
         "to": int(end * 1000),
     }

@@ -37,7 +37,7 @@ WINDOWS: Final = {
 LONGEST: Final = "7d"
 AGENTS: Final = 20
 CHANNELS: Final = 10
-INTENTS: Final = 10
+NAMES: Final = 10
 OTHER: Final = "_other"
 EVERY: Final = Scope(tenants=None, permissions=frozenset({METRICS_READ}))
 PLACE: Final = ("agent", "channel")
@@ -127,7 +127,10 @@ class GaugeCollector(Collector):
         yield from _settled(folded)
         yield from _ratios(folded)
         yield from _amounts(folded, self._gauges.settings.cost_per_interaction)
-        yield _drop_off(folded)
+        yield from _started(folded)
+        for gauge in _BY_NAME:
+            yield _named(folded, gauge)
+        yield _hours(folded[LONGEST])
 
 
 ByPlace = dict[tuple[str, str], Counts]
@@ -245,20 +248,79 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
     yield from (cost, savings)
 
 
-def _drop_off(windows: Mapping[str, ByPlace]) -> Metric:
+def _started(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     gauge = GaugeMetricFamily(
-        "otel_chat_drop_off_conversations",
-        "Settled conversations that ended abandoned or failed, by their last intent; the ten most"
-        " frequent ones.",
-        labels=(*PLACE, "window", "intent"),
+        "otel_chat_conversations_started",
+        "Conversations that started in the window.",
+        labels=(*PLACE, "window"),
     )
-    dropped: Counter[str] = Counter()
-    for one in windows[LONGEST].values():
-        dropped.update(one.dropped)
-    most = _most(dropped, INTENTS)
     for window, place, one in _each(windows):
-        for intent in sorted(most & set(one.dropped)):
-            gauge.add_metric((*place, window, intent), one.dropped[intent])
+        gauge.add_metric((*place, window), one["conversations"])
+    yield gauge
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A gauge with a label of open values, of which the most frequent ones are told."""
+
+    name: str
+    text: str
+    label: str
+    of: str
+
+
+_BY_NAME: Final = (
+    _Named(
+        "otel_chat_drop_off_conversations",
+        "Settled conversations that ended abandoned or failed, by their last intent.",
+        "intent",
+        "dropped",
+    ),
+    _Named(
+        "otel_chat_topic_conversations",
+        "Conversations in which a topic was told of in the window.",
+        "topic",
+        "topics",
+    ),
+    _Named(
+        "otel_chat_user_type_conversations",
+        "Conversations that started in the window, by type of user.",
+        "user_type",
+        "user_types",
+    ),
+    _Named(
+        "otel_chat_sentiment_turns", "Turns of the window by sentiment.", "sentiment", "sentiments"
+    ),
+    _Named("otel_chat_leads", "Leads that were told of in the window, by kind.", "kind", "leads"),
+)
+
+
+def _named(windows: Mapping[str, ByPlace], of: _Named) -> Metric:
+    gauge = GaugeMetricFamily(
+        of.name, f"{of.text} The ten most frequent ones.", labels=(*PLACE, "window", of.label)
+    )
+    every: Counter[str] = Counter()
+    for one in windows[LONGEST].values():
+        every.update(one.named[of.of])
+    most = _most(every, NAMES)
+    for window, place, one in _each(windows):
+        for name in sorted(most & set(one.named[of.of])):
+            gauge.add_metric((*place, window, name), one.named[of.of][name])
+    return gauge
+
+
+def _hours(found: ByPlace) -> Metric:
+    gauge = GaugeMetricFamily(
+        "otel_chat_hour_conversations",
+        "Conversations that started in the last seven days, by hour of the day, UTC.",
+        labels=("agent", "hour"),
+    )
+    by_agent: dict[str, Counter[str]] = {}
+    for (agent, _), one in found.items():
+        by_agent.setdefault(agent, Counter()).update(one.named["hours"])
+    for agent, hours in by_agent.items():
+        for hour, many in sorted(hours.items()):
+            gauge.add_metric((agent, hour), many)
     return gauge
 
 

@@ -20,7 +20,7 @@ Change = Callable[[dict[str, Any]], object]
 def test_nothing_is_wrong_with_the_generated_dashboards(dashboards: list[dict[str, Any]]) -> None:
     """All rules hold for all seven."""
     assert [str(finding) for finding in lint(dashboards)] == []
-    assert len(dashboards) == 7
+    assert len(dashboards) == 9
 
 
 def panel(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -120,7 +120,7 @@ def test_the_command_ends_with_the_number_of_findings(
     """0 and a summary where nothing is wrong; 1 and the findings where something is."""
     with pytest.raises(SystemExit, match="0"):
         main([])
-    assert capsys.readouterr().out == "7 dashboards, 0 findings\n"
+    assert capsys.readouterr().out == "9 dashboards, 0 findings\n"
 
     text = (DASHBOARDS / "overview.json").read_text()
     (tmp_path / "overview.json").write_text(text.replace("otel-chat-overview", "other"))

@@ -75,6 +75,7 @@ def panel(title: str, expr: str, description: str = "", **target: Any) -> dict[s
     return {
         "title": title,
         "description": description,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "gridPos": {"x": 0, "y": 0, "w": 24, "h": 8},
         "targets": [{"refId": "A", "expr": expr, **target}],
     }
@@ -163,3 +164,15 @@ def test_ticked_values_match_themselves_alone(values: list[str]) -> None:
     pattern = re.compile(chosen(values).replace("\\\\", "\\"), re.DOTALL)
     assert all(pattern.fullmatch(value) for value in values)
     assert not pattern.fullmatch("".join(values) + "x" + "".join(values))
+
+
+def test_panels_that_ask_tempo_are_told_and_not_run(
+    prometheus: tuple[str, list[tuple[str, dict[str, str]]]],
+) -> None:
+    """They are neither empty nor taken for good."""
+    url, asked = prometheus
+    traces = panel("Turns", "") | {"datasource": {"type": "tempo", "uid": "${tempo}"}}
+    with Live(url, 3600) as live:
+        result = live.run(dashboard(traces))
+    assert (result.traces, result.with_data, result.queries, asked) == (1, 0, 0, [])
+    assert "not run, for Tempo: 1" in table([result])

@@ -8,14 +8,17 @@ import re
 import pytest
 
 from grafana import generate
+from grafana.boards.conversation import ONLY
 from grafana.names import SERVER
 from otel_chat import instruments
 from otel_chat.server.access import METRICS_READ, Scope
 from otel_chat.server.gauges import WINDOWS, GaugeCollector, Gauges, Snapshot
 from otel_chat.server.settings import ServerSettings
 from prometheus import names
-from prometheus.book import DASHBOARDS
+from prometheus.book import DASHBOARDS, TURNS
+from prometheus.generate import rules
 from prometheus.names import UnknownNameError
+from prometheus.settings import Settings
 
 EVERY = Scope(tenants=None, permissions=frozenset({METRICS_READ}))
 
@@ -56,4 +59,11 @@ def test_the_analytics_server_tells_what_the_dashboards_ask_of_its_gauges() -> N
 
 def test_alerts_lead_to_dashboards_that_there_are() -> None:
     """The rules' links name dashboards by their uid; each exists, and there are no others."""
-    assert {board.slug for board in generate.boards()} == set(DASHBOARDS)
+    assert {board.slug for board in generate.boards()} == {*DASHBOARDS, "conversation", "audience"}
+
+
+def test_alerts_lead_to_the_turns_that_they_are_about() -> None:
+    """Each kind of turns is a choice of the dashboard, and each alert that names one exists."""
+    named = {alert.name for alert in rules(Settings()).alerts}
+    assert set(TURNS) <= named
+    assert {kind.format(settings=Settings()) for kind in TURNS.values()} <= set(ONLY.values())

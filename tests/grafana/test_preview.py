@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from PIL import Image
 
 from grafana.preview import build as building
 from grafana.preview.shots import WIDTH, Asked, NotDrawnError, take
-from tests.requirements import chromium, demand
 
 LOCK = json.loads((building.HERE / "package-lock.json").read_text())
 
@@ -69,10 +69,10 @@ class Prometheus(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture
-def prometheus() -> Iterator[str]:
-    """Its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Prometheus) as server:
+@contextmanager
+def served(backend: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Runs a backend; gives its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), backend) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -81,13 +81,10 @@ def prometheus() -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Path:
-    """The built page; it takes hundreds of packages from npm, so tests do not build it."""
-    chromium()
-    stamp = building.DIST / "key"
-    there = stamp.is_file() and stamp.read_text() == building.key()
-    demand("preview", there=there, fix="make preview")
-    return building.DIST
+def prometheus() -> Iterator[str]:
+    """Its address."""
+    with served(Prometheus) as url:
+        yield url
 
 
 Draw = Callable[[dict[str, Any]], list[Path]]

@@ -42,10 +42,11 @@ def test_the_interval_is_that_of_the_exports(sources: dict[str, dict[str, Any]])
 
 def test_exemplars_open_the_conversation_and_the_trace(sources: dict[str, dict[str, Any]]) -> None:
     """The analytics server has all traces; Tempo has those that were kept."""
-    page, tempo = sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    page, board, tempo = sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
     assert page["url"] == "${OTEL_CHAT_ANALYTICS_PAGE}/traces/$${__value.raw}"
+    assert board["url"] == "/d/otel-chat-conversation?var-trace=$${__value.raw}"
     assert tempo["datasourceUid"] == sources["tempo"]["uid"]
-    assert page["name"] == tempo["name"] == "trace_id"
+    assert page["name"] == board["name"] == tempo["name"] == "trace_id"
 
 
 def test_a_trace_leads_to_its_conversation_and_to_metrics(
@@ -72,15 +73,12 @@ def test_the_home_dashboard_is_the_overview() -> None:
     assert home["uid"] == "otel-chat-overview"
 
 
-def test_the_analytics_server_links_to_what_is_provisioned(
-    sources: dict[str, dict[str, Any]],
-) -> None:
-    """Its pages lead to the data source and the dashboard by these uids."""
+def test_the_analytics_server_links_to_what_is_provisioned() -> None:
+    """Its pages lead to dashboards by these uids."""
     from otel_chat.server.pages import elsewhere
 
-    assert sources["tempo"]["uid"] == elsewhere.DATASOURCE
     uids = {
         json.loads(path.read_text())["uid"]
         for path in (ROOT / "grafana" / "dashboards").glob("*.json")
     }
-    assert elsewhere.DASHBOARD in uids
+    assert {elsewhere.DASHBOARD, elsewhere.CONVERSATION} <= uids

@@ -236,6 +236,7 @@ def test_a_nested_turn_is_a_child_and_no_second_turn(telemetry: Telemetry) -> No
     }
 
 
+@pytest.mark.parametrize("telemetry", [Config()], indirect=True)
 def test_a_turn_links_to_the_one_before_in_its_conversation(telemetry: Telemetry) -> None:
     """The second turn of a conversation links to the first, another conversation's does not."""
     for conversation_id in ("a", "b", "a"):
@@ -355,6 +356,29 @@ def test_without_a_key_no_user_is_recorded(telemetry: Telemetry) -> None:
     with turn(user_id="ada"):
         pass
     assert telemetry.only_turn()[sc.USER_HASH] is None
+
+
+@pytest.mark.parametrize("telemetry", [Config(keep_rate=0.0)], indirect=True)
+def test_a_turn_links_to_one_that_is_kept_alone(telemetry: Telemetry) -> None:
+    """The link to a turn that was left out would lead nowhere; that to a failed one leads there."""
+    with turn(conversation_id="c"):
+        pass
+    with pytest.raises(ValueError, match="no"), turn(conversation_id="c"):
+        raise ValueError("no")
+    with turn(conversation_id="c"):
+        pass
+    dull, failed, last = (t.span for t in telemetry.turns)
+    assert list(dull.links) == list(failed.links) == []
+    assert [link.context.span_id for link in last.links] == [failed.context.span_id]
+
+
+def test_every_conversation_is_kept_by_default() -> None:
+    """Nobody has to set anything for a conversation to be traced whole."""
+    with Telemetry(Config()) as telemetry:
+        for _ in range(2):
+            with turn(conversation_id="c"):
+                pass
+        assert [found[sc.KEEP] for found in telemetry.turns] == [True, True]
 
 
 @pytest.mark.parametrize("telemetry", [Config(keep_rate=0.5)], indirect=True)

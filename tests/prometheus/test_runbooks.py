@@ -130,7 +130,10 @@ def test_alerts_link_to_a_dashboard_that_is_there_and_to_their_page(path: Path) 
     """The dashboard has the variables that the link sets; texts are complete."""
     for rule in yaml.safe_load(path.read_text())["groups"][0]["rules"]:
         notes = rule["annotations"]
-        assert set(notes) == {"summary", "description", "runbook_url", "dashboard_url"}
+        told = {"summary", "description", "runbook_url", "dashboard_url"}
+        assert set(notes) - {"turns_url"} == told
+        of_an_agent = "&var-agent=" in notes["dashboard_url"]
+        assert ("&var-agent=" in notes.get("turns_url", "")) == of_an_agent
         assert all(notes.values())
         assert notes["runbook_url"].endswith(f"/{rule['alert']}.md")
         assert rule["labels"]["severity"] in {"page", "ticket", "info"}

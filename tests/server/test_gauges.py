@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.access import Scope
 from otel_chat.server.app import create_app
-from otel_chat.server.gauges import AGENTS, CHANNELS, GaugeCollector, Gauges
+from otel_chat.server.gauges import AGENTS, CHANNELS, NAMES, GaugeCollector, Gauges
 from otel_chat.server.queries.business import business
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.window import Window
@@ -92,6 +92,42 @@ def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
     assert value(found, "otel_chat_savings_usd", bound="low", **at_24h) == 1 * 5 - 1.875
     dropped = value(found, "otel_chat_drop_off_conversations", intent="refund", **at_24h)
     assert dropped == 2
+
+
+def test_what_conversations_are_about_is_told_by_name(given: Given) -> None:
+    """Two started, of clients at noon; one topic in both, told twice in one; moods and leads."""
+    here: dict[str, Any] = {"agent": "bot", "channel": "web"}
+    for name, second in (("one", 0), ("two", 60)):
+        given.turn(name, second, user_type="client", sentiment="negative", **here)
+        given.event("topic", name, second, topic="refunds", **here)
+    given.turn("two", 70, user_type="client", sentiment="positive", **here)
+    given.event("topic", "two", 75, topic="refunds", **here)
+    given.event("lead", "two", 80, lead_kind="quote", **here)
+    given.save()
+    found = told(given)
+    at_24h = {"window": "24h"}
+    assert value(found, "otel_chat_conversations_started", **at_24h) == 2
+    assert value(found, "otel_chat_topic_conversations", topic="refunds", **at_24h) == 2
+    assert value(found, "otel_chat_user_type_conversations", user_type="client", **at_24h) == 2
+    assert value(found, "otel_chat_sentiment_turns", sentiment="negative", **at_24h) == 2
+    assert value(found, "otel_chat_sentiment_turns", sentiment="positive", **at_24h) == 1
+    assert value(found, "otel_chat_leads", kind="quote", **at_24h) == 1
+    hours = frozenset({"agent": "bot", "hour": "12"}.items())
+    assert found["otel_chat_hour_conversations", hours] == 2
+    assert value(found, "otel_chat_conversations_started", window="1h") is None
+
+
+def test_open_names_are_bounded(given: Given) -> None:
+    """Of many topics the ten most frequent ones are told, whatever an application names."""
+    for number in range(NAMES + 5):
+        for again in range(2 if number < NAMES else 1):
+            given.event("topic", f"c{number}-{again}", topic=f"topic-{number:02d}", agent="bot")
+            given.turn(f"c{number}-{again}", agent="bot")
+    given.save()
+    labels = {
+        dict(labels)["topic"] for name, labels in told(given) if name.endswith("topic_conversations")
+    }
+    assert labels == {f"topic-{number:02d}" for number in range(NAMES)}
 
 
 def test_the_last_hour_knows_only_what_started_in_it(six: Given) -> None:

@@ -6,13 +6,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
+
 from otel_chat.client import AnalyticsClient
+from otel_chat.localserver import HOST, free_port
 from tests import web
-from tools.stack.parts import Settings
+from tests.waiting import until
+from tools.stack.parts import ROOT, Settings
 from tools.stack.processes import Stack
 
 
@@ -121,3 +127,35 @@ class Sender:
         assert self._child.stdout
         answered, taken = self._child.stdout.readline().split()
         return int(answered), taken == "taken"
+
+
+@contextmanager
+def application(running: Running, *command: str) -> Iterator[str]:
+    """A web application of uvicorn's that sends to the stack; gives its address."""
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    environment = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": running.settings.ports.url("otlp_http"),
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.version=1.0.0,deployment.environment.name=test",
+        "OTEL_CHAT_DEMO_ANALYTICS": running.settings.ports.url("analytics"),
+    }
+    started = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", *command, "--host", HOST, "--port", str(port)],
+        cwd=ROOT,
+        env=environment,
+    )
+    try:
+        until(lambda: _answers(url))
+        yield url
+    finally:
+        started.terminate()
+        started.wait(60)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return bool(web.get(url).status_code)
+    except httpx.HTTPError:
+        return False

@@ -22,7 +22,12 @@ from tools.stack.processes import Part, Stack
 
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
-PUBLISHED = {"analytics", "demo", "grafana"}
+PUBLISHED = {
+    "analytics": ["127.0.0.1:8400:8400"],
+    "collector": ["127.0.0.1:4317:4317", "127.0.0.1:4318:4318"],
+    "demo": ["127.0.0.1:8401:8401"],
+    "grafana": ["127.0.0.1:3000:3000"],
+}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -32,8 +37,7 @@ def test_every_service_is_pinned_limited_and_stripped_of_rights(name: str) -> No
     assert re.search(r":(v?\d+(\.\d+)+|local)$", service["image"])
     assert service["mem_limit"]
     assert "no-new-privileges:true" in service["security_opt"]
-    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert bool(service.get("ports")) == (name in PUBLISHED)
+    assert service.get("ports", []) == PUBLISHED.get(name, [])
 
 
 def test_every_mounted_file_is_in_the_repository() -> None:
@@ -69,8 +73,10 @@ def test_make_env_writes_all_that_is_asked_for_once(tmp_path: Path) -> None:
     """Every variable that compose insists on is there, for its owner alone, and is kept."""
     path = tmp_path / ".env"
     command = [sys.executable, str(ROOT / "tools" / "make_env.py"), str(path)]
-    subprocess.run(command, check=True)
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "http://127.0.0.1:3000, user admin, GRAFANA_ADMIN_PASSWORD" in made.stdout
     first = path.read_text()
+    assert first.split("GRAFANA_ADMIN_PASSWORD=")[1].split()[0] not in made.stdout
     subprocess.run(command, check=True)
     asked = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
     given = dict(line.split("=", 1) for line in first.splitlines() if not line.startswith("#"))
@@ -89,7 +95,11 @@ def test_the_file_is_read_as_docker_reads_it(built: None, tmp_path: Path) -> Non
     subprocess.run([sys.executable, str(ROOT / "tools" / "make_env.py"), str(written)], check=True)
     read = subprocess.run([check, file, str(written)], capture_output=True, text=True, check=False)
     assert read.returncode == 0, read.stderr
-    assert set(json.loads(read.stdout)["services"]) == set(SERVICES)
+    services = json.loads(read.stdout)["services"]
+    assert set(services) == set(SERVICES)
+    assert {port["host_ip"] for one in services.values() for port in one.get("ports", [])} == {
+        "127.0.0.1"
+    }
 
     (tmp_path / "none").touch()
     refused = subprocess.run(

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from websockets.sync.client import connect
@@ -22,47 +17,12 @@ from grafana.check.live import Live, Result, table
 from grafana.generate import DASHBOARDS
 from otel_chat.demo import content
 from otel_chat.demo.traffic import send_samples
-from otel_chat.localserver import HOST, free_port
-from tests import web
 from tests.prometheus.conftest import promtool  # noqa: F401 - the fixture
-from tests.stack.running import Running
+from tests.stack.running import Running, application
 from tests.waiting import until
-from tools.stack.parts import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 SHOWN_SECONDS = 900
-
-
-@contextmanager
-def application(running: Running, *command: str) -> Iterator[str]:
-    """A web application of uvicorn's that sends to the stack; gives its address."""
-    port = free_port()
-    url = f"http://{HOST}:{port}"
-    environment = {
-        **os.environ,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": running.settings.ports.url("otlp_http"),
-        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        "OTEL_RESOURCE_ATTRIBUTES": "service.version=1.0.0,deployment.environment.name=test",
-        "OTEL_CHAT_DEMO_ANALYTICS": running.settings.ports.url("analytics"),
-    }
-    started = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", *command, "--host", HOST, "--port", str(port)],
-        cwd=ROOT,
-        env=environment,
-    )
-    try:
-        until(lambda: _answers(url))
-        yield url
-    finally:
-        started.terminate()
-        started.wait(60)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return bool(web.get(url).status_code)
-    except httpx.HTTPError:
-        return False
 
 
 def _talk(url: str) -> None:
@@ -123,7 +83,9 @@ def test_prometheus_own_parser_takes_every_expression(
     expressions = []
     for dashboard in read(DASHBOARDS):
         values = {**opened(dashboard), **times(3600, 15_000)}
-        asked: list[dict[str, Any]] = [t for p in dashboard["panels"] for t in p["targets"]]
+        asked: list[dict[str, Any]] = [
+            t for p in dashboard["panels"] for t in p["targets"] if "expr" in t
+        ]
         asked += dashboard["annotations"]["list"]
         expressions += [fill(one["expr"], values) for one in asked]
     rules = [{"record": f"test:{at}", "expr": text} for at, text in enumerate(expressions)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,8 +18,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
 
+from otel_chat import semconv as sc
+from otel_chat.demo import content
+from otel_chat.demo.traffic import send_samples
 from tests import web
-from tests.stack.running import Running
+from tests.stack.running import Running, application
 from tests.waiting import until
 from tools.stack.parts import COLLECTOR, Ports, Settings, parts
 from tools.stack.processes import Part, Stack
@@ -25,14 +31,15 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
 
 def span(trace_id: str, *, seconds: float = 0.1, error: bool = False, **attributes: Any) -> Any:
-    """A turn's span in OTLP/JSON."""
+    """A turn's span in OTLP/JSON; what is None it does not have."""
     end = time.time_ns()
-    given = {
+    every = {
         "otel_chat.turn.root": True,
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.conversation.id": f"c-{trace_id}",
         **attributes,
     }
+    given = {name: value for name, value in every.items() if value is not None}
     return {
         "traceId": trace_id,
         "spanId": secrets.token_hex(8),
@@ -105,10 +112,11 @@ def _found(running: Running, trace_id: str) -> dict[str, Any] | None:
 
 
 class Receiver(services.TraceServiceServicer):
-    """Stands where Tempo would; keeps the trace ids."""
+    """Stands where Tempo would; keeps the trace ids, and the turns of each conversation."""
 
     def __init__(self) -> None:
         self.traces: set[str] = set()
+        self.turns: dict[str, set[bytes]] = defaultdict(set)
         self.lock = threading.Lock()
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's name
@@ -116,8 +124,15 @@ class Receiver(services.TraceServiceServicer):
         with self.lock:
             for resource in request.resource_spans:
                 for scope in resource.scope_spans:
-                    self.traces.update(each.trace_id.hex() for each in scope.spans)
+                    for each in scope.spans:
+                        self.traces.add(each.trace_id.hex())
+                        self._note_turn(each)
         return messages.ExportTraceServiceResponse()
+
+    def _note_turn(self, span: Any) -> None:
+        given = {one.key: one.value for one in span.attributes}
+        if sc.TURN_ROOT in given:
+            self.turns[given[sc.CONVERSATION_ID].string_value].add(span.span_id)
 
 
 @contextmanager
@@ -134,29 +149,56 @@ def receiver(address: str) -> Iterator[Receiver]:
         server.stop(None).wait()
 
 
-def test_tempo_gets_errors_slow_turns_and_what_is_marked(built: None, tmp_path: Any) -> None:
-    """The rest stays with the analytics server, which has all."""
-    settings = Settings(tmp_path, Ports.free(), {"OTEL_CHAT_DECISION_WAIT_AFTER_ROOT": "1s"})
+@contextmanager
+def sampling(folder: Path) -> Iterator[tuple[Running, Receiver]]:
+    """An analytics server, and a collector that also sends its choice to where Tempo would be."""
+    settings = Settings(folder, Ports.free(), {"OTEL_CHAT_DECISION_WAIT_AFTER_ROOT": "1s"})
     wanted = [
         _sampling(part) for part in parts(settings) if part.name in {"analytics", "collector"}
     ]
-    plain, failed, slow, marked = (secrets.token_hex(16) for _ in range(4))
     with (
         receiver(settings.ports.at("tempo_otlp")) as tempo,
-        Stack(wanted, tmp_path / "logs") as stack,
+        Stack(wanted, folder / "logs") as stack,
     ):
+        yield Running(stack, settings), tempo
+
+
+def test_tempo_gets_errors_slow_turns_what_is_marked_and_what_has_no_mark(
+    built: None, tmp_path: Path
+) -> None:
+    """The rest stays with the analytics server, which has all."""
+    plain, failed, slow, marked, unmarked, nested, nobodys = (
+        secrets.token_hex(16) for _ in range(7)
+    )
+    left_out = {"otel_chat.keep": False}
+    with sampling(tmp_path) as (running, tempo):
         send(
-            settings.ports,
-            span(plain, **{"otel_chat.keep": False}),
-            span(failed, error=True),
-            span(slow, seconds=4),
+            running.settings.ports,
+            span(plain, **left_out),
+            span(failed, error=True, **left_out),
+            span(slow, seconds=4, **left_out),
             span(marked, **{"otel_chat.keep": True}),
+            span(unmarked, **{"otel_chat.turn.root": None}),
+            span(nested, **left_out),
+            span(nested, **{"otel_chat.turn.root": None}),
+            span(nobodys, **{"otel_chat.turn.root": None, "gen_ai.conversation.id": None}),
         )
-        until(lambda: len(tempo.traces) >= 3)
-        running = Running(stack, settings)
-        for trace_id in (plain, failed, slow, marked):
+        until(lambda: len(tempo.traces) >= 4)
+        for trace_id in (plain, failed, slow, marked, unmarked, nested):
             until(lambda wanted=trace_id: _found(running, wanted))
-    assert tempo.traces == {failed, slow, marked}
+    assert tempo.traces == {failed, slow, marked, unmarked}
+
+
+def test_every_conversation_of_the_demo_is_whole_in_tempo(built: None, tmp_path: Path) -> None:
+    """Without any setting the sampled branch has each turn of each conversation."""
+    with sampling(tmp_path) as (running, tempo):
+        command = ("--factory", "tools.demo_app:create", "--log-level", "warning")
+        with application(running, *command) as bot:
+            sent = asyncio.run(send_samples(bot, content.samples(), done=lambda: None))
+        counts = sent.conversations
+        until(lambda: sum(map(len, tempo.turns.values())) >= sent.turns)
+    whole = [name for name, turns in counts.items() if len(tempo.turns[name]) == turns]
+    assert len(whole) / len(counts) == 1.0
 
 
 def _sampling(part: Part) -> Part:

@@ -3,7 +3,10 @@ import { DataTransformerConfig, FieldConfigSource } from '@grafana/data';
 
 export interface Target {
   refId: string;
-  expr: string;
+  expr: string; // of Prometheus
+  query?: string; // of Tempo
+  limit?: number;
+  spss?: number;
   legendFormat: string;
   instant?: boolean;
   format?: string;
@@ -17,6 +20,7 @@ export interface Panel {
   description: string;
   interval?: string;
   gridPos: { x: number; y: number; w: number; h: number };
+  datasource: { type: string };
   targets: Target[];
   fieldConfig: FieldConfigSource;
   options: Record<string, unknown>;

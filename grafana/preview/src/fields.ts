@@ -39,6 +39,7 @@ const CUSTOM: Record<string, string[]> = {
   table: ['align', 'cellOptions', 'width', 'minWidth', 'inspect', 'hidden'],
   stat: [],
   bargauge: [],
+  traces: [],
 };
 const OPTIONS: Record<string, string[]> = {
   timeseries: ['legend', 'tooltip'],
@@ -68,8 +69,9 @@ const OPTIONS: Record<string, string[]> = {
     'text',
     'legend',
   ],
+  traces: [],
 };
-const TRANSFORMATIONS = ['merge', 'organize'];
+const TRANSFORMATIONS = ['merge', 'organize', 'convertFieldType'];
 const MATCHERS = ['byName'];
 
 function refuse(panel: Panel, what: string, found: string[], known: string[]): void {
@@ -82,8 +84,8 @@ function refuse(panel: Panel, what: string, found: string[], known: string[]): v
 /** Sees that all that a panel asks for is drawn. */
 export function check(panel: Panel): void {
   refuse(panel, 'panel type', [panel.type], Object.keys(OPTIONS));
-  refuse(panel, 'options', Object.keys(panel.options), OPTIONS[panel.type]);
-  if ((panel.options.footer as { show?: boolean } | undefined)?.show) {
+  refuse(panel, 'options', Object.keys(panel.options ?? {}), OPTIONS[panel.type]);
+  if ((panel.options?.footer as { show?: boolean } | undefined)?.show) {
     throw new NotDrawnError(`${panel.title}: a table's footer is not drawn`);
   }
   const { custom = {}, ...defaults } = panel.fieldConfig.defaults;

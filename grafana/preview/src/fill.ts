@@ -25,11 +25,16 @@ function value(variable: Variable): string {
   return chosen[0];
 }
 
-/** The values of a dashboard's variables as it is opened. */
-export function variables(dashboard: Dashboard): Values {
+/** The values of a dashboard's variables as it is opened, and those that its address gives. */
+export function variables(dashboard: Dashboard, asked: URLSearchParams): Values {
   const found: Values = {};
   for (const variable of dashboard.templating.list) {
-    found[variable.name] = variable.type === 'datasource' ? 'preview' : value(variable);
+    const given = asked.get(`var-${variable.name}`);
+    found[variable.name] =
+      variable.type === 'datasource' ? 'preview' : (given ?? value(variable));
+    if (given !== null) {
+      variable.current = { text: given, value: given };
+    }
   }
   return found;
 }
@@ -52,10 +57,12 @@ export function intervals(range: TimeRange, width: number, least = SCRAPE): Valu
 
 /** A text with its variables filled in; one that is not known is an error. */
 export function fill(text: string, values: Values): string {
-  return text.replace(/\$\{?(\w+)\}?/g, (whole, name: string) => {
+  const variable = /\$\{(\w+)(?::(\w+))?\}|\$(\w+)/g;
+  return text.replace(variable, (whole, braced: string, form: string, bare: string) => {
+    const name = braced ?? bare;
     if (!(name in values)) {
       throw new NotDrawnError(`${whole} has no value in: ${text}`);
     }
-    return values[name];
+    return form === 'doublequote' ? `"${values[name].replace(/"/g, '\\"')}"` : values[name];
   });
 }

@@ -18,6 +18,7 @@ import { Page, place, widthFor } from './page';
 import { Drawn } from './panels';
 import { Mark, Prometheus } from './query';
 import { loadFonts, setUp } from './setup';
+import { Tempo } from './tempo';
 
 declare global {
   interface Window {
@@ -34,9 +35,14 @@ async function transformed(panel: Panel, frames: DataFrame[]): Promise<DataFrame
     : firstValueFrom(transformDataFrame(steps, frames, { interpolate: (text: string) => text }));
 }
 
+interface Sources {
+  prometheus: Prometheus;
+  tempo: Tempo;
+}
+
 async function drawn(
   panel: Panel,
-  prometheus: Prometheus,
+  { prometheus, tempo }: Sources,
   filled: Values,
   range: TimeRange,
   width: number,
@@ -45,8 +51,15 @@ async function drawn(
 ): Promise<Drawn> {
   check(panel);
   const values = { ...filled, ...intervals(range, width, panel.interval) };
+  if (panel.type === 'traces') {
+    return { panel, frames: [], exemplars: [], marks: [] };
+  }
   const many = panel.targets.length > 1;
-  const answers = panel.targets.map((target) => prometheus.frames(target, values, many));
+  const answers = panel.targets.map((target) =>
+    panel.datasource.type === 'tempo'
+      ? tempo.frames(target, values)
+      : prometheus.frames(target, values, many),
+  );
   const raw = (await Promise.all(answers)).flat();
   if (raw.every((frame) => frame.length === 0)) {
     window.preview.empty.push(panel.title);
@@ -70,14 +83,15 @@ async function main(): Promise<void> {
     await fetch(`/dashboards/${asked.get('dashboard')}.json`)
   ).json();
   const prometheus = new Prometheus(asked.get('prometheus')!, range);
-  const filled = variables(dashboard);
+  const tempo = new Tempo(asked.get('tempo') ?? '', range);
+  const filled = variables(dashboard, asked);
   const whole = widthFor(document.documentElement.clientWidth);
   const marks = (
     await Promise.all(dashboard.annotations.list.map((one) => prometheus.marks(one, filled)))
   ).flat();
   const panels = await Promise.all(
     dashboard.panels.map((panel) =>
-      drawn(panel, prometheus, filled, range, place(panel, whole).width, marks, theme),
+      drawn(panel, { prometheus, tempo }, filled, range, place(panel, whole).width, marks, theme),
     ),
   );
   await loadFonts();

@@ -5,6 +5,7 @@ import { GlobalStyles, Icon, PanelChrome, PanelContext, PanelContextProvider } f
 import { Dashboard, Panel } from './dashboard';
 import { Body, Drawn } from './panels';
 
+const SOURCES: Record<string, string> = { prometheus: 'Prometheus', tempo: 'Tempo' };
 const COLUMNS = 24;
 const UNIT = 30; // pixels of a unit of height, as in Grafana
 const GAP = 8;
@@ -56,7 +57,7 @@ function Head({
         <span key={one.name} style={{ fontSize: 12 }}>
           <span style={{ color: theme.colors.text.secondary, marginRight: 6 }}>{one.label}</span>
           <span style={box}>
-            {one.type === 'datasource' ? 'Prometheus' : [one.current?.text].flat()}
+            {one.type === 'datasource' ? SOURCES[String(one.query)] : [one.current?.text].flat()}
           </span>
         </span>
       ))}

@@ -40,12 +40,14 @@ export function Body(props: Props) {
       return props.frames[0]?.length > 0 ? <Sheet {...props} /> : <Nothing {...props} />;
     case 'stat':
       return <Figure {...props} />;
+    case 'traces':
+      return <Nothing {...props} text="Grafana's view of a trace, which it publishes no component of" />;
     default:
       return props.frames.length > 0 ? <Ranking {...props} /> : <Nothing {...props} />;
   }
 }
 
-function Nothing({ panel, width, height, theme }: Props) {
+function Nothing({ panel, width, height, theme, text }: Props & { text?: string }) {
   const style = {
     width,
     height,
@@ -54,7 +56,7 @@ function Nothing({ panel, width, height, theme }: Props) {
     justifyContent: 'center',
     color: theme.colors.text.secondary,
   };
-  return <div style={style}>{panel.fieldConfig.defaults.noValue || 'No data'}</div>;
+  return <div style={style}>{text ?? (panel.fieldConfig.defaults.noValue || 'No data')}</div>;
 }
 
 function values({ panel, frames, theme }: Props, sparkline: boolean): FieldDisplay[] {

@@ -12,7 +12,8 @@ const FONTS = [
   ['400', 'Regular'],
   ['500', 'Medium'],
 ];
-const { mergeTransformer, organizeFieldsTransformer } = standardTransformers;
+const { convertFieldTypeTransformer, mergeTransformer, organizeFieldsTransformer } =
+  standardTransformers;
 
 function item(info: DataTransformerInfo) {
   return {
@@ -30,6 +31,7 @@ export function setUp(range: TimeRange): void {
   standardTransformersRegistry.setInit(() => [
     item(mergeTransformer),
     item(organizeFieldsTransformer),
+    item(convertFieldTypeTransformer),
   ]);
   locationUtil.initialize({
     config: { appSubUrl: '' } as GrafanaConfig,

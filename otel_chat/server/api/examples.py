@@ -186,6 +186,7 @@ TURN: Final = Turn(
     cached=False,
     handoff=TurnHandoff(triggered=False, reason="", target=""),
     metadata=None,
+    kept=True,
     foreign=False,
 )
 EVENT: Final = Event(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
     from otel_chat.server.settings import ServerSettings
 
-DATASOURCE: Final = "otel-chat-tempo"
 DASHBOARD: Final = "otel-chat-response-time"
+CONVERSATION: Final = "otel-chat-conversation"
 AROUND: Final = timedelta(minutes=30)
 
 
@@ -47,23 +46,19 @@ class Elsewhere:
         """A trace in Tempo; empty without one."""
         return f"{self.tempo}/api/traces/{quote(trace_id)}" if self.tempo else ""
 
-    def explore(self, trace_id: str, start: datetime, end: datetime) -> str:
-        """A trace in Grafana, by way of Tempo; empty without Grafana."""
+    def conversation(
+        self, conversation_id: str, start: datetime, end: datetime, trace_id: str = ""
+    ) -> str:
+        """A conversation in Grafana, with one of its traces if given; empty without Grafana."""
         if not self.grafana:
             return ""
         asked = {
-            "refId": "A",
-            "datasource": {"type": "tempo", "uid": DATASOURCE},
-            "queryType": "traceql",
-            "query": trace_id,
+            "var-conversation": conversation_id,
+            **({"var-trace": trace_id} if trace_id else {}),
+            "from": _millis(start - AROUND),
+            "to": _millis(end + AROUND),
         }
-        pane = {
-            "datasource": DATASOURCE,
-            "queries": [asked],
-            "range": {"from": _millis(start - AROUND), "to": _millis(end + AROUND)},
-        }
-        panes = json.dumps({"trace": pane}, separators=(",", ":"))
-        return f"{self.grafana}/explore?{urlencode({'schemaVersion': 1, 'panes': panes})}"
+        return f"{self.grafana}/d/{CONVERSATION}?{urlencode(asked)}"
 
     def dashboard(self, agent: str, start: datetime, end: datetime) -> str:
         """How long replies took around a conversation; empty without Grafana."""

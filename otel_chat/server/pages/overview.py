@@ -172,6 +172,27 @@ def charts(series: Series) -> list[Chart]:
     points = series.points
     return [
         Chart(
+            "conversations",
+            "Conversations",
+            "How many conversations start, and how many of them reach a human?",
+            rows,
+            [
+                Column(
+                    "Without a handoff",
+                    [point.conversations - point.handoffs.conversations for point in points],
+                    whole,
+                    kind="bar",
+                ),
+                Column(
+                    "Handed off",
+                    [point.handoffs.conversations for point in points],
+                    whole,
+                    kind="bar",
+                    colour="handoff",
+                ),
+            ],
+        ),
+        Chart(
             "turns",
             "Turns",
             "How much is asked, and how much of it fails?",

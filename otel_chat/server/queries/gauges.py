@@ -31,6 +31,10 @@ NUMBERS: Final = (
     "priced", "ratings", "score",
 )  # fmt: skip
 """Whole numbers: `engagement` is the sum of scores times three, `score` a sum of billionths."""
+NAMED: Final = ("dropped", "user_types", "hours", "sentiments", "topics", "leads")
+"""Counts by name: conversations that were abandoned or failed by their last intent, those that
+started by type of user and by hour of the day (UTC), turns by sentiment, conversations by topic,
+leads by kind."""
 
 
 @dataclass(slots=True)
@@ -41,18 +45,19 @@ class Counts:
         numbers: Those of `NUMBERS`.
         cost: Of all turns, USD.
         settled_cost: Of the turns of settled conversations, USD.
-        dropped: Abandoned and failed conversations by their last intent.
+        named: Those of `NAMED`.
     """
 
     numbers: Counter[str] = field(default_factory=Counter)
     cost: Decimal = Decimal(0)
     settled_cost: Decimal = Decimal(0)
-    dropped: Counter[str] = field(default_factory=Counter)
+    named: dict[str, Counter[str]] = field(default_factory=lambda: {n: Counter() for n in NAMED})
 
     def add(self, other: Counts) -> None:
         """Adds what was counted in another place."""
         self.numbers.update(other.numbers)
-        self.dropped.update(other.dropped)
+        for name, counter in other.named.items():
+            self.named[name].update(counter)
         self.cost += other.cost
         self.settled_cost += other.settled_cost
 
@@ -77,8 +82,10 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     rows = conversation_rows(
         statement,
         Selection(window, Filters()),
-        ("agent", "channel", "cost", "last_intent"),
-        told=("tenant", "settled", "confirmed", "handed_off", "outcome", "engagement"),
+        ("agent", "channel", "cost", "last_intent", "user_type"),
+        told=(
+            "tenant", "started_at", "settled", "confirmed", "handed_off", "outcome", "engagement",
+        ),
     )
     outcomes = ", ".join(
         f"countIf(c.outcome = '{name}') AS outcome_{name}" for name in semconv.OUTCOMES
@@ -91,7 +98,9 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
             countIf(c.handed_off) AS handed_off, sum(c.engagement) AS engagement, {outcomes},
             sumIf(cost, c.settled) AS settled_cost,
             sumMap(if(outcome IN ('abandoned', 'failed'), map(toString(last_intent), 1), map()))
-                AS dropped
+                AS dropped,
+            sumMap(if(c.user_type = '', map(), map(toString(c.user_type), 1))) AS user_types,
+            sumMap(map(formatDateTime(c.started_at, '%H', 'UTC'), 1)) AS hours
         FROM {rows} AS c
         GROUP BY tenant, agent, channel
     """)  # noqa: S608
@@ -100,13 +109,14 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
 def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
     source = statement.table(
         "turns",
-        ("tenant", "agent", "channel", "fallback", "intent", "cost"),
+        ("tenant", "agent", "channel", "fallback", "intent", "cost", "sentiment"),
         [statement.between("start", window.start, window.end)],
     )
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
             countIf({CLASSIFIED}) AS classified, countIf(ifNull(fallback, false)) AS fallbacks,
-            sum(t.cost) AS cost, count(t.cost) AS priced
+            sum(t.cost) AS cost, count(t.cost) AS priced,
+            sumMap(if(t.sentiment = '', map(), map(toString(t.sentiment), 1))) AS sentiments
         FROM {source} AS t
         GROUP BY tenant, agent, channel
     """)  # noqa: S608
@@ -130,6 +140,31 @@ def _of_feedback(statement: Query, window: Window) -> list[dict[str, Any]]:
     """)  # noqa: S608
 
 
+_TOLD: Final = (
+    ("topics", semconv.EVENT_TOPIC, "topic", "uniqExact(conversation_id)"),
+    ("leads", semconv.EVENT_LEAD, "lead_kind", "count()"),
+)
+"""What events tell: its name in `NAMED`, the event, the column and what is counted."""
+
+
+def _of_events(statement: Query, window: Window) -> list[dict[str, Any]]:
+    within = statement.between("time", window.start, window.end)
+    found: list[dict[str, Any]] = []
+    for name, event, column, counted in _TOLD:
+        source = statement.table(
+            "events",
+            ("tenant", "agent", "channel", "conversation_id", column),
+            [within, f"name = '{event}'", f"{column} != ''"],
+        )
+        found += statement.run(f"""
+            SELECT toString(tenant) AS tenant, toString(agent) AS agent,
+                toString(channel) AS channel, map(toString({column}), {counted}) AS {name}
+            FROM {source} AS e
+            GROUP BY tenant, agent, channel, {column}
+        """)  # noqa: S608
+    return found
+
+
 @query(METRICS_READ)
 def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
     """What the gauges are made of.
@@ -144,6 +179,7 @@ def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
         *_of_conversations(statement, window),
         *_of_turns(statement, window),
         *_of_feedback(statement, window),
+        *_of_events(statement, window),
     ]
     found: dict[Place, Counts] = {}
     for row in rows:
@@ -153,7 +189,10 @@ def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
                 Counter({name: int(row[name] or 0) for name in NUMBERS if name in row}),
                 row.get("cost") or Decimal(0),
                 row.get("settled_cost") or Decimal(0),
-                Counter({intent: int(n) for intent, n in row.get("dropped", {}).items()}),
+                {
+                    name: Counter({text: int(n) for text, n in row.get(name, {}).items()})
+                    for name in NAMED
+                },
             )
         )
     return found

@@ -88,6 +88,7 @@ class Turn(Answer):
     cached: bool | None
     handoff: TurnHandoff
     metadata: str | None = Field(description="The application's own data, a JSON text.")
+    kept: bool = Field(description="Whether its trace was kept for Tempo: not marked as left out.")
     foreign: bool = Field(
         description="Whether another instrumentation than this project's sent it."
     )
@@ -105,6 +106,7 @@ _SELECTED: Final = (
     "lower(hex(trace_id)) AS trace_hex",
     "lower(hex(span_id)) AS span_hex",
     f"{MODEL} AS model",
+    f"attributes['{semconv.KEEP}'] != 'false' AS kept",
     "input_messages", "output_messages", "metadata", "input_tokens", "output_tokens",
     "cache_read_tokens", "reasoning_tokens", "handoff", "handoff_reason", "handoff_target",
 )  # fmt: skip
@@ -130,6 +132,7 @@ def read_turn(
         reply=content.reply(scope, row["output_messages"]),
         metadata=content.said(scope, row["metadata"]),
         model=row["model"],
+        kept=row["kept"],
         intents=list(intents),
         tokens=TurnTokens(
             input=row["input_tokens"],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import expect
@@ -123,7 +122,8 @@ def test_who_may_only_look_sees_marks_without_notes(given: Given, reader: Reader
 
 
 def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: Reader) -> None:
-    """Addresses come from the settings; without them there are no links."""
+    """Addresses come from the settings; a turn that was not kept for Tempo has no link."""
+    left_out = given.turn("talk-1", ago(3500), attributes={"otel_chat.keep": "false"})
     turns = talk(given)
     page = reader.read("/conversations/talk-1")
     assert page.locator(".elsewhere").count() == 0
@@ -136,16 +136,20 @@ def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: 
     finally:
         reader.site.app.state.settings = settings
     trace = turns[3]["trace_id"]
+    assert page.locator(f"#turn-{left_out['span_id']} .elsewhere").count() == 0
     links = page.locator(f"#turn-{turns[3]['span_id']} .elsewhere a")
-    explore, tempo = (link.get_attribute("href") or "" for link in links.all())
-    assert tempo == f"http://tempo:3200/api/traces/{trace}"
-    assert explore.startswith("https://grafana.example/g/explore?")
-    pane = json.loads(parse_qs(urlsplit(explore).query)["panes"][0])["trace"]
-    assert pane["queries"][0]["query"] == trace
-    assert int(pane["range"]["from"]) < int(pane["range"]["to"])
-    board = page.get_by_role("link", name="Grafana", exact=True).get_attribute("href") or ""
+    in_grafana, in_tempo = (link.get_attribute("href") or "" for link in links.all())
+    assert in_tempo == f"http://tempo:3200/api/traces/{trace}"
+    place, _, asked = in_grafana.partition("?")
+    assert place == "https://grafana.example/g/d/otel-chat-conversation"
+    chosen = parse_qs(asked)
+    assert (chosen["var-conversation"], chosen["var-trace"]) == (["talk-1"], [trace])
+    assert int(chosen["from"][0]) < int(chosen["to"][0])
+    board = page.get_by_role("link", name="Response time", exact=True).get_attribute("href") or ""
     assert board.startswith("https://grafana.example/g/d/otel-chat-response-time?from=")
     assert "var-agent=support" in board
+    whole = page.get_by_role("link", name="Grafana", exact=True).get_attribute("href") or ""
+    assert whole.startswith(f"{place}?var-conversation=talk-1&from=")
 
 
 def test_a_running_conversation_grows_by_itself(given: Given, reader: Reader) -> None:

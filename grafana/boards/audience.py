@@ -1,0 +1,119 @@
+"""9 Audience: who writes, when, about what, and in which mood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from grafana.board import Board
+from grafana.boards.common import CONVERSATIONS, GOOD_SHARE, LIST
+from grafana.boards.conversation import FOUND, NAMED
+from grafana.panels import AREAS, RARE, About, Link, Query, course, figure, ranking
+from grafana.promql import Scope, of_any, ratio, top, total
+from grafana.traces import turn_table
+from otel_chat import semconv as sc
+
+MOODS = replace(AREAS, colours={"positive": "green", "neutral": "text", "negative": "red"})
+
+
+def board() -> Board:
+    """Who writes, when, and about what."""
+    found = Board(
+        "audience",
+        "otel-chat / 9 Audience and topics",
+        "For a product owner: who writes, when, about what, in which mood, and what comes of it.",
+        ("environment", "agent", "channel", "window"),
+        "now-24h",
+    )
+    _figures(found)
+    _courses(found)
+    _names(found)
+    _latest(found)
+    return found
+
+
+def _figures(found: Board) -> None:
+    scope = found.scope
+    started = scope.server("otel_chat_conversations_started")
+    moods = scope.server("otel_chat_sentiment_turns")
+    positive = moods.where("sentiment", sc.SENTIMENTS[0])
+    leads = scope.server("otel_chat_leads")
+    found.row(
+        figure(
+            About("Conversations started", "Conversations that started in the window.", "locale",
+                  decimals=0),
+            total(started), course=True, links=[CONVERSATIONS], width=8, height=5,
+        ),
+        figure(
+            About("Positive turns", "Turns of the window whose message was positive, of those that"
+                  f" have a sentiment. {RARE}", "percentunit", GOOD_SHARE, 0, 0, 1),
+            ratio(total(positive), total(moods)), course=True, width=8, height=5,
+        ),
+        figure(
+            About("Leads", "Leads that were told of in the window, of every kind.", "locale",
+                  decimals=0),
+            of_any(total(leads), total(started)), course=True, width=8, height=5,
+        ),
+    )  # fmt: skip
+
+
+def _courses(found: Board) -> None:
+    scope = found.scope
+    place = Scope(tuple(name for name in scope.variables if name != "window"))
+    hourly = place.server("otel_chat_conversations_started").where("window", "1h")
+    moods = scope.server("otel_chat_sentiment_turns")
+    found.row(
+        course(
+            About("Conversations started over time", "At each moment, the conversations that had"
+                  " started in the hour before, by agent.", "locale", decimals=0),
+            Query(total(hourly, ["agent"]), "{{agent}}"), look=AREAS, links=[CONVERSATIONS],
+        ),
+        course(
+            About("Sentiment", "Turns of the window by the sentiment of the user's message. Needs"
+                  f" an analyser of sentiment. {RARE}", "locale", decimals=0),
+            Query(total(moods, ["sentiment"]), "{{sentiment}}"), look=MOODS,
+        ),
+    )  # fmt: skip
+
+
+def _names(found: Board) -> None:
+    scope = found.scope
+    hours = scope.server("otel_chat_hour_conversations")
+    topics = scope.server("otel_chat_topic_conversations")
+    users = scope.server("otel_chat_user_type_conversations")
+    leads = scope.server("otel_chat_leads")
+    of_users = Link(
+        "Conversations of these users", f"{LIST}&user_type=${{__field.labels.user_type}}"
+    )
+    found.row(
+        ranking(
+            About("Topics", "Conversations of the window by topic, most frequent first. Needs a"
+                  f" detector of topics, or calls of topic(). {RARE}", "locale", decimals=0),
+            Query(top(10, total(topics, ["topic"])), "{{topic}}"), width=6, height=12,
+        ),
+        ranking(
+            About("Types of users", "Conversations that started in the window, by type of user."
+                  f" {RARE}", "locale", decimals=0),
+            Query(top(10, total(users, ["user_type"])), "{{user_type}}"), each=[of_users],
+            width=6, height=12,
+        ),
+        ranking(
+            About("Leads by kind", f"Leads of the window by kind. {RARE}", "locale", decimals=0),
+            Query(top(10, total(leads, ["kind"])), "{{kind}}"), width=6, height=12,
+        ),
+        ranking(
+            About("Busiest hours", "The hours of the day (UTC) in which most conversations of the"
+                  " last seven days started; of every channel.", "locale", decimals=0),
+            Query(top(10, total(hours, ["hour"])), "{{hour}}:00"), width=6, height=12,
+        ),
+    )  # fmt: skip
+
+
+def _latest(found: Board) -> None:
+    found.row(
+        turn_table(
+            About("Recent conversations", "The latest turns of the chosen time, each with its"
+                  " conversation, as far as Tempo keeps them. A click on a conversation shows all"
+                  f" of its turns. {RARE}", "short"),
+            [NAMED, f'span.{sc.AGENT_NAME} =~ "$agent"'], FOUND, latest_first=True,
+        ),
+    )  # fmt: skip

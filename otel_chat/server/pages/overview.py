@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Column, row_label
+from otel_chat.server.pages.charts import Chart, Colour, Column, row_label
 from otel_chat.server.queries.registry import FIGURES
 from otel_chat.server.queries.window import BUCKETS
 
@@ -165,6 +165,16 @@ def outcomes(overview: Overview) -> list[Share]:
     return shares
 
 
+def _parts(every: list[int], some: tuple[str, list[int], Colour], others: str) -> list[Column]:
+    """Bars of all, parted into some (label, numbers, colour) and the others."""
+    label, numbers, colour = some
+    rest = [one - part for one, part in zip(every, numbers, strict=True)]
+    return [
+        Column(others, rest, whole, kind="bar"),
+        Column(label, numbers, whole, kind="bar", colour=colour),
+    ]
+
+
 def charts(series: Series) -> list[Chart]:
     """The charts over time."""
     width = BUCKETS[series.bucket]
@@ -176,42 +186,22 @@ def charts(series: Series) -> list[Chart]:
             "Conversations",
             "How many conversations start, and how many of them reach a human?",
             rows,
-            [
-                Column(
-                    "Without a handoff",
-                    [point.conversations - point.handoffs.conversations for point in points],
-                    whole,
-                    kind="bar",
-                ),
-                Column(
-                    "Handed off",
-                    [point.handoffs.conversations for point in points],
-                    whole,
-                    kind="bar",
-                    colour="handoff",
-                ),
-            ],
+            _parts(
+                [point.conversations for point in points],
+                ("Handed off", [point.handoffs.conversations for point in points], "handoff"),
+                "Without a handoff",
+            ),
         ),
         Chart(
             "turns",
             "Turns",
             "How much is asked, and how much of it fails?",
             rows,
-            [
-                Column(
-                    "Without error",
-                    [point.turns - point.errors.turns for point in points],
-                    whole,
-                    kind="bar",
-                ),
-                Column(
-                    "Failed",
-                    [point.errors.turns for point in points],
-                    whole,
-                    kind="bar",
-                    colour="bad",
-                ),
-            ],
+            _parts(
+                [point.turns for point in points],
+                ("Failed", [point.errors.turns for point in points], "bad"),
+                "Without error",
+            ),
         ),
         Chart(
             "response-time",

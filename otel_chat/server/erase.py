@@ -197,8 +197,8 @@ class Eraser:
         self._delete("conversations", f"(tenant, conversation_id) IN {pairs}")
         self._delete("touched_keys", f"(tenant, key) IN {pairs}", once=False)
         self._store.command(
-            "INSERT INTO touched_keys (kind, tenant, key, first, last, at)"  # noqa: S608
-            " SELECT 'conversation', tenant, conversation_id, min(start), max(start), now64(9)"
+            "INSERT INTO touched_keys (queue, tenant, key, first, last, at)"  # noqa: S608
+            " SELECT 'earlier', tenant, conversation_id, min(start), max(start), now64(9)"
             f" FROM turns WHERE (tenant, conversation_id) IN {pairs} AND {self._within}"
             " GROUP BY tenant, conversation_id",
             self._values,

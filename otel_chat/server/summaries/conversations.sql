@@ -1,7 +1,6 @@
 {#- The rows of some conversations, worked out from all of their turns and events.
 
-    `keys` is a SELECT of their tenants and ids; {seen_from} and {seen_to} lie around all that is
-    known of them. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
+    All that is there of them lies between `first` and `last`. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
 {%- set answered = "(status NOT IN ('" ~ n.STATUS_ERROR ~ "', '" ~ n.STATUS_CANCELLED ~ "') OR time_to_first_chunk IS NOT NULL)" -%}
 {%- set tokens_known = '(input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cache_read_tokens IS NOT NULL OR reasoning_tokens IS NOT NULL)' -%}
 {%- set answering_model = "if(response_model != '', response_model, request_model)" -%}
@@ -33,7 +32,9 @@ INSERT INTO conversations (
 )
 SETTINGS prefer_column_name_to_alias = 1
 WITH
-  keys AS ({{ '{keys}' }}),
+  arrayZip({{ '{tenants:Array(String)}' }}, {{ '{ids:Array(String)}' }}) AS keys,
+  fromUnixTimestamp64Nano({{ '{first:Int64}' }}, 'UTC') AS seen_first,
+  fromUnixTimestamp64Nano({{ '{last:Int64}' }}, 'UTC') AS seen_last,
   t AS (
     SELECT tenant, conversation_id,
       min(start) AS started_at, max(start) AS last_start, max(end) AS turns_end,
@@ -67,7 +68,8 @@ WITH
       groupArraySorted({{ most }})((toUnixTimestamp64Nano(start), trace_id, span_id, toString(intent),
         toString({{ answering_model }}), duration, confidence)) AS in_order
     FROM turns FINAL
-    WHERE (tenant, conversation_id) IN keys AND start >= {{ '{seen_from}' }} AND start <= {{ '{seen_to}' }}
+    WHERE (tenant, conversation_id) IN keys AND conversation_id IN {{ '{ids:Array(String)}' }}
+      AND start >= seen_first AND start <= seen_last
     GROUP BY tenant, conversation_id
   ),
   e AS (
@@ -105,7 +107,8 @@ WITH
           name = '{{ n.EVENT_LEAD }}', toString(lead_kind), name = '{{ n.EVENT_HANDOFF_REQUESTED }}', toString(reason),
           toString(workflow)), toString(step)), {{ among(steps) }}) AS steps
     FROM events FINAL
-    WHERE (tenant, conversation_id) IN keys AND time >= {{ '{seen_from}' }} AND time <= {{ '{seen_to}' }}
+    WHERE (tenant, conversation_id) IN keys AND conversation_id IN {{ '{ids:Array(String)}' }}
+      AND time >= seen_first AND time <= seen_last
     GROUP BY tenant, conversation_id
   ),
   worked_out AS (
@@ -125,7 +128,7 @@ WITH
       arraySort(arrayFilter(x -> x.4, workflows))[-1] AS left_at
     FROM t LEFT JOIN e USING (tenant, conversation_id)
   )
-SELECT tenant, toDate32(started_at), conversation_id, 0, {{ '{version}' }}, 0,
+SELECT tenant, toDate32(started_at), conversation_id, 0, {{ '{version:UInt64}' }}, 0,
   if(events_from = 0, started_at, least(started_at, events_from)), greatest(last_start, events_to), started_at,
   greatest(turns_end, active_to), ends > 0, number,
   number = 1 AND (told OR positive > 0), with_human, left_open, last_turn, turns, replies,

@@ -14,7 +14,7 @@ import logging
 import threading
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jinja2 import Environment, StrictUndefined
 from prometheus_client.core import GaugeMetricFamily
@@ -23,7 +23,7 @@ from otel_chat import semconv
 from otel_chat.errors import OtelChatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
@@ -31,70 +31,67 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("otel_chat.server")
 
-BATCH: Final = 10_000
+Queue = Literal["recent", "earlier"]
+QUEUES: Final[tuple[Queue, ...]] = ("recent", "earlier")
+"""What ended more than two days ago waits by itself: late data does not hold up today's."""
+BATCH: Final = 2000
 """Conversations that are worked out by one statement."""
-EARLIER_BATCH: Final = 500
-"""The same of those that began before yesterday: their turns lie apart, and are looked up."""
+BATCH_CHARACTERS: Final = 50_000
+"""Characters of their tenants and ids: a served store takes no longer parameter."""
+SLICE: Final = 20_000
+"""Touches that are looked at before the mark moves on."""
+SLICE_INSERTS: Final = 2000
 MOST_TURNS: Final = 1000
 """Turns, and steps, that stand in the arrays of a row."""
 INSERT_NS: Final = 120 * 10**9
 """How long an insert may take, from when its `at` is taken to when it is seen."""
 HOUR_NS: Final = 3600 * 10**9
-DAY_NS: Final = 24 * HOUR_NS
-RECENT_NS: Final = 2 * DAY_NS
-TOUCHED: Final = "touched"
-"""The mark up to which touches are settled."""
+RECENT_NS: Final = 48 * HOUR_NS
 RULES: Final = "rules-1"
-"""The mark of a rebuild, down from which all is worked out; a changed rule has another name."""
-ALL_LEFT: Final = 2**63 - 1
-NONE_LEFT: Final = -(2**63)
+"""The mark of a rebuild, which is begun once; where a rule changes, under another name."""
 
-# Of each the rows and what is known of it: where a conversation has been seen before, all of it.
+# What was seen of a conversation before counts too: all of it is read, however old it is.
 _KEYS: Final = """
-SELECT tenant, key, min(first) AS seen_from, max(last) AS seen_to FROM (
-  SELECT tenant, key, first, last FROM touched_keys WHERE {fresh}
+SELECT tenant, key, toUnixTimestamp64Nano(min(begun)) AS first,
+  toUnixTimestamp64Nano(max(ended)) AS last
+FROM (
+  SELECT tenant, key, t.first AS begun, t.last AS ended FROM touched_keys AS t WHERE {fresh}
   UNION ALL
-  SELECT tenant, conversation_id, c.seen_from, c.seen_to FROM conversations AS c FINAL
+  SELECT tenant, conversation_id, seen_from, seen_to FROM conversations FINAL
   WHERE (tenant, conversation_id) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
-) GROUP BY tenant, key
-"""
-_FRESH: Final = (
-    "kind = 'conversation' AND at > fromUnixTimestamp64Nano({after:Int64}, 'UTC')"
-    " AND at <= fromUnixTimestamp64Nano({until:Int64}, 'UTC')"
-    " AND toUnixTimestamp64Nano(at) NOT IN {known:Array(Int64)}"
 )
-_PARTS: Final = f"""
-SELECT seen_from >= fromUnixTimestamp64Nano({{recent:Int64}}, 'UTC') AS is_recent, count() AS keys,
-  toUnixTimestamp64Nano(min(seen_from)) AS first, toUnixTimestamp64Nano(max(seen_to)) AS last
-FROM ({_KEYS.replace("{fresh}", _FRESH)}) GROUP BY is_recent
-"""  # noqa: S608
-_PART: Final = f"""
-SELECT tenant, key FROM ({_KEYS.replace("{fresh}", _FRESH)})
-WHERE (seen_from >= fromUnixTimestamp64Nano({{recent:Int64}}, 'UTC')) = {{is_recent:Bool}}
-  AND sipHash64(tenant, key) % {{parts:UInt32}} = {{part:UInt32}}
-"""  # noqa: S608
-_WITHIN: Final = (
-    "conversation_id != '' AND start >= fromUnixTimestamp64Nano({day:Int64}, 'UTC')"
-    " AND start < fromUnixTimestamp64Nano({day:Int64}, 'UTC') + INTERVAL 1 DAY"
+GROUP BY tenant, key ORDER BY first DESC
+""".replace(
+    "{fresh}",
+    "queue = {queue:String} AND at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+    " AND at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
+    " AND toUnixTimestamp64Nano(at) IN {fresh:Array(Int64)}",
 )
-_OF_DAY: Final = f"""
-SELECT DISTINCT tenant, conversation_id FROM turns WHERE {_WITHIN}
-  AND sipHash64(tenant, conversation_id) % {{parts:UInt32}} = {{part:UInt32}}
-"""  # noqa: S608
-# A conversation of which an earlier turn came has another day, and so another key.
+# A row whose first turn moved to another day has another key; one without turns has no successor.
+# Of two settlers the one that read later is right.
 _TOMBSTONES: Final = """
 INSERT INTO conversations (tenant, day, conversation_id, episode, version, gone)
-SELECT tenant, day, conversation_id, episode, {version:UInt64}, 1 FROM conversations FINAL
-WHERE (tenant, conversation_id) IN ({keys}) AND (tenant, day, conversation_id, episode) NOT IN (
-  SELECT tenant, argMax(day, c.version), conversation_id, episode FROM conversations AS c FINAL
-  WHERE (tenant, conversation_id) IN ({keys}) AND (tenant, conversation_id) IN (
-    SELECT tenant, conversation_id FROM turns
-    WHERE (tenant, conversation_id) IN ({keys})
-      AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')
-      AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')
-  )
-  GROUP BY tenant, conversation_id, episode
+SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1 FROM (
+  SELECT tenant, day, conversation_id, episode, version,
+    max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest
+  FROM conversations FINAL
+  WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
+    AND conversation_id IN {ids:Array(String)}
+) WHERE version < greatest(newest, {version:UInt64})
+"""
+# The newest day first: to the settler it is what was touched first.
+_TOUCH_ALL: Final = """
+INSERT INTO touched_keys (queue, tenant, key, first, last, at)
+SELECT 'earlier', tenant, key, min(begun), max(ended),
+  now64(9) + toIntervalMicrosecond(greatest(0, dateDiff('day', max(ended), now64(9))))
+FROM (
+  SELECT tenant, conversation_id AS key, min(start) AS begun, max(start) AS ended
+  FROM turns WHERE conversation_id != '' GROUP BY tenant, key
+  UNION ALL
+  SELECT tenant, conversation_id AS key, min(time) AS begun, max(time) AS ended
+  FROM events WHERE conversation_id != '' GROUP BY tenant, key
 )
+GROUP BY tenant, key
 """
 
 
@@ -116,142 +113,160 @@ class Settler:
     def __init__(self, store: Store, *, batch: int = BATCH) -> None:
         self._store = store
         self._batch = batch
-        self._seen: dict[int, int] = {}
+        self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
         self._rebuilt = False
         self._forgot = 0
-        self._stopped = False
+        self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Lets a run end after the statement at which it is."""
-        self._stopped = True
+        self._stopped.set()
 
     def run(self) -> None:
-        """Works out what was touched since the last time, then some of what a rebuild has left.
+        """Works out what was touched since the last time.
 
         A failure is logged, and tried again the next time.
         """
         try:
             self.settle()
-            self.rebuild_some()
         except OtelChatError as error:
             _log.warning("Conversations could not be settled; figures are older: %s", error)
 
     def settle(self) -> int:
         """Works out what was touched since the last time.
 
+        A store that an earlier release filled has none of its rows, and a rule that changed has
+        all of them worked out anew; what is there meanwhile can be read.
+
         Returns:
-            How many conversations.
+            How many conversations were worked out.
 
         Raises:
             StoreError: If the store does not answer, or refuses.
         """
         with self._running:
-            began = self._now()
-            mark = self._mark(TOUCHED, 0)
-            touched = self._touched(max(mark - INSERT_NS, 0))
-            fresh = {at: keys for at, keys in touched.items() if self._seen.get(at) != keys}
-            if not fresh:
-                return 0
-            known = sorted(touched.keys() - fresh.keys())
-            done = self._settle_touched(min(fresh) - 1, max(fresh), known)
-            if self._stopped:
-                return done
-            self._seen = {at: keys for at, keys in touched.items() if at > began - 2 * INSERT_NS}
-            self._note(TOUCHED, max(mark, *fresh))
-            self._forget_touched(mark)
+            self._begin_rebuild()
+            done = 0
+            while (
+                sliced := self._settle_some("recent") or self._settle_some("earlier")
+            ) is not None:
+                done += sliced
             return done
-
-    def rebuild_some(self) -> bool:
-        """Works out the conversations of one more day, the newest first, once for all of them.
-
-        A store that an earlier release filled has none of its rows, and a rule that changed has
-        them all worked out anew; meanwhile the old ones are there to read.
-
-        Returns:
-            Whether there was anything left to do.
-        """
-        with self._running:
-            until = NONE_LEFT if self._rebuilt else self._mark(RULES, ALL_LEFT)
-            if until == NONE_LEFT:
-                self._rebuilt = True
-                return False
-            (row,) = self._store.query(
-                "SELECT toUnixTimestamp64Nano(max(start)) AS last FROM turns WHERE start"
-                " < fromUnixTimestamp64Nano({until:Int64}, 'UTC') AND conversation_id != ''",
-                {"until": until},
-            )
-            if not row["last"]:
-                self._note(RULES, NONE_LEFT)
-                return False
-            day = int(row["last"]) // DAY_NS * DAY_NS
-            self._rebuild_day(day)
-            if not self._stopped:
-                self._note(RULES, day)
-            return True
 
     def lag(self) -> float:
         """How long the oldest insert that is not in the rows has been on disk, in seconds."""
-        (row,) = self._store.query(
-            "SELECT toUnixTimestamp64Nano(min(at)) AS oldest,"
-            " toUnixTimestamp64Nano(now64(9)) AS now FROM touched_keys"
-            " WHERE at > fromUnixTimestamp64Nano({mark:Int64}, 'UTC')",
-            {"mark": self._mark(TOUCHED, 0)},
-        )
-        oldest = int(row["oldest"])
-        return (int(row["now"]) - oldest) / 1e9 if oldest else 0.0
+        waits = [0.0]
+        for queue in QUEUES:
+            (row,) = self._store.query(
+                "SELECT toUnixTimestamp64Nano(min(at)) AS oldest,"
+                " toUnixTimestamp64Nano(now64(9)) AS now FROM touched_keys WHERE"
+                " queue = {queue:String} AND at > fromUnixTimestamp64Nano({mark:Int64}, 'UTC')",
+                {"queue": queue, "mark": self._mark(queue)},
+            )
+            if int(row["oldest"]):
+                waits.append((int(row["now"]) - int(row["oldest"])) / 1e9)
+        return max(waits)
 
-    def _rebuild_day(self, day: int) -> None:
-        (row,) = self._store.query(
-            f"SELECT uniq(tenant, conversation_id) AS found FROM turns WHERE {_WITHIN}",  # noqa: S608
-            {"day": day},
-        )
-        parts = 1 + int(row["found"]) // self._batch
-        for part in range(parts):
-            if self._stopped:
+    def _begin_rebuild(self) -> None:
+        if self._rebuilt:
+            return
+        if not self._mark(RULES):
+            self._store.command(_TOUCH_ALL)
+            self._note(RULES, self._now())
+        self._rebuilt = True
+
+    def _settle_some(self, queue: Queue) -> int | None:
+        """Works out a slice of a queue; None where nothing of it waits."""
+        mark, now = self._mark(queue), self._now()
+        touched = self._touched(queue, max(mark - INSERT_NS, 0))
+        seen = self._seen[queue]
+        fresh: list[int] = []
+        keys = 0
+        for at in sorted(touched):
+            if seen.get(at) != touched[at]:
+                fresh.append(at)
+                keys += touched[at]
+            if keys >= SLICE or len(fresh) >= SLICE_INSERTS:
                 break
-            self._work_out(_OF_DAY, {"day": day, "parts": parts, "part": part}, 0, ALL_LEFT)
-
-    def _settle_touched(self, after: int, until: int, known: list[int]) -> int:
-        values: dict[str, Any] = {
-            "after": after,
-            "until": until,
-            "known": known,
-            "recent": self._now() - RECENT_NS,
-        }
+        if not fresh or self._stopped.is_set():
+            return None
         done = 0
-        found = self._store.query(_PARTS, values)
-        for group in sorted(found, key=lambda row: -int(row["is_recent"])):
-            recent = bool(group["is_recent"])
-            parts = 1 + int(group["keys"]) // (self._batch if recent else EARLIER_BATCH)
-            for part in range(parts):
-                if self._stopped:
-                    return done
-                chosen = {**values, "is_recent": recent, "parts": parts, "part": part}
-                self._work_out(_PART, chosen, int(group["first"]), int(group["last"]))
-            done += int(group["keys"])
+        for part in self._parts(queue, fresh, now - RECENT_NS):
+            if self._stopped.is_set():
+                return None
+            self._work_out(part)
+            done += len(part)
+        self._seen[queue] = {
+            at: touched[at] for at in (*seen, *fresh) if at in touched and at > mark - INSERT_NS
+        }
+        self._note(queue, max(mark, fresh[-1]))
+        self._forget_touched()
         return done
 
-    def _work_out(self, keys: str, values: Mapping[str, Any], first: int, last: int) -> None:
-        """Writes the rows of some conversations, all of whose turns and events lie between."""
-        bound = {**values, "version": self._now(), "first": first, "last": last}
-        sql = (
-            _conversations_sql()
-            .replace("{keys}", keys)
-            .replace("{version}", "{version:UInt64}")
-            .replace("{seen_from}", "fromUnixTimestamp64Nano({first:Int64}, 'UTC')")
-            .replace("{seen_to}", "fromUnixTimestamp64Nano({last:Int64}, 'UTC')")
+    def _parts(self, queue: Queue, fresh: list[int], recent: int) -> Iterator[list[dict[str, Any]]]:
+        """The conversations that inserts touched, in parts that lie near each other in time."""
+        rows = self._store.query(
+            _KEYS, {"queue": queue, "fresh": fresh, "first": fresh[0], "last": fresh[-1]}
         )
-        self._store.command(sql, bound)
-        self._store.command(_TOMBSTONES.replace("{keys}", keys), bound)
+        for kind in (True, False):
+            yield from self._cut(row for row in rows if (int(row["first"]) >= recent) is kind)
+
+    def _cut(self, rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        part: list[dict[str, Any]] = []
+        size = 0
+        for row in rows:
+            part.append(row)
+            size += len(row["tenant"]) + len(row["key"])
+            if len(part) >= self._batch or size >= BATCH_CHARACTERS:
+                yield part
+                part, size = [], 0
+        if part:
+            yield part
+
+    def _work_out(self, part: list[dict[str, Any]]) -> None:
+        """Writes the rows of some conversations."""
+        bound = {
+            "tenants": [row["tenant"] for row in part],
+            "ids": [row["key"] for row in part],
+            "first": min(int(row["first"]) for row in part),
+            "last": max(int(row["last"]) for row in part),
+            "version": self._now(),
+        }
+        self._store.command(_conversations_sql(), bound)
+        self._store.command(_TOMBSTONES, bound)
 
     def _now(self) -> int:
         (row,) = self._store.query("SELECT toUnixTimestamp64Nano(now64(9)) AS now")
         return int(row["now"])
 
-    def _forget_touched(self, mark: int) -> None:
+    def _mark(self, name: str) -> int:
+        found = self._store.query(
+            "SELECT mark FROM settled FINAL WHERE name = {name:String}", {"name": name}
+        )
+        return int(found[0]["mark"]) if found else 0
+
+    def _note(self, name: str, mark: int) -> None:
+        self._store.command(
+            "INSERT INTO settled (name, mark, at)"
+            " SELECT {name:String}, {mark:Int64}, toUnixTimestamp64Nano(now64(9))",
+            {"name": name, "mark": mark},
+        )
+
+    def _touched(self, queue: Queue, after: int) -> dict[int, int]:
+        """When inserts touched something, and how many keys each."""
+        rows = self._store.query(
+            "SELECT toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
+            " WHERE queue = {queue:String} AND at > fromUnixTimestamp64Nano({after:Int64}, 'UTC')"
+            " GROUP BY at ORDER BY at LIMIT {limit:UInt32}",
+            {"queue": queue, "after": after, "limit": 100_000},
+        )
+        return {int(row["ns"]): int(row["keys"]) for row in rows}
+
+    def _forget_touched(self) -> None:
         """Drops the hours of touches that are settled, once an hour."""
-        hour = (mark - INSERT_NS) // HOUR_NS * HOUR_NS
+        settled = min(self._mark(queue) or self._mark(RULES) for queue in QUEUES)
+        hour = (settled - INSERT_NS) // HOUR_NS * HOUR_NS
         if hour <= self._forgot:
             return
         rows = self._store.query(
@@ -263,29 +278,6 @@ class Settler:
         for row in rows:
             self._store.command(f"ALTER TABLE {local} DROP PARTITION ID {{id:String}}", row)
         self._forgot = hour
-
-    def _mark(self, name: str, without: int) -> int:
-        found = self._store.query(
-            "SELECT mark FROM settled FINAL WHERE name = {name:String}", {"name": name}
-        )
-        return int(found[0]["mark"]) if found else without
-
-    def _note(self, name: str, mark: int) -> None:
-        self._store.command(
-            "INSERT INTO settled (name, mark, at)"
-            " SELECT {name:String}, {mark:Int64}, toUnixTimestamp64Nano(now64(9))",
-            {"name": name, "mark": mark},
-        )
-
-    def _touched(self, after: int) -> dict[int, int]:
-        """When inserts touched something, and how many keys each."""
-        rows = self._store.query(
-            "SELECT toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
-            " WHERE kind = 'conversation' AND at > fromUnixTimestamp64Nano({after:Int64}, 'UTC')"
-            " GROUP BY at",
-            {"after": after},
-        )
-        return {int(row["ns"]): int(row["keys"]) for row in rows}
 
 
 class SettlerCollector:

@@ -1,12 +1,12 @@
 CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
-  kind Enum8('conversation' = 1),
+  queue Enum8('recent' = 1, 'earlier' = 2),
   tenant LowCardinality(String),
   key String CODEC(ZSTD),
   first DateTime64(9, 'UTC'),
   last DateTime64(9, 'UTC'),
   at DateTime64(9, 'UTC')
 ) ENGINE = {{ 'ReplicatedMergeTree' if cluster else 'MergeTree' }}
-PARTITION BY toStartOfHour(at) ORDER BY (kind, at)
+PARTITION BY toStartOfHour(at) ORDER BY (queue, at)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 {% if cluster %}
@@ -15,13 +15,13 @@ ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, 
 {% endif %}
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS turns_to_touched_keys{{ on_cluster }} TO touched_keys AS
-SELECT 'conversation' AS kind, tenant, conversation_id AS key, min(start) AS first, max(start) AS last,
-  now64(9) AS at
+SELECT if(max(start) >= now() - INTERVAL 2 DAY, 'recent', 'earlier') AS queue,
+  tenant, conversation_id AS key, min(start) AS first, max(start) AS last, now64(9) AS at
 FROM turns{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched_keys{{ on_cluster }} TO touched_keys AS
-SELECT 'conversation' AS kind, tenant, conversation_id AS key, min(time) AS first, max(time) AS last,
-  now64(9) AS at
+SELECT if(max(time) >= now() - INTERVAL 2 DAY, 'recent', 'earlier') AS queue,
+  tenant, conversation_id AS key, min(time) AS first, max(time) AS last, now64(9) AS at
 FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
 
 {% call table('settled', version='at', order='name', shard='sipHash64(name)') %}

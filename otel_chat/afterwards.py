@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from otel_chat import semconv as sc
@@ -49,9 +50,23 @@ def _note_sentiment(turn: Lifecycle, answer: object) -> None:
     turn._late[sc.SENTIMENT] = one_of(answer, "sentiment", sc.SENTIMENTS)
 
 
-def _note_topics(turn: Lifecycle, answer: str | Iterable[object]) -> None:
+def _note_topics(turn: Lifecycle, answer: str | Iterable[object] | Future[Any]) -> None:
+    if isinstance(answer, Future):
+        put = turn._runtime.delivery.put
+        answer.add_done_callback(lambda known: put((_note_late_topics, turn, known)) and None)
+        return
     for topic in (answer,) if isinstance(answer, str) else answer:
         turn.emit_late(sc.EVENT_TOPIC, {sc.TOPIC_NAME: turn._runtime.name(topic)})
+
+
+def _note_late_topics(turn: Lifecycle, known: Future[Any]) -> None:
+    """Topics that were found out aside; in the delivery thread again."""
+    try:
+        answer = known.result(0)
+        if answer is not None:
+            _note_topics(turn, answer)
+    except Exception as error:  # noqa: BLE001 - the owner's function may do anything
+        report_error(TOPIC, error)
 
 
 def _note_advice(turn: Lifecycle, answer: object) -> None:

@@ -42,7 +42,8 @@ class Config:
             before the bundled prices.
         redactor: Redacts every text before it leaves the process; the rules of
             `otel_chat.privacy` where none is given.
-        topic_detector: Tells the topics of a user's message, redacted, after the reply.
+        topic_detector: Tells the topics of a user's message, redacted, after the reply; or gives a
+            `concurrent.futures.Future` of them.
         sentiment_analyser: Tells its sentiment: positive, neutral, negative, or None.
         escalation_advisor: Tells whether a human should take over; the advice is recorded only.
         console: Write a line for each turn to the terminal (standard error).

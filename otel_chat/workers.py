@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Final
@@ -215,7 +216,7 @@ def _answering(
 
 
 def _topics(answer: Any) -> object:
-    return answer if is_a(answer, str) else list(islice(answer, MOST_TOPICS))
+    return answer if is_a(answer, str, Future) else list(islice(answer, MOST_TOPICS))
 
 
 def _advice(answer: Any) -> object:

@@ -44,6 +44,7 @@ def rules(settings: Settings) -> Book:
         conversations.add_outcomes,
         conversations.add_feedback,
         supply.add_costs,
+        supply.add_budgets,
         supply.add_models,
         supply.add_tools,
         anomalies.add_no_traffic,

@@ -143,6 +143,7 @@ def histogram(name: str, part: str) -> Metric:
 SERVER_JOB: Final = "otel-chat-server"
 COLLECTOR_JOB: Final = "otel-collector"
 _PLACE: Final = ("agent", "channel", "window")
+_BUDGET: Final = ("budget", "period", "agent", "tenant")
 _TARGET: Final = ("job", "instance")
 SIGNALS: Final = ("spans", "log_records", "metric_points")
 
@@ -151,6 +152,8 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_abandonment_ratio": _PLACE,
     "otel_chat_cost_usd": _PLACE,
     "otel_chat_conversations_settled": (*_PLACE, "outcome"),
+    "otel_chat_budget_usd": _BUDGET,
+    "otel_chat_budget_spent_usd": _BUDGET,
     "otel_chat_server_ingest_failed_inserts_total": (),
 }
 """What the analytics server tells, as far as the rules use it."""

@@ -35,6 +35,7 @@ class Settings:
         feedback_fall: Points (of 0 to 1) by which a day's ratings may lie below the week's.
         conversation_usd: Mean cost of a conversation that is too much, USD.
         daily_usd: The budget of a day in an environment, USD.
+        budget_share: Of a budget that the analytics server was given, the share that tells.
         token_growth: So many times the usual tokens a turn is a surge.
         unpriced_turns: Unpriced turns of a model in an hour that are too many.
         throttled: The share of model calls refused for their rate that is too much.
@@ -68,6 +69,7 @@ class Settings:
     feedback_fall: float = 0.1
     conversation_usd: float = 0.5
     daily_usd: float = 100.0
+    budget_share: float = 1.0
     token_growth: float = 2.0
     unpriced_turns: int = 5
     throttled: float = 0.05

@@ -16,16 +16,17 @@ from prometheus.measures import (
     recorded,
     share,
 )
-from prometheus.names import ENVIRONMENT, MODEL, counter, histogram, label
+from prometheus.names import ENVIRONMENT, MODEL, Metric, counter, histogram, label, scraped
 
 WHICH_MODEL: Final = f"{{{{ $labels.{MODEL} }}}}"
+OF_BUDGET: Final = ("budget", "period", "agent", "tenant")
 WHERE: Final = f'{{{{ or $labels.{ENVIRONMENT} "all" }}}}'
 THROTTLED: Final = ".*(RateLimit|TooManyRequests|Throttl|ResourceExhausted|Quota|429).*"
 """Classes of errors by which the providers' clients say that there were too many calls."""
 
 
 def add_costs(book: Book) -> None:
-    """Adds the alerts on cost per conversation and on the day's budget."""
+    """Adds the alerts on cost per conversation and on budgets."""
     settings = book.settings
     book.alert(
         "cost",
@@ -69,6 +70,39 @@ def add_costs(book: Book) -> None:
             "cost",
         ),
     )
+
+
+def add_budgets(book: Book) -> None:
+    """Adds the alert on the budgets that the analytics server was given."""
+    spent, limit = (
+        f"max by ({', '.join(OF_BUDGET)}) ({_of_budget(name)})"
+        for name in ("otel_chat_budget_spent_usd", "otel_chat_budget_usd")
+    )
+    whose = (
+        "{{ with $labels.agent }} of agent {{ . }}{{ end }}"
+        "{{ with $labels.tenant }} of tenant {{ . }}{{ end }}"
+    )
+    book.alert(
+        "cost",
+        Alert(
+            "ChatBudgetSpent",
+            TICKET,
+            f"{spent}\n/ {limit}\n>= {book.settings.budget_share:g}",
+            "5m",
+            f"Budget {{{{ $labels.budget }}}}{whose}: {SHARE} of this {{{{ $labels.period }}}}'s"
+            " money is spent",
+            "Calendar days and months, in UTC. The page Costs of the analytics server shows all"
+            " budgets.",
+            "cost",
+            dict(OF_ANALYTICS),
+        ),
+    )
+
+
+def _of_budget(name: str) -> Metric:
+    metric = scraped(name)
+    metric.require(OF_BUDGET)
+    return metric
 
 
 def _spent(book: Book, window: str) -> str:

@@ -7,7 +7,15 @@ performed.
 from __future__ import annotations
 
 from otel_chat.hooks._escalation import Advice, EscalationAdvisor, Situation
+from otel_chat.hooks._model_topics import ModelTopicDetector
 from otel_chat.hooks._sentiment import SentimentAnalyser
 from otel_chat.hooks._topics import TopicDetector
 
-__all__ = ["Advice", "EscalationAdvisor", "SentimentAnalyser", "Situation", "TopicDetector"]
+__all__ = [
+    "Advice",
+    "EscalationAdvisor",
+    "ModelTopicDetector",
+    "SentimentAnalyser",
+    "Situation",
+    "TopicDetector",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 
 from otel_chat import semconv
 from otel_chat.errors import OtelChatError
-from otel_chat.server.access import METRICS_READ, Scope
+from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
+from otel_chat.server.queries.budgets import Spending, spendings
 from otel_chat.server.queries.gauges import Counts, Place, counts, joined
 from otel_chat.server.queries.sql import SCALE
 from otel_chat.server.queries.window import Window
@@ -39,7 +40,7 @@ AGENTS: Final = 20
 CHANNELS: Final = 10
 NAMES: Final = 10
 OTHER: Final = "_other"
-EVERY: Final = Scope(tenants=None, permissions=frozenset({METRICS_READ}))
+EVERY: Final = Scope(tenants=None, permissions=frozenset({METRICS_READ, ANALYTICS_VIEW}))
 PLACE: Final = ("agent", "channel")
 
 
@@ -50,10 +51,12 @@ class Snapshot:
     Args:
         taken: When, in seconds since 1970.
         windows: The counts of each window by place.
+        budgets: What has been spent of each budget.
     """
 
     taken: float
     windows: Mapping[str, Mapping[Place, Counts]]
+    budgets: Sequence[Spending] = ()
 
 
 @dataclass(slots=True)
@@ -83,13 +86,14 @@ class Gauges:
                 name: counts(self.store, EVERY, Window(moment - length, moment, moment, idle))
                 for name, length in WINDOWS.items()
             }
+            spent = spendings(self.store, EVERY, moment, self.settings.budgets)
         except OtelChatError as error:
             self.failures += 1
             if self.failures == 1 or self.snapshot is not None:
                 _log.warning("The gauges for Prometheus could not be worked out: %s", error)
             self.snapshot = None
         else:
-            self.snapshot = Snapshot(time.time(), found)
+            self.snapshot = Snapshot(time.time(), found, spent)
 
 
 class GaugeCollector(Collector):
@@ -131,6 +135,9 @@ class GaugeCollector(Collector):
         for gauge in _BY_NAME:
             yield _named(folded, gauge)
         yield _hours(folded[LONGEST])
+        yield from _budgets(
+            one for one in snapshot.budgets if one.budget.visible(self._scope.tenants)
+        )
 
 
 ByPlace = dict[tuple[str, str], Counts]
@@ -322,6 +329,24 @@ def _hours(found: ByPlace) -> Metric:
         for hour, many in sorted(hours.items()):
             gauge.add_metric((agent, hour), many)
     return gauge
+
+
+def _budgets(found: Iterable[Spending]) -> Iterator[Metric]:
+    labels = ("budget", "period", "agent", "tenant")
+    limit = GaugeMetricFamily(
+        "otel_chat_budget_usd", "What may be spent in the period, USD.", labels=labels
+    )
+    spent = GaugeMetricFamily(
+        "otel_chat_budget_spent_usd",
+        "What was spent since the day or month began, in UTC, USD.",
+        labels=labels,
+    )
+    for one in found:
+        budget = one.budget
+        at = (budget.name, budget.period, budget.agent or "", budget.tenant or "")
+        limit.add_metric(at, float(budget.usd))
+        spent.add_metric(at, float(one.spent))
+    yield from (limit, spent)
 
 
 def _each(windows: Mapping[str, ByPlace]) -> Iterator[tuple[str, tuple[str, str], Counts]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from otel_chat.errors import ConfigurationError
+from otel_chat.server.budgets import MOST, Budget
 
 _ORIGIN: Final = r"^https?://[^/\s*]+$"
 _ADDRESS: Final = r"^https?://[^\s?#]+$"
@@ -26,6 +27,10 @@ class ServerSettings(BaseSettings):
         gauge_seconds: How often the gauges for Prometheus are worked out, in seconds, 1 to 3600.
         cost_per_interaction: What a conversation with a human costs, USD; for the gauges of
             savings. 0 to a million.
+        budgets: What the models may cost, as a JSON list in the environment: `[{"name": "all",
+            "usd": 100, "period": "day"}, {"name": "support", "usd": 900, "period": "month",
+            "agent": "support"}]`; `agent` and `tenant` are optional, a period is a calendar day or
+            month in UTC. 20 at most.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
         rollup_quiet_seconds: A day before today for which nothing arrived for so many seconds is
@@ -48,11 +53,20 @@ class ServerSettings(BaseSettings):
     cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
+    budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     rollup_quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
+
+    @field_validator("budgets")
+    @classmethod
+    def _names_differ(cls, budgets: tuple[Budget, ...]) -> tuple[Budget, ...]:
+        names = [one.name for one in budgets]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two budgets are named {twice[0]!r}; give each a name of its own")
+        return budgets
 
 
 def read_settings(**given: object) -> ServerSettings:
@@ -71,5 +85,9 @@ def read_settings(**given: object) -> ServerSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        message = f"{name} (OTEL_CHAT_SERVER_{name.upper()}): {first['msg']}."
+        where = ".".join(map(str, first["loc"]))
+        message = f"{where} (OTEL_CHAT_SERVER_{name.upper()}): {first['msg']}."
+        raise ConfigurationError(message) from error
+    except SettingsError as error:
+        message = f"The environment cannot be read: {error}. Lists are written as JSON."
         raise ConfigurationError(message) from error

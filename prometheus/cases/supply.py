@@ -20,6 +20,9 @@ ENVIRONMENT: Final = {"deployment_environment_name": "live"}
 MODEL: Final = {"gen_ai_request_model": "small"}
 COST: Final = of_agent("otel_chat_turn_cost_sum", **MODEL)
 DAY_COST: Final = series("otel_chat_cost_usd", **OF_DAY)
+BUDGET: Final = {"budget": "support", "period": "day", "agent": "support"}
+LIMIT: Final = series("otel_chat_budget_usd", job="otel-chat-server", tenant="", **BUDGET)
+SPENT: Final = series("otel_chat_budget_spent_usd", job="otel-chat-server", tenant="", **BUDGET)
 INPUT: Final = {**MODEL, "gen_ai_token_type": "input"}
 UNPRICED: Final = of_agent("otel_chat_turn_unpriced_total", **MODEL)
 CALLS: Final = "gen_ai_client_operation_duration_seconds_count"
@@ -73,6 +76,12 @@ CASES: Final = (
         {COST: "0+0.125x360 45x600"}, "3h25m", "30m", "12h",
         {"each day has these hours": {COST: "0x60 0+0.25x300 75x1140 75.25+0.25x299 150x600"}},
         until="1d14h", lately="14h", step="5m",
+    ),
+    Case(
+        "ChatBudgetSpent", {**TICKET, **BUDGET, **OF_ANALYTICS},
+        # 20 dollars of a day, of which each hour spends six; a new day begins after five hours
+        {LIMIT: "20x480", SPENT: "0+0.1x299 0x180"}, "3h20m", "5m", "5h5m",
+        {"within the budget": {LIMIT: "20x480", SPENT: "19.9x480"}},
     ),
     Case(
         "ChatTokenSurge", {**TICKET, **AGENT, **INPUT},

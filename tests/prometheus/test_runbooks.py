@@ -85,6 +85,7 @@ def test_the_limits_that_a_page_tells_are_the_alerts(name: str) -> None:
         "ChatConversationCostHigh": (settings.conversation_usd, settings.conversations),
         "ChatDailyBudgetSpent": (settings.daily_usd,),
         "ChatDailyBudgetForecast": (settings.daily_usd,),
+        "ChatBudgetSpent": (settings.budget_share * 100,),
         "ChatModelUnpriced": (settings.unpriced_turns,),
         "ChatProviderThrottling": (settings.throttled * 100, settings.throttled_least),
         "ChatToolErrors": (settings.tool_errors * 100, settings.minimum_turns),

@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from otel_chat.errors import AccessError
 from otel_chat.server import queries
 from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE, Needs
+from otel_chat.server.budgets import Budget
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import QUERIES
 from tests.server.given import DAY, NOON, Given
@@ -109,7 +111,8 @@ def fill(given: Given, marker: str) -> dict[str, str]:
 
 def arguments(function: Callable[..., Any], ids: dict[str, str]) -> dict[str, Any]:
     """What a query is asked with: fails for a parameter that it does not know."""
-    known = {"window": DAY, "filters": Filters(), **ids}
+    budgets = (Budget(name="all", usd=Decimal(1), period="day"),)
+    known = {"window": DAY, "filters": Filters(), "now": DAY.now, "budgets": budgets, **ids}
     wanted = list(inspect.signature(function).parameters.values())[2:]
     needed = [one.name for one in wanted if one.default is inspect.Parameter.empty]
     assert set(needed) <= set(known), f"say here what to ask {function.__qualname__} with"

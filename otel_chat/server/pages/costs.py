@@ -9,10 +9,13 @@ from otel_chat.server.pages.charts import Chart, Column, row_label
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.queries import business, interactions, overview
+from otel_chat.server.queries import budgets, business, interactions, overview
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_chat.server.queries.budgets import Spending
     from otel_chat.server.queries.business import Business
     from otel_chat.server.queries.overview import Series
 
@@ -157,16 +160,64 @@ def _reasons(found: Business) -> Table:
     )
 
 
+_PACE: Final = (
+    "At this pace",
+    "What the whole period will cost if it goes on as it did so far; after its first tenth.",
+)
+
+
+def _budgets(found: Sequence[Spending]) -> Table:
+    def left(one: Spending) -> Cell:
+        rest = one.budget.usd - one.spent
+        if rest < 0:
+            return Cell(f"{formats.money(-rest)} over", tone="bad")
+        return Cell(formats.money(rest))
+
+    def pace(one: Spending) -> Cell:
+        if one.pace is None:
+            return Cell(formats.NO_DATA)
+        return Cell(formats.money(one.pace), tone="warn" if one.pace > one.budget.usd else "")
+
+    heads: list[Head[Spending]] = [
+        Head("Budget", lambda one: Cell(one.budget.name, sub=_whose(one)), number=False),
+        Head("Since", lambda one: f"{formats.when(one.start)} UTC", number=False),
+        Head("May cost", lambda one: formats.money(one.budget.usd)),
+        Head("Spent", lambda one: Cell(formats.money(one.spent), share=min(one.share, 1.0))),
+        Head("Left", left),
+        Head("At this pace", pace),
+    ]
+    return table(
+        "budgets",
+        "Budgets",
+        "Is it still within what it may cost? The present day or month, whatever the window.",
+        heads,
+        found,
+        nothing="",
+        wide=True,
+        more=[_PACE],
+    )
+
+
+def _whose(one: Spending) -> str:
+    parts = (("agent", one.budget.agent), ("tenant", one.budget.tenant))
+    named = [f"{word} {name}" for word, name in parts if name]
+    whose = " of ".join(named) or "all agents"
+    unpriced = one.unpriced_turns
+    return f"{whose}; {formats.plural(unpriced, 'turn')} without a price" if unpriced else whose
+
+
 def body(asking: Asking) -> Body:
     """What stands on the page of cost and savings."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
     models = asking.store.beside(_models, asking)
     course = asking.store.beside(overview.series, *asked)
+    spent = budgets.spendings(asking.store, asking.scope, asking.window.now, asking.budgets)
     found = business.business(*asked)
+    within = [_budgets(spent)] if spent else []
     return Body(
         cards=_cards(found),
-        panels=[*_charts(course.result()), models.result(), _reasons(found)],
-        empty=not found.conversations and not found.cost.priced_turns,
+        panels=[*_charts(course.result()), *within, models.result(), _reasons(found)],
+        empty=not found.conversations and not found.cost.priced_turns and not spent,
     )
 
 

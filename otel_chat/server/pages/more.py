@@ -91,6 +91,12 @@ def exports_page(
     )
 
 
+@router.get("/docs")
+def docs_page(request: Request, _: Viewer) -> Response:
+    """The API's description, drawn by a library that ships with the server."""
+    return page(request, "docs.html", "docs", description=request.app.openapi_url)
+
+
 def _settings(
     request: Request,
     scope: Scope,

@@ -211,7 +211,8 @@ def _sheet_route(sheet: Sheet) -> None:
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
         chosen = store.beside(choices.choices, store, scope, window)
-        body = sheet.body(Asking(store, scope, window, filters, view))
+        budgets = request.app.state.settings.budgets
+        body = sheet.body(Asking(store, scope, window, filters, view, budgets))
         return page(
             request,
             "sheet.html",

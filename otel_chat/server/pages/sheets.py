@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
+    from otel_chat.server.budgets import Budget
     from otel_chat.server.pages.charts import Chart
     from otel_chat.server.pages.compare import Choice
     from otel_chat.server.pages.flows import Flow
@@ -30,6 +31,7 @@ class Asking:
         window: The time to look at.
         filters: What it is limited to.
         view: The filters as they stand in the address.
+        budgets: What the models may cost.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class Asking:
     window: Window
     filters: Filters
     view: View
+    budgets: Sequence[Budget] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from otel_chat.server.budgets import Budget
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers
@@ -453,3 +456,27 @@ def test_what_was_open_in_a_later_panel_stays_open(given: Given, reader: Reader)
     page.clock.fast_forward(31_000)
     expect(page.locator("[data-chart=confidence] tbody tr").last).to_contain_text("0.9 to 1.001")
     expect(page.locator("[data-chart=confidence] details")).to_have_attribute("open", "")
+
+
+def test_budgets_stand_on_the_page_of_costs(
+    given: Given, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was spent, what is left or over, and whose they are; without budgets no table."""
+    given.turn("c", ago(1), agent="support", cost="3")
+    given.save()
+    page = reader.read("/costs")
+    assert page.locator("[data-table=budgets]").count() == 0
+    budgets = (
+        Budget(name="Month", usd=Decimal(12), period="month", tenant=given.tenant),
+        Budget(name="Short", usd=Decimal(1), period="month", agent="support", tenant=given.tenant),
+        Budget(name="Not mine", usd=Decimal(1), period="day"),
+    )
+    settings = ServerSettings(port=0, budgets=budgets)
+    monkeypatch.setattr(reader.site.app.state, "settings", settings)
+    page = reader.read("/costs")
+    rows = page.locator("[data-table=budgets] tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("Month")
+    expect(rows.nth(0)).to_contain_text("$9.00")
+    expect(rows.nth(1)).to_contain_text(f"agent support of tenant {given.tenant}")
+    expect(rows.nth(1)).to_contain_text("$2.00 over")

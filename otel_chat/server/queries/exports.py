@@ -202,7 +202,13 @@ def _conversations(
 
 @query(EXPORT_CREATE)
 def export_sessions(
-    store: Store, scope: Scope, window: Window, filters: Filters, form: Format = "jsonl"
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    form: Format = "jsonl",
+    *,
+    columns: Sequence[Column] = SESSIONS,
 ) -> Iterator[bytes]:
     """The conversations that started in the window, by their start.
 
@@ -212,8 +218,9 @@ def export_sessions(
         window: The conversations to take.
         filters: What they are limited to.
         form: How they are written.
+        columns: What is told of each, out of what `SESSIONS` tells.
     """
-    return _conversations(store, scope, (window, filters, form), ("topics",), SESSIONS)
+    return _conversations(store, scope, (window, filters, form), ("topics",), columns)
 
 
 @query(EXPORT_CREATE)
@@ -225,6 +232,7 @@ def export_analytics(
     form: Format = "jsonl",
     *,
     resolved: bool | None = None,
+    columns: Sequence[Column] = ANALYTICS,
 ) -> Iterator[bytes]:
     """The figures of each conversation that started in the window, by its start.
 
@@ -235,12 +243,13 @@ def export_analytics(
         filters: What they are limited to.
         form: How they are written.
         resolved: Only settled conversations that ended resolved, or only those that did not.
+        columns: What is told of each, out of what `ANALYTICS` tells.
     """
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
     named = ("topics", "action_names")
-    return _conversations(store, scope, (window, filters, form), named, ANALYTICS, where)
+    return _conversations(store, scope, (window, filters, form), named, columns, where)
 
 
 @query(EXPORT_CREATE)
@@ -252,6 +261,7 @@ def export_messages(
     form: Format = "jsonl",
     *,
     sender: Sender | None = None,
+    columns: Sequence[Column] = MESSAGES,
 ) -> Iterator[bytes]:
     """The messages of all senders, by time, each reply right behind what it replies to.
 
@@ -264,12 +274,13 @@ def export_messages(
         filters: What they are limited to.
         form: How they are written.
         sender: The messages of one sender.
+        columns: What is told of each, out of what `MESSAGES` tells.
     """
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
         source = _messages(statement, part, filters, sender)
-        return stream(statement, scope, source, MESSAGES, _MESSAGE_ORDER, form)
+        return stream(statement, scope, source, columns, _MESSAGE_ORDER, form)
 
     if form == "parquet" or not filters.empty:
         # That has a footer; and which conversations are let through is worked out once.

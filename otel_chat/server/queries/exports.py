@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,13 +14,14 @@ from otel_chat.server.queries.aggregation import (
     conversation_rows,
     turns_by_conversation,
 )
+from otel_chat.server.queries.content import readable
 from otel_chat.server.queries.days import days_of
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
-from otel_chat.server.queries.partials import MODEL, REPLIED
+from otel_chat.server.queries.partials import HASH, KEY, MODEL, REPLIED
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.rows import Column, Format, in_turn, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -78,6 +80,7 @@ ANALYTICS: Final = (
     Column("handoff", "handed_off", kind="flag"),
     _TOPICS,
     Column("actions", "action_names", kind="list"),
+    Column("actions_taken", kind="said"),
     _ENGAGEMENT,
     Column("duration", f"{_DURATION} / {SCALE}"),
 )
@@ -187,6 +190,9 @@ def _conversations(
         statement = Query(store, scope)
         selection = Selection(window, filters, begun=(part.start, part.end))
         rows = conversation_rows(statement, selection, _OF_TURNS, (*_OF_EVENTS, *event_columns))
+        if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
+            taken = _actions_taken(statement, replace(window, start=part.start, end=part.end))
+            rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING (hash))"  # noqa: S608
         return stream(statement, scope, f"{rows} AS c{where}", columns, _BY_START, form)
 
     statement = Query(store, scope)
@@ -198,6 +204,31 @@ def _conversations(
     begun = turns_by_conversation(statement, Selection(window, filters))
     (row,) = statement.run(f"SELECT count() AS conversations FROM {begun} AS c")  # noqa: S608
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
+
+
+def _actions_taken(statement: Query, part: Window) -> str:
+    """A subquery with the hash of each conversation and its actions, by time, as a JSON text."""
+    events = statement.table(
+        "events",
+        (KEY, "time", "uid", "action", "data"),
+        [
+            statement.between("time", part.start - MARGIN, part.end + MARGIN),
+            f"name = '{semconv.EVENT_ACTION}'",
+        ],
+    )
+    told = (
+        "concat('{\"type\":', toJSONString(toString(action)), ',\"data\":',"
+        " if(isValidJSON(data), data, if(data = '', 'null', toJSONString(data))),"
+        " ',\"timestamp\":\"', formatDateTime(time, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'), '\"}')"
+    )
+    return f"""(
+        SELECT {HASH} AS hash,
+            concat('[', arrayStringConcat(
+                arrayMap(x -> x.3, arraySort(groupArray((time, uid, {told})))), ','), ']')
+                AS actions_taken
+        FROM {events}
+        GROUP BY hash
+    )"""  # noqa: S608
 
 
 @query(EXPORT_CREATE)

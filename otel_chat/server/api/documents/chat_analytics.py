@@ -86,7 +86,7 @@ ANALYTICS_FIELDS: Final = (
     *_COUNTS,
     _RESPONSE,
     *renamed(ANALYTICS, resolved="resolved", escalated_to_human="handoff"),
-    *renamed(ANALYTICS, topics_discussed="topics", actions_taken="actions"),
+    *renamed(ANALYTICS, topics_discussed="topics", actions_taken="actions_taken"),
     *renamed(ANALYTICS, engagement_score="engagement_score", session_duration_seconds="duration"),
 )
 

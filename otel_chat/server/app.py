@@ -40,6 +40,12 @@ from otel_chat.server.api import (
     tokens,
     unanswered,
 )
+from otel_chat.server.api.documents import (
+    bot_interactions,
+    chat_analytics,
+    chatbot_analytics,
+    insights,
+)
 from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.known import PREFIX as API
@@ -165,6 +171,8 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(ingest.router)
     app.include_router(_api())
+    for document in (chat_analytics, chatbot_analytics, bot_interactions):
+        app.include_router(document.router)
     app.include_router(make_router())  # last: it answers for every path that nobody took
     return app
 
@@ -187,6 +195,7 @@ _PARTS: Final = (
     erasures,
     marks,
     tokens,
+    insights,
 )
 
 

@@ -100,6 +100,7 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     given.store.insert_rows("saved_views", [{**kept, "name": f"view-{marker}", "address": "/"}])
     return {
         "conversation_id": "shared",
+        "session_id": "shared",
         "trace_id": turn["trace_id"],
         "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
         "token_id": "none",
@@ -277,6 +278,7 @@ def token_for(app: FastAPI, permissions: set[str], *tenants: str) -> str:
 
 IDS = {
     "conversation_id": "none",
+    "session_id": "none",
     "trace_id": "0" * 32,
     "interaction_id": f"{'0' * 32}-{'0' * 16}",
     "token_id": "none",
@@ -342,7 +344,8 @@ def test_a_viewer_sees_nothing_of_another_tenant_on_any_route(app: FastAPI, stor
 def test_what_another_tenant_has_is_not_there(app: FastAPI, store: Store) -> None:
     """Its conversation, trace and interaction answer 404, like one that never was."""
     other = Given(store)
-    theirs = fill(other, SECRET) | {"conversation_id": f"only-{SECRET}"}
+    theirs = fill(other, SECRET)
+    theirs |= dict.fromkeys(("conversation_id", "session_id"), f"only-{SECRET}")
     token = token_for(app, {"analytics:view", "conversations:read"}, Given(store).tenant)
     for method, path, permission in guarded(app):
         looked_up = re.search(r"{\w+_id", path) and permission in {

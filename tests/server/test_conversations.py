@@ -131,6 +131,30 @@ def test_a_transcript_has_its_turns_and_events_in_order(given: Given) -> None:
     assert found.events[2].details["sender"] == "system"
 
 
+def test_a_conversation_tells_pages_and_actions(given: Given) -> None:
+    """The pages of all turns and events as they were visited; what was done, with its data."""
+    given.turn("a", 0, page="/cart")
+    given.turn("a", 60, page="/help")
+    given.turn("a", 120, page="/cart")
+    given.event("custom", "a", 30, event_name="page_view", page="/pay")
+    given.event("action", "a", 70, action="link_click", data='{"url": "https://shop.example"}')
+    given.event("action", "a", 80, action="service_view")
+    given.event("action", "a", 90, action="cut", data='{"url": "htt')
+    given.save()
+    found = conversation(given.store, given.scope, DAY, "a")
+    assert found.pages_visited == ["/cart", "/pay", "/help"]
+    assert [(one.time, one.type, one.data) for one in found.actions] == [
+        (at(70), "link_click", {"url": "https://shop.example"}),
+        (at(80), "service_view", None),
+        (at(90), "cut", '{"url": "htt'),
+    ]
+    viewer = Scope(frozenset({given.tenant}), frozenset({ANALYTICS_VIEW}))
+    kept_back = conversation(given.store, viewer, DAY, "a")
+    assert [(one.type, one.data) for one in kept_back.actions] == [
+        ("link_click", None), ("service_view", None), ("cut", None),
+    ]  # fmt: skip
+
+
 def test_a_history_of_messages_shows_the_last_of_the_user(given: Given) -> None:
     """Other instrumentations send the whole history along with every call."""
     history = (

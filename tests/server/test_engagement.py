@@ -93,7 +93,6 @@ def test_users_who_come_back_are_counted(given: Given) -> None:
         ("browser", [("Mobile Safari", 3), ("Chrome", 1), ("Googlebot", 1)]),
         ("os", [("iOS", 3), ("", 1), ("Windows", 1)]),
         ("referrer", [("", 3), ("shop.example", 2)]),
-        ("page", [("/cart", 4), ("", 1)]),
     ],
 )
 def test_conversations_are_parted_by_what_the_first_turn_says(
@@ -113,6 +112,27 @@ def test_conversations_are_parted_by_what_the_first_turn_says(
     assert all(s.turns == 2 * s.conversations for s in found.items)
     assert all(s.resolved == s.conversations for s in found.items)
     assert {s.engagement_score for s in found.items} == {48}
+
+
+def test_pages_are_those_of_all_turns_and_events(given: Given) -> None:
+    """Each page that a conversation came by counts it once; one without any counts as such."""
+    given.turn("a", 0, page="/cart")
+    given.turn("a", 60, page="/help")
+    given.turn("a", 120, page="/cart")
+    given.event("custom", "a", 180, event_name="page_view", page="/pay")
+    given.turn("b", 0)
+    given.event("action", "b", 10, action="link", page="/help")
+    given.turn("c", 0)
+    given.save()
+    found = segments(given.store, given.scope, DAY, NONE, "page")
+    assert [(s.name, s.conversations) for s in found.items] == [
+        ("/help", 2), ("", 1), ("/cart", 1), ("/pay", 1),
+    ]  # fmt: skip
+    assert (found.conversations, found.others) == (3, 0)
+    assert [s.turns for s in found.items] == [4, 1, 3, 3]
+    assert found.items[0].share == pytest.approx(2 / 3)
+    narrowed = segments(given.store, given.scope, DAY, Filters(conversation_id="b"), "page")
+    assert [(s.name, s.conversations) for s in narrowed.items] == [("/help", 1)]
 
 
 def test_a_user_agent_of_any_text_says_something(given: Given) -> None:

@@ -183,6 +183,34 @@ def test_analytics_can_be_limited_to_the_resolved(given: Given) -> None:
     assert (asked[True][0]["actions"], asked[True][0]["handoff"]) == (["view_service"], False)
 
 
+def test_actions_keep_their_data(given: Given) -> None:
+    """By time, in every format, for whoever may read; the names alone for others."""
+    given.turn("a")
+    given.event("action", "a", 2, action="service_view")
+    given.event("action", "a", 1, action="link_click", data='{"url": "https://shop.example/x"}')
+    given.event("action", "a", 3, action="cut", data='{"url": "htt')
+    given.turn("none")
+    given.save()
+    taken = [
+        {
+            "type": name,
+            "data": data,
+            "timestamp": f"2026-11-10T12:00:0{second}.000000Z",
+        }
+        for second, name, data in (
+            (1, "link_click", {"url": "https://shop.example/x"}),
+            (2, "service_view", None),
+            (3, "cut", '{"url": "htt'),
+        )
+    ]
+    for rows in (lines(given, "analytics"), table(given, "analytics")):
+        told = {row["conversation_id"]: row["actions_taken"] or "[]" for row in rows}
+        assert {name: json.loads(text) for name, text in told.items()} == {"a": taken, "none": []}
+    viewer = Scope(frozenset({given.tenant}), frozenset({"export:create"}))
+    (row, _) = lines(given, "analytics", scope=viewer)
+    assert (row["actions_taken"], len(row["actions"])) == (None, 3)
+
+
 def test_interactions_are_turns_with_their_texts(talked: Given) -> None:
     """One row for each turn; `handoff` filters by the turn's own."""
     found = lines(talked, "interactions")

@@ -297,13 +297,13 @@ def test_what_another_tenant_calls_things_finds_nothing(world: World, reading: R
             assert status < 500
 
 
-IDS = re.compile("{(conversation_id|trace_id|interaction_id)}")
+IDS = re.compile("{(conversation_id|session_id|trace_id|interaction_id)}")
 
 
 @pytest.mark.parametrize("reading", [one for one in READINGS if IDS.search(one.path)], ids=str)
 def test_another_tenants_ids_lead_nowhere(world: World, reading: Reading) -> None:
     """404, in the words for an id that nobody has; naming the tenant makes no difference."""
-    asked = world.other_ids | {"conversation_id": f"only-{THEIRS}"}
+    asked = world.other_ids | dict.fromkeys(("conversation_id", "session_id"), f"only-{THEIRS}")
     nobodys = {
         "conversation_id": f"only-{NOBODYS}",
         "trace_id": "f" * 32,

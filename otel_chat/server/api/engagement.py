@@ -46,7 +46,10 @@ def segments(
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
-    dimension: Annotated[queries.Dimension, Path(description="Of the conversation's first turn.")],
+    dimension: Annotated[
+        queries.Dimension,
+        Path(description="Of a conversation's first turn; pages of all its turns and events."),
+    ],
 ) -> queries.Segments:
     """Conversations by one dimension, with how they ended."""
     return queries.segments(store, scope, window, filters, dimension)

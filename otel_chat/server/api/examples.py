@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from otel_chat.server.queries.answers import Distribution, TimeSpan
 from otel_chat.server.queries.business import Business, HandoffFigures, HandoffReason, Savings
-from otel_chat.server.queries.conversation import Conversation, Event
+from otel_chat.server.queries.conversation import Action, Conversation, Event
 from otel_chat.server.queries.conversations import Conversations, summary
 from otel_chat.server.queries.headlines import Figures, containment, read_figures, resolution
 from otel_chat.server.queries.interactions import Interactions
@@ -242,7 +242,16 @@ CONVERSATIONS_ANSWER: Final = shown(
 )
 TIMES: Final = TimeSplit(span_id=SPAN_ID, duration=1.2, model=0.8, retrieval=0.0, tool=0.3, own=0.1)
 CONVERSATION_ANSWER: Final = shown(
-    Conversation(summary=SUMMARY, turns=[TURN], events=[EVENT], times=[TIMES])
+    Conversation(
+        summary=SUMMARY,
+        pages_visited=["/help", "/cart"],
+        actions=[
+            Action(time=NOON, type="link_click", data={"url": "https://shop.example/returns"})
+        ],
+        turns=[TURN],
+        events=[EVENT],
+        times=[TIMES],
+    )
 )
 TRACE_ANSWER: Final = shown(
     Trace(

@@ -78,9 +78,17 @@ def _begin(
     return lambda: marked(start())
 
 
-async def _answer(
+async def answer(
     request: Request, start: Callable[[], Iterator[bytes]], name: str, media: str
 ) -> Response:
+    """An export as it flows out of the store.
+
+    Args:
+        request: What was asked.
+        start: Begins it.
+        name: What the file is called, after `otel-chat-`.
+        media: Its media type.
+    """
     lanes: Lanes = request.app.state.exports
     flow = Flow(lanes, start)
     await flow.begin()
@@ -102,7 +110,7 @@ async def sessions(
 ) -> Response:
     """The conversations that started in the window, by their start."""
     start = partial(queries.export_sessions, store, scope, window, filters, format)
-    return await _answer(
+    return await answer(
         request, _begin(start, format, bom=bom), f"sessions.{format}", MEDIA[format]
     )
 
@@ -120,7 +128,7 @@ async def messages(
 ) -> Response:
     """The messages in the window, by time; their content with conversations:read only."""
     start = partial(queries.export_messages, store, scope, window, filters, format, sender=sender)
-    return await _answer(
+    return await answer(
         request, _begin(start, format, bom=bom), f"messages.{format}", MEDIA[format]
     )
 
@@ -140,7 +148,7 @@ async def analytics(
     start = partial(
         queries.export_analytics, store, scope, window, filters, format, resolved=resolved
     )
-    return await _answer(
+    return await answer(
         request, _begin(start, format, bom=bom), f"analytics.{format}", MEDIA[format]
     )
 
@@ -157,7 +165,7 @@ async def interactions(
 ) -> Response:
     """The turns that started in the window, by their start; texts with conversations:read only."""
     start = partial(queries.export_interactions, store, scope, window, filters, format)
-    return await _answer(
+    return await answer(
         request, _begin(start, format, bom=bom), f"interactions.{format}", MEDIA[format]
     )
 
@@ -175,7 +183,7 @@ async def events(
 ) -> Response:
     """The events in the window, by time; texts with conversations:read only."""
     start = partial(queries.export_events, store, scope, window, filters, format, name=name)
-    return await _answer(request, _begin(start, format, bom=bom), f"events.{format}", MEDIA[format])
+    return await answer(request, _begin(start, format, bom=bom), f"events.{format}", MEDIA[format])
 
 
 @router.get("/all", summary="All of these, in a zip archive", responses=_ARCHIVE)
@@ -202,4 +210,4 @@ async def everything(
         )
         for kind, export in kinds.items()
     }
-    return await _answer(request, partial(zipped, files), "all.zip", ZIP)
+    return await answer(request, partial(zipped, files), "all.zip", ZIP)

@@ -22,9 +22,9 @@ def check_parameters(request: Request) -> None:
     Raises:
         QueryError: If there is one; names it, and what was probably meant.
     """
-    if not request.url.path.startswith(f"{PREFIX}/"):
-        return
-    address = f"{PREFIX}{request.scope['route'].path_format}"
+    address = request.scope["route"].path_format
+    if request.url.path.startswith(f"{PREFIX}/"):
+        address = f"{PREFIX}{address}"
     described = request.app.openapi()["paths"].get(address, {})
     parameters = described.get(request.method.lower(), {}).get("parameters")
     if parameters is None:

@@ -127,6 +127,13 @@ def overview_page(
     )
 
 
+@router.get("/admin/chat-analytics/")
+@router.get("/admin/chat-analytics")
+def documented_dashboard(request: Request) -> Response:
+    """Where a document on chat analytics has its dashboard: ours is the overview."""
+    return RedirectResponse(links.View.of("/", request.query_params).at("/"), status_code=303)
+
+
 @router.get("/leaders")
 def leaders_page(
     request: Request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,10 +44,25 @@ class Event(Answer):
     )
 
 
+class Action(Answer):
+    """Something that was done for the user."""
+
+    time: datetime
+    type: str = Field(description="As the application named it.")
+    data: Any = Field(
+        description="What belongs to it, as it was reported and redacted; null without, or where"
+        " the token does not hold conversations:read."
+    )
+
+
 class Conversation(Answer):
     """One conversation with its turns and events in order."""
 
     summary: ConversationSummary
+    pages_visited: list[str] = Field(
+        description="The pages of its turns and events, each once, in order of the first visit."
+    )
+    actions: list[Action] = Field(description="What was done for the user, by time.")
     turns: list[Turn] = Field(description="The turns by time.")
     events: list[Event] = Field(description="The events by time.")
     times: list[TimeSplit] = Field(description="Where the time of each of the turns went.")
@@ -199,10 +215,31 @@ def conversation(
     intents = turn_intents(row for row in events if row["name"] == semconv.EVENT_INTENT)
     return Conversation(
         summary=about.result(),
+        pages_visited=_pages(rows, events),
+        actions=[_action(scope, row) for row in events if row["name"] == semconv.EVENT_ACTION],
         turns=transcript(scope, rows, intents),
         events=[_event(scope, row) for row in events],
         times=times,
     )
+
+
+def _pages(turns: list[dict[str, Any]], events: list[dict[str, Any]]) -> list[str]:
+    visits = [(row["start_ns"], row["page"]) for row in turns]
+    visits += [(row["time_ns"], row["page"]) for row in events]
+    return list(dict.fromkeys(page for _, page in sorted(visits) if page))
+
+
+def _action(scope: Scope, row: dict[str, Any]) -> Action:
+    data = content.said(scope, row["data"])
+    return Action(time=moment(row["time_ns"]), type=row["action"], data=_read(data))
+
+
+def _read(data: str | None) -> Any:
+    """What was reported as JSON; the text where it was cut and is none any more."""
+    try:
+        return None if data is None else json.loads(data)
+    except (ValueError, RecursionError):
+        return data
 
 
 def _times(found: Found, rows: list[dict[str, Any]]) -> list[TimeSplit]:

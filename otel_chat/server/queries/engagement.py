@@ -16,9 +16,10 @@ from otel_chat.server.queries.aggregation import (
 from otel_chat.server.queries.answers import Answer, Distribution, TimeSpan, exact_mean
 from otel_chat.server.queries.devices import seen
 from otel_chat.server.queries.figures import CONVERSATION_EVENT_COLUMNS, distribution_sql
+from otel_chat.server.queries.partials import HASH, KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -35,7 +36,6 @@ Dimension = Literal[
     "page", "device", "browser", "os", "referrer", "channel", "platform", "location", "user_type"
 ]
 _COLUMNS: Final[dict[str, str]] = {
-    "page": "page",
     "device": "user_agent",
     "browser": "user_agent",
     "os": "user_agent",
@@ -134,7 +134,9 @@ class Segments(Answer):
     dimension: Dimension
     conversations: int
     items: list[Segment] = Field(description=f"At most {MOST}.")
-    others: int = Field(description="Conversations with values that are not listed.")
+    others: int = Field(
+        description="Conversations with values that are not listed; by page, their visits to those."
+    )
 
 
 def _whole(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
@@ -236,6 +238,35 @@ def engagement(
     )
 
 
+_TOLD: Final = ("turns", "engagement", "outcome")
+
+
+def pages_visited(statement: Query, selection: Selection) -> str:
+    """A subquery with the hash of each conversation and the pages of its turns and events."""
+    window = selection.window
+    span = (window.start - MARGIN, selection.end + MARGIN)
+    rows = [*selection.rows(statement), "page != ''"]
+    parts = (
+        statement.table("turns", (KEY, "page"), [statement.between("start", *span), *rows]),
+        statement.table("events", (KEY, "page"), [statement.between("time", *span), *rows]),
+    )
+    visits = " UNION ALL ".join(f"SELECT {HASH} AS hash, page FROM {part}" for part in parts)  # noqa: S608
+    return f"(SELECT hash, groupUniqArray(page) AS pages FROM ({visits}) GROUP BY hash)"  # noqa: S608
+
+
+def _by_page(statement: Query, selection: Selection) -> str:
+    """A subquery with a row for each page that a conversation visited; empty where none."""
+    return f"""(
+        SELECT page, nth, turns, engagement, outcome
+        FROM (
+            SELECT turns, engagement, outcome, if(empty(pages), [''], pages) AS visited
+            FROM {conversation_rows(statement, selection, told=_TOLD)} AS c
+            LEFT JOIN {pages_visited(statement, selection)} AS p USING (hash)
+        )
+        ARRAY JOIN visited AS page, arrayEnumerate(visited) AS nth
+    )"""  # noqa: S608
+
+
 _SUMS: Final = ("conversations", "turns", "engagement_sum", *semconv.OUTCOMES)
 
 
@@ -250,26 +281,29 @@ def segments(
         scope: What the caller may see.
         window: The conversations to take.
         filters: What they are limited to.
-        dimension: page, device, browser, os, referrer (its host), channel, platform, location or
-            user_type, of their first turn.
+        dimension: page, of all of their turns and events; device, browser, os, referrer (its
+            host), channel, platform, location or user_type, of their first turn.
     """
     statement = Query(store, scope)
-    column = _COLUMNS[dimension]
-    rows = conversation_rows(
-        statement, Selection(window, filters), (column,), told=("turns", "engagement", "outcome")
-    )
-    value = "lower(domain(referrer))" if dimension == "referrer" else f"toString({column})"
+    selection = Selection(window, filters)
+    if dimension == "page":
+        rows, value, counted = _by_page(statement, selection), "page", "countIf(nth = 1)"
+    else:
+        column = _COLUMNS[dimension]
+        rows = conversation_rows(statement, selection, (column,), told=_TOLD)
+        value = "lower(domain(referrer))" if dimension == "referrer" else f"toString({column})"
+        counted = "count()"
     outcomes = ", ".join(f"countIf(outcome = '{name}') AS {name}" for name in semconv.OUTCOMES)
     found = statement.run(f"""
         SELECT {value} AS name, count() AS conversations, sum(turns) AS turns,
             sum(engagement) AS engagement_sum, {outcomes},
-            sum(conversations) OVER () AS every
+            sum({counted}) OVER () AS every, sum(count()) OVER () AS visits
         FROM {rows} AS c
         GROUP BY name
         ORDER BY conversations DESC, name
         LIMIT {AGENTS_READ}
     """)  # noqa: S608
-    every = found[0]["every"] if found else 0
+    every, visits = (found[0]["every"], found[0]["visits"]) if found else (0, 0)
     if dimension in ("device", "browser", "os"):
         found = _folded([{**row, "name": seen(dimension, row["name"])} for row in found])
     listed = found[:MOST]
@@ -278,7 +312,7 @@ def segments(
         dimension=dimension,
         conversations=every,
         items=[_segment(row, every) for row in listed],
-        others=every - sum(row["conversations"] for row in listed),
+        others=visits - sum(row["conversations"] for row in listed),
     )
 
 

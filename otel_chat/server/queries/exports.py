@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,13 +14,14 @@ from otel_chat.server.queries.aggregation import (
     conversation_rows,
     turns_by_conversation,
 )
+from otel_chat.server.queries.content import readable
 from otel_chat.server.queries.days import days_of
 from otel_chat.server.queries.figures import members, turn_conditions, turns_source
-from otel_chat.server.queries.partials import MODEL, REPLIED
+from otel_chat.server.queries.partials import HASH, KEY, MODEL, REPLIED
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.rows import Column, Format, in_turn, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
-from otel_chat.server.queries.window import Window
+from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -78,6 +80,7 @@ ANALYTICS: Final = (
     Column("handoff", "handed_off", kind="flag"),
     _TOPICS,
     Column("actions", "action_names", kind="list"),
+    Column("actions_taken", kind="said"),
     _ENGAGEMENT,
     Column("duration", f"{_DURATION} / {SCALE}"),
 )
@@ -187,6 +190,9 @@ def _conversations(
         statement = Query(store, scope)
         selection = Selection(window, filters, begun=(part.start, part.end))
         rows = conversation_rows(statement, selection, _OF_TURNS, (*_OF_EVENTS, *event_columns))
+        if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
+            taken = _actions_taken(statement, replace(window, start=part.start, end=part.end))
+            rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING (hash))"  # noqa: S608
         return stream(statement, scope, f"{rows} AS c{where}", columns, _BY_START, form)
 
     statement = Query(store, scope)
@@ -200,9 +206,40 @@ def _conversations(
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
 
 
+def _actions_taken(statement: Query, part: Window) -> str:
+    """A subquery with the hash of each conversation and its actions, by time, as a JSON text."""
+    events = statement.table(
+        "events",
+        (KEY, "time", "uid", "action", "data"),
+        [
+            statement.between("time", part.start - MARGIN, part.end + MARGIN),
+            f"name = '{semconv.EVENT_ACTION}'",
+        ],
+    )
+    told = (
+        "concat('{\"type\":', toJSONString(toString(action)), ',\"data\":',"
+        " if(isValidJSON(data), data, if(data = '', 'null', toJSONString(data))),"
+        " ',\"timestamp\":\"', formatDateTime(time, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'), '\"}')"
+    )
+    return f"""(
+        SELECT {HASH} AS hash,
+            concat('[', arrayStringConcat(
+                arrayMap(x -> x.3, arraySort(groupArray((time, uid, {told})))), ','), ']')
+                AS actions_taken
+        FROM {events}
+        GROUP BY hash
+    )"""  # noqa: S608
+
+
 @query(EXPORT_CREATE)
 def export_sessions(
-    store: Store, scope: Scope, window: Window, filters: Filters, form: Format = "jsonl"
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    form: Format = "jsonl",
+    *,
+    columns: Sequence[Column] = SESSIONS,
 ) -> Iterator[bytes]:
     """The conversations that started in the window, by their start.
 
@@ -212,8 +249,9 @@ def export_sessions(
         window: The conversations to take.
         filters: What they are limited to.
         form: How they are written.
+        columns: What is told of each, out of what `SESSIONS` tells.
     """
-    return _conversations(store, scope, (window, filters, form), ("topics",), SESSIONS)
+    return _conversations(store, scope, (window, filters, form), ("topics",), columns)
 
 
 @query(EXPORT_CREATE)
@@ -225,6 +263,7 @@ def export_analytics(
     form: Format = "jsonl",
     *,
     resolved: bool | None = None,
+    columns: Sequence[Column] = ANALYTICS,
 ) -> Iterator[bytes]:
     """The figures of each conversation that started in the window, by its start.
 
@@ -235,12 +274,13 @@ def export_analytics(
         filters: What they are limited to.
         form: How they are written.
         resolved: Only settled conversations that ended resolved, or only those that did not.
+        columns: What is told of each, out of what `ANALYTICS` tells.
     """
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
     named = ("topics", "action_names")
-    return _conversations(store, scope, (window, filters, form), named, ANALYTICS, where)
+    return _conversations(store, scope, (window, filters, form), named, columns, where)
 
 
 @query(EXPORT_CREATE)
@@ -252,6 +292,7 @@ def export_messages(
     form: Format = "jsonl",
     *,
     sender: Sender | None = None,
+    columns: Sequence[Column] = MESSAGES,
 ) -> Iterator[bytes]:
     """The messages of all senders, by time, each reply right behind what it replies to.
 
@@ -264,12 +305,13 @@ def export_messages(
         filters: What they are limited to.
         form: How they are written.
         sender: The messages of one sender.
+        columns: What is told of each, out of what `MESSAGES` tells.
     """
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
         source = _messages(statement, part, filters, sender)
-        return stream(statement, scope, source, MESSAGES, _MESSAGE_ORDER, form)
+        return stream(statement, scope, source, columns, _MESSAGE_ORDER, form)
 
     if form == "parquet" or not filters.empty:
         # That has a footer; and which conversations are let through is worked out once.

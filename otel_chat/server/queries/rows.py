@@ -94,6 +94,23 @@ def plain(*names: str) -> tuple[Column, ...]:
     return tuple(Column(name) for name in names)
 
 
+def renamed(columns: Sequence[Column], **names: str) -> tuple[Column, ...]:
+    """Some columns under other names.
+
+    Args:
+        columns: Those that there are.
+        names: What a column is called from now on, and what it was.
+
+    Example:
+        >>> renamed(plain("turns"), total="turns")[0].selected("csv", reads=False)
+        'turns AS `out_total`'
+    """
+    known = {column.name: column for column in columns}
+    return tuple(
+        replace(known[old], name=new, sql=known[old].sql or old) for new, old in names.items()
+    )
+
+
 def in_turn(
     window: Window, pieces: int, form: Format, ask: Callable[[Window], Iterator[bytes]]
 ) -> Iterator[bytes]:

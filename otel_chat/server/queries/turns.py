@@ -102,6 +102,7 @@ PLAIN: Final = (
 )  # fmt: skip
 _SELECTED: Final = (
     *PLAIN,
+    "page",
     f"{nanos('start')} AS start_ns",
     "lower(hex(trace_id)) AS trace_hex",
     "lower(hex(span_id)) AS span_hex",

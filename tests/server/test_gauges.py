@@ -125,7 +125,9 @@ def test_open_names_are_bounded(given: Given) -> None:
             given.turn(f"c{number}-{again}", agent="bot")
     given.save()
     labels = {
-        dict(labels)["topic"] for name, labels in told(given) if name.endswith("topic_conversations")
+        dict(labels)["topic"]
+        for name, labels in told(given)
+        if name.endswith("topic_conversations")
     }
     assert labels == {f"topic-{number:02d}" for number in range(NAMES)}
 

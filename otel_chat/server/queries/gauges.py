@@ -84,7 +84,13 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
         Selection(window, Filters()),
         ("agent", "channel", "cost", "last_intent", "user_type"),
         told=(
-            "tenant", "started_at", "settled", "confirmed", "handed_off", "outcome", "engagement",
+            "tenant",
+            "started_at",
+            "settled",
+            "confirmed",
+            "handed_off",
+            "outcome",
+            "engagement",
         ),
     )
     outcomes = ", ".join(

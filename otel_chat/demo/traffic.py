@@ -19,17 +19,16 @@ PAGES: Final = {
 """The pages of the shop on which the chat stands, by channel."""
 _MOZILLA: Final = "Mozilla/5.0"
 _WEBKIT: Final = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_SAFARI: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BROWSERS: Final = {
     "web": (
         f"{_MOZILLA} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/142.0.0.0 Safari/537.36",
         f"{_MOZILLA} (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
-        f"{_MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
-        " Version/26.1 Safari/605.1.15",
+        f"{_MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) {_SAFARI} Version/26.1 Safari/605.1.15",
     ),
     "mobile": (
         f"{_MOZILLA} (Linux; Android 10; K) {_WEBKIT} Chrome/142.0.0.0 Mobile Safari/537.36",
-        f"{_MOZILLA} (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15"
-        " (KHTML, like Gecko) Version/26.1 Mobile/15E148 Safari/604.1",
+        f"{_MOZILLA} (iPhone; CPU iPhone OS 18_7 like Mac OS X) {_SAFARI} Version/26.1 Mobile",
     ),
 }
 """What browsers call themselves, by channel."""

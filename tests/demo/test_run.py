@@ -12,7 +12,6 @@ from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until
 
-
 SUBJECTS = (
     "topics", "sentiments", "entities", "workflows", "engagement/page", "engagement/device",
     "engagement/browser", "engagement/user_type", "performance/routes",

@@ -12,7 +12,9 @@ from otel_chat.server.queries.registry import FIGURES
 from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.overview import Change, Overview, Series
+    from datetime import datetime
+
+    from otel_chat.server.queries.overview import Change, Overview, Point, Series
 
 Better = Literal["up", "down", "neither"]
 
@@ -165,33 +167,37 @@ def outcomes(overview: Overview) -> list[Share]:
     return shares
 
 
+def _conversations(points: Sequence[Point], rows: Sequence[tuple[datetime, str]]) -> Chart:
+    return Chart(
+        "conversations",
+        "Conversations",
+        "How many conversations start, and how many of them reach a human?",
+        rows,
+        [
+            Column(
+                "Without a handoff",
+                [point.conversations - point.handoffs.conversations for point in points],
+                whole,
+                kind="bar",
+            ),
+            Column(
+                "Handed off",
+                [point.handoffs.conversations for point in points],
+                whole,
+                kind="bar",
+                colour="handoff",
+            ),
+        ],
+    )
+
+
 def charts(series: Series) -> list[Chart]:
     """The charts over time."""
     width = BUCKETS[series.bucket]
     rows = [(point.start, row_label(point.start, width)) for point in series.points]
     points = series.points
     return [
-        Chart(
-            "conversations",
-            "Conversations",
-            "How many conversations start, and how many of them reach a human?",
-            rows,
-            [
-                Column(
-                    "Without a handoff",
-                    [point.conversations - point.handoffs.conversations for point in points],
-                    whole,
-                    kind="bar",
-                ),
-                Column(
-                    "Handed off",
-                    [point.handoffs.conversations for point in points],
-                    whole,
-                    kind="bar",
-                    colour="handoff",
-                ),
-            ],
-        ),
+        _conversations(points, rows),
         Chart(
             "turns",
             "Turns",

@@ -9,6 +9,7 @@ RUN /opt/otel-chat/bin/pip install --no-cache-dir --no-deps --require-hashes --r
     && /opt/builder/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY otel_chat ./otel_chat
+COPY docs/runbooks ./docs/runbooks
 RUN /opt/builder/bin/python -m build --no-isolation --wheel --outdir /tmp/wheel \
     && /opt/otel-chat/bin/pip install --no-cache-dir --no-deps /tmp/wheel/*.whl
 

@@ -1,7 +1,7 @@
 """Writes the rules: `python -m prometheus.generate [--windows-factor 0.01] [--output DIR]`.
 
 `--output` takes the folders `rules/` and `alerts/`; without it, those of this package are written
-anew, and the tests for promtool with them.
+anew, and the tests for promtool with them. `--grafana` writes the alerts as Grafana's own instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from prometheus import anomalies, conversations, pipeline, slo, supply
 from prometheus.book import Book
 from prometheus.cases import CASES, SILENCES, VALUES
 from prometheus.cases.model import Case, Silence, document
+from prometheus.managed import FILE, provisioning, settings_for
 from prometheus.settings import Settings
 
 HERE: Final = Path(__file__).parent
@@ -148,14 +149,29 @@ def _settings(given: argparse.Namespace) -> Settings:
     return Settings(**values)
 
 
+def _write_managed(settings: Settings) -> None:
+    text = _yaml(provisioning(rules(settings_for(settings))))
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(text)
+    sys.stdout.write(f"{FILE} written. Take it away again where Alertmanager tells people.\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m prometheus.generate", description=__doc__)
     parser.add_argument("--windows-factor", type=float, default=1.0, help="times every window")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--output", type=Path, default=HERE, metavar="DIR")
+    parser.add_argument(
+        "--grafana",
+        action="store_true",
+        help="write the alerts for Grafana to work out, for those without Alertmanager",
+    )
     given = parser.parse_args(arguments)
     try:
+        if given.grafana:
+            _write_managed(_settings(given))
+            return
         contents = files(rules(_settings(given)))
     except ValueError as error:
         sys.exit(f"generate: {error}")

@@ -8,7 +8,7 @@ from typing import Final
 
 _UNITS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 DASHBOARDS_URL: Final = "${OTEL_CHAT_GRAFANA_URL:-http://127.0.0.1:3000}"
-RUNBOOKS_URL: Final = "${OTEL_CHAT_RUNBOOKS_URL:-http://127.0.0.1:9090/user/runbooks}"
+RUNBOOKS_URL: Final = "${OTEL_CHAT_RUNBOOKS_URL:-http://127.0.0.1:8400/runbooks}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,3 +80,5 @@ def test_the_wheel_carries_everything_that_runs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in listed.stdout.splitlines() if name not in names} == set()
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    runbooks = {path.name for path in (ROOT / "docs" / "runbooks").glob("*.md")}
+    assert {f"otel_chat/server/runbooks/{name}" for name in runbooks} <= names

@@ -10,10 +10,7 @@ import os
 from fastapi import FastAPI
 
 import otel_chat
-from otel_chat.config import Config
-from otel_chat.demo import content
-from otel_chat.demo.bot import SupportBot
-from otel_chat.demo.composer import MODEL
+from otel_chat.demo.bot import SupportBot, configuration
 from otel_chat.demo.web import create_app
 
 
@@ -22,6 +19,6 @@ def create() -> FastAPI:
     otel_chat.setup(
         service_name="otel-chat-demo",
         environment="demo",
-        config=Config.from_env(capture_content=True, price_table=content.prices(), models=(MODEL,)),
+        config=configuration(),
     )
     return create_app(SupportBot(), analytics=os.environ["OTEL_CHAT_DEMO_ANALYTICS"])

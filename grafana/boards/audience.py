@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grafana.board import Board
-from grafana.boards.common import CONVERSATIONS, GOOD_SHARE, LIST
+from grafana.boards.common import CONVERSATIONS, LIST
 from grafana.boards.conversation import FOUND, NAMED
-from grafana.panels import AREAS, RARE, About, Link, Query, course, figure, ranking
+from grafana.panels import AREAS, RARE, About, Link, Query, bad_from, course, figure, ranking
 from grafana.promql import Scope, of_any, ratio, top, total
 from grafana.traces import turn_table
 from otel_chat import semconv as sc
@@ -35,7 +35,7 @@ def _figures(found: Board) -> None:
     scope = found.scope
     started = scope.server("otel_chat_conversations_started")
     moods = scope.server("otel_chat_sentiment_turns")
-    positive = moods.where("sentiment", sc.SENTIMENTS[0])
+    negative = moods.where("sentiment", sc.SENTIMENTS[-1])
     leads = scope.server("otel_chat_leads")
     found.row(
         figure(
@@ -44,9 +44,9 @@ def _figures(found: Board) -> None:
             total(started), course=True, links=[CONVERSATIONS], width=8, height=5,
         ),
         figure(
-            About("Positive turns", "Turns of the window whose message was positive, of those that"
-                  f" have a sentiment. {RARE}", "percentunit", GOOD_SHARE, 0, 0, 1),
-            ratio(total(positive), total(moods)), course=True, width=8, height=5,
+            About("Negative turns", "Turns of the window whose message was negative, of those that"
+                  f" have a sentiment. {RARE}", "percentunit", bad_from(0.2, 0.4), 0, 0, 1),
+            ratio(total(negative), total(moods)), course=True, width=8, height=5,
         ),
         figure(
             About("Leads", "Leads that were told of in the window, of every kind.", "locale",
@@ -88,22 +88,22 @@ def _names(found: Board) -> None:
         ranking(
             About("Topics", "Conversations of the window by topic, most frequent first. Needs a"
                   f" detector of topics, or calls of topic(). {RARE}", "locale", decimals=0),
-            Query(top(10, total(topics, ["topic"])), "{{topic}}"), width=6, height=12,
+            Query(top(8, total(topics, ["topic"])), "{{topic}}"), width=6, height=10,
         ),
         ranking(
             About("Types of users", "Conversations that started in the window, by type of user."
                   f" {RARE}", "locale", decimals=0),
-            Query(top(10, total(users, ["user_type"])), "{{user_type}}"), each=[of_users],
-            width=6, height=12,
+            Query(top(8, total(users, ["user_type"])), "{{user_type}}"), each=[of_users],
+            width=6, height=10,
         ),
         ranking(
             About("Leads by kind", f"Leads of the window by kind. {RARE}", "locale", decimals=0),
-            Query(top(10, total(leads, ["kind"])), "{{kind}}"), width=6, height=12,
+            Query(top(8, total(leads, ["kind"])), "{{kind}}"), width=6, height=10,
         ),
         ranking(
             About("Busiest hours", "The hours of the day (UTC) in which most conversations of the"
                   " last seven days started; of every channel.", "locale", decimals=0),
-            Query(top(10, total(hours, ["hour"])), "{{hour}}:00"), width=6, height=12,
+            Query(top(8, total(hours, ["hour"])), "{{hour}}:00"), width=6, height=10,
         ),
     )  # fmt: skip
 

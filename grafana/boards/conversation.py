@@ -6,7 +6,7 @@ from typing import Final
 
 from grafana.board import Board
 from grafana.boards.common import GOALS
-from grafana.panels import RARE, About, Link, good_from
+from grafana.panels import GREEN, GREY, ORANGE, RARE, RED, About, Link, Steps
 from grafana.traces import (
     DURATION,
     START,
@@ -38,28 +38,28 @@ TRANSCRIPT: Final = Link(
     "The transcript, in the analytics server",
     "${analytics}/conversations/${conversation:percentencode}",
 )
+SURE: Final[Steps] = ((None, GREY), (0, RED), (0.5, ORANGE), (sc.LOW_CONFIDENCE_THRESHOLD, GREEN))
+"""Grey where nobody told a confidence."""
 _SAID: Final = (
     Field("Intent", sc.INTENT_NAME),
-    Field(
-        "Confidence", sc.CONFIDENCE, "percentunit", 0, good_from(0.5, sc.LOW_CONFIDENCE_THRESHOLD)
-    ),
-    Field("Duration", DURATION, "ns"),
-    Field("Tokens in", sc.USAGE_INPUT_TOKENS, "locale", 0),
-    Field("Tokens out", sc.USAGE_OUTPUT_TOKENS, "locale", 0),
-    Field("Cost", sc.COST_AMOUNT, "currencyUSD"),
-    Field("Status", sc.STATUS, colours={"error": "red", "cancelled": "orange"}),
+    Field("Confidence", sc.CONFIDENCE, "percentunit", 0, SURE, width=100),
+    Field("Duration", DURATION, "ns", width=90),
+    Field("Tokens in", sc.USAGE_INPUT_TOKENS, "locale", 0, width=90),
+    Field("Tokens out", sc.USAGE_OUTPUT_TOKENS, "locale", 0, width=100),
+    Field("Cost", sc.COST_AMOUNT, "currencyUSD", width=110),
+    Field("Status", sc.STATUS, colours={"ok": GREY, "error": RED, "cancelled": ORANGE}, width=90),
 )
 TURNS: Final = (
-    Field("Time", START, width=190),
-    Field("Agent", sc.AGENT_NAME),
+    Field("Time", START, width=185),
+    Field("Agent", sc.AGENT_NAME, width=130),
     *_SAID,
     Field("Trace", TRACE, width=290, link=SHOW),
 )
 FOUND: Final = (
-    Field("Time", START, width=190),
-    Field("Conversation", sc.CONVERSATION_ID, width=290, link=OPEN),
-    Field("Agent", sc.AGENT_NAME),
-    Field("Channel", sc.CHANNEL),
+    Field("Time", START, width=185),
+    Field("Conversation", sc.CONVERSATION_ID, width=320, link=OPEN),
+    Field("Agent", sc.AGENT_NAME, width=120),
+    Field("Channel", sc.CHANNEL, width=80),
     *_SAID,
 )
 

@@ -95,19 +95,26 @@ def _schema(one: Json) -> Iterator[str]:
     except (TypeError, ValueError, KeyError) as error:
         yield f"is not of Grafana's schema: {error}"
         return
-    yield from _lost(one, json.loads(json.dumps(read, cls=JSONEncoder)), "")
+    yield from lost(one, json.loads(json.dumps(read, cls=JSONEncoder)), "")
 
 
-def _lost(wanted: Any, there: Any, path: str) -> Iterator[str]:
+def lost(wanted: Any, there: Any, path: str) -> Iterator[str]:
+    """What Grafana's model of a thing does not know, or knows otherwise.
+
+    Args:
+        wanted: The thing as it is written.
+        there: The same, read by the model and written by it again.
+        path: Where in the thing it is.
+    """
     if isinstance(wanted, Mapping) and isinstance(there, Mapping):
         for key, value in wanted.items():
             if key in there:
-                yield from _lost(value, there[key], f"{path}.{key}")
+                yield from lost(value, there[key], f"{path}.{key}")
             else:
                 yield f"has {path}.{key}, which Grafana's schema does not know"
     elif isinstance(wanted, list) and isinstance(there, list) and len(wanted) == len(there):
         for at, (value, other) in enumerate(zip(wanted, there, strict=True)):
-            yield from _lost(value, other, f"{path}[{at}]")
+            yield from lost(value, other, f"{path}[{at}]")
     elif wanted != there:
         yield f"has {path} = {wanted!r}, which Grafana's schema reads as {there!r}"
 

@@ -17,11 +17,13 @@ from otel_chat.demo.dialogue import Dialogue, Session
 from otel_chat.demo.orderbook import OrderBook
 from otel_chat.demo.retrieval import article_index
 from otel_chat.demo.tokenizer import count_tokens
+from otel_chat.hooks import SentimentAnalyser
 
 AGENT: Final = "alder-support"
 SESSIONS: Final = 5000
 PACE: Final = 0.01
-_SCALE: Final = (1.0, 5.0)
+STARS: Final = (1.0, 5.0)
+THUMBS: Final = (0.0, 1.0)
 
 
 def _channel(_bot: SupportBot, session: Session, _text: str) -> str:
@@ -40,6 +42,16 @@ def _conversation(session: Session, *, start: bool = False) -> otel_chat.Convers
         channel=session.channel,
         user_type=session.user_type,
         start=start,
+    )
+
+
+def configuration() -> otel_chat.Config:
+    """The library's settings for the bot: texts, prices, and the sentiment of what users write."""
+    return otel_chat.Config.from_env(
+        capture_content=True,
+        price_table=content.prices(),
+        models=(MODEL,),
+        sentiment_analyser=SentimentAnalyser(),
     )
 
 
@@ -136,16 +148,23 @@ class SupportBot:
         with _conversation(session) as conversation:
             conversation.message(text, sender="human")
 
-    def rate(self, session: Session, value: int, comment: str | None = None) -> None:
+    def rate(
+        self,
+        session: Session,
+        value: int,
+        comment: str | None = None,
+        scale: tuple[float, float] = STARS,
+    ) -> None:
         """The user rates the conversation.
 
         Args:
             session: The conversation.
-            value: 1 (very bad) to 5 (very good).
+            value: On the scale: 1 (very bad) to 5 (very good), or a thumb, 0 or 1.
             comment: In the user's words.
+            scale: `STARS` or `THUMBS`.
         """
         with _conversation(session) as conversation:
-            conversation.feedback(value, scale=_SCALE, comment=comment)
+            conversation.feedback(value, scale=scale, comment=comment)
 
     def end(self, session: Session, outcome: str, *, reason: str) -> None:
         """Closes a conversation.

@@ -51,6 +51,12 @@ TOPICS: Final[Mapping[str, str]] = {
 }
 """The topic that each intent belongs to; small talk belongs to none."""
 
+LEADS: Final[Mapping[str, str]] = {
+    "product_availability": "product",
+    "discount_code": "offer",
+}
+"""What a user who asks so may be about to buy: the kind of lead by intent."""
+
 _SMALL_TALK: Final = frozenset({"greeting", "goodbye", "thanks", "affirm", "deny"})
 _ORDER_INTENTS: Final = frozenset({"order_status", "cancel_order", "refund_status", "damaged_item"})
 
@@ -128,6 +134,9 @@ class Dialogue:
         topic = TOPICS.get(found.intent)
         if topic:
             turn.topic(topic)
+        lead = LEADS.get(found.intent)
+        if lead:
+            turn.lead(lead)
 
     def _continue(
         self, session: Session, workflow: Workflow, text: str, found: Classification

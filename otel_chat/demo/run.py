@@ -22,10 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import otel_chat
 from otel_chat.client import AnalyticsClient
-from otel_chat.config import Config
 from otel_chat.demo import content
-from otel_chat.demo.bot import AGENT, SupportBot
-from otel_chat.demo.composer import MODEL
+from otel_chat.demo.bot import AGENT, SupportBot, configuration
 from otel_chat.demo.traffic import Sent, send_samples
 from otel_chat.demo.web import create_app
 from otel_chat.errors import ConfigurationError, StoreError
@@ -137,7 +135,7 @@ def _bot(bot: SupportBot, analytics: str, port: int) -> Iterator[str]:
         service_name="otel-chat-demo",
         environment="demo",
         endpoint=analytics,
-        config=Config.from_env(capture_content=True, price_table=content.prices(), models=(MODEL,)),
+        config=configuration(),
     )
     app = create_app(bot, analytics=analytics)
     served = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))

@@ -11,6 +11,27 @@ from typing import Any, Final
 import httpx
 
 AT_ONCE: Final = 6
+SHOP: Final = "https://alder-reed.example"
+PAGES: Final = {
+    "web": ("/", "/orders", "/help/delivery", "/products/oak-table"),
+    "mobile": ("/app/orders", "/app/help", "/app/basket"),
+}
+"""The pages of the shop on which the chat stands, by channel."""
+_MOZILLA: Final = "Mozilla/5.0"
+_WEBKIT: Final = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_SAFARI: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+BROWSERS: Final = {
+    "web": (
+        f"{_MOZILLA} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/142.0.0.0 Safari/537.36",
+        f"{_MOZILLA} (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        f"{_MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) {_SAFARI} Version/26.1 Safari/605.1.15",
+    ),
+    "mobile": (
+        f"{_MOZILLA} (Linux; Android 10; K) {_WEBKIT} Chrome/142.0.0.0 Mobile Safari/537.36",
+        f"{_MOZILLA} (iPhone; CPU iPhone OS 18_7 like Mac OS X) {_SAFARI} Version/26.1 Mobile",
+    ),
+}
+"""What browsers call themselves, by channel."""
 
 
 @dataclass(slots=True)
@@ -53,17 +74,32 @@ async def send_samples(
     """
     sent = Sent({})
     gate = asyncio.Semaphore(AT_ONCE)
-    async with httpx.AsyncClient(base_url=bot, timeout=60.0, trust_env=False) as http:
 
-        async def play(sample: Mapping[str, Any]) -> None:
-            async with gate:
-                await _play(http, sample, sent)
-            done()
+    async def play(sample: Mapping[str, Any], at: int) -> None:
+        async with gate, _browser(bot, sample, at) as http:
+            await _play(http, sample, sent)
+        done()
 
-        async with asyncio.TaskGroup() as group:
-            for sample in samples:
-                group.create_task(play(sample))
+    async with asyncio.TaskGroup() as group:
+        for at, sample in enumerate(samples):
+            group.create_task(play(sample, at))
     return sent
+
+
+def _browser(bot: str, sample: Mapping[str, Any], at: int) -> httpx.AsyncClient:
+    """A client that says of itself what a user's browser says: its kind, and where the chat stands.
+
+    Args:
+        bot: Address of the bot.
+        sample: The conversation.
+        at: Its place among the samples; browsers and pages take turns.
+    """
+    kinds, pages = BROWSERS[sample["channel"]], PAGES[sample["channel"]]
+    headers = {
+        "user-agent": kinds[at % len(kinds)],
+        "referer": f"{SHOP}{pages[at % len(pages)]}",
+    }
+    return httpx.AsyncClient(base_url=bot, timeout=60.0, trust_env=False, headers=headers)
 
 
 async def _play(http: httpx.AsyncClient, sample: Mapping[str, Any], sent: Sent) -> None:
@@ -86,6 +122,9 @@ async def _play(http: httpx.AsyncClient, sample: Mapping[str, Any], sent: Sent) 
             await _post(http, f"{path}/human", {"text": step["human"]})
         elif "rate" in step:
             rating = {"value": step["rate"], "comment": step.get("comment")}
+            await _post(http, f"{path}/feedback", rating)
+        elif "thumb" in step:
+            rating = {"value": step["thumb"], "scale": "thumb"}
             await _post(http, f"{path}/feedback", rating)
         elif "end" in step:
             await _post(http, f"{path}/end", {"outcome": step["end"]})

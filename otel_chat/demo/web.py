@@ -10,24 +10,25 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otel_chat.demo.bot import SupportBot
+from otel_chat.demo.bot import STARS, THUMBS, SupportBot
 from otel_chat.demo.dialogue import Session
 from otel_chat.integrations.starlette import instrument
 
 MESSAGE_LIMIT: Final = 2000
 ConversationId = Annotated[str, PathParameter(max_length=64)]
 _FAILED: Final = "Something went wrong on our side. Please try again."
+_SCALES: Final = {"stars": STARS, "thumb": THUMBS}
 _RATINGS: Final = ((1, "very bad"), (2, "bad"), (3, "middling"), (4, "good"), (5, "very good"))
 _SUGGESTIONS: Final = (
     "Where is my order 10446?",
@@ -68,10 +69,18 @@ class Said(BaseModel):
 
 
 class Rating(BaseModel):
-    """Feedback on a scale of 1 to 5."""
+    """Feedback: stars from 1 to 5, or a thumb, 0 (down) or 1 (up)."""
 
-    value: int = Field(ge=1, le=5)
+    value: int
+    scale: Literal["stars", "thumb"] = "stars"
     comment: str | None = Field(default=None, max_length=MESSAGE_LIMIT)
+
+    @model_validator(mode="after")
+    def _on_the_scale(self) -> Self:
+        low, high = _SCALES[self.scale]
+        if not low <= self.value <= high:
+            raise ValueError(f"value must lie between {low:g} and {high:g}.")
+        return self
 
 
 class Ending(BaseModel):
@@ -169,7 +178,7 @@ def _add_conversations(app: FastAPI, bot: SupportBot) -> None:
         session = bot.find(conversation_id)
         if session is None:
             raise HTTPException(404, "There is no such conversation.")
-        bot.rate(session, rating.value, rating.comment)
+        bot.rate(session, rating.value, rating.comment, _SCALES[rating.scale])
 
     @app.post("/api/conversations/{conversation_id}/end", status_code=204)
     async def end(conversation_id: ConversationId, ending: Ending) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from otel_chat.demo.bot import AGENT, SupportBot
+from otel_chat.demo.bot import AGENT, THUMBS, SupportBot
 from otel_chat.demo.composer import MODEL, compose, pieces
 from otel_chat.demo.content import articles, replies, samples
 from otel_chat.demo.orderbook import CarrierUnknownError, OrderBook
@@ -47,6 +47,15 @@ async def test_a_turn_carries_what_was_measured(talk: Talk, telemetry: Telemetry
     dollars = (asked * 0.25 + count_tokens(reply) * 1.0) / 1e6
     assert turn["otel_chat.cost.amount"] == pytest.approx(dollars)
     assert json.loads(turn["gen_ai.output.messages"])[0]["parts"][0]["content"] == reply
+
+
+async def test_who_may_buy_is_a_lead(talk: Talk, telemetry: Telemetry) -> None:
+    """A question about stock is a lead of its kind; one about an order is none."""
+    await talk.say("is the oak table in stock")
+    await talk.say("where is my order 10446?")
+    assert [lead["otel_chat.lead.kind"] for lead in telemetry.events("otel_chat.lead")] == [
+        "product"
+    ]
 
 
 async def test_the_steps_of_a_turn_are_its_children(talk: Talk, telemetry: Telemetry) -> None:
@@ -174,6 +183,9 @@ async def test_a_rating_after_the_end_starts_nothing(talk: Talk, telemetry: Tele
     assert rated["otel_chat.feedback.value"] == 4
     assert rated["gen_ai.evaluation.score.value"] == 0.75
     assert rated["gen_ai.evaluation.explanation"] == "quick"
+    talk.bot.rate(talk.session, 1, scale=THUMBS)
+    _, thumb = telemetry.events("gen_ai.evaluation.result")
+    assert (thumb["otel_chat.feedback.value"], thumb["gen_ai.evaluation.score.value"]) == (1, 1)
     assert len(telemetry.events("otel_chat.conversation.start")) == 1
 
 
@@ -220,7 +232,7 @@ def test_the_samples_are_varied() -> None:
     """At least 40 conversations, with feedback, people, endings and some that just stop."""
     kinds = {kind for sample in samples() for step in sample["steps"] for kind in step}
     assert len(samples()) >= 40
-    assert {"say", "rate", "comment", "human", "end"} == kinds
+    assert {"say", "rate", "thumb", "comment", "human", "end"} == kinds
     assert len({sample["name"] for sample in samples()}) == len(samples())
 
 

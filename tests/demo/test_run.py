@@ -12,6 +12,12 @@ from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until
 
+SUBJECTS = (
+    "topics", "sentiments", "entities", "workflows", "engagement/page", "engagement/device",
+    "engagement/browser", "engagement/user_type", "performance/routes",
+)  # fmt: skip
+"""Addresses whose answers list what the demo's conversations have."""
+
 
 def ports() -> tuple[str, ...]:
     return ("--port", str(free_port()), "--bot-port", str(free_port()))
@@ -62,6 +68,14 @@ def test_ctrl_c_stops_the_demo_cleanly(tmp_path: Path) -> None:
         (route,) = web.get(f"{url}/api/v1/performance/routes").json()["items"]
         assert route["route"] == "/api/conversations/{conversation_id}/messages"
         assert route["status_code"] == 200
+        said = {name: web.get(f"{url}/api/v1/{name}").json() for name in SUBJECTS}
+        assert {name: len(answer.get("items", [])) > 1 for name, answer in said.items()} == (
+            dict.fromkeys(SUBJECTS, True) | {"performance/routes": False}
+        )
+        kinds = web.get(f"{url}/api/v1/leads").json()["kinds"]
+        assert {one["kind"] for one in kinds} == {"product", "offer"}
+        scales = web.get(f"{url}/api/v1/feedback").json()["scales"]
+        assert [(one["lowest"], one["highest"]) for one in scales] == [(1, 5), (0, 1)]
         demo.send_signal(signal.SIGINT)
         _, errors = demo.communicate(timeout=60)
         assert demo.returncode == 0, errors

@@ -101,6 +101,7 @@ async def test_a_failure_is_told_and_the_conversation_goes_on(http: httpx.AsyncC
         ("messages", {"text": "x" * (MESSAGE_LIMIT + 1)}),
         ("feedback", {"value": 6}),
         ("feedback", {"value": 0}),
+        ("feedback", {"value": 2, "scale": "thumb"}),
         ("end", {"outcome": "won"}),
     ],
 )

@@ -63,6 +63,14 @@ def test_a_trace_leads_to_its_conversation_and_to_metrics(
         assert list(Expression(text).wrong(instant=False)) == []
 
 
+def test_prometheus_alerts_stand_on_grafanas_page(sources: dict[str, dict[str, Any]]) -> None:
+    """The rules with their state, and the Alertmanager that they go to."""
+    rules = sources["prometheus"]["jsonData"]
+    assert rules["manageAlerts"] is True
+    assert rules["alertmanagerUid"] == sources["alertmanager"]["uid"]
+    assert sources["alertmanager"]["jsonData"]["implementation"] == "prometheus"
+
+
 def test_the_home_dashboard_is_the_overview() -> None:
     """The path inside the container is that of a generated dashboard."""
     path = GRAFANA["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from prometheus.generate import HERE
 from prometheus.generate import main as generate
 from tests import web
 from tests.stack.bot import SERVICE
@@ -128,4 +127,5 @@ def test_what_goes_wrong_with_the_bot_is_told_once_and_resolves(watched: Watched
         runbook = told["annotations"]["runbook_url"]
         assert runbook.endswith(f"/{name}.md")
         answer = web.get(runbook)
-        assert answer.text == (HERE.parent / "docs" / "runbooks" / f"{name}.md").read_text()
+        assert answer.status_code == 200
+        assert f"<h1>{name}</h1>" in answer.text

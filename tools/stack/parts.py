@@ -105,7 +105,7 @@ class Settings:
             "OTEL_CHAT_PROMETHEUS": ports.at("prometheus"),
             "OTEL_CHAT_PROMETHEUS_FILES": str(PROMETHEUS),
             "OTEL_CHAT_RULES": str(self.data / "prometheus-rules"),
-            "OTEL_CHAT_RUNBOOKS_URL": f"{ports.url('prometheus')}/user/runbooks",
+            "OTEL_CHAT_RUNBOOKS_URL": f"{ports.url('analytics')}/runbooks",
             "OTEL_CHAT_ALERTMANAGER": ports.at("alertmanager"),
             "OTEL_CHAT_METRICS_TOKEN_FILE": str(self.data / "metrics_token"),
             "OTEL_CHAT_TEMPO_HTTP_PORT": str(ports.tempo),
@@ -169,7 +169,6 @@ def _prometheus(settings: Settings, variables: Mapping[str, str]) -> Part:
             f"--storage.tsdb.path={settings.data / 'prometheus'}",
             f"--web.listen-address={settings.ports.at('prometheus')}",
             "--web.enable-otlp-receiver",
-            f"--web.user-assets={ROOT / 'docs'}",  # the runbooks, at /user/runbooks
             f"--enable-feature={','.join(PROMETHEUS_FEATURES)}",
         ],
         ports={"prometheus": settings.ports.prometheus},

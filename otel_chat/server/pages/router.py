@@ -33,6 +33,7 @@ from otel_chat.server.pages import (
     more,
     movers,
     overview,
+    runbooks,
     times,
 )
 from otel_chat.server.pages import conversation as transcript
@@ -295,6 +296,7 @@ async def sign_in(request: Request) -> Response:
 
 
 router.include_router(more.router)
+router.include_router(runbooks.router)
 
 
 @router.get("/{path:any_page}")

@@ -101,14 +101,18 @@ def test_overview_shows_what_the_query_answers(given: Given, reader: Reader, sto
           canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
             .some((value) => value > 0))"""
     )
-    assert inked == [True, True]
+    assert inked == [True, True, True]
     drawn = page.locator("[data-chart=turns] tbody tr")
-    counted = page.evaluate(
-        """() => [...document.querySelectorAll("[data-chart=turns] td")]
-          .reduce((sum, cell) => sum + Number(cell.dataset.value ?? 0), 0)"""
-    )
+    counted = {
+        key: page.evaluate(
+            """(key) => [...document.querySelectorAll(`[data-chart=${key}] td`)]
+              .reduce((sum, cell) => sum + Number(cell.dataset.value ?? 0), 0)""",
+            key,
+        )
+        for key in ("conversations", "turns")
+    }
     assert drawn.count() >= 28
-    assert counted == answer.turns
+    assert counted == {"conversations": 40, "turns": answer.turns}
 
 
 def test_cards_compare_with_the_window_before(given: Given, reader: Reader) -> None:

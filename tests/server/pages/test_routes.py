@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -17,6 +19,8 @@ from tests.server.given import Given
 from tests.server.pages.conftest import Site
 from tests.server.pages.test_browser import ago
 
+RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
+
 
 @pytest.fixture
 def client(site: Site, given: Given) -> Iterator[httpx.Client]:
@@ -29,7 +33,13 @@ def test_pages_bind_the_browser(client: httpx.Client, given: Given) -> None:
     """Every page has a strict policy, and nothing in it that the policy would have to allow."""
     given.turn("c", ago(60))
     given.save()
-    for path in ("/", "/conversations", "/conversations/c", "/nowhere"):
+    for path in (
+        "/",
+        "/conversations",
+        "/conversations/c",
+        "/runbooks/ChatNoTraffic.md",
+        "/nowhere",
+    ):
         answer = client.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -41,6 +51,23 @@ def test_pages_bind_the_browser(client: httpx.Client, given: Given) -> None:
         for script in text.split("<script")[1:]:
             assert script.lstrip().startswith("src=")
             assert script.split(">", 1)[1].startswith("</script>")
+
+
+def test_runbooks_are_pages_for_everybody(site: Site) -> None:
+    """Each alert's page is there without a token, and its links stay among pages that are there."""
+    with web.Client(base_url=site.address, follow_redirects=True) as anyone:
+        index = anyone.get("/runbooks")
+        assert index.status_code == 200
+        names = [path.stem for path in RUNBOOKS.glob("*.md")]
+        assert len(names) > 30
+        for name in names:
+            answer = anyone.get(f"/runbooks/{name}.md")
+            assert answer.status_code == 200
+            article = answer.text.split("<article")[1].split("</article>")[0]
+            assert name == "README" or f"<h1>{name}</h1>" in article
+            for link in re.findall(r'href="([^"#:]+)[^":]*"', article):
+                assert Path(link).stem in names, (name, link)
+        assert anyone.get("/runbooks/Nobody.md").status_code == 404
 
 
 @pytest.mark.parametrize(

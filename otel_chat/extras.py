@@ -23,6 +23,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "google.protobuf",
         "google.rpc",
         "jinja2",
+        "markdown_it",
         "opentelemetry.proto",
         "prometheus_client",
         "pydantic_settings",
@@ -42,7 +43,7 @@ _BRINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "grpc": ("sdk",),
     "prometheus": ("sdk",),
     "server": ("cli",),
-    "demo": ("cli", "sdk", "pricing", "server", "embedded", "themes"),
+    "demo": ("cli", "sdk", "pricing", "server", "embedded", "themes", "hooks"),
 }
 """The extras that another one brings along."""
 _SERVER: Final = ("cli", "server")

@@ -71,7 +71,8 @@ def answers(client: TestClient, tenant: str) -> dict[str, str]:
     """What every address of the API that reads answers, the tenant's name taken out."""
     described = client.app.openapi()["paths"]
     headers = token(client, "analytics:view", "conversations:read", tenant=tenant)
-    ids = {"conversation_id": "conversation-1", "dimension": "channel", "pack": "lex-v2"}
+    ids = {"dimension": "channel", "pack": "lex-v2"}
+    ids |= dict.fromkeys(("conversation_id", "session_id"), "conversation-1")
     listed = client.get("/api/v1/interactions", params=DAY, headers=headers).json()["items"][0]
     ids |= {"trace_id": listed["trace_id"]}
     ids |= {"interaction_id": f"{listed['trace_id']}-{listed['span_id']}"}

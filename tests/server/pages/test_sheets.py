@@ -472,7 +472,8 @@ def test_budgets_stand_on_the_page_of_costs(
         Budget(name="Not mine", usd=Decimal(1), period="day"),
     )
     settings = ServerSettings(port=0, budgets=budgets)
-    monkeypatch.setattr(reader.site.app.state, "settings", settings)
+    # Of a state's own names: what is set on the object itself is deleted in the end
+    monkeypatch.setitem(reader.site.app.state._state, "settings", settings)
     page = reader.read("/costs")
     rows = page.locator("[data-table=budgets] tbody tr")
     expect(rows).to_have_count(2)

@@ -323,6 +323,11 @@ def test_another_tenants_ids_lead_nowhere(world: World, reading: Reading) -> Non
 PAGED = [one for one in READINGS if "cursor" in one.parameters and one.path.startswith("/api/")]
 
 
+def listed(answer: str) -> list[Any]:
+    """The list of a page, whatever it is called."""
+    return next(value for value in json.loads(answer).values() if isinstance(value, list))
+
+
 @pytest.mark.parametrize("reading", PAGED, ids=str)
 def test_another_tenants_cursor_leads_to_ones_own(world: World, reading: Reading) -> None:
     """A cursor is a place in the order of time, and opens nothing."""
@@ -334,8 +339,8 @@ def test_another_tenants_cursor_leads_to_ones_own(world: World, reading: Reading
     assert status == 200
     assert THEIRS not in text
     _, mine = world.ask("reader", reading.path, {})
-    known = json.loads(mine)["items"]
-    assert all(item in known for item in json.loads(text)["items"])
+    known = listed(mine)
+    assert all(item in known for item in listed(text))
 
 
 def test_the_other_tenant_sees_what_is_looked_for(world: World) -> None:

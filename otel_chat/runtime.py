@@ -9,7 +9,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.util import find_spec
 from inspect import signature
@@ -340,20 +341,14 @@ class Runtime:
 
         What is open reads 0 in the last export: its series would stay at what they were.
         """
-        with self.last_word.said():
-            deadline = time.monotonic() + timeout
-            if not self._stopping.acquire(timeout=timeout):
-                return False
-            try:
-                if self._stopped:
-                    return True
-                self._stopped = True
-                done = self.delivery.close(timeout)
-                done = bounded(self.flushers, deadline, _flush_failed) and done
-                done = bounded(self.closers, deadline, _flush_failed) and done
-                return self._reached_somebody() and done
-            finally:
-                self._stopping.release()
+        deadline = time.monotonic() + timeout
+        with self._ending(timeout) as first:
+            if not first:
+                return first is False
+            done = self.delivery.close(timeout)
+            done = bounded(self.flushers, deadline, _flush_failed) and done
+            done = bounded(self.closers, deadline, _flush_failed) and done
+            return self._reached_somebody() and done
 
     def end(self) -> bool:
         """The process' last word: like `stop`, with a bound for each step.
@@ -362,23 +357,30 @@ class Runtime:
         of them does not get through, the next have a second each. Hooks are left out, and what is
         left is said in one line.
         """
+        bound = self.config.exit_seconds
+        with self._ending(bound) as first:
+            if not first:
+                return first is False
+            lost = [ledger.lost for ledger in self.ledgers]
+            done = self.delivery.end(2 * bound)
+            for send in (*self.flushers, *self.closers):
+                start = time.monotonic()
+                done = bounded([send], start + bound, _flush_failed) and done
+                if time.monotonic() - start >= bound:
+                    bound = min(bound, SHORT_SECONDS)
+            self._say_left(lost)
+            return done
+
+    @contextmanager
+    def _ending(self, seconds: float) -> Iterator[bool | None]:
+        """Whether nobody ended it before; None where somebody still does after so many seconds."""
         with self.last_word.said():
-            bound = self.config.exit_seconds
-            if not self._stopping.acquire(timeout=bound):
-                return False
+            if not self._stopping.acquire(timeout=seconds):
+                yield None
+                return
             try:
-                if self._stopped:
-                    return True
-                self._stopped = True
-                lost = [ledger.lost for ledger in self.ledgers]
-                done = self.delivery.end(2 * bound)
-                for send in (*self.flushers, *self.closers):
-                    start = time.monotonic()
-                    done = bounded([send], start + bound, _flush_failed) and done
-                    if time.monotonic() - start >= bound:
-                        bound = min(bound, SHORT_SECONDS)
-                self._say_left(lost)
-                return done
+                first, self._stopped = not self._stopped, True
+                yield first
             finally:
                 self._stopping.release()
 

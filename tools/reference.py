@@ -50,26 +50,13 @@ def arguments(of: object) -> dict[str, str]:
 
 def signature(function: Callable[..., object], name: str) -> str:
     """A call with the names of its parameters, those that are optional with their defaults."""
-    parts, keyword_only = [], False
-    for parameter in list(inspect.signature(function).parameters.values()):
-        if parameter.name == "self":
-            continue
-        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
-            keyword_only = True
-            parts.append("*")
-        if parameter.kind is parameter.VAR_KEYWORD:
-            parts.append(f"**{parameter.name}")
-            continue
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            parts.append(f"*{parameter.name}")
-            continue
-        default = "" if parameter.default is parameter.empty else f"={_value(parameter.default)}"
-        parts.append(f"{parameter.name}{default}")
-    return f"`{name}({', '.join(parts)})`"
-
-
-def _value(default: object) -> str:
-    return repr(default) if isinstance(default, str | int | float | bool | tuple | None) else "..."
+    asked = inspect.signature(function)
+    plain = [
+        parameter.replace(annotation=parameter.empty)
+        for parameter in asked.parameters.values()
+        if parameter.name != "self"
+    ]
+    return f"`{name}{asked.replace(parameters=plain, return_annotation=asked.empty)}`"
 
 
 def methods(of: type) -> list[tuple[str, Callable[..., object]]]:

@@ -102,10 +102,24 @@ class Window:
         """
         if name not in WINDOWS:
             raise QueryError(f"A window is one of {', '.join(WINDOWS)}.", field="window")
-        moment = now or datetime.now(UTC)
-        # To the end of the present microsecond, so that what happens right now lies within.
-        end = moment + timedelta(microseconds=1) if now is None else moment
-        return cls(end - WINDOWS[name], end, moment, idle)
+        if now is None:
+            return cls.up_to_now(WINDOWS[name], idle=idle)
+        return cls(now - WINDOWS[name], now, now, idle)
+
+    @classmethod
+    def up_to_now(cls, length: timedelta, *, idle: timedelta = IDLE) -> Window:
+        """The window of so much time that ends with the present microsecond.
+
+        Args:
+            length: How long it is.
+            idle: How long a conversation is quiet before it is settled.
+
+        Raises:
+            QueryError: If it begins before the store knows any time.
+        """
+        now = datetime.now(UTC)
+        end = now + timedelta(microseconds=1)  # what happens right now lies within
+        return cls(end - length, end, now, idle)
 
     @property
     def length(self) -> timedelta:

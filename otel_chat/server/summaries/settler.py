@@ -41,6 +41,8 @@ BATCH_CHARACTERS: Final = 50_000
 SLICE: Final = 20_000
 """Touches that are looked at before the mark moves on."""
 SLICE_INSERTS: Final = 2000
+MOST_INSERTS: Final = 100_000
+"""Inserts that are looked at to find the next slice: more than come within `INSERT_NS`."""
 MOST_TURNS: Final = 1000
 """Turns, and steps, that stand in the arrays of a row."""
 INSERT_NS: Final = 120 * 10**9
@@ -152,6 +154,8 @@ class Settler:
                 sliced := self._settle_some("recent") or self._settle_some("earlier")
             ) is not None:
                 done += sliced
+            if done:
+                self._forget_touched()
             return done
 
     def lag(self) -> float:
@@ -178,7 +182,7 @@ class Settler:
 
     def _settle_some(self, queue: Queue) -> int | None:
         """Works out a slice of a queue; None where nothing of it waits."""
-        mark, now = self._mark(queue), self._now()
+        mark = self._mark(queue)
         touched = self._touched(queue, max(mark - INSERT_NS, 0))
         seen = self._seen[queue]
         fresh: list[int] = []
@@ -192,7 +196,7 @@ class Settler:
         if not fresh or self._stopped.is_set():
             return None
         done = 0
-        for part in self._parts(queue, fresh, now - RECENT_NS):
+        for part in self._parts(queue, fresh, self._now() - RECENT_NS):
             if self._stopped.is_set():
                 return None
             self._work_out(part)
@@ -201,7 +205,6 @@ class Settler:
             at: touched[at] for at in (*seen, *fresh) if at in touched and at > mark - INSERT_NS
         }
         self._note(queue, max(mark, fresh[-1]))
-        self._forget_touched()
         return done
 
     def _parts(self, queue: Queue, fresh: list[int], recent: int) -> Iterator[list[dict[str, Any]]]:
@@ -259,7 +262,7 @@ class Settler:
             "SELECT toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
             " WHERE queue = {queue:String} AND at > fromUnixTimestamp64Nano({after:Int64}, 'UTC')"
             " GROUP BY at ORDER BY at LIMIT {limit:UInt32}",
-            {"queue": queue, "after": after, "limit": 100_000},
+            {"queue": queue, "after": after, "limit": MOST_INSERTS},
         )
         return {int(row["ns"]): int(row["keys"]) for row in rows}
 

@@ -8,7 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from otel_chat.server.api.documents.parameters import between_dates, milliseconds
+from otel_chat.server.api.documents.parameters import (
+    between_dates,
+    known_milliseconds,
+    milliseconds,
+)
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
     CursorParameter,
@@ -188,12 +192,11 @@ def stats(
 ) -> AgentInteractionStats:
     """As `/api/v1/interactions/stats` tells, of the last 30 days without dates."""
     found = queries.interaction_statistics(store, scope, window, filters)
-    seconds = found.response_time.mean
     return AgentInteractionStats(
         total_interactions=found.turns,
         total_cost=found.cost.amount,
         avg_confidence=found.confidence.mean,
-        avg_processing_time_ms=None if seconds is None else milliseconds(seconds),
+        avg_processing_time_ms=known_milliseconds(found.response_time.mean),
         handoff_count=found.handoffs,
         handoff_rate=found.handoff_rate,
         handoff_reasons={one.reason: one.turns for one in found.handoff_reasons},

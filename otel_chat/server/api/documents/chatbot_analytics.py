@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from otel_chat.server.api import exports as export_routes
-from otel_chat.server.api.documents.parameters import MILLISECONDS, LastDays, up_to_now
+from otel_chat.server.api.documents.parameters import LastDays, known_milliseconds
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.flow import zipped
 from otel_chat.server.api.parameters import (
@@ -22,6 +22,7 @@ from otel_chat.server.api.parameters import (
     LimitParameter,
     StoreParameter,
     Viewer,
+    idle_of,
 )
 from otel_chat.server.queries import (
     conversations as conversation_queries,
@@ -52,7 +53,7 @@ def last_hours(
     ] = 24,
 ) -> Window:
     """The window of so many hours that ends now."""
-    return up_to_now(request, timedelta(hours=hours))
+    return Window.up_to_now(timedelta(hours=hours), idle=idle_of(request))
 
 
 LastHours = Annotated[Window, Depends(last_hours)]
@@ -169,10 +170,6 @@ class LeadAnalytics(Answer):
     leads: list[LeadKind]
 
 
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * MILLISECONDS
-
-
 @router.get("/overview", summary="What the last days were like")
 def chat_overview(store: StoreParameter, scope: Viewer, window: LastDays) -> ChatOverview:
     """As `/api/v1/overview` and `/api/v1/leads` tell."""
@@ -183,7 +180,7 @@ def chat_overview(store: StoreParameter, scope: Viewer, window: LastDays) -> Cha
         total_conversations=found.conversations,
         active_conversations=found.active_conversations,
         total_messages=found.messages,
-        avg_response_time_ms=_ms(found.response_time.mean),
+        avg_response_time_ms=known_milliseconds(found.response_time.mean),
         avg_satisfaction=found.satisfaction.mean,
         total_leads=made.leads,
         conversion_rate=made.conversion_rate,
@@ -208,7 +205,7 @@ def chat_conversations(
                 session_id=one.conversation_id,
                 message_count=one.messages,
                 intent_detected=one.last_intent,
-                response_time_ms=_ms(one.mean_response_time),
+                response_time_ms=known_milliseconds(one.mean_response_time),
                 user_satisfied=satisfied.get(one.feedback or ""),
                 timestamp=one.started_at,
             )
@@ -260,7 +257,7 @@ def intent_analytics(store: StoreParameter, scope: Viewer, window: LastDays) -> 
                 success_count=one.success,
                 failure_count=one.failure,
                 avg_confidence=one.mean_confidence,
-                avg_response_time_ms=_ms(one.mean_response_time),
+                avg_response_time_ms=known_milliseconds(one.mean_response_time),
             )
             for one in nlu.intents(store, scope, window, ALL).items
         ]
@@ -281,7 +278,7 @@ def performance_metrics(
                 status_code=one.status_code,
                 requests=one.turns,
                 errors=one.errors,
-                response_time_ms=_ms(one.mean),
+                response_time_ms=known_milliseconds(one.mean),
             )
             for one in found.items
         ],

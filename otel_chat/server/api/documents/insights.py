@@ -19,7 +19,6 @@ from otel_chat.server.api.documents.parameters import (
     between_dates,
     milliseconds,
     per_cent,
-    up_to_now,
 )
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
@@ -28,12 +27,13 @@ from otel_chat.server.api.parameters import (
     StoreParameter,
     TenantParameter,
     Viewer,
+    idle_of,
 )
 from otel_chat.server.queries import business, drop_off, nlu, overview, workflows
 from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.window import WINDOWS, Window, WindowName
+from otel_chat.server.queries.window import Window, WindowName
 from otel_chat.server.store import Store
 
 router = APIRouter(prefix="/analytics", tags=["documents: insights"], responses=RESPONSES)
@@ -240,7 +240,7 @@ def dashboard_overview(
     timeframe: Annotated[WindowName, Query(description="A length that ends now.")] = "30d",
 ) -> DashboardOverview:
     """The answers of the addresses beside it, of one span of time."""
-    window = up_to_now(request, WINDOWS[timeframe])
+    window = Window.last(timeframe, idle=idle_of(request))
     return DashboardOverview(
         timeframe=timeframe,
         conversation_metrics=_conversations(store, scope, window, filters),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
@@ -60,16 +60,9 @@ def between_dates(length: timedelta | None) -> Callable[..., Window]:
     return window_of
 
 
-def up_to_now(request: Request, length: timedelta) -> Window:
-    """The window of a length that ends now."""
-    now = datetime.now(UTC)
-    end = now + timedelta(microseconds=1)  # what happens right now lies within
-    return Window(end - length, end, now, idle_of(request))
-
-
 def last_days(request: Request, days: DaysParameter = 7) -> Window:
     """The window of so many days that ends now."""
-    return up_to_now(request, timedelta(days=days))
+    return Window.up_to_now(timedelta(days=days), idle=idle_of(request))
 
 
 def of_agent(
@@ -93,6 +86,16 @@ def milliseconds(seconds: float | None) -> float:
         (1500.0, 0)
     """
     return 0 if seconds is None else seconds * MILLISECONDS
+
+
+def known_milliseconds(seconds: float | None) -> float | None:
+    """Seconds in milliseconds; None where there are none.
+
+    Example:
+        >>> known_milliseconds(1.5), known_milliseconds(None)
+        (1500.0, None)
+    """
+    return None if seconds is None else milliseconds(seconds)
 
 
 def per_cent(share: float | None) -> float:

@@ -44,8 +44,8 @@ def is_a(value: Any, *kinds: type) -> bool:
     return issubclass(type(value), kinds)
 
 
-PLAIN: Final = Types((str, int, float, bool, complex, bytes, type(None)))
-_CONTAINERS: Final = Types((dict, list, tuple))
+_PLAIN: Final = frozenset({str, int, float, bool, complex, bytes, type(None)})
+_CONTAINERS: Final = frozenset({dict, list, tuple})
 
 
 def is_plain(value: object, *, limit: int = 100_000) -> bool:
@@ -60,14 +60,19 @@ def is_plain(value: object, *, limit: int = 100_000) -> bool:
         (True, False)
     """
     waiting, left = [value], limit
-    while waiting:
-        one: Any = waiting.pop()
-        if type(one) in PLAIN:
-            continue
-        if type(one) not in _CONTAINERS or len(one) > left:
-            return False
-        left -= len(one)
-        waiting.extend((*one, *one.values()) if type(one) is dict else one)
+    try:
+        while waiting:
+            one: Any = waiting.pop()
+            kind = type(one)
+            if kind in _PLAIN:
+                continue
+            if kind not in _CONTAINERS or len(one) > left:
+                return False
+            left -= len(one)
+            inside = (*one, *one.values()) if kind is dict else one
+            waiting += [each for each in inside if type(each) not in _PLAIN]
+    except Exception:  # noqa: BLE001 - a metaclass may forbid hashes
+        return False
     return True
 
 
@@ -103,6 +108,8 @@ def identifier(value: Any) -> str | None:
     """
     if value is None:
         return None
+    if type(value) is str and len(value) <= ID_LIMIT and value.isascii() and "\0" not in value:
+        return value or None  # the usual case, quickly
     if is_a(value, str):
         return encodable.text(str.__str__(value)[:ID_LIMIT]) or None
     if is_a(value, int) and not is_a(value, bool) and int.bit_length(value) < ID_BITS:

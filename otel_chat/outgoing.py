@@ -76,7 +76,7 @@ def log_of(item: Any) -> Any:
 
 
 def metrics_of(data: MetricsData) -> MetricsData:
-    """Metrics as they can leave."""
+    """Metrics as they may and can leave: their attributes hold no content, captured or not."""
     return replace(
         data,
         resource_metrics=[
@@ -98,20 +98,26 @@ def metrics_of(data: MetricsData) -> MetricsData:
 
 
 def _metric(metric: Any) -> Any:
-    points = [_point(point) for point in metric.data.data_points]
+    points: dict[str, Any] = {}
+    latest = type(metric.data).__name__ == "Gauge"
+    for point in map(_point, metric.data.data_points):
+        # What is cut may have been all that told two apart
+        key = str(sorted(point.attributes.items())) if point.attributes else ""
+        known = None if latest else points.get(key)
+        points[key] = point if known is None else _sum(known, point)
     return replace(
         metric,
         name=encodable.text(metric.name),
         description=_text(metric.description),
         unit=_text(metric.unit),
-        data=replace(metric.data, data_points=points),
+        data=replace(metric.data, data_points=[*points.values()]),
     )
 
 
 def _point(point: Any) -> Any:
     fields: dict[str, Any] = {}
     given = dict(point.attributes or {})
-    attributes = encodable.attributes(given)
+    attributes = _attributes(given, None)
     if attributes != given:
         fields["attributes"] = attributes
     if point.exemplars:
@@ -123,6 +129,24 @@ def _point(point: Any) -> Any:
     if isinstance(value, int) and isinstance(encodable.number(value), str):
         fields["value"] = float(value)
     return replace(point, **fields) if fields else point
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Two points of what adds up as one. Buckets that differ do not add up: the fuller stays."""
+    exemplars = [*one.exemplars, *other.exemplars]
+    if hasattr(one, "value"):
+        return replace(one, value=one.value + other.value, exemplars=exemplars)
+    if getattr(one, "explicit_bounds", None) != getattr(other, "explicit_bounds", ()):
+        return max(one, other, key=lambda point: point.count)
+    return replace(
+        one,
+        count=one.count + other.count,
+        sum=one.sum + other.sum,
+        bucket_counts=[a + b for a, b in zip(one.bucket_counts, other.bucket_counts, strict=True)],
+        min=min(one.min, other.min),
+        max=max(one.max, other.max),
+        exemplars=exemplars,
+    )
 
 
 def _redact() -> Redact | None:

@@ -12,7 +12,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat.checks import Types, is_a, is_plain
-from otel_chat.extract import Extracted, Sender, StreamState, extract, text_of
+from otel_chat.extract import Extracted, Sender, StreamState, extract, is_data, text_of
 from otel_chat.runtime import Runtime, current, report_error
 from otel_chat.usage import Usage
 from otel_chat.workers import reader
@@ -97,10 +97,15 @@ def read(state: Chunks | None, result: object, *, whole: bool = True) -> Extract
     streamed = None if state is None else state.result() if whole else state.known()
     if streamed is not None and usage_of(streamed):
         return streamed
-    found = _looked_into(result, extract) if whole else None
+    found = _said_by(result) if whole else None
     if found is None or streamed is None:
         return found or streamed
     return replace(found, text=streamed.text or found.text)
+
+
+def _said_by(result: object) -> Extracted | None:
+    """What a whole result says; to hand it to another thread costs more than to read it."""
+    return extract(result) if is_data(result) else _looked_into(result, extract)
 
 
 def _looked_into(result: object, function: Callable[[Any], R]) -> R | None:

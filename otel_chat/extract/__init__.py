@@ -6,6 +6,7 @@ result, `StreamState` the chunks of a stream, `text_of` the text that a user rea
 
 from __future__ import annotations
 
+from otel_chat.extract._data import is_data
 from otel_chat.extract._draft import Draft, Extracted, ToolCall
 from otel_chat.extract._readers import READERS, Reader, recognise
 from otel_chat.extract._reply import Sender, Texts, text_of
@@ -20,6 +21,7 @@ __all__ = [
     "Texts",
     "ToolCall",
     "extract",
+    "is_data",
     "text_of",
 ]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from otel_chat.extract._reading import total
 
@@ -172,7 +172,8 @@ class Answer:
     @property
     def counts(self) -> bool:
         """Whether it says what it used."""
-        return self.cost is not None or total(self.tokens.input, self.tokens.output) is not None
+        tokens = self.tokens
+        return not (self.cost is tokens.input is tokens.output is None)
 
 
 class Draft:
@@ -272,29 +273,35 @@ class Draft:
         if confidence is None and self._logprob_count:
             confidence = math.exp(self._logprob_sum / self._logprob_count)
         told = [answer for answer in self._answers if answer.counts]
-        tokens = Tokens()
-        for answer in told:
+        tokens = told[0].tokens if len(told) == 1 else Tokens()
+        for answer in told if len(told) > 1 else ():
             tokens.add(answer.tokens)
-        whole = _extracted(shape, self._answers, tokens)
         text = text or "".join(answer.text for answer in self._answers)
-        parts = tuple(_extracted(shape, [answer], answer.tokens) for answer in told)
-        return replace(
-            whole,
+        return _extracted(
+            shape,
+            self._answers,
+            tokens,
             tool_calls=tuple(self._calls),
             text=text[:_MAX_TEXT] or None,
             confidence=confidence,
             intent=self.intent,
             fallback=self.fallback,
-            parts=parts if len(parts) > 1 else (),
+            parts=tuple(_extracted(shape, [answer], answer.tokens) for answer in told)
+            if len(told) > 1
+            else (),
         )
 
 
-def _extracted(shape: str, answers: list[Answer], tokens: Tokens) -> Extracted:
+def _extracted(shape: str, answers: list[Answer], tokens: Tokens, **more: Any) -> Extracted:
     """Of several answers the last word counts, and the costs are summed where each has one."""
     costs = [answer.cost for answer in answers if answer.counts]
 
-    def last(name: str) -> str | None:
-        return next((v for a in reversed(answers) if (v := getattr(a, name)) is not None), None)
+    def last(name: str) -> Any:
+        for answer in reversed(answers):
+            value = getattr(answer, name)
+            if value is not None:
+                return value
+        return None
 
     return Extracted(
         shape=shape,
@@ -308,4 +315,5 @@ def _extracted(shape: str, answers: list[Answer], tokens: Tokens) -> Extracted:
         cost=None if None in costs or not costs else sum(c for c in costs if c is not None),
         finish_reason=last("finish_reason"),
         response_id=last("response_id"),
+        **more,
     )

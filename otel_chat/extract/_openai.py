@@ -119,8 +119,13 @@ def _read_chat_usage(draft: Draft, usage: Any) -> None:
 
 def _first_count(*places: tuple[Any, str]) -> int | None:
     """The first count that is not 0, else 0 where one of them is."""
-    found = [n for place, key in places if (n := count(get(place, key))) is not None]
-    return next((n for n in found if n), 0 if found else None)
+    found = None
+    for place, key in places:
+        there = count(get(place, key))
+        if there:
+            return there
+        found = there if found is None else found
+    return found
 
 
 def is_response(value: Any) -> bool:

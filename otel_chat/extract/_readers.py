@@ -23,6 +23,7 @@ from otel_chat.extract import (
     _pydantic_ai,
 )
 from otel_chat.extract._draft import Draft
+from otel_chat.extract._reading import makes_up
 
 
 class Reader(NamedTuple):
@@ -111,7 +112,4 @@ def recognise(value: object, likely: Reader | None = None) -> Reader | None:
 @lru_cache(maxsize=4096)
 def _declared(kind: type) -> frozenset[str] | None:
     """The marks that a class has; None where its objects may have any."""
-    asked = hasattr(kind, "__getattr__") or "__getattribute__" in {
-        name for base in kind.__mro__[:-1] for name in vars(base)
-    }
-    return None if asked or issubclass(kind, _FILLED) else _MARKS.intersection(dir(kind))
+    return None if makes_up(kind) or issubclass(kind, _FILLED) else _MARKS.intersection(dir(kind))

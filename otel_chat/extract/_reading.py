@@ -7,12 +7,14 @@ the wire format gives it is taken as absent.
 from __future__ import annotations
 
 import math
+from abc import ABC
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, Generic
 from weakref import WeakSet
 
 _MAX_ITEMS: Final = 20_000
@@ -40,16 +42,18 @@ def get(value: Any, *path: str) -> Any:
 
 
 def _attribute(value: Any, name: str) -> Any:
-    """An attribute, or None. Pydantic makes an exception of each absent one, which is slow."""
+    """An attribute, or None. What only a miss would ask for is not asked: that is slow."""
     fields = getattr(value, "__dict__", None)
     if type(fields) is dict and name in fields:
         return fields[name]
     kind = type(value)
-    if _asks_getattr(kind, name):  # type: ignore[arg-type] # every class is hashable
+    place = _place(kind, name)  # type: ignore[arg-type] # every class is hashable
+    if place is Place.CLASS:
         return None if kind in _SLOW else _asked(value, name)
-    for more in (value.__pydantic_extra__, value.__pydantic_private__):
-        if more and name in more:
-            return more[name]
+    if place is Place.EXTRA:
+        for more in (value.__pydantic_extra__, value.__pydantic_private__):
+            if more and name in more:
+                return more[name]
     return None
 
 
@@ -63,10 +67,32 @@ def _asked(value: Any, name: str) -> Any:
             _SLOW.add(type(value))
 
 
+class Place(Enum):
+    """Where an attribute is that an object does not hold itself."""
+
+    CLASS = "its class has it, or makes it up"
+    EXTRA = "in a Pydantic model's extra or private fields, or nowhere"
+    NOWHERE = "nowhere"
+
+
 @lru_cache(maxsize=4096)
-def _asks_getattr(kind: type, name: str) -> bool:
-    """False for a name that a Pydantic model has in its extra or private fields, or nowhere."""
-    return getattr(kind, "__pydantic_complete__", None) is not True or hasattr(kind, name)
+def _place(kind: type, name: str) -> Place:
+    if hasattr(kind, name):
+        return Place.CLASS
+    if getattr(kind, "__pydantic_complete__", None) is True:
+        return Place.EXTRA
+    return Place.CLASS if makes_up(kind) else Place.NOWHERE
+
+
+def makes_up(kind: type) -> bool:
+    """Whether a class answers for attributes that nobody declared."""
+    return hasattr(kind, "__getattr__") or "__getattribute__" in {
+        name for base in kind.__mro__ if base not in USUAL for name in vars(base)
+    }
+
+
+USUAL: Final = frozenset({ABC, Generic, SimpleNamespace, object})
+"""Classes that answer for the attributes of their objects as any class does."""
 
 
 def text(value: Any) -> str | None:

@@ -383,3 +383,34 @@ def test_metrics_tell_whether_their_last_export_was_accepted(sink: OtlpSink) -> 
     (point,) = sink.metrics()["c"].sum.data_points
     assert attributes(point) == {"k": "nice \ufffd"}
     provider.shutdown()
+
+
+def test_series_that_an_address_alone_told_apart_are_one(sink: OtlpSink) -> None:
+    """Queries leave no series of their own: what adds up is added up, a gauge is its latest."""
+    session = Session()
+    url = f"{sink.url}/v1/metrics"
+    exporter = WatchedMetrics(OTLPMetricExporter(endpoint=url, session=session), session, url)
+    reader = Reader(exporter, export_interval_millis=float("inf"))
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    meter = provider.get_meter("theirs")
+    counter, gauge = meter.create_counter("c"), meter.create_gauge("g")
+    histogram = meter.create_histogram("h", explicit_bucket_boundaries_advisory=[1.0, 2.0])
+    for number, query in enumerate(("text=hello", "text=boom"), 1):
+        given = {"http.target": f"/chat?{query}", "url.query": query, "http.route": "/chat"}
+        counter.add(number, given)
+        gauge.set(number, given)
+        histogram.record(number, given)
+    counter.add(7, {"http.route": "/other"})
+    reader.force_flush()
+    left = {"http.target": "/chat", "http.route": "/chat"}
+    metrics = sink.metrics()
+    first, other = metrics["c"].sum.data_points
+    assert (attributes(first), first.as_int) == (left, 3)
+    assert (attributes(other), other.as_int) == ({"http.route": "/other"}, 7)
+    (latest,) = metrics["g"].gauge.data_points
+    assert (attributes(latest), latest.as_int) == (left, 2)
+    (point,) = metrics["h"].histogram.data_points
+    assert attributes(point) == left
+    assert (point.count, point.sum, point.min, point.max) == (2, 3, 1, 2)
+    assert list(point.bucket_counts) == [1, 1, 0]
+    provider.shutdown()

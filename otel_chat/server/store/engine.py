@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import (
     InterfaceError,
     OperationalError,
 )
+from urllib3.exceptions import HTTPError
 
 from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
 from otel_chat.extras import require
@@ -42,7 +43,8 @@ SETTINGS: Final = {
 }
 PIECE: Final = 1 << 18
 AWAY: Final = "The store does not answer."
-_AWAY: Final = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
+# Of urllib3 is the error of an answer that breaks off: the client lets it through as it is.
+_AWAY: Final = (OperationalError, InterfaceError, ConnectionError, TimeoutError, HTTPError)
 
 
 class _Client(Protocol):
@@ -276,7 +278,7 @@ class _translated:  # noqa: N801 - reads as a verb where it is used
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         url, trouble = self._engine.url, self._engine.trouble
-        if isinstance(error, ClickHouseError | UnicodeDecodeError | OSError):
+        if isinstance(error, ClickHouseError | UnicodeDecodeError | OSError | HTTPError):
             reason = _reason(error)
             if words := condition(reason, inserting=self._inserting):
                 trouble.note(words, reason)

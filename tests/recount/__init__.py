@@ -1,0 +1,1 @@
+"""An independent count of what the definitions say, compared with what the server tells."""

@@ -41,6 +41,7 @@ test-thorough: setup
 	@echo "seed $(SEED)"
 	@OTEL_CHAT_THOROUGH=1 $(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile \
 	  --hypothesis-seed=$(SEED) --seconds $(SECONDS_THOROUGH) $(ARGS)
+	@$(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile --store clickhouse tests/server
 
 test-pythons: setup
 	@$(BIN)/python tools/pythons.py

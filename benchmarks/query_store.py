@@ -18,18 +18,7 @@ BLOCK: Final = 1_000_000
 SENT_TWICE: Final = 100
 READY: Final = "ready"
 TABLES: Final = ("turns", "spans", "events", "metrics")
-KEPT: Final = (
-    "conversation_days",
-    "parted_days",
-    "parted_conversations",
-    "turn_days",
-    "intent_days",
-    "turn_speeds",
-    "quarter_hours",
-    "failed_turns",
-    "slow_turns",
-    "call_speeds",
-)
+SETTLED: Final = ("conversations",)
 
 # Of conversation `c` and turn `k` of it, everything follows from hashes: the same store each time.
 _TURNS: Final = """
@@ -176,7 +165,7 @@ def filled(folder: Path, turns: int, keep: Callable[[Store], object]) -> Store:
     Args:
         folder: Where such stores are kept.
         turns: In a tenth as many conversations.
-        keep: Called with the store before what is late comes, to work out what is kept.
+        keep: Called with the store before what is late comes, to settle it.
     """
     place = place_of(folder, turns)
     store = open_store(f"chdb:{place}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +16,8 @@ from otel_chat.errors import AccessError, OtelChatError, QueryError, StoreUnavai
 from otel_chat.wholefile import writing
 
 _PAGE = 200
+_SETTLE_SECONDS = 300.0
+_LOOK_SECONDS = 0.2
 
 
 class AnalyticsClient:
@@ -58,6 +62,27 @@ class AnalyticsClient:
             return self._http.get("/readyz").is_success
         except httpx.HTTPError:
             return False
+
+    def settled(self, seconds: float = _SETTLE_SECONDS) -> bool:
+        """Waits until figures of conversations hold all that was stored before.
+
+        Args:
+            seconds: How long at most.
+
+        Returns:
+            Whether they do.
+        """
+        asked: datetime | None = None
+        until = time.monotonic() + seconds
+        while True:
+            window = self._get("/api/v1/conversations", {"window": "24h", "limit": "1"})["window"]
+            asked = asked or datetime.fromisoformat(window["to"])
+            as_of = window.get("as_of")
+            if as_of is not None and datetime.fromisoformat(as_of) >= asked:
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(_LOOK_SECONDS)
 
     def overview(self, **parameters: str) -> dict[str, Any]:
         """The answer of `/api/v1/overview`.

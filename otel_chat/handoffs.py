@@ -185,7 +185,7 @@ def handoff_ended(
     target: str | None = None,
     time: Time | None = None,
 ) -> None:
-    """Reports that the human is done, where no block of the handing over is at hand.
+    """Reports that the human is done, where you no longer have the block of the handoff.
 
     Args:
         conversation_id: As the application knows it.

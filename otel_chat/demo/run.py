@@ -187,6 +187,7 @@ def _flush(server: LocalServer) -> None:
 def _summary(server: str, sent: Sent) -> dict[str, Any]:
     """What was sent, and what the store has of it, asked back through the API."""
     with AnalyticsClient(server) as client:
+        client.settled()
         stored = {
             str(item["conversation_id"]): int(item["turns"])
             for item in client.conversations(window="24h", agent=AGENT)

@@ -241,6 +241,7 @@ def _stored(server: str, options: ReplayOptions, contents: Contents) -> dict[str
     if not window["from"] or not window["to"]:
         return {}
     with AnalyticsClient(server, token=options.token) as client:
+        client.settled()
         return {
             str(item["conversation_id"]): int(item["turns"])
             for item in client.conversations(

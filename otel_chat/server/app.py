@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import socket
 import threading
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -61,8 +60,8 @@ from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, SecurityHeaders
 from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
-from otel_chat.server.rollup import Rollup
 from otel_chat.server.store import Store, open_store
+from otel_chat.server.summaries.lease import Lease
 from otel_chat.server.summaries.settler import Settler, SettlerCollector
 from otel_chat.server.tokens import TokenStore
 
@@ -75,7 +74,6 @@ READERS: Final = 16
 COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
 FORGET_SECONDS: Final = 3600
-ROLLUP_SECONDS: Final = 60
 SETTLE_SECONDS: Final = 5
 _log = logging.getLogger("otel_chat.server")
 NOWHERE: Final = f"{API}/nowhere"
@@ -107,12 +105,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        rollup: Rollup = app.state.rollup
-        rollup.stop()
         settler: Settler = app.state.settler
         settler.stop()
         for chore in chores:
             await anyio.to_thread.run_sync(chore.stop)
+        await anyio.to_thread.run_sync(settler.leave)
         await anyio.to_thread.run_sync(committer.stop)
 
 
@@ -150,12 +147,11 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.exports = Lanes()
     app.state.live = Live()
     app.state.registry = _registry()
-    app.state.settler = Settler(store)
+    app.state.settler = Settler(store, lease=Lease(store, "settler"))
     settling = Periodic("otel-chat-settler", SETTLE_SECONDS, app.state.settler.run, rest=2)
     app.state.committer = Committer(store, settling.wake)
     app.state.intake = Intake()
     app.state.gauges = Gauges(store, settings)
-    app.state.rollup = Rollup(store, timedelta(seconds=settings.rollup_quiet_seconds))
     app.state.chores = [settling, *_chores(store, settings, app)]
     app.state.registry.register(SettlerCollector(app.state.settler))
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)
@@ -209,7 +205,6 @@ def _api() -> APIRouter:
 def _chores(store: Store, settings: ServerSettings, app: FastAPI) -> list[Periodic]:
     chores = [
         Periodic("otel-chat-gauges", settings.gauge_seconds, app.state.gauges.refresh),
-        Periodic("otel-chat-rollup", ROLLUP_SECONDS, app.state.rollup.refresh),
     ]
     if settings.retention_days is not None:
         forget = partial(forget_old, store, OPEN, settings.retention_days)

@@ -11,7 +11,6 @@ from otel_chat import times
 from otel_chat.errors import OtelChatError, QueryError
 from otel_chat.moments import first_of
 from otel_chat.server.queries.window import nanoseconds
-from otel_chat.server.rollup import BY_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +88,7 @@ class Eraser:
         self._values["id"] = conversation_id
         of_it = "conversation_id = {id:String}"
         conditions = {"turns": of_it, "events": of_it, "spans": of_it}
-        return self._erase(conditions, kept=of_it, noted=self._hashes(of_it))
+        return self._erase(conditions)
 
     def user(self, user_hash: str) -> Erased:
         """Erases all conversations in which a user took part.
@@ -104,15 +103,7 @@ class Eraser:
         )
         own = f"user_hash = {{user:String}} OR {theirs}"
         conditions = {"turns": own, "events": own, "spans": theirs}
-        return self._erase(conditions, kept=theirs, noted=self._hashes(theirs))
-
-    def _hashes(self, kept: str) -> str:
-        """The condition on what is noted of conversations whose kept rows are erased, all of them.
-
-        Of those of which some are left, what is noted must be left as well.
-        """
-        rows = f"SELECT hash FROM conversation_days WHERE ({kept}) AND {self._within}"  # noqa: S608
-        return f"hash IN ({rows})"
+        return self._erase(conditions)
 
     def before(self, moment: datetime) -> Erased:
         """Erases all that began before a moment, the applications' own metrics among it.
@@ -126,54 +117,24 @@ class Eraser:
             for table, column in TIMES.items()
         }
         self._delete("metrics", old["metrics"])
-        kept = "day < toDate32(fromUnixTimestamp64Nano({ns:Int64}, 'UTC'))"
         conditions = {table: old[table] for table in TABLES}
         self._delete(
             "conversations", "last_activity_at < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')"
         )
-        return self._erase(conditions, kept=kept, noted=kept, by_trace=False)
+        self._delete("waiting_keys", "last < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')")
+        return self._erase(conditions, by_trace=False)
 
-    def _erase(
-        self, conditions: Mapping[str, str], *, kept: str, noted: str, by_trace: bool = True
-    ) -> Erased:
+    def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:
         if by_trace:
             turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
             inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
             conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
         settled = self._settled_of(conditions) if by_trace else []
-        # First, so that nobody reads kept days from here on; again, should one be kept meanwhile.
-        days = sorted({day for table in TABLES for day in self._days(table, conditions[table])})
-        self._touch(days)
-        self._delete("parted_conversations", noted)
-        for table in ("parted_days", "conversation_days"):
-            self._delete(table, kept)
-        if days:
-            self._values["days"] = days
-            for table in BY_DAY:
-                self._delete(table, "day IN {days:Array(Date32)}")
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
         self._forget_marks()
-        self._touch(days)
         if settled:
             self._settle_again(settled)
         return erased
-
-    def _days(self, table: str, condition: str) -> list[str]:
-        rows = self._store.query(
-            f"SELECT DISTINCT toString(toDate32({TIMES[table]})) AS date FROM {table}"  # noqa: S608
-            f" WHERE ({condition}) AND {self._within}",
-            self._values,
-        )
-        return [row["date"] for row in rows]
-
-    def _touch(self, days: Sequence[str]) -> None:
-        """Notes that of these days something has changed, as an insert does."""
-        if days:
-            self._store.command(
-                "INSERT INTO touched (day, at)"
-                " SELECT arrayJoin({days:Array(Date32)}), toUnixTimestamp64Nano(now64(9))",
-                {"days": days},
-            )
 
     def _settled_of(self, conditions: Mapping[str, str]) -> list[dict[str, Any]]:
         """The conversations of which turns or events are erased."""
@@ -196,6 +157,7 @@ class Eraser:
         pairs = "arrayZip({settled_tenants:Array(String)}, {settled:Array(String)})"
         self._delete("conversations", f"(tenant, conversation_id) IN {pairs}")
         self._delete("touched_keys", f"(tenant, key) IN {pairs}", once=False)
+        self._delete("waiting_keys", f"(tenant, key) IN {pairs}")
         self._store.command(
             "INSERT INTO touched_keys (queue, tenant, key, first, last, at)"  # noqa: S608
             " SELECT 'earlier', tenant, conversation_id, min(start), max(start), now64(9)"

@@ -33,9 +33,6 @@ class ServerSettings(BaseSettings):
             month in UTC. 20 at most.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
-        rollup_quiet_seconds: A day before today for which nothing arrived for so many seconds is
-            worked out ahead, which makes questions about many days fast. Longer than any insert
-            takes; 0 to a day.
         grafana_url: Grafana's address, as `https://grafana.example`, for links from conversations.
         tempo_url: Tempo's address, as `http://tempo:3200`, for links from traces.
         idle_seconds: After so many seconds without anything new a conversation is settled.
@@ -55,7 +52,6 @@ class ServerSettings(BaseSettings):
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    rollup_quiet_seconds: Annotated[float, Field(ge=0, le=86_400)] = 600
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     idle_seconds: Annotated[float, Field(gt=0)] = 1800

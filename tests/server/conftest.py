@@ -1,8 +1,8 @@
-"""One embedded store for all tests of the server, parted by tenant."""
+"""One store for all tests of the server, parted by tenant: `--store clickhouse` makes it served."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,16 +10,15 @@ from fastapi.testclient import TestClient
 
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
-from otel_chat.server.store import Store, open_store
+from otel_chat.server.store import Store, parse_store_url
 from otel_chat.server.store.engine import SETTINGS
+from tests.clickhouse_http.running import running as running_clickhouse
 from tests.server.given import Given
-from tests.server.nearby import Nearby
 from tests.server.served import as_new
+from tests.server.settled import SettledStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from otel_chat.server.rollup import Rollup
 
 
 # A question is compiled when it comes for the third time, which pays over millions of rows: over
@@ -28,11 +27,17 @@ SETTINGS.update({"compile_expressions": 0, "compile_aggregate_expressions": 0})
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = open_store(f"chdb:{tmp_path_factory.mktemp('store')}")
-    opened.migrate()
-    yield opened
-    opened.close()
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("store")
+    with contextlib.ExitStack() as opened:
+        url = f"chdb:{folder}"
+        if request.config.getoption("--store") == "clickhouse":
+            url = opened.enter_context(running_clickhouse(folder)).database("chat")
+        store = opened.enter_context(contextlib.closing(SettledStore(parse_store_url(url))))
+        store.migrate()
+        yield store
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +51,6 @@ def client(running: TestClient, store: Store) -> Iterator[TestClient]:
     """The application as if it had just begun."""
     with as_new(running, store) as connected:
         yield connected
-
-
-@pytest.fixture
-def rollup(store: Store) -> Rollup:
-    """Keeps days as soon as they are over."""
-    return Nearby(store, timedelta(0))
 
 
 @pytest.fixture

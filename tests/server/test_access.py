@@ -51,9 +51,6 @@ def all_queries() -> dict[str, Callable[..., Any]]:
 NAMES = sorted(all_queries())
 HELPERS = {
     "otel_chat.server.queries.conversation.find",
-    "otel_chat.server.queries.days.day_states",
-    "otel_chat.server.queries.days.question",
-    "otel_chat.server.queries.days.states_of",
 }
 ASKED = [name for name in NAMES if name not in HELPERS]
 

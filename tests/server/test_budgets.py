@@ -14,7 +14,6 @@ from otel_chat.server.access import ANALYTICS_VIEW, Scope
 from otel_chat.server.budgets import Budget
 from otel_chat.server.gauges import GaugeCollector, Gauges
 from otel_chat.server.queries.budgets import Spending, spendings
-from otel_chat.server.rollup import Rollup
 from otel_chat.server.settings import ServerSettings, read_settings
 from tests.server.given import NOON, Given
 from tests.server.test_gauges import parsed
@@ -56,14 +55,6 @@ def test_the_present_day_or_month_is_summed_up(spent: Given) -> None:
     assert day.pace == Decimal(8)  # 18 of 24 hours have passed
     (early,) = ask(spent, budget(spent), now=NOON.replace(hour=0) + timedelta(days=1))
     assert (early.spent, early.pace) == (Decimal(0), None)
-
-
-def test_days_that_are_kept_tell_the_same(spent: Given) -> None:
-    """Worked out from kept days or from turns, a month's sum is one."""
-    month = budget(spent, "month", agent="support")
-    before = ask(spent, month)
-    Rollup(spent.store, timedelta(0)).refresh()
-    assert ask(spent, month) == before
 
 
 def test_a_budget_is_for_those_who_see_all_of_it(spent: Given) -> None:

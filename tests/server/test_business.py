@@ -48,22 +48,22 @@ def test_resolution_has_both_bounds(six: Given) -> None:
 
 
 def test_handoffs_by_reason_with_waits(six: Given) -> None:
-    """Turn and event of one handoff are one conversation; rate 1 of 6; 30 s of waiting."""
+    """Turn and event of one handoff are one conversation; rate 1 of 5 settled; 30 s of waiting."""
     found = ask(six).handoffs
-    assert (found.conversations, found.rate) == (1, 1 / 6)
+    assert (found.conversations, found.rate) == (1, 1 / 5)
     assert [one.model_dump() for one in found.reasons] == [{"reason": "angry", "conversations": 1}]
     assert (found.wait.mean, found.wait.p99, found.wait.count) == (30.0, 30.0, 1)
 
 
 def test_cost_covers_all_turns_and_savings_the_settled(six: Given) -> None:
-    """9.875 in all; 1.875 for the settled.
+    """9.875 in all; 1.875 for the settled, 0.375 each.
 
     Gross 4 x 5 = 20; high 20 - 1.875; low 1 x 5 - 1.875.
     """
     found = ask(six)
     assert found.cost.amount == Decimal("9.875")
     assert (found.cost.priced_turns, found.cost.unpriced_turns) == (5, 1)
-    assert found.cost_per_conversation == Decimal("1.645833333")
+    assert found.cost_per_conversation == Decimal("0.375")
     assert found.savings.model_cost == Decimal("1.875")
     assert found.savings.gross == Decimal(20)
     assert found.savings.high == Decimal("18.125")

@@ -33,7 +33,7 @@ def test_a_summary_says_what_there_was(given: Given) -> None:
     given.save()
     (found,) = conversations(given.store, given.scope, DAY, Filters()).items
     assert (found.agent, found.channel, found.user_type) == ("shop", "web", "client")
-    assert (found.started_at, found.last_at, found.duration) == (at(0), at(20), 20)
+    assert (found.started_at, found.last_at, found.duration) == (at(0), at(14), 14)
     assert (found.turns, found.messages) == (2, 3)
     assert (found.intents, found.last_intent) == (["buy", "pay"], "pay")
     assert (found.models, found.mean_response_time) == (["large"], 3.0)

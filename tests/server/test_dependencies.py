@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_chat.server.queries.dependencies import dependencies
+from otel_chat.server.queries.dependencies import MOST, dependencies
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.process import processes
 from tests.server.given import DAY, Given, at
@@ -49,6 +49,19 @@ def test_calls_follow_the_filters_of_their_turns(given: Given) -> None:
     given.save()
     found = dependencies(given.store, given.scope, DAY, Filters(channel="web"))
     assert {i.name for i in found.items} == {"web", "web api"}
+
+
+def test_more_dependencies_than_are_listed_are_counted(given: Given) -> None:
+    """Three more tools than fit, one of them called twice: it is the first."""
+    turn = given.turn()
+    for number in (*range(MOST + 3), MOST + 2):
+        given.span(
+            turn["trace_id"], turn["span_id"], number, operation="execute_tool", tool=f"t{number}"
+        )
+    given.save()
+    found = dependencies(given.store, given.scope, DAY, NONE)
+    assert (len(found.items), found.others) == (MOST, 3)
+    assert (found.items[0].name, found.items[0].calls) == (f"t{MOST + 2}", 2)
 
 
 def test_a_process_tells_memory_and_cpu(given: Given) -> None:

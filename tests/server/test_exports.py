@@ -96,9 +96,9 @@ def test_sessions_have_the_figures_of_whole_conversations(talked: Given) -> None
         "user_type": "client", "agent": "", "agent_version": "", "variant": "", "channel": "",
         "platform": "", "location": "", "state": "settled",
         "started_at": "2026-11-10T12:00:00.000000000Z",
-        "last_at": "2026-11-10T12:00:21.000000000Z",
-        "closed_at": "2026-11-10T12:00:21.000000000Z",
-        "duration": 21, "turns": 2, "messages": 5, "user_messages": 2, "assistant_messages": 2,
+        "last_at": "2026-11-10T12:00:20.000000000Z",
+        "closed_at": "2026-11-10T12:00:20.000000000Z",
+        "duration": 20, "turns": 2, "messages": 5, "user_messages": 2, "assistant_messages": 2,
         "system_messages": 0, "human_messages": 1, "mean_response_time": 3,
         "satisfaction": 0.75, "rating": 4, "outcome": "handed_off", "confirmed": False,
         "resolved": False, "handoff": True, "end_reason": "", "topics": ["billing", "orders"],
@@ -159,7 +159,6 @@ def test_conversations_are_the_same_in_one_piece_and_in_many(
         given.turn("on and on", days * 86_400)
     given.save()
     window = replace(DAY, start=DAY.start - timedelta(days=3))
-    monkeypatch.setattr(exports, "AFRESH_AT_MOST", timedelta(days=9))
     whole = export(given, kind, form, window=window)
     monkeypatch.setattr(exports, "CONVERSATIONS_OF_PIECE", 1)
     assert export(given, kind, form, window=window) == whole

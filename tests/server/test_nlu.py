@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -10,9 +10,6 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.nlu import Intents, intents
 from otel_chat.server.queries.subjects import entities, sentiments, topics
 from tests.server.given import DAY, Given
-
-if TYPE_CHECKING:
-    from otel_chat.server.rollup import Rollup
 
 
 def ask(given: Given, filters: Filters | None = None) -> Intents:
@@ -68,11 +65,11 @@ def test_a_report_of_success_wins_over_the_guess(given: Given) -> None:
     assert (found["pay"].success, found["pay"].failure) == (0, 1)
 
 
-def test_reports_of_success_hold_for_turns_of_kept_days(given: Given, rollup: Rollup) -> None:
-    """Of four turns that went well one was reported badly; a second is, once its day is kept.
+def test_reports_of_success_hold_whenever_they_come(given: Given) -> None:
+    """Of four turns that went well one was reported badly; the day after, a second is.
 
-    That report comes the day after, which leaves the turn's own day kept. A turn that failed and
-    was never reported stays as it is, and so does one of the same intent outside of the filter.
+    A turn that failed and was never reported stays as it is, and so does one of the same intent
+    outside of the filter.
     """
     turns = [given.turn(f"c{number}", number, intent="buy", agent="a") for number in range(4)]
     given.turn("d", 5, intent="buy", agent="a", status="error")
@@ -83,32 +80,14 @@ def test_reports_of_success_hold_for_turns_of_kept_days(given: Given, rollup: Ro
         given.event("intent", turn["conversation_id"], seconds, success=False, **ids)
 
     reported(turns[0], 2)
-    whole, (found,) = ask(given), ask(given, Filters(agent="a")).items
+    (found,) = ask(given, Filters(agent="a")).items
     assert (found.turns, found.success, found.failure) == (5, 3, 2)
-    rollup.refresh()
-    assert intents(given.store, given.scope, DAY, Filters()) == whole
     given.rows.clear()
     reported(turns[1], 20 * 3600)
     (found,) = ask(given, Filters(agent="a")).items
     assert (found.turns, found.success, found.failure) == (5, 2, 3)
     (found,) = intents(given.store, given.scope, DAY, Filters()).items
     assert (found.turns, found.success, found.failure) == (6, 3, 3)
-
-
-def test_intents_of_kept_days_are_read_from_what_is_kept(given: Given, rollup: Rollup) -> None:
-    """A turn of 2 s, kept, and the same again under another name, put beside it by hand."""
-    given.turn("a", 0, 2, intent="buy", confidence=0.5)
-    given.save()
-    rollup.refresh()
-    given.store.command(
-        "INSERT INTO intent_days SELECT * REPLACE ('pay' AS intent, 3 AS turns)"
-        f" FROM intent_days WHERE tenant = '{given.tenant}'"
-    )
-    found = intents(given.store, given.scope, DAY, Filters()).items
-    assert [(one.name, one.turns, one.success, one.low_confidence) for one in found] == [
-        ("pay", 3, 1, 1),
-        ("buy", 1, 1, 1),
-    ]
 
 
 def test_classifications_and_annotations_are_counted_apart(given: Given) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +12,18 @@ from otel_chat.server.queries.conversations import ConversationSummary, conversa
 from otel_chat.server.queries.filters import Filters
 from tests.server.given import DAY, Given, at
 
+if TYPE_CHECKING:
+    from typing import Any
 
-def only(given: Given, window=DAY, filters: Filters | None = None) -> ConversationSummary:
+    from otel_chat.server.queries.window import Window
+
+
+def every(given: Given, window: Window = DAY) -> list[ConversationSummary]:
+    """The summaries of all conversations that were given."""
+    return conversations(given.store, given.scope, window, Filters()).items
+
+
+def only(given: Given, window: Window = DAY, filters: Filters | None = None) -> ConversationSummary:
     """The summary of the only conversation that was given."""
     given.save()
     items = conversations(given.store, given.scope, window, filters or Filters()).items
@@ -146,13 +157,71 @@ def test_the_top_two_boxes_confirm_and_the_bottom_two_abandon(
     assert (found.outcome, found.confirmed) == (outcome, confirmed)
 
 
-def test_positive_feedback_comes_before_negative(given: Given) -> None:
-    """The first rule that matches wins, whichever came later."""
+@pytest.mark.parametrize(
+    ("last", "outcome", "confirmed"),
+    [(1, "abandoned", False), (5, "resolved", True), (3, "resolved", False)],
+)
+def test_the_latest_rating_decides(
+    given: Given, last: float, outcome: str, confirmed: bool
+) -> None:
+    """Whatever was rated before; one in the middle decides nothing."""
     given.turn()
     given.feedback(5, seconds=10)
     given.feedback(1, seconds=20)
+    given.feedback(last, seconds=30)
     found = only(given)
-    assert (found.outcome, found.confirmed, found.feedback) == ("resolved", True, "mixed")
+    assert (found.outcome, found.confirmed, found.feedback) == (outcome, confirmed, "mixed")
+
+
+@pytest.mark.parametrize(
+    "sign", [{"fallback": True}, {"confidence": 0.69}, {"sentiment": "negative"}]
+)
+def test_a_last_turn_that_may_not_have_helped_is_abandoned(
+    given: Given, sign: dict[str, Any]
+) -> None:
+    """A fallback, an unsure one, one of negative sentiment; before the last it decides nothing."""
+    given.turn("a", **sign)
+    given.turn("b", **sign)
+    given.turn("b", 10, confidence=0.7, sentiment="neutral")
+    given.save()
+    found = {one.conversation_id: one.outcome for one in every(given)}
+    assert found == {"a": "abandoned", "b": "resolved"}
+
+
+def test_a_turn_that_was_cut_off_before_any_reply_has_failed(given: Given) -> None:
+    """One that was cut off after the first chunk had begun its reply."""
+    given.turn("a", status="cancelled")
+    given.turn("b", status="cancelled", time_to_first_chunk=0.1)
+    given.save()
+    assert {one.conversation_id: one.outcome for one in every(given)} == {
+        "a": "failed",
+        "b": "resolved",
+    }
+
+
+def test_an_outcome_that_was_told_hands_off_for_good(given: Given) -> None:
+    """handed_off was told and resolved later: resolved, and not contained."""
+    given.turn("a")
+    given.event("conversation.end", "a", 5, outcome="handed_off")
+    given.event("conversation.end", "a", 9, outcome="resolved")
+    found = only(given)
+    assert (found.outcome, found.confirmed, found.handoff) == ("resolved", True, True)
+
+
+def test_activity_after_an_end_opens_it_again(given: Given) -> None:
+    """Until it is idle again; what is no activity does not."""
+    given.turn("a")
+    given.event("conversation.end", "a", 5, outcome="resolved")
+    given.event("action", "a", 8, action="link")
+    given.turn("b")
+    given.event("conversation.end", "b", 5, outcome="resolved")
+    given.event("message", "b", 9, sender="user", text="One more thing")
+    given.save()
+    found = {
+        one.conversation_id: (one.settled, one.ended, one.last_at)
+        for one in every(given, replace(DAY, now=at(60)))
+    }
+    assert found == {"a": (True, True, at(1)), "b": (False, False, at(9))}
 
 
 def test_other_evaluations_than_the_users_decide_nothing(given: Given) -> None:

@@ -115,9 +115,11 @@ def test_fallbacks_are_counted_among_classified_turns(day: Given) -> None:
 
 
 def test_handoffs_and_errors(day: Given) -> None:
-    """B asked for a human: 1 of 4; one of 6 turns failed, and a cancelled one did not."""
+    """B asked for a human: 1 of 3 settled; one of 6 turns failed, and a cancelled one did not."""
     found = ask(day)
-    assert found.handoffs.model_dump() == {"conversations": 1, "rate": 0.25, "turns": 1}
+    assert found.handoffs.model_dump() == {
+        "conversations": 1, "rate": 1 / 3, "count": 1, "turns": 1,
+    }  # fmt: skip
     assert (found.errors.turns, found.errors.rate) == (1, 1 / 6)
 
 
@@ -145,13 +147,13 @@ def test_outcomes_containment_and_resolution(day: Given) -> None:
 
 
 def test_engagement_and_mean_length(day: Given) -> None:
-    """Scores 48, 28, 4, 24: mean 26. Lengths 2, 2, 1, 1 turns and 5, 5, 2, 1 messages.
+    """Scores 48, 28, 4, 24: mean 26. Of the settled: 2, 2, 1 turns and 5, 5, 2 messages.
 
-    Durations: a 130 s to its message, b 64 s, c 5 s, d 6 s.
+    Durations: a 63 s, as a message of the system is no activity, b 64 s, c 5 s.
     """
     found = ask(day).engagement
     assert found.score == pytest.approx(26)
-    assert (found.turns, found.messages, found.duration) == (1.5, 13 / 4, 205 / 4)
+    assert (found.turns, found.messages, found.duration) == (5 / 3, 4, 44)
 
 
 def test_satisfaction_on_every_scale(day: Given) -> None:

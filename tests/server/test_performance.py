@@ -36,6 +36,21 @@ def test_quantiles_interpolate_between_the_nearest_turns(given: Given) -> None:
     assert found.throughput == 5 / 1440
 
 
+def test_quantiles_are_those_of_all_values(given: Given) -> None:
+    """Of 400 values, many of them equal, against the two nearest to the rank in the sorted list."""
+    rng = random.Random(5)
+    values = [rng.choice((rng.lognormvariate(0, 1), 1.5)) for _ in range(400)]
+    for number, seconds in enumerate(values):
+        given.turn(f"c{number}", number, seconds)
+    given.save()
+    values.sort()
+    spread = queries.performance(given.store, given.scope, DAY, NONE).response_time
+    assert spread.count == 400
+    assert spread.p50 == pytest.approx((values[199] + values[200]) / 2, rel=1e-12)
+    last = values[395] + (0.99 * 399 - 395) * (values[396] - values[395])
+    assert spread.p99 == pytest.approx(last, rel=1e-12)
+
+
 def test_points_tell_conversations_and_errors_of_their_bucket(given: Given) -> None:
     """At noon three turns of two conversations, one in error; at 18:00 one turn of one of them."""
     given.turn("a", 0, duration=1)

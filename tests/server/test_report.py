@@ -69,7 +69,7 @@ def test_conversations_and_messages_beside_those_before(two_days: Given) -> None
     }
     assert sent == {
         "total": (9, 4), "user": (4, 2), "assistant": (4, 2), "system": (1, 0),
-        "human": (0, 0), "per_conversation": (3, 2),
+        "human": (0, 0), "per_conversation": (3.5, 2),
     }  # fmt: skip
 
 

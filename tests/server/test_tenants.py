@@ -174,6 +174,8 @@ def pour(given: Given, marker: str) -> dict[str, str]:
             given.span(ids["trace_id"], ids["interaction_id"][-16:], **texts)
     # Both have it: only the tenant tells the two apart.
     given.turn("conversation_id-all", agent=f"agent-{marker}")
+    for number in (1, 2):
+        given.turn(f"left-{number}-{marker}", fallback=True)
     given.save()
     return ids
 

@@ -15,10 +15,10 @@ from otel_chat.server.api.parameters import (
     FIRST,
     LAST,
     FiltersParameter,
+    StartedWindowParameter,
     StoreParameter,
     TimezoneParameter,
     Viewer,
-    WindowParameter,
     span_of,
 )
 from otel_chat.server.queries import comparison as queries
@@ -38,7 +38,7 @@ LastOfOther = Annotated[
 
 
 def sides_of(
-    window: WindowParameter,
+    window: StartedWindowParameter,
     by: Annotated[queries.By, Query(description="What tells the groups apart.")] = "period",
     a: Name = None,
     b: Name = None,
@@ -82,7 +82,7 @@ def sides_of(
 def comparison(
     store: StoreParameter,
     scope: Viewer,
-    window: WindowParameter,
+    window: StartedWindowParameter,
     filters: FiltersParameter,
     sides: Annotated[queries.Sides, Depends(sides_of)],
     confidence: Annotated[

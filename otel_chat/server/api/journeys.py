@@ -80,7 +80,7 @@ def incomplete(
     limit: LimitParameter = PAGE,
     cursor: CursorParameter = None,
 ) -> queries.Incomplete:
-    """Settled conversations without an explicit end that were not resolved, page by page."""
+    """Settled conversations that nobody ended, neither resolved nor handed off, page by page."""
     return queries.incomplete(store, scope, window, filters, limit, cursor)
 
 

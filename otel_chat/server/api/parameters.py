@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -20,7 +21,7 @@ from otel_chat.server.access import (
 from otel_chat.server.api.security import Needs
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
-from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, Window, WindowName
+from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
 from otel_chat.server.store import Store
 
 OUT_OF_RANGE: Final = f"A time lies between {EARLIEST:%Y} and {LATEST:%Y}."
@@ -99,7 +100,7 @@ def span_of(
     return Window(start, end, now, idle)
 
 
-def window_of(
+def started_in(
     request: Request,
     window: Annotated[
         WindowName | None,
@@ -127,16 +128,33 @@ def window_of(
             no such time zone.
     """
     idle = idle_of(request)
+    as_of: datetime | None = request.app.state.settler.as_of
     zone_of(timezone)
     if from_ is None and to is None:
-        return Window.last(window or "7d", idle=idle)
+        return replace(Window.last(window or "7d", idle=idle), as_of=as_of)
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
-    return span_of(from_, to, timezone, length=timedelta(days=7), idle=idle)
+    asked = span_of(from_, to, timezone, length=timedelta(days=7), idle=idle)
+    return replace(asked, as_of=as_of)
+
+
+def window_of(
+    window: Annotated[Window, Depends(started_in)],
+    by: Annotated[
+        By,
+        Query(
+            description="Which conversations belong to it: those that started in it, or those that"
+            " had a turn in it, as whole lives. For charts and changes over time only `started`."
+        ),
+    ] = "started",
+) -> Window:
+    """The window that a request asks about, by start or by activity."""
+    return replace(window, by=by)
 
 
 StoreParameter = Annotated[Store, Depends(store_of)]
 WindowParameter = Annotated[Window, Depends(window_of)]
+StartedWindowParameter = Annotated[Window, Depends(started_in)]
 NowParameter = Annotated[Window, Depends(now_window)]
 FiltersParameter = Annotated[Filters, Depends(Filters)]
 LimitParameter = Annotated[

@@ -7,10 +7,10 @@ from typing import Final
 
 from otel_chat.server.api.examples import SPAN_ID, TRACE_ID, WINDOW, shown
 from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.bins import BOUNDS
 from otel_chat.server.queries.dependencies import Dependencies, Dependency
 from otel_chat.server.queries.feedback import ScaleMean
 from otel_chat.server.queries.performance import (
+    BOUNDS,
     Performance,
     PerformancePoint,
     Quantiles,

@@ -14,10 +14,13 @@ from otel_chat.server.queries import conversations, minutes, realtime
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.sheets import Asking
+    from otel_chat.server.queries.feedback import ScaleMean
     from otel_chat.server.queries.realtime import Realtime
 
 STREAM: Final = "/api/v1/realtime/stream"
 _TALKING: Final = 25
+_SCALES: Final = 2
+"""That a card has room for."""
 
 
 def cards(found: Realtime) -> list[Card]:
@@ -69,11 +72,21 @@ def cards(found: Realtime) -> list[Card]:
             key="avg_satisfaction",
             label="Satisfaction",
             value=formats.percent(found.avg_satisfaction),
-            note="in the last hour",
+            note=_by_scale(found.satisfaction_by_scale),
             sample="of ratings",
             meanings=meanings("realtime_satisfaction"),
         ),
     ]
+
+
+def _by_scale(scales: list[ScaleMean]) -> str:
+    """The mean as it was given; `live.js` writes it the same way."""
+    told = (
+        f"{scale.mean:.1f} on {scale.lowest:g} to {scale.highest:g}"
+        for scale in scales[:_SCALES]
+        if scale.mean is not None
+    )
+    return ", ".join((*told, "in the last hour"))
 
 
 def _whole(value: float | None) -> str:

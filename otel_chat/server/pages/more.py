@@ -12,9 +12,9 @@ from otel_chat.server.access import ADMIN, EXPORT_CREATE, Scope
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     NowParameter,
+    StartedWindowParameter,
     StoreParameter,
     Viewer,
-    WindowParameter,
 )
 from otel_chat.server.pages import administration, downloads, links, live
 from otel_chat.server.pages.errors import PageRoute
@@ -69,7 +69,7 @@ def exports_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: WindowParameter,
+    window: StartedWindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """Every export and report, with the filters of the address."""

@@ -18,10 +18,10 @@ from otel_chat.server.api.parameters import (
     CursorParameter,
     FiltersParameter,
     NowParameter,
+    StartedWindowParameter,
     StoreParameter,
     TenantParameter,
     Viewer,
-    WindowParameter,
 )
 from otel_chat.server.api.security import COOKIE, access_of, addressed
 from otel_chat.server.here import here
@@ -97,7 +97,7 @@ def overview_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: WindowParameter,
+    window: StartedWindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """How chat is doing: headline figures, their course, the latest conversations."""
@@ -140,7 +140,7 @@ def leaders_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: WindowParameter,
+    window: StartedWindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """What is most frequent: the part of the overview that is fetched after the rest."""
@@ -159,7 +159,7 @@ def leaders_page(
 @router.get("/conversations")
 def conversations_page(
     asked: Asked,
-    window: WindowParameter,
+    window: StartedWindowParameter,
     filters: FiltersParameter,
     wanted: ListingParameter,
     cursor: CursorParameter = None,
@@ -214,7 +214,7 @@ def _sheet_route(sheet: Sheet) -> None:
         request: Request,
         store: StoreParameter,
         scope: Viewer,
-        window: WindowParameter,
+        window: StartedWindowParameter,
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
@@ -240,7 +240,7 @@ def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Sequence[Panel
         request: Request,
         store: StoreParameter,
         scope: Viewer,
-        window: WindowParameter,
+        window: StartedWindowParameter,
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)

@@ -41,11 +41,16 @@ class TimeSpan(Answer):
 
     start: datetime = Field(alias="from", description="The first moment, UTC.")
     end: datetime = Field(alias="to", description="The first moment after it, UTC.")
+    as_of: datetime | None = Field(
+        None,
+        description="Figures of conversations hold all that was stored up to this moment, UTC; null"
+        " while that is not known.",
+    )
 
     @classmethod
     def of(cls, window: Window) -> TimeSpan:
         """The span of a window."""
-        return cls(start=window.start, end=window.end)
+        return cls(start=window.start, end=window.end, as_of=window.as_of)
 
 
 class Distribution(Answer):

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.access import Scope
-from otel_chat.server.queries.figures import limits_on_turns
+from otel_chat.server.queries.figures import conditions_on_turns
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
-from otel_chat.server.queries.tallies import KINDS, days_told
+from otel_chat.server.queries.sums import added, sums, whole
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EARLY: Final = 0.1
 """The share of a period before which its pace says nothing."""
-_COST: Final = KINDS.only((), ("sum_cost", "unpriced_turns"))
+_COST: Final = ("sum_cost", "unpriced_turns")
 _INSTANT: Final = timedelta(microseconds=1)
 
 
@@ -77,18 +77,15 @@ def _spending(store: Store, scope: Scope, now: datetime, budget: Budget) -> Spen
     statement = Query(store, scope)
     window = Window(start, max(now, start + _INSTANT), now)
     filters = Filters(agent=budget.agent)
-    days = days_told(statement, window, filters)
-    source = _COST.parts(statement, days, limits_on_turns(statement, window, filters))
-    row = statement.one(f"""
-        SELECT sum(n_sum_cost) AS cost, sum(n_unpriced_turns) AS unpriced FROM {source} AS t
-    """)  # noqa: S608
-    spent = Decimal(row["cost"] or 0)
+    source = sums(statement, "turns", conditions_on_turns(statement, window, filters), whole, _COST)
+    row = statement.one(f"SELECT {added(_COST)} FROM {source} AS t")  # noqa: S608
+    spent = Decimal(row["sum_cost"] or 0)
     passed = (now - start) / (end - start)
     return Spending(
         budget=budget,
         start=start,
         end=end,
         spent=spent,
-        unpriced_turns=int(row["unpriced"] or 0),
+        unpriced_turns=int(row["unpriced_turns"] or 0),
         pace=spent / Decimal(passed) if passed >= EARLY else None,
     )

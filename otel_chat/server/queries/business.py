@@ -9,18 +9,14 @@ from pydantic import Field
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
-from otel_chat.server.queries.figures import (
-    conversation_figures,
-    distribution_sql,
-    members,
-    turn_sums,
-)
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows, members
+from otel_chat.server.queries.figures import conversation_figures, distribution_sql, turn_sums
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
-from otel_chat.server.queries.partials import HANDOFF_EVENTS, HASH, KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.sums import all_of, whole, whole_days
+from otel_chat.server.queries.sums import added, whole
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import HANDOFF_EVENTS
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -42,12 +38,12 @@ class HandoffReason(Answer):
 class HandoffFigures(Answer):
     """Handoffs to a human: how many, why, and how long users waited."""
 
-    conversations: int = Field(description="Conversations with at least one handoff.")
+    conversations: int = Field(description="Settled conversations that were handed off.")
     rate: float | None = Field(
-        description="Conversations with at least one handoff ÷ conversations."
+        description="Settled conversations that were handed off ÷ settled conversations."
     )
     reasons: list[HandoffReason] = Field(
-        description="Of the turns and events in the window, the most frequent first."
+        description="Of the conversations of the window, the most frequent first."
     )
     wait: Distribution = figure(
         "handoff_wait", "s", "Time from asking for a human to getting one, as reported."
@@ -94,34 +90,18 @@ class Business(Answer):
     cost_per_conversation: Money | None = figure(
         "mean_conversation_cost",
         "USD",
-        "Cost of the turns in the window ÷ conversations, rounded to a billionth.",
+        "Cost of settled conversations ÷ their number, rounded to a billionth.",
+        version=2,
     )
     savings: Savings
 
 
 def _reasons(statement: Query, window: Window, filters: Filters) -> list[HandoffReason]:
-    days = whole_days(statement, window, whole) if filters.empty else all_of(window)
-    conditions = [days.afresh_condition(statement, "start"), *filters.of_turn(statement)]
-    others = [days.afresh_condition(statement, "time"), f"name = '{HANDOFF_EVENTS[0]}'"]
-    if filters.whole_conversations:
-        conditions.append(members(statement, window, filters))
-    if not filters.empty:
-        others.append(members(statement, window, filters))
-    turns = statement.table("turns", (KEY, "handoff", "handoff_reason"), conditions)
-    events = statement.table("events", (KEY, "reason"), others)
-    parts = [
-        f"SELECT {HASH} AS hash, toString(handoff_reason) AS reason FROM {turns} WHERE handoff",  # noqa: S608
-        f"SELECT {HASH} AS hash, toString(reason) AS reason FROM {events}",  # noqa: S608
-    ]
-    if days.kept:
-        reasons = "arrayJoin(arrayConcat(handoff_reasons, asked_for)) AS reason"
-        kept = days.kept_conditions(statement)
-        table = statement.table("conversation_days", ("hash", reasons), kept, once=False)
-        parts.append(f"SELECT hash, toString(reason) AS reason FROM {table}")  # noqa: S608
+    source = conversation_rows(statement, Selection(window, filters), "handoff_reasons")
     rows = statement.run(f"""
-        SELECT reason, uniqExact(hash) AS conversations
-        FROM ({" UNION ALL ".join(parts)})
-        WHERE hash != 0
+        SELECT toString(reason) AS reason, count() AS conversations
+        FROM {source} AS c
+        ARRAY JOIN handoff_reasons AS reason
         GROUP BY reason
         ORDER BY conversations DESC, reason
         LIMIT {MOST}
@@ -145,8 +125,7 @@ def _wait(statement: Query, window: Window, filters: Filters) -> Distribution:
 
 def _cost(statement: Query, window: Window, filters: Filters) -> Cost:
     row = statement.one(f"""
-        SELECT sum(p_cost) AS sum_cost, sum(p_priced_turns) AS priced_turns,
-            sum(p_unpriced_turns) AS unpriced_turns
+        SELECT {added(("sum_cost", "priced_turns", "unpriced_turns"))}
         FROM {turn_sums(statement, window, filters, whole)} AS t
     """)  # noqa: S608
     return Cost.read(row)
@@ -193,21 +172,21 @@ def business(
         raise QueryError(message, field="cost_per_interaction")
     statement = Query(store, scope)
     row = conversation_figures(statement, window, filters, whole).get(1, {})
-    count, handoffs = row.get("conversations", 0), row.get("handoffs", 0)
+    settled, handed_off = row.get("settled_n", 0), row.get("handed_off_n", 0)
     cost = _cost(statement, window, filters)
     return Business(
         window=TimeSpan.of(window),
-        conversations=count,
+        conversations=row.get("conversations", 0),
         containment=containment(row),
         resolution=resolution(row),
         handoffs=HandoffFigures(
-            conversations=handoffs,
-            rate=ratio(handoffs, count),
+            conversations=handed_off,
+            rate=ratio(handed_off, settled),
             reasons=_reasons(statement, window, filters),
             wait=_wait(statement, window, filters),
         ),
         cost=cost,
-        cost_per_conversation=_per_conversation(cost.amount, count),
+        cost_per_conversation=_per_conversation(row.get("settled_cost"), settled),
         savings=_savings(row, cost_per_interaction),
     )
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
-from otel_chat.server.queries.sums import whole, whole_days
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
@@ -31,15 +28,6 @@ _COLUMNS: Final = {
     "agent_versions": "agent_version",
     "environments": "environment",
 }
-_INTENTS: Final = "intents"
-_OF_DAYS: Final = {
-    **{name: column for name, column in _COLUMNS.items() if name != _INTENTS},
-    "models": "model",
-}
-_READ: Final = (
-    "agent", "channel", "request_model", "response_model", "user_type", "intent",
-    "message_type", "variant", "agent_version", "environment",
-)  # fmt: skip
 
 
 class Choices(Answer):
@@ -66,33 +54,10 @@ def choices(store: Store, scope: Scope, window: Window) -> Choices:
         window: The time to look at.
     """
     statement = Query(store, scope)
-    days = whole_days(statement, window, whole)
-    parts = []
-    if days.kept:
-        kept = days.kept_conditions(statement)
-        tallies = statement.table("turn_days", tuple(_OF_DAYS.values()), kept, once=False)
-        intents = statement.table("intent_days", ("intent",), kept, once=False)
-        parts += [
-            _part(_values(_OF_DAYS), tallies),
-            _part(_values({_INTENTS: _COLUMNS[_INTENTS]}), intents),
-        ]
-    if days.afresh or not parts:
-        turns = statement.table("turns", _READ, [days.afresh_condition(statement, "start")])
-        parts.append(_part(_values(_COLUMNS), turns))
-    found = ", ".join(
-        f"arraySlice(arraySort(arrayFilter(x -> x != '', groupUniqArrayArray(of_{name}))),"
-        f" 1, {MOST}) AS {name}"
-        for name in _COLUMNS
-    )
-    return Choices(**statement.one(f"SELECT {found} FROM ({' UNION ALL '.join(parts)})"))  # noqa: S608
-
-
-def _values(columns: Mapping[str, str]) -> dict[str, str]:
-    return {name: f"groupUniqArray(toString({column}))" for name, column in columns.items()}
-
-
-def _part(found: Mapping[str, str], source: str) -> str:
-    columns = ", ".join(
-        f"{found.get(name, 'emptyArrayString()')} AS of_{name}" for name in _COLUMNS
-    )
-    return f"SELECT {columns} FROM {source} AS t"  # noqa: S608
+    found = [
+        f"arraySlice(arraySort(groupUniqArrayIf(toString({value}), {value} != '')), 1, {MOST})"
+        f" AS {name}"
+        for name, value in _COLUMNS.items()
+    ]
+    within = [statement.between("start", window.start, window.end)]
+    return Choices(**statement.one(statement.select("turns", found, within)))

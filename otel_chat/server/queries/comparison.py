@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import event_figures, limits_on_turns, turns_source
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.figures import conditions_on_turns, ratings, turns_source
 from otel_chat.server.queries.intervals import (
     Interval,
     Sample,
@@ -28,10 +28,8 @@ from otel_chat.server.queries.intervals import (
     wilson,
 )
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.speeds import speeds
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
-from otel_chat.server.queries.sums import whole
-from otel_chat.server.queries.tallies import KINDS, days_told, nano_usd
+from otel_chat.server.queries.sums import TURN_SUMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +100,7 @@ RATES: Final = {
     "resolution_ratio_low": Rate("confirmed_n", "settled_n", "higher"),
     "resolution_ratio_high": Rate("resolved", "settled_n", "higher"),
     "containment_ratio": Rate("contained", "settled_n", "higher"),
-    "handoff_ratio": Rate("handoffs", "conversations", "lower"),
+    "handoff_ratio": Rate("handoffs", "settled_n", "lower"),
     "abandonment_ratio": Rate("abandoned", "settled_n", "lower"),
     "fallback_ratio": Rate("fallbacks", "classified", "lower"),
     "low_confidence_ratio": Rate("low_confidence", "confidence_n", "lower"),
@@ -188,60 +186,45 @@ Row = dict[str, Any]
 
 
 _COUNTS: Final = ("turns", "errors", "low_confidence", "confidence_n", "fallbacks", "classified")
+_SPENT: Final = "(toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
+# However many digits a price has.
+_NANO_USD: Final = f"toInt256(toDecimal256(cost, 9) * {SCALE})"
 _SAMPLES: Final = {
-    "response_time_n": "turns",
-    "time_to_first_chunk_n": "first_chunks",
-    "tokens_n": "spent_turns",
-    "cost_n": "priced_turns",
+    "response_time_n": TURN_SUMS["turns"],
+    "time_to_first_chunk_n": TURN_SUMS["first_chunk_n"],
+    "tokens_n": "countIf(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)",
+    "cost_n": TURN_SUMS["priced_turns"],
+    "tokens_sum": f"toString(sum({_SPENT}))",
+    "tokens_squares": f"toString(sum({_SPENT} * {_SPENT}))",
+    "cost_sum": f"toString(ifNull(sum({_NANO_USD}), 0))",
+    "cost_squares": f"toString(ifNull(sum({_NANO_USD} * {_NANO_USD}), 0))",
 }
-_SUMS: Final = {
-    "tokens_sum": "n_spent",
-    "tokens_squares": "n_spent_squares",
-    "cost_sum": nano_usd("ifNull(n_sum_cost, 0)"),
-    "cost_squares": "n_cost_squares",
-}
-_TALLY: Final = KINDS.only(
-    (),
-    (
-        *_COUNTS, "first_chunks", "spent_turns", "priced_turns", "spent", "spent_squares",
-        "sum_cost", "cost_squares",
-    ),
-)  # fmt: skip
+"""What intervals need beside: of input and output tokens together, and of billionths of a USD."""
 
 
 def _turns(statement: Query, window: Window, filters: Filters) -> Row:
-    days = days_told(statement, window, filters)
-    source = _TALLY.parts(statement, days, limits_on_turns(statement, window, filters))
-    counts = {name: name for name in _COUNTS} | _SAMPLES
-    columns = [f"sum(n_{column}) AS {name}" for name, column in counts.items()]
-    columns += [f"toString(sum({sql})) AS {name}" for name, sql in _SUMS.items()]
-    return statement.one(f"SELECT {', '.join(columns)} FROM {source} AS t")  # noqa: S608
+    sums = {name: TURN_SUMS[name] for name in _COUNTS} | _SAMPLES
+    columns = [f"{sql} AS {name}" for name, sql in sums.items()]
+    conditions = conditions_on_turns(statement, window, filters)
+    return statement.one(statement.select("turns", columns, conditions))
 
 
 def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
     source = conversation_rows(
-        statement,
-        Selection(window, filters),
-        told=(
-            "tenant",
-            "conversation_id",
-            "user",
-            "settled",
-            "handed_off",
-            "outcome",
-            "confirmed",
-            "engagement",
-        ),
-    )
+        statement, Selection(window, filters), "user", "settled", "handed_off", "outcome",
+        "confirmed", "engagement", "feedback",
+    )  # fmt: skip
     return statement.one(f"""
         SELECT count() AS conversations,
             uniqExact(tenant, user = '', if(user = '', conversation_id, user)) AS people,
             countIf(settled) AS settled_n,
             countIf(confirmed) AS confirmed_n, countIf(outcome = 'resolved') AS resolved,
-            countIf(settled AND NOT handed_off) AS contained, countIf(handed_off) AS handoffs,
+            countIf(settled AND NOT handed_off) AS contained,
+            countIf(settled AND handed_off) AS handoffs,
             countIf(outcome = 'abandoned') AS abandoned,
             count() AS engagement_n, toString(sum(toInt256(engagement))) AS engagement_sum,
-            toString(sum(toInt256(engagement) * engagement)) AS engagement_squares
+            toString(sum(toInt256(engagement) * engagement)) AS engagement_squares,
+            {ratings("feedback")}
         FROM {source} AS c
     """)  # noqa: S608
 
@@ -269,15 +252,7 @@ def _times(
 def _quantiles(
     statement: Query, window: Window, filters: Filters, levels: Sequence[float]
 ) -> Mapping[str, Sequence[float]]:
-    """The quantiles of each of `TIMES`, from kept days where those can tell."""
-    kept = speeds(statement, window, filters, whole, levels)
-    if kept is not None:
-        return {
-            name: speed.quantiles
-            for found in kept.values()
-            for name, column in TIMES.items()
-            if (speed := found.get(column))
-        }
+    """The quantiles of each of `TIMES`."""
     source = turns_source(statement, window, filters, tuple(TIMES.values()))
     asked = ", ".join(f"{quantiles(column, levels)} AS {name}" for name, column in TIMES.items())
     return statement.one(f"SELECT {asked} FROM {source} AS t") if levels else {}  # noqa: S608
@@ -412,17 +387,13 @@ def comparison(
     asked = sides or Sides()
     parts = asked.parts(window, filters)
     asked_beside = [
-        (
-            store.beside(_conversations, Query(store, scope), span, limits),
-            store.beside(event_figures, Query(store, scope), span, limits, whole),
-        )
-        for _, span, limits in parts
+        store.beside(_conversations, Query(store, scope), span, limits) for _, span, limits in parts
     ]
     rows, times = [], []
-    for (_, span, limits), (conversations, events) in zip(parts, asked_beside, strict=True):
+    for (_, span, limits), conversations in zip(parts, asked_beside, strict=True):
         row = _turns(statement, span, limits)
         times.append(_times(statement, span, limits, row, confidence))
-        rows.append(row | conversations.result() | events.result().get(1, {}))
+        rows.append(row | conversations.result())
     groups = [_group(part, row) for part, row in zip(parts, rows, strict=True)]
     return Comparison(
         by=asked.by,

@@ -13,10 +13,14 @@ from pydantic import Field
 from otel_chat import semconv
 from otel_chat.errors import AccessError
 from otel_chat.server.queries import content
-from otel_chat.server.queries.aggregation import Selection
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.conversations import ConversationSummary, summaries_sql, summary
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.conversation_rows import row_now
+from otel_chat.server.queries.conversations import (
+    COLUMNS,
+    ConversationSummary,
+    summaries_sql,
+    summary,
+)
 from otel_chat.server.queries.found import Span, found_when
 from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
@@ -145,10 +149,10 @@ class Found:
     def about(self, window: Window) -> ConversationSummary:
         """Its summary, as things stand when `window` is asked about."""
         statement = self.statement.again()
-        around = Window(*self.turns, window.now, window.idle)
-        within = (min(self.turns[0], (self.events or self.turns)[0]), self.last)
-        selection = Selection(around, Filters(), until=self.last, keys=(self.key,), within=within)
-        return summary(statement.one(summaries_sql(statement, selection)))
+        seen = (min(self.turns[0], (self.events or self.turns)[0]), self.last)
+        return summary(
+            statement.one(summaries_sql(row_now(statement, self.key, window, seen, *COLUMNS)))
+        )
 
     def _named(self) -> list[str]:
         tenant, conversation_id = self.key

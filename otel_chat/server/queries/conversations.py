@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.semconv import SENDERS
-from otel_chat.server.queries.aggregation import (
-    Selection,
-    among,
-    conversation_rows,
-    turns_by_conversation,
-)
 from otel_chat.server.queries.answers import Answer, Money, TimeSpan, exact_mean
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.headlines import MessagesBySender
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.search import Match, Search
 from otel_chat.server.queries.sql import Query, moment, nanos
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
-TURN_COLUMNS: Final = (
-    "replies",
-    "agent",
-    "channel",
-    "user_type",
-    "variant",
-    "agent_version",
-    "platform",
-    "location",
-    "intents",
-    "last_intent",
-    "models",
-    "input_tokens",
-    "output_tokens",
-    "cost",
-    "duration_sum",
-    "errors",
-    "fallbacks",
-    "foreign",
-)
-EVENT_COLUMNS: Final = (*(f"{sender}_messages" for sender in SENDERS), "end_reason")
+COLUMNS: Final = (
+    "started_at", "last_at", "settled", "handed_off", "outcome", "confirmed", "ended", "turns",
+    "positive", "negative", "actions", "engagement", "replies", "agent", "channel", "user_type",
+    "variant", "agent_version", "platform", "location", "intents", "last_intent", "models",
+    "input_tokens", "output_tokens", "cost", "duration_sum", "errors", "fallbacks", "foreign",
+    *(f"{sender}_messages" for sender in SENDERS), "end_reason",
+)  # fmt: skip
+"""What `summary` reads of a conversation's row."""
 
 
 class ConversationTokens(Answer):
@@ -148,97 +131,62 @@ def _feedback(positive: int, negative: int) -> str | None:
     return "negative" if negative else None
 
 
-def summaries_sql(statement: Query, selection: Selection) -> str:
-    """SQL for the rows that `summary` reads."""
-    times = (f"{nanos('started_at')} AS started_ns", f"{nanos('last_at')} AS last_ns")
-    return conversation_rows(statement, selection, TURN_COLUMNS, EVENT_COLUMNS, times)
+def summaries_sql(source: str) -> str:
+    """SQL for the rows that `summary` reads.
 
-
-def _after(statement: Query, cursor: Cursor) -> str:
-    return (
-        "(-started_ns, tenant, conversation_id) >"
-        f" (-{statement.bind(cursor.at, 'Int64')}, {statement.bind(cursor.tenant, 'String')},"
-        f" {statement.bind(cursor.key, 'String')})"
-    )
-
-
-Found = tuple[int, str, str]
-"""A conversation by its start in nanoseconds, its tenant and its id."""
-
-
-def _newest(
-    statement: Query,
-    window: Window,
-    filters: Filters,
-    search: Search | None,
-    after: Cursor | None,
-    limit: int,
-) -> list[Found]:
-    """The next conversations, newest first.
-
-    The newest lie at the end of the window: it looks back in growing steps, until it has enough.
-    What comes up in a step may have begun before it, long ago; then it waits for its turn.
+    Args:
+        source: A subquery with `COLUMNS` of conversations.
     """
-    end = window.end if after is None else min(window.end, moment(after.at + 1000))
-    keys = None if search is None else search.few(statement, window)
-    span = timedelta(days=1) if keys is None else window.length
-    selection = Selection(
-        window, filters, None if filters.empty and search is None else window.end, keys
-    )
-    found: list[Found] = []
-    while len(found) < limit and end > window.start:
-        part = replace(window, start=max(window.start, end - span), end=end)
-        wanted = limit - len(found)
-        candidates = _candidates(statement, replace(selection, window=part), search, after, wanted)
-        earlier = _begun_before(statement, window, part, candidates)
-        found += [one for one in candidates if one[1:] not in earlier]
-        if len(candidates) == wanted:
-            after = Cursor(*candidates[-1])
-        else:
-            end, span = part.start, span * 4
-    return found
+    times = f"{nanos('started_at')} AS started_ns, {nanos('last_at')} AS last_ns"
+    return f"SELECT *, {times} FROM {source}"  # noqa: S608
 
 
-def _candidates(
+def page_of(
     statement: Query,
+    scope: Scope,
     selection: Selection,
-    search: Search | None,
-    after: Cursor | None,
+    conditions: Sequence[str],
+    order: str,
     limit: int,
-) -> list[Found]:
-    source = (
-        conversation_rows(statement, selection, told=("tenant", "conversation_id", "started_at"))
-        if selection.filters.whole_conversations
-        else turns_by_conversation(statement, selection)
-    )
-    conditions = [] if after is None else [_after(statement, after)]
-    if search is not None and selection.keys is None:
-        conditions.append(search.among(statement, selection.window.start, selection.end))
+    search: Search | None = None,
+    offset: int = 0,
+) -> tuple[list[ConversationSummary], Cursor | None]:
+    """Conversations in an order, and the last of them by its start if there are more.
+
+    Args:
+        statement: The SELECT under construction.
+        scope: What the caller may see.
+        selection: The conversations to take.
+        conditions: What else must hold of the rows that `summary` reads.
+        order: SQL of what they are sorted by; of equal ones the newest come first.
+        limit: How many at most.
+        search: A text that must be said in them.
+        offset: How many to pass over.
+    """
+    window = selection.window
+    until = max(window.end, window.now)
+    said = [] if search is None else [search.among(statement, window.start, until)]
+    where = " AND ".join((*conditions, *said)) or "true"
     rows = statement.run(f"""
-        SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id
-        FROM {source} AS c
-        {"WHERE " + " AND ".join(conditions) if conditions else ""}
-        ORDER BY started_ns DESC, tenant, conversation_id
-        LIMIT {statement.bind(limit, "UInt32")}
-    """)  # noqa: S608
-    return [(row["started_ns"], row["tenant"], row["conversation_id"]) for row in rows]
-
-
-def _begun_before(
-    statement: Query, window: Window, part: Window, found: list[Found]
-) -> set[tuple[str, str]]:
-    """Those that have turns before what was read for a part of the window."""
-    first, last = window.start - MARGIN, part.start - MARGIN
-    if not found or last <= first:
-        return set()
-    conditions = among(statement, [(tenant, key) for _, tenant, key in found])
-    source = statement.table(
-        "turns",
-        ["tenant", "conversation_id"],
-        [statement.between("start", first, last), *conditions],
-    )
-    rows = statement.run(f"SELECT DISTINCT tenant, conversation_id FROM {source} AS t")  # noqa: S608
-    return {(row["tenant"], row["conversation_id"]) for row in rows}
+        {summaries_sql(conversation_rows(statement, selection, *COLUMNS))} AS c
+        WHERE {where}
+        ORDER BY {order}started_ns DESC, tenant, conversation_id
+        LIMIT {statement.bind(limit + 1, "UInt32")} OFFSET {statement.bind(offset, "UInt64")}
+    """)
+    items = [summary(row) for row in rows[:limit]]
+    if search is not None and items:
+        # Far less is read between them than in all of the window.
+        first = min(item.started_at for item in items)
+        keys = [(item.tenant, item.conversation_id) for item in items]
+        matches = search.matches(statement, scope, first, until, keys)
+        items = [
+            item.model_copy(update={"match": matches.get(key)})
+            for item, key in zip(items, keys, strict=True)
+        ]
+    if len(rows) <= limit:
+        return items, None
+    last = rows[limit - 1]
+    return items, Cursor(last["started_ns"], last["tenant"], last["conversation_id"])
 
 
 @query()
@@ -251,7 +199,7 @@ def conversations(
     cursor: str | None = None,
     search: str | None = None,
 ) -> Conversations:
-    """The conversations that started in the window, newest first.
+    """The conversations of the window, newest first.
 
     Args:
         store: The store to ask.
@@ -268,52 +216,20 @@ def conversations(
     """
     check_limit(limit)
     wanted = None if search is None else Search.of(scope, search)
-    after = None if cursor is None else Cursor.read(cursor)
-    found = _newest(Query(store, scope), window, filters, wanted, after, limit + 1)
-    page = found[:limit]
-    last = page[-1] if len(found) > limit else None
+    statement = Query(store, scope)
+    after = [] if cursor is None else [_after(statement, Cursor.read(cursor))]
+    selection = Selection(window, filters)
+    items, last = page_of(statement, scope, selection, after, "", limit, wanted)
     return Conversations(
         window=TimeSpan.of(window),
-        items=items_of(Query(store, scope), scope, window, page, wanted),
-        next_cursor=None if last is None else Cursor(*last).text(),
+        items=items,
+        next_cursor=None if last is None else last.text(),
     )
 
 
-def items_of(
-    statement: Query, scope: Scope, window: Window, page: list[Found], search: Search | None
-) -> list[ConversationSummary]:
-    """The summaries of a page of conversations, in its order, with what was searched for in them.
-
-    Args:
-        statement: The SELECT under construction.
-        scope: What the caller may see.
-        window: The window in which they started.
-        page: When each started, ns, its tenant and its id.
-        search: What was searched for.
-    """
-    items = _summaries(statement, window, page)
-    if search is None or not items:
-        return items
-    # Far less is read between them than in all of the window.
-    first = min(item.started_at for item in items)
-    end = max(item.last_at for item in items) + timedelta(microseconds=1)
-    keys = [(item.tenant, item.conversation_id) for item in items]
-    matches = search.matches(statement, scope, first, min(end, window.end + MARGIN), keys)
-    return [
-        item.model_copy(update={"match": matches.get(key)})
-        for item, key in zip(items, keys, strict=True)
-    ]
-
-
-def _summaries(statement: Query, window: Window, page: list[Found]) -> list[ConversationSummary]:
-    if not page:
-        return []
-    earliest = moment(min(started for started, _, _ in page))
-    selection = Selection(
-        replace(window, start=earliest),
-        Filters(),
-        keys=tuple((tenant, key) for _, tenant, key in page),
+def _after(statement: Query, cursor: Cursor) -> str:
+    return (
+        "(-started_ns, tenant, conversation_id) >"
+        f" (-{statement.bind(cursor.at, 'Int64')}, {statement.bind(cursor.tenant, 'String')},"
+        f" {statement.bind(cursor.key, 'String')})"
     )
-    rows = statement.run(summaries_sql(statement, selection))
-    by_key = {(row["tenant"], row["conversation_id"]): row for row in rows}
-    return [summary(by_key[tenant, key]) for _, tenant, key in page if (tenant, key) in by_key]

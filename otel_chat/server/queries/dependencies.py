@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.bins import by_name, pieces_of
-from otel_chat.server.queries.calls import (
-    CALL_NAME,
-    EVENT_COLUMNS,
-    IS_CALL,
-    SECONDS,
-    SPAN_COLUMNS,
-    CallBins,
-    calls,
-)
-from otel_chat.server.queries.figures import members
+from otel_chat.server.queries.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+from otel_chat.server.queries.conversation_rows import members
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, mean, moment, quantiles, ratio
-from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
@@ -101,25 +91,6 @@ def _of_calls(statement: Query, window: Window, filters: Filters) -> list[dict[s
     """)  # noqa: S608
 
 
-def _kept(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]] | None:
-    """The same from what is kept of days; nothing where only the calls themselves can tell."""
-    pieces = pieces_of(statement, window, filters)
-    if pieces is None:
-        return None
-    rows = CallBins(statement, whole, pieces).counted(REASONS)
-    names = [f"{row['kind']} {row['called']}" for row in rows[:MOST]]
-    bins = CallBins(statement, by_name(statement, names, CALL_NAME), pieces)
-    found = bins.read(LEVELS) if names else {}
-    if found is None:
-        return None
-    for part, row in enumerate(rows[:MOST]):
-        speed = found.get(part, {}).get(SECONDS)
-        row["timed"] = speed.held if speed else 0
-        row["seconds_mean"] = speed.mean if speed else None
-        row["seconds_q"] = speed.quantiles if speed else ()
-    return rows
-
-
 @query()
 def dependencies(store: Store, scope: Scope, window: Window, filters: Filters) -> Dependencies:
     """What the turns of the window called: how often, how well, how fast.
@@ -131,9 +102,7 @@ def dependencies(store: Store, scope: Scope, window: Window, filters: Filters) -
         filters: The turns to take them of.
     """
     statement = Query(store, scope)
-    rows = _kept(statement, window, filters)
-    if rows is None:
-        rows = _of_calls(statement, window, filters)
+    rows = _of_calls(statement, window, filters)
     return Dependencies(
         window=TimeSpan.of(window),
         items=[_dependency(row) for row in rows[:MOST]],

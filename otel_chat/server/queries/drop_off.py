@@ -6,24 +6,26 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field
 
-from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.intent_numbers import micros
-from otel_chat.server.queries.partials import HASH
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import MARGIN, Window
-from otel_chat.server.queries.workflows import standing
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
 MOST: Final = 200
 IntentSource = Literal["turn", "annotation"]
-_ANNOTATED: Final = f"name = '{semconv.EVENT_INTENT}' AND source = 'annotation' AND intent != ''"
+_COLUMNS: Final[Mapping[IntentSource, tuple[str, str]]] = {
+    "turn": ("intents", "last_intent"),
+    "annotation": ("annotated_intents", "last_annotated_intent"),
+}
+"""Of a conversation's row, by whose intents are asked for: all of them, and the last."""
 
 
 class DropOffPoint(Answer):
@@ -101,35 +103,6 @@ class DropOff(Answer):
     others: int = Field(description="Intents and steps that are not listed.")
 
 
-_TOLD: Final = ("settled", "outcome")
-
-
-def _intents(statement: Query, selection: Selection, source: IntentSource) -> str:
-    """SQL for all conversations with their intents and the last of them."""
-    if source == "turn":
-        return conversation_rows(statement, selection, ("intents", "last_named"), told=_TOLD)
-    window = selection.window
-    annotated = statement.table(
-        "events",
-        ("tenant", "conversation_id", "intent", "time"),
-        [
-            statement.between("time", window.start - MARGIN, selection.end + MARGIN),
-            _ANNOTATED,
-            *selection.rows(statement),
-        ],
-    )
-    return f"""(
-        SELECT hash, outcome, settled, intents, last_named
-        FROM {conversation_rows(statement, selection, told=_TOLD)} AS c
-        LEFT JOIN (
-            SELECT {HASH} AS hash, groupUniqArray(intent) AS intents,
-                max(({micros("time")}, toString(intent))).2 AS last_named
-            FROM {annotated}
-            GROUP BY hash
-        ) AS a USING (hash)
-    )"""  # noqa: S608
-
-
 _BAD: Final = "outcome IN ('abandoned', 'failed')"
 
 
@@ -137,15 +110,17 @@ def _by_intent(
     statement: Query, selection: Selection, source: IntentSource
 ) -> list[dict[str, Any]]:
     """The worst intents, each with the sums over all of them; empty where there was none."""
+    named, last = _COLUMNS[source]
+    rows = conversation_rows(statement, selection, "settled", "outcome", named, last)
     return statement.run(f"""
         SELECT toString(intent) AS name, count() AS reached,
-            countIf(bad AND name = last_named) AS dropped,
+            countIf(bad AND intent = last) AS dropped,
             count() OVER () AS points,
             sum(countIf(nth = 1)) OVER () AS settled,
             sum(countIf(nth = 1 AND bad)) OVER () AS all_dropped
         FROM (
-            SELECT {_BAD} AS bad, last_named, if(empty(intents), [''], intents) AS named
-            FROM {_intents(statement, selection, source)} AS c
+            SELECT {_BAD} AS bad, {last} AS last, if(empty({named}), [''], {named}) AS named
+            FROM {rows} AS c
             WHERE settled
         )
         ARRAY JOIN named AS intent, arrayEnumerate(named) AS nth
@@ -157,11 +132,12 @@ def _by_intent(
 
 def _by_step(statement: Query, selection: Selection) -> list[dict[str, Any]]:
     """A row for each workflow, with an empty step, and for each of its steps."""
+    rows = conversation_rows(statement, selection, "settled", "outcome", "stood", "places")
     return statement.run(f"""
         SELECT place.1 AS workflow, place.2 AS step,
             count() AS reached, countIf({_BAD} AND place = stood) AS dropped
-        FROM {standing(statement, selection)} AS p
-        ARRAY JOIN passed AS place
+        FROM {rows} AS c
+        ARRAY JOIN places AS place
         WHERE settled
         GROUP BY workflow, step
         ORDER BY dropped DESC, reached DESC, workflow, step
@@ -183,8 +159,7 @@ def drop_off(
         scope: What the caller may see.
         window: The conversations to take.
         filters: What they are limited to.
-        source: Whose intents: those of turns, or those that annotations of the data name; of
-            several that were annotated at once the last by name is the last.
+        source: Whose intents: those of turns, or those that annotations of the data name.
     """
     selection = Selection(window, filters)
     by_step = store.beside(_by_step, Query(store, scope), selection)

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import (
-    Selection,
-    conversation_rows,
-    turns_by_conversation,
-)
 from otel_chat.server.queries.answers import Answer, Distribution, TimeSpan, exact_mean
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.devices import seen
-from otel_chat.server.queries.figures import CONVERSATION_EVENT_COLUMNS, distribution_sql
-from otel_chat.server.queries.partials import HASH, KEY
+from otel_chat.server.queries.figures import distribution_sql
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -67,7 +62,12 @@ class ScoreBin(Answer):
 class Users(Answer):
     """Users, where their ids are hashed."""
 
-    users: int = figure("users", "{user}", "Different hashed users.")
+    users: int = figure(
+        "users",
+        "{user}",
+        "Different hashed users with any turn in the conversations; a hash is one user a tenant.",
+        version=2,
+    )
     conversations: int = Field(description="Conversations with a hashed user.")
     conversations_per_user: float | None = figure(
         "conversations_per_user", "{conversation}", "Conversations with a hashed user ÷ users."
@@ -141,14 +141,9 @@ class Segments(Answer):
 
 def _whole(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
     rows = conversation_rows(
-        statement,
-        Selection(window, filters),
-        ("replies",),
-        CONVERSATION_EVENT_COLUMNS,
-        told=("started_at", "last_at", "turns", "engagement"),
-    )
-    messages = " + ".join(("turns", "replies", *CONVERSATION_EVENT_COLUMNS))
-    seconds = f"({nanos('last_at')} - {nanos('started_at')}) / 1e9"
+        statement, Selection(window, filters), "started_at", "last_at", "turns", "engagement",
+        "messages", "duration",
+    )  # fmt: skip
     lengths = ", ".join(
         f"countIf(turns >= {low}{'' if high is None else f' AND turns <= {high}'})"
         for low, high in LENGTHS
@@ -164,27 +159,29 @@ def _whole(statement: Query, window: Window, filters: Filters) -> dict[str, Any]
             [{lengths}] AS lengths, [{scores}] AS scores, sum(engagement) AS engagement_sum,
             {nanos("min(started_at)")} AS first_ns, {nanos("max(last_at)")} AS last_ns
         FROM (
-            SELECT turns, engagement, started_at, last_at, {messages} AS messages,
-                {seconds} AS seconds
+            SELECT turns, engagement, started_at, last_at, messages, duration / 1e9 AS seconds
             FROM {rows} AS c
         )
     """)  # noqa: S608
 
 
 def _users(statement: Query, window: Window, filters: Filters) -> Users:
-    begun = turns_by_conversation(
-        statement, Selection(window.with_previous(), filters), ("user_hash",)
+    begun = conversation_rows(
+        statement, Selection(window.with_previous(), filters), "started_at", "users"
     )
     start = statement.moment(window.start)
     row = statement.one(f"""
-        SELECT countIf(now > 0) AS users, sum(now) AS conversations, countIf(now > 1) AS repeating,
-            countIf(now > 0 AND before > 0) AS returning
+        SELECT countIf(now > 0) AS users, countIf(now > 1) AS repeating,
+            countIf(now > 0 AND before > 0) AS returning,
+            (
+                SELECT countIf(started_at >= {start} AND notEmpty(users)) FROM {begun}
+            ) AS conversations
         FROM (
-            SELECT tenant, user_hash, countIf(started_at >= {start}) AS now,
+            SELECT tenant, user, countIf(started_at >= {start}) AS now,
                 countIf(started_at < {start}) AS before
             FROM {begun} AS c
-            WHERE user_hash != ''
-            GROUP BY tenant, user_hash
+            ARRAY JOIN users AS user
+            GROUP BY tenant, user
         )
     """)  # noqa: S608
     users = row.get("users", 0)
@@ -209,7 +206,11 @@ def engagement(
         scope: What the caller may see.
         window: The conversations to take.
         filters: What they are limited to.
+
+    Raises:
+        QueryError: If the window is of active conversations.
     """
+    window.check_parted()
     users = store.beside(_users, Query(store, scope), window, filters)
     row = _whole(Query(store, scope), window, filters)
     count = row.get("conversations", 0)
@@ -241,27 +242,13 @@ def engagement(
 _TOLD: Final = ("turns", "engagement", "outcome")
 
 
-def pages_visited(statement: Query, selection: Selection) -> str:
-    """A subquery with the hash of each conversation and the pages of its turns and events."""
-    window = selection.window
-    span = (window.start - MARGIN, selection.end + MARGIN)
-    rows = [*selection.rows(statement), "page != ''"]
-    parts = (
-        statement.table("turns", (KEY, "page"), [statement.between("start", *span), *rows]),
-        statement.table("events", (KEY, "page"), [statement.between("time", *span), *rows]),
-    )
-    visits = " UNION ALL ".join(f"SELECT {HASH} AS hash, page FROM {part}" for part in parts)  # noqa: S608
-    return f"(SELECT hash, groupUniqArray(page) AS pages FROM ({visits}) GROUP BY hash)"  # noqa: S608
-
-
 def _by_page(statement: Query, selection: Selection) -> str:
     """A subquery with a row for each page that a conversation visited; empty where none."""
     return f"""(
         SELECT page, nth, turns, engagement, outcome
         FROM (
             SELECT turns, engagement, outcome, if(empty(pages), [''], pages) AS visited
-            FROM {conversation_rows(statement, selection, told=_TOLD)} AS c
-            LEFT JOIN {pages_visited(statement, selection)} AS p USING (hash)
+            FROM {conversation_rows(statement, selection, *_TOLD, "pages")} AS c
         )
         ARRAY JOIN visited AS page, arrayEnumerate(visited) AS nth
     )"""  # noqa: S608
@@ -290,7 +277,7 @@ def segments(
         rows, value, counted = _by_page(statement, selection), "page", "countIf(nth = 1)"
     else:
         column = _COLUMNS[dimension]
-        rows = conversation_rows(statement, selection, (column,), told=_TOLD)
+        rows = conversation_rows(statement, selection, *_TOLD, column)
         value = "lower(domain(referrer))" if dimension == "referrer" else f"toString({column})"
         counted = "count()"
     outcomes = ", ".join(f"countIf(outcome = '{name}') AS {name}" for name in semconv.OUTCOMES)

@@ -3,49 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
-from otel_chat.server.queries.aggregation import (
-    Selection,
-    conversation_rows,
-    turns_by_conversation,
-)
 from otel_chat.server.queries.content import readable
-from otel_chat.server.queries.days import days_of
-from otel_chat.server.queries.figures import members, turn_conditions, turns_source
-from otel_chat.server.queries.partials import HASH, KEY, MODEL, REPLIED
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.figures import turn_conditions, turns_source
+from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.rows import Column, Format, in_turn, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import MODEL, REPLIED
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
 Sender = Literal["user", "assistant", "system", "human"]
 
-_OF_TURNS: Final = (
-    "agent", "agent_version", "variant", "channel", "platform", "location", "user_type",
-    "user_hash", "replies", "intents", "models", "input_tokens", "output_tokens", "cost",
-    "duration_sum", "errors", "fallbacks",
-)  # fmt: skip
 _SENDERS: Final = tuple(f"{sender}_messages" for sender in semconv.SENDERS)
-_OF_EVENTS: Final = (*_SENDERS, "end_reason", "satisfaction", "rating")
+_TOLD: Final = (
+    "started_at", "last_at", "settled", "outcome", "confirmed", "handed_off", "turns",
+    "engagement", "duration", "messages", "agent", "agent_version", "variant", "channel",
+    "platform", "location", "user_type", "user_hash", "replies", "intents", "models",
+    "input_tokens", "output_tokens", "cost", "duration_sum", "errors", "fallbacks", *_SENDERS,
+    "end_reason", "satisfaction", "rating", "topics", "action_names",
+)  # fmt: skip
 
 _COUNTS: Final = (
-    Column("messages", " + ".join(("turns", "replies", *_SENDERS))),
+    *plain("messages"),
     Column("user_messages", "turns + user_messages"),
     Column("assistant_messages", "replies + assistant_messages"),
     *plain("system_messages", "human_messages"),
     Column("mean_response_time", f"duration_sum / turns / {SCALE}"),
 )
-_DURATION: Final = "(toUnixTimestamp64Nano(last_at) - toUnixTimestamp64Nano(started_at))"
 _RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool)))"
 _ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
 _TOPICS: Final = Column("topics", "arraySort(arrayDistinct(topics))", kind="list")
@@ -56,7 +49,7 @@ SESSIONS: Final = (
     Column("state", "if(settled, 'settled', 'open')"),
     *plain("started_at", "last_at"),
     Column("closed_at", "if(settled, last_at, CAST(NULL AS Nullable(DateTime64(9, 'UTC'))))"),
-    Column("duration", f"{_DURATION} / {SCALE}"),
+    Column("duration", f"duration / {SCALE}"),
     *plain("turns"),
     *_COUNTS,
     *plain("satisfaction", "rating", "outcome"),
@@ -82,7 +75,7 @@ ANALYTICS: Final = (
     Column("actions", "action_names", kind="list"),
     Column("actions_taken", kind="said"),
     _ENGAGEMENT,
-    Column("duration", f"{_DURATION} / {SCALE}"),
+    Column("duration", f"duration / {SCALE}"),
 )
 MESSAGES: Final = (
     *texts("message_id", "conversation_id", "tenant", "user_hash", "sender"),
@@ -172,14 +165,12 @@ EVENTS: Final = (
 
 _BY_START: Final = ("started_at", "tenant", "conversation_id")
 CONVERSATIONS_OF_PIECE: Final = 100_000
-AFRESH_AT_MOST: Final = timedelta(days=3)
 
 
 def _conversations(
     store: Store,
     scope: Scope,
     asked: tuple[Window, Filters, Format],
-    event_columns: tuple[str, ...],
     columns: Sequence[Column],
     where: str = "",
 ) -> Iterator[bytes]:
@@ -188,32 +179,29 @@ def _conversations(
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
-        selection = Selection(window, filters, begun=(part.start, part.end))
-        rows = conversation_rows(statement, selection, _OF_TURNS, (*_OF_EVENTS, *event_columns))
+        rows = conversation_rows(statement, Selection(part, filters), *_TOLD)
         if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
-            taken = _actions_taken(statement, replace(window, start=part.start, end=part.end))
-            rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING (hash))"  # noqa: S608
+            taken = _actions_taken(statement, part)
+            rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING ({KEY}))"  # noqa: S608
         return stream(statement, scope, f"{rows} AS c{where}", columns, _BY_START, form)
 
-    statement = Query(store, scope)
-    days = days_of(statement, window.start.date(), window.end.date())
-    afresh = sum((end - start for start, end in days.afresh), timedelta())
-    if form == "parquet" or not filters.empty or afresh > AFRESH_AT_MOST:
-        # That has a footer; and days that are not kept are worked out once, not for each piece.
+    if form == "parquet" or window.by == "active":
+        # That has a footer; and one may be active in several parts.
         return ask(window)
-    begun = turns_by_conversation(statement, Selection(window, filters))
+    statement = Query(store, scope)
+    begun = conversation_rows(statement, Selection(window, filters))
     (row,) = statement.run(f"SELECT count() AS conversations FROM {begun} AS c")  # noqa: S608
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
 
 
 def _actions_taken(statement: Query, part: Window) -> str:
-    """A subquery with the hash of each conversation and its actions, by time, as a JSON text."""
+    """A subquery with the key of each conversation and its actions, by time, as a JSON text."""
     events = statement.table(
         "events",
         (KEY, "time", "uid", "action", "data"),
         [
-            statement.between("time", part.start - MARGIN, part.end + MARGIN),
             f"name = '{semconv.EVENT_ACTION}'",
+            members(statement, part, Filters()),
         ],
     )
     told = (
@@ -222,12 +210,12 @@ def _actions_taken(statement: Query, part: Window) -> str:
         " ',\"timestamp\":\"', formatDateTime(time, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC'), '\"}')"
     )
     return f"""(
-        SELECT {HASH} AS hash,
+        SELECT {KEY},
             concat('[', arrayStringConcat(
                 arrayMap(x -> x.3, arraySort(groupArray((time, uid, {told})))), ','), ']')
                 AS actions_taken
         FROM {events}
-        GROUP BY hash
+        GROUP BY {KEY}
     )"""  # noqa: S608
 
 
@@ -251,7 +239,7 @@ def export_sessions(
         form: How they are written.
         columns: What is told of each, out of what `SESSIONS` tells.
     """
-    return _conversations(store, scope, (window, filters, form), ("topics",), columns)
+    return _conversations(store, scope, (window, filters, form), columns)
 
 
 @query(EXPORT_CREATE)
@@ -279,8 +267,7 @@ def export_analytics(
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
-    named = ("topics", "action_names")
-    return _conversations(store, scope, (window, filters, form), named, columns, where)
+    return _conversations(store, scope, (window, filters, form), columns, where)
 
 
 @query(EXPORT_CREATE)

@@ -9,14 +9,14 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.server.access import CONVERSATIONS_READ
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
-from otel_chat.server.queries.figures import by_bucket, members
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows, members
+from otel_chat.server.queries.figures import by_bucket
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
-from otel_chat.server.queries.partials import NEGATIVE, POSITIVE, USER_FEEDBACK
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, ratio, total
 from otel_chat.server.queries.window import Bucket, Window
+from otel_chat.server.rules import NEGATIVE, POSITIVE, USER_FEEDBACK
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -153,18 +153,20 @@ _RATING: Final = ("time", "score", "value", "scale_min", "scale_max")
 def feedback(
     store: Store, scope: Scope, window: Window, filters: Filters, bucket: Bucket | None = None
 ) -> FeedbackFigures:
-    """The user feedback that was given in the window.
+    """The user feedback of the conversations that started in the window, whenever it was given.
 
     Args:
         store: The store to ask.
         scope: What the caller may see.
-        window: The feedback to take; the response rate is that of conversations that started in it.
-        filters: The conversations that it is limited to.
-        bucket: The length of a bucket; one that suits the window without.
+        window: The conversations whose feedback to take.
+        filters: What it is limited to: feedback of a turn counts if the turn matches.
+        bucket: The length of a bucket, by the starts of conversations; one that suits the window
+            without.
 
     Raises:
-        QueryError: If that makes too many buckets.
+        QueryError: If that makes too many buckets, or the window is of active conversations.
     """
+    window.check_parted()
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
     response = store.beside(_response, Query(store, scope), window, filters)
@@ -191,13 +193,15 @@ _Rows = list[dict[str, Any]]
 def _given(
     statement: Query, window: Window, filters: Filters, width: Bucket
 ) -> tuple[dict[int, dict[str, Any]], _Rows]:
-    """Feedback by bucket, and by scale and value in order; the events are read once for both."""
+    """Feedback by bucket, and by scale and value in order; the rows are read once for both."""
+    source = conversation_rows(statement, Selection(window, filters), "started_at", "feedback")
     rows = statement.run(f"""
         SELECT grouping(part) = 0 AS by_time, part, scale_min, scale_max, value, {_SUMS}
         FROM (
-            SELECT {by_bucket(window, width)(statement, "time")} AS part,
-                score, value, scale_min, scale_max
-            FROM {evaluation_events(statement, window, filters, _RATING, _RATED)} AS e
+            SELECT {by_bucket(window, width)(statement, "started_at")} AS part, x.score AS score,
+                x.value AS value, x.scale_min AS scale_min, x.scale_max AS scale_max
+            FROM {source} AS c
+            ARRAY JOIN feedback AS x
         )
         GROUP BY GROUPING SETS ((part), (scale_min, scale_max, value))
         ORDER BY scale_min, scale_max, value
@@ -244,11 +248,9 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _response(statement: Query, window: Window, filters: Filters) -> tuple[int, int]:
-    rows = conversation_rows(
-        statement, Selection(window, filters), (), ("feedbacks",), told=("settled",)
-    )
+    rows = conversation_rows(statement, Selection(window, filters), "settled", "scores")
     found = statement.one(
-        f"SELECT countIf(settled) AS every, countIf(settled AND feedbacks > 0) AS rated"  # noqa: S608
+        f"SELECT countIf(settled) AS every, countIf(settled AND scores > 0) AS rated"  # noqa: S608
         f" FROM {rows} AS c"
     )
     return int(found.get("every", 0)), int(found.get("rated", 0))

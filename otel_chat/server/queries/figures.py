@@ -7,27 +7,25 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
-from otel_chat.server.queries.partials import HASH, KEY, TOKENS
-from otel_chat.server.queries.quarter_hours import COUNTED, EVENT_SUMS, TURN_SUMS
-from otel_chat.server.queries.speeds import FIRST_CHUNK, named, speeds
-from otel_chat.server.queries.sql import SCALE, mean, quantiles
+from otel_chat.server.queries.answers import exact_mean
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.sql import SCALE, billionths, mean, quantiles
 from otel_chat.server.queries.sums import (
-    DAY_TIME,
+    COUNTED_EVENTS,
+    EVENT_SUMS,
+    SCORED,
+    TURN_SUMS,
     Grouping,
-    Source,
-    all_of,
-    by_quarter_hours,
+    added,
     sums,
     whole,
-    whole_days,
 )
-from otel_chat.server.queries.window import BUCKETS, MARGIN, Bucket, Window, nanoseconds
+from otel_chat.server.queries.window import BUCKETS, Bucket, Window, nanoseconds
+from otel_chat.server.rules import NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_chat.server.queries.days import Days
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.queries.sql import Query
 
@@ -41,7 +39,7 @@ def by_period(window: Window) -> Grouping:
     def sql(query: Query, column: str) -> str:
         return f"toUInt8({column} >= {query.moment(window.start)})"
 
-    return Grouping(sql, (window.start,))
+    return Grouping(sql)
 
 
 def by_bucket(window: Window, bucket: Bucket) -> Grouping:
@@ -53,7 +51,7 @@ def by_bucket(window: Window, bucket: Bucket) -> Grouping:
         since = f"toUnixTimestamp64Nano({column}) - {query.bind(first, 'Int64')}"
         return f"intDiv({since}, {query.bind(width, 'Int64')})"
 
-    return Grouping(sql, tuple(starts))
+    return Grouping(sql)
 
 
 BEFORE: Final = -1
@@ -68,7 +66,7 @@ def by_bucket_and_whole(window: Window, bucket: Bucket) -> Grouping:
         within = f"{column} >= {query.moment(window.start)}"
         return f"if({within}, toInt64({inside(query, column)}), {BEFORE})"
 
-    return Grouping(sql, (window.start, *inside.ends), f"if(part = {BEFORE}, {BEFORE}, {WHOLE})")
+    return Grouping(sql, f"if(part = {BEFORE}, {BEFORE}, {WHOLE})")
 
 
 def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) -> str:
@@ -77,21 +75,6 @@ def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) ->
         f"count({value}) AS {name}_n, {mean(value)} AS {name}_mean,"
         f" {quantiles(value, levels)} AS {name}_q"
     )
-
-
-def members(query: Query, window: Window, filters: Filters) -> str:
-    """The condition that a row belongs to a conversation that the filters let through."""
-    if filters.whole_conversations:
-        wider = replace(window, start=window.start - MARGIN)
-        conversations = conversation_rows(
-            query, Selection(wider, filters), told=("tenant", "conversation_id")
-        )
-        return f"({KEY}) IN (SELECT {KEY} FROM {conversations})"  # noqa: S608
-    within = query.between("start", window.start - MARGIN, window.end + MARGIN)
-    matching = query.table(
-        "turns", ["tenant", "conversation_id"], [within, *filters.of_turn(query)]
-    )
-    return f"({KEY}) IN {matching}"
 
 
 def turn_conditions(
@@ -154,37 +137,10 @@ def limits_on_turns(query: Query, window: Window, filters: Filters) -> list[str]
     return conditions
 
 
-def days_by_dimensions(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Days:
-    """The kept days whose rows tell what the filters ask for, and the spans beside them.
-
-    Args:
-        query: The SELECT under construction.
-        window: The turns to take.
-        filters: What they are limited to: by other than dimensions only turns can tell.
-        grouping: The parts of the answer.
-    """
-    if filters.whole_conversations or not filters.by_dimensions:
-        return all_of(window)
-    return whole_days(query, window, grouping)
-
-
-def _turns_of(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Source:
-    """The turns that started in the window, from kept days as far as the filters know those."""
-    limits = tuple(limits_on_turns(query, window, filters))
-    days = days_by_dimensions(query, window, filters, grouping)
-    if not days.kept:
-        return Source("turns", days, limits)
-    kept = (*days.kept_conditions(query), "turns > 0", *limits)
-    return Source("turns", days, limits, kept)
-
-
 def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping) -> str:
     """A subquery with sums of the turns that started in the window; see `sums`."""
-    if filters.empty:
-        source = by_quarter_hours(query, "turns", window, grouping)
-    else:
-        source = _turns_of(query, window, filters, grouping)
-    return sums(query, source, grouping, TURN_SUMS)
+    conditions = conditions_on_turns(query, window, filters)
+    return sums(query, "turns", conditions, grouping, TURN_SUMS)
 
 
 def turn_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
@@ -193,22 +149,12 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
     Returns:
         A row for each part that has any turn, by the value of the grouping.
     """
-    tokens = ", ".join(f"sum(p_{name}) AS sum_{name}" for name in TOKENS)
-    counts = ", ".join(
-        f"sum(p_{name}) AS {name}"
-        for name in (
-            "replies", "low_confidence", "classified", "fallbacks", "handoff_turns", "errors",
-            "token_turns", "priced_turns", "unpriced_turns",
-        )
-    )  # fmt: skip
-    aggregates = f"""
-        sum(p_turns) AS turns, {counts}, {tokens}, sum(p_cost) AS sum_cost,
-        turns AS duration_n, sum(p_duration_sum) / nullIf(turns, 0) / {SCALE} AS duration_mean,
-        sum(p_first_chunks) AS first_chunk_n,
-        sum(p_first_chunk_sum) / nullIf(first_chunk_n, 0) / {SCALE} AS first_chunk_mean,
-        sum(p_confidences) AS confidence_n,
-        sum(p_confidence_sum) / nullIf(confidence_n, 0) / {SCALE} AS confidence_mean"""
-    found = _rows(query, grouping, aggregates, turn_sums(query, window, filters, grouping))
+    source = turn_sums(query, window, filters, grouping)
+    found = _rows(query, grouping, added(TURN_SUMS), source)
+    for row in found.values():
+        row["duration_n"] = row["turns"]
+        for name in ("duration", "first_chunk", "confidence"):
+            row[f"{name}_mean"] = exact_mean(row[f"{name}_sum"], row[f"{name}_n"])
     for part, row in _turn_quantiles(query, window, filters, grouping).items():
         # What arrived between the two questions is in the next answer.
         found.get(part, {}).update(row)
@@ -216,12 +162,9 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
 
 
 def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
-    kept = speeds(query, window, filters, grouping, LEVELS)
-    if kept is not None:
-        return {part: named(found) for part, found in kept.items()}
-    columns = (f"{grouping(query, 'start')} AS part", "duration", FIRST_CHUNK)
+    columns = (f"{grouping(query, 'start')} AS part", "duration", "time_to_first_chunk")
     aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
-        {quantiles(FIRST_CHUNK, LEVELS)} AS first_chunk_q"""
+        {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q"""
     source = turns_source(query, window, filters, columns)
     return _rows(query, grouping, aggregates, source)
 
@@ -234,51 +177,44 @@ def conversations_with_turns(
     query: Query, window: Window, filters: Filters, grouping: Grouping
 ) -> dict[Any, int]:
     """How many conversations had a turn in each part of the window."""
-    source = _turns_of(query, window, filters, whole)
-    within = source.days.afresh_condition(query, "start")
-    afresh = query.table("turns", (KEY, "start"), [within, *source.conditions])
-    parts = [f"SELECT {grouping(query, 'start')} AS part, {HASH} AS hash FROM {afresh}"]  # noqa: S608
-    if source.days.kept:
-        part = f"{grouping(query, DAY_TIME)} AS part"
-        if source.days.kept != whole_days(query, window, grouping).kept:
-            # Some days are in several parts.
-            at = grouping(query, "fromUnixTimestamp64Micro(toInt64(micros), 'UTC')")
-            part = f"arrayJoin(arrayDistinct(arrayMap(micros -> {at}, turn_times))) AS part"
-        kept = query.table(source.table, (part, "hash"), source.of_days, once=False)
-        parts.append(f"SELECT part, hash FROM {kept}")  # noqa: S608
-    rows = query.run(f"""
-        SELECT part, uniqExact(hash) AS conversations
-        FROM ({" UNION ALL ".join(parts)}) WHERE hash != 0 GROUP BY part
-    """)  # noqa: S608
+    columns = (f"{grouping(query, 'start')} AS part", f"uniqExact({KEY}) AS conversations")
+    conditions = [*conditions_on_turns(query, window, filters), "conversation_id != ''"]
+    rows = query.run(f"{query.select('turns', columns, conditions)} GROUP BY part")
     return {row["part"]: row["conversations"] for row in rows}
 
 
 def event_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     """Figures of the messages and feedback in the window, by their own time."""
-    if filters.empty:
-        source = by_quarter_hours(query, "events", window, grouping)
-    else:
-        conditions = (COUNTED["events"], members(query, window, filters))
-        source = Source("events", all_of(window), conditions)
-    senders = ", ".join(
-        f"sum(p_{sender}_messages) AS {sender}_messages" for sender in semconv.SENDERS
-    )
-    aggregates = f"""
-        {senders}, sum(p_scores) AS ratings, sum(p_score_sum) AS score_sum,
-        sum(p_top_scores) AS top_ratings,
-        sum(p_scored_value_sum) / nullIf(sum(p_scored_values), 0) / {SCALE} AS mean_value,
-        length(groupUniqArrayArray(p_scales)) AS scales"""
-    return _rows(query, grouping, aggregates, sums(query, source, grouping, EVENT_SUMS))
+    conditions = [query.between("time", window.start, window.end), COUNTED_EVENTS]
+    if not filters.empty:
+        conditions.append(members(query, window, filters))
+    scales = f"groupUniqArrayIf((scale_min, scale_max), {SCORED}) AS p_scales"
+    source = sums(query, "events", conditions, grouping, EVENT_SUMS, scales)
+    aggregates = f"{added(EVENT_SUMS)}, length(groupUniqArrayArray(p_scales)) AS scales"
+    found = _rows(query, grouping, aggregates, source)
+    for row in found.values():
+        row["mean_value"] = exact_mean(row["value_sum"], row["value_n"])
+    return found
 
 
-CONVERSATION_TURN_COLUMNS: Final = ("replies", "cost")
-CONVERSATION_EVENT_COLUMNS: Final = tuple(f"{sender}_messages" for sender in semconv.SENDERS)
+def ratings(feedback: str) -> str:
+    """SQL of sums of the user feedback of conversations.
 
-
-_TOLD: Final = (
-    "started_at", "last_at", "settled", "handed_off", "outcome", "confirmed", "ended", "turns",
-    "engagement",
-)  # fmt: skip
+    Args:
+        feedback: SQL of the array of each.
+    """
+    scale = "value, scale_min, scale_max, score"
+    columns = ", ".join(f"{feedback}.{name}" for name in scale.split(", "))
+    return f"""
+        sum(length({feedback})) AS ratings,
+        sumArray(arrayMap(x -> {billionths("x.score")}, {feedback})) AS score_sum,
+        sum(arrayCount(({scale}) -> {POSITIVE}, {columns})) AS top_ratings,
+        sum(arrayCount(({scale}) -> {NEGATIVE}, {columns})) AS bottom_ratings,
+        sum(arrayCount(x -> isNotNull(x.value), {feedback})) AS rated_values,
+        sumArray(arrayMap(x -> {billionths("x.value")}, {feedback}))
+            / nullIf(rated_values, 0) / {SCALE} AS mean_value,
+        length(groupUniqArrayArray(arrayMap(x -> (x.scale_min, x.scale_max), {feedback})))
+            AS scales"""
 
 
 def conversation_figures(
@@ -286,7 +222,6 @@ def conversation_figures(
     window: Window,
     filters: Filters,
     grouping: Grouping,
-    extra: tuple[str, ...] = (),
 ) -> Rows:
     """Figures of the conversations that started in the window.
 
@@ -295,33 +230,35 @@ def conversation_figures(
         window: The conversations to take.
         filters: What they are limited to.
         grouping: Which part a conversation belongs to.
-        extra: More columns of a conversation's turns that the grouping needs.
+
+    Raises:
+        QueryError: If parts of time are asked of conversations that were active in the window.
     """
+    if grouping is not whole:
+        window.check_parted()
     source = conversation_rows(
-        query,
-        Selection(window, filters),
-        (*CONVERSATION_TURN_COLUMNS, *extra),
-        CONVERSATION_EVENT_COLUMNS,
-        told=_TOLD,
-    )
+        query, Selection(window, filters), "started_at", "settled", "handed_off", "outcome",
+        "confirmed", "ended", "turns", "engagement", "cost", "messages", "duration", "handoffs",
+        "feedback",
+    )  # fmt: skip
     outcomes = ", ".join(
         f"countIf(outcome = '{outcome}') AS outcome_{outcome}" for outcome in semconv.OUTCOMES
     )
-    messages = " + ".join(("turns", "replies", *CONVERSATION_EVENT_COLUMNS))
-    seconds = "toUnixTimestamp64Nano(last_at) - toUnixTimestamp64Nano(started_at)"
     aggregates = f"""
         count() AS conversations,
         {outcomes},
         countIf(settled) AS settled_n,
         countIf(confirmed) AS confirmed_n,
-        countIf(handed_off) AS handoffs,
+        countIf(settled AND handed_off) AS handed_off_n,
+        sumIf(s.handoffs, settled) AS handoffs,
         countIf(settled AND NOT handed_off) AS contained,
         countIf(confirmed AND NOT handed_off) AS contained_confirmed,
-        countIf(settled AND NOT ended AND outcome != 'resolved') AS incomplete,
+        countIf(settled AND NOT ended AND NOT handed_off AND outcome != 'resolved') AS incomplete,
         sumIf(cost, settled) AS settled_cost,
         sum(engagement) AS engagement_sum,
-        sum(turns) AS turns_sum,
-        sum({messages}) AS messages_sum,
-        sum({seconds}) AS duration_sum"""
+        sumIf(turns, settled) AS turns_sum,
+        sumIf(messages, settled) AS messages_sum,
+        sumIf(duration, settled) AS duration_sum,
+        {ratings("feedback")}"""
     parted = f"(SELECT *, {grouping(query, 'started_at')} AS part FROM {source} AS c)"  # noqa: S608
     return _rows(query, grouping, aggregates, parted)

@@ -7,25 +7,28 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.partials import DIMENSIONS
+from otel_chat.server.rules import MODEL
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from otel_chat.server.queries.sql import Query
 
 Outcome = Literal["resolved", "handed_off", "abandoned", "failed", "open"]
 State = Literal["open", "settled"]
 
-_EQUAL: Final = {
+_OF_COMBINATIONS: Final = {
     "agent": "agent",
     "channel": "channel",
     "user_type": "user_type",
     "intent": "intent",
-    "message_type": "message_type",
     "variant": "variant",
     "agent_version": "agent_version",
     "environment": "environment",
-    "conversation_id": "conversation_id",
+    "model": MODEL,
 }
+"""What is told of a conversation's turns in its row; SQL for each of a turn."""
+_OF_TURNS: Final = {**_OF_COMBINATIONS, "message_type": "message_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Filters:
     Args:
         agent: The name of the agent.
         channel: The channel: web, mobile, voice and so on.
-        model: The model that was asked for or that answered.
+        model: The model that answered, or that was asked for where none is told to have.
         user_type: client, provider, anonymous or as the application says.
         outcome: The outcome of the conversation.
         state: Whether the conversation is open or settled.
@@ -98,13 +101,6 @@ class Filters:
         return all(getattr(self, field.name) is None for field in fields(self))
 
     @property
-    def by_dimensions(self) -> bool:
-        """Whether turns are limited by their dimensions and conversation alone, if at all."""
-        of_turns = {field.name for field in fields(self)} - {"outcome", "state", "handoff"}
-        told_apart = {*DIMENSIONS, "conversation_id"}
-        return all(getattr(self, name) is None for name in of_turns - told_apart)
-
-    @property
     def whole_conversations(self) -> bool:
         """Whether a property of whole conversations is asked for."""
         return any(value is not None for value in (self.outcome, self.state, self.handoff))
@@ -112,26 +108,59 @@ class Filters:
     def of_turn(self, query: Query) -> list[str]:
         """The conditions on a row of `turns`, without those on whole conversations."""
         conditions = [
-            f"{column} = {query.bind(getattr(self, name), 'String')}"
-            for name, column in _EQUAL.items()
+            f"{sql} = {query.bind(getattr(self, name), 'String')}"
+            for name, sql in _OF_TURNS.items()
             if getattr(self, name) is not None
         ]
-        if self.model is not None:
-            model = query.bind(self.model, "String")
-            conditions.append(f"(response_model = {model} OR request_model = {model})")
+        if self.conversation_id is not None:
+            conditions.append(f"conversation_id = {query.bind(self.conversation_id, 'String')}")
         if self.confidence_min is not None:
             conditions.append(f"confidence >= {query.bind(self.confidence_min, 'Float64')}")
         if self.confidence_max is not None:
             conditions.append(f"confidence <= {query.bind(self.confidence_max, 'Float64')}")
         return conditions
 
-    def of_conversation(self, query: Query) -> list[str]:
-        """The conditions on a row of the conversation aggregation."""
+    def of_combinations(self, query: Query, since: datetime | None = None) -> list[str]:
+        """The conditions on a row of `conversations` that one of its turns matches.
+
+        Args:
+            query: The SELECT under construction.
+            since: No turn of the conversations in question is earlier.
+        """
+        if any(one is not None for one in self._of_turns_alone):
+            matching = [] if since is None else [f"start >= {query.moment(since)}"]
+            columns = ("tenant", "conversation_id")
+            turns = query.table("turns", columns, [*matching, *self.of_turn(query)])
+            return [f"(tenant, conversation_id) IN {turns}"]
         conditions = []
+        if self.conversation_id is not None:
+            conditions.append(f"conversation_id = {query.bind(self.conversation_id, 'String')}")
+        if named := self._combination(query, "x"):
+            conditions.append(f"arrayExists(x -> {named}, r.combinations)")
+        return conditions
+
+    def of_rating(self, query: Query) -> str:
+        """The condition on `x`, a rating of a turn in a row, that the turn matches."""
+        return self._combination(query, "r.combinations[x.combination]") or "true"
+
+    def _combination(self, query: Query, one: str) -> str:
+        return " AND ".join(
+            f"{one}.{name} = {query.bind(getattr(self, name), 'String')}"
+            for name in _OF_COMBINATIONS
+            if getattr(self, name) is not None
+        )
+
+    @property
+    def _of_turns_alone(self) -> tuple[str | float | None, ...]:
+        return (self.message_type, self.confidence_min, self.confidence_max)
+
+    def of_conversation(self, query: Query) -> dict[str, str]:
+        """The conditions on what is told of a conversation, by what it is."""
+        conditions = {}
         if self.outcome is not None:
-            conditions.append(f"outcome = {query.bind(self.outcome, 'String')}")
+            conditions["outcome"] = f"outcome = {query.bind(self.outcome, 'String')}"
         if self.state is not None:
-            conditions.append("settled" if self.state == "settled" else "NOT settled")
+            conditions["settled"] = "settled" if self.state == "settled" else "NOT settled"
         if self.handoff is not None:
-            conditions.append("handed_off" if self.handoff else "NOT handed_off")
+            conditions["handed_off"] = "handed_off" if self.handoff else "NOT handed_off"
         return conditions

@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import (
-    EVENT_COLUMNS,
-    TURN_COLUMNS,
-    Selection,
-    conversation_rows,
-    turns_by_conversation,
-)
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.funnel_steps import KINDS, MOST, Step, read_steps
-from otel_chat.server.queries.intent_numbers import micros
-from otel_chat.server.queries.partials import HASH
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.funnel_steps import KINDS, Step, read_steps
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, Table, ratio
-from otel_chat.server.queries.window import FEEDBACK_MARGIN, MARGIN, Window
+from otel_chat.server.queries.sql import SCALE, Query, Table, nanos, ratio
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +21,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
-BITS: Final = 1 << MOST
-MICROSECONDS: Final = 1_000_000
 LONGEST_WITHIN: Final = 30 * 86_400.0
 DEFAULT_STEPS: Final = ("turn", "intent", "action", "outcome:resolved")
 
@@ -90,58 +80,41 @@ Conditions = dict[str, list[tuple[int, str]]]
 
 
 def _part(query: Query, selection: Selection, table: Table, conditions: Conditions) -> str:
-    """SQL for the moments at which rows of a table were steps.
+    """SQL for the moments at which rows of a table were steps: the time, and the steps as bits.
 
-    A row is of several kinds, as a turn with an intent and a handoff is: a moment for each. It is
-    a whole number that sorts fast: the microsecond times 1024, and the numbers of the steps as
-    bits.
+    A row is of several kinds, as a turn with an intent and a handoff is: a moment for each.
     """
     column = "start" if table == "turns" else "time"
-    late = {"feedback", "event"} & set(conditions)
-    margin = FEEDBACK_MARGIN if late else MARGIN
     marks = [
         " + ".join(f"if({condition}, {1 << index}, 0)" for index, condition in same)
         for same in conditions.values()
     ]
     either = " OR ".join(f"({condition})" for same in conditions.values() for _, condition in same)
-    source = query.table(
+    rows = query.table(
         table,
-        (
-            "tenant",
-            "conversation_id",
-            f"{micros(column)} * {BITS} AS micros",
-            f"[{', '.join(marks)}] AS marks",
-        ),
-        [
-            query.between(column, selection.window.start - MARGIN, selection.end + margin),
-            *selection.rows(query),
-            either,
-        ],
+        (KEY, f"{nanos(column)} AS at", f"[{', '.join(marks)}] AS marks"),
+        [members(query, selection.window, selection.filters), either],
     )
-    if len(marks) == 1:
-        return f"SELECT {HASH} AS hash, micros + marks[1] AS moment FROM {source}"  # noqa: S608
-    return f"""
-        SELECT {HASH} AS hash, micros + mark AS moment
-        FROM {source}
-        ARRAY JOIN marks AS mark
-        WHERE mark > 0
-    """  # noqa: S608
+    return (
+        f"SELECT {KEY}, (at, toUInt16(mark)) AS moment FROM {rows}"  # noqa: S608
+        " ARRAY JOIN marks AS mark WHERE mark > 0"
+    )
 
 
 def _kept(query: Query, kind: str, steps: Sequence[tuple[int, Step]]) -> str:
-    """SQL for the moments at which a conversation came to steps of a kind whose times are kept."""
+    """SQL for the moments at which a conversation came to steps of a kind that its row tells."""
     column = KINDS[kind].kept
     if not KINDS[kind].takes_name:
         mark = sum(1 << index for index, _ in steps)
-        return f"arrayMap(micros -> micros * {BITS} + {mark}, {column})"
+        return f"arrayMap(at -> (at, toUInt16({mark})), {column})"
     marks = " + ".join(
         str(1 << index)
         if step.name is None
         else f"if(name = {query.bind(step.name, 'String')}, {1 << index}, 0)"
         for index, step in steps
     )
-    moments = f"arrayMap((micros, name) -> micros * {BITS} + {marks}, {column}.1, {column}.2)"
-    return f"arrayFilter(moment -> moment % {BITS} > 0, {moments})"
+    moments = f"arrayMap((at, name) -> (at, toUInt16({marks})), {column}.1, {column}.2)"
+    return f"arrayFilter(moment -> moment.2 > 0, {moments})"
 
 
 def _moments(query: Query, selection: Selection, steps: Sequence[tuple[int, Step]]) -> str:
@@ -160,144 +133,117 @@ def _moments(query: Query, selection: Selection, steps: Sequence[tuple[int, Step
         _part(query, selection, table, conditions) for table, conditions in tables if conditions
     ]
     return f"""(
-        SELECT hash, groupArray(moment) AS seen
+        SELECT {KEY}, groupArray(moment) AS seen
         FROM ({" UNION ALL ".join(parts)})
-        GROUP BY hash
+        GROUP BY {KEY}
     )"""  # noqa: S608
 
 
-def _conversations(
-    query: Query, selection: Selection, steps: Sequence[Step], *, limited: bool
-) -> str:
-    """A subquery with the moments of all conversations, in order, and how each ended, or 0.
+def _conversations(query: Query, selection: Selection, steps: Sequence[Step]) -> str:
+    """A subquery with the moments of all conversations in order, their end among them.
 
-    Of the same moment, what is an earlier step comes first.
+    Of the same moment, what is an earlier step comes first. An outcome is known at the end, so it
+    comes after all else.
     """
     numbered: dict[str, list[tuple[int, Step]]] = {}
     for index, step in enumerate(steps):
         numbered.setdefault(step.kind, []).append((index, step))
-    ended, last = "0", steps[-1]
+    names, last = ["last_at"], steps[-1]
+    ending = "[]"
     if numbered.pop("outcome", None):
-        moment = f"{micros('last_at')} * {BITS} + {1 << len(steps) - 1}"
-        ended = f"if(outcome = {query.bind(last.name, 'String')}, {moment}, 0)"
-    seen = []
-    if not limited and steps[0].kind == "turn" and len(numbered["turn"]) == 1:
-        # All runs begin with the first turn, and no other is of interest.
-        del numbered["turn"]
-        seen.append(f"[{micros('started_at')} * {BITS} + 1]")
-    kept = {kind: KINDS[kind].kept for kind in numbered if KINDS[kind].kept}
-    of_turns = [column for column in kept.values() if column in TURN_COLUMNS]
-    of_events = [column for column in kept.values() if column in EVENT_COLUMNS]
-    if of_events or ended != "0" or selection.filters.whole_conversations:
-        told = ("started_at", "last_at", "outcome")
-        rows = conversation_rows(query, selection, of_turns, of_events, told=told)
-    else:
-        rows = turns_by_conversation(query, selection, of_turns)
-    seen += [_kept(query, kind, numbered.pop(kind)) for kind in kept]
+        names.append("outcome")
+        moment = f"(greatest({nanos('last_at')}, seen[-1].1), toUInt16({1 << len(steps) - 1}))"
+        ending = f"if(outcome = {query.bind(last.name, 'String')}, [{moment}], [])"
+    kept = [kind for kind in numbered if KINDS[kind].kept]
+    names += [KINDS[kind].kept for kind in kept]
+    seen = [_kept(query, kind, numbered.pop(kind)) for kind in kept]
     joined = ""
     if numbered:
         others = [one for same in numbered.values() for one in same]
-        joined = f"LEFT JOIN {_moments(query, selection, others)} AS m USING (hash)"
+        joined = f"LEFT JOIN {_moments(query, selection, others)} AS m USING ({KEY})"
         seen.append("m.seen")
+    rows = conversation_rows(query, selection, *names)
     return f"""(
         SELECT arraySort(arrayConcat({", ".join(seen) or "[]"})) AS seen,
-            toUInt64({ended}) AS ended
+            arrayConcat(seen, {ending}) AS moments
         FROM {rows} AS c {joined}
     )"""  # noqa: S608
 
 
-def _places(index: int, within: str | None) -> list[str]:
-    """SQL for the place among the moments of a run's step, given those of the steps before.
+def _first_run(moments: str, steps: int) -> str:
+    """A subquery with the times of the run that each conversation made.
 
-    Within a limit of time there are many runs, so that it is a list of places.
+    It begins with the first moment of the first step, and takes the first that it can get of each
+    following step: a later one, or another of the very same time.
     """
-    before = [f"r_{number}" for number in range(index)]
-    last = before[-1]
-    possible = [f"bitTest(moment, {index})", "moment >= since", *(f"x != {r}" for r in before)]
-    since = f"intDiv(moments[{last}], {BITS}) * {BITS}"
-    if within:
-        possible.append(f"intDiv(moment, {BITS}) - intDiv(first, {BITS}) <= {within}")
-    place = (
-        f"if({last} = 0, 0, arrayFirst((x, moment) -> {' AND '.join(possible)},"
-        " arrayEnumerate(moments), moments))"
-    )
-    if not within:
-        return [f"{since} AS since", f"{place} AS r_{index}"]
-    listed = [f"list_{number}" for number in range(index)]
-    found = f"arrayMap(({', '.join(before)}, since, first) -> {place}, {', '.join(listed)}"
-    return [
-        f"arrayMap({last} -> {since}, list_{index - 1}) AS sinces",
-        "arrayMap(r_0 -> moments[r_0], list_0) AS firsts",
-        f"{found}, sinces, firsts) AS list_{index}",
-    ]
+    first = "arrayFirstIndex(moment -> bitTest(moment.2, 0), moments)"
+    rows = f"(SELECT moments, {first} AS r_0 FROM {moments})"  # noqa: S608
+    # A SELECT for each: the engine would plan a step again wherever a later one names it.
+    for index in range(1, steps):
+        before = [f"r_{number}" for number in range(index)]
+        possible = [
+            f"bitTest(moment.2, {index})",
+            f"moment.1 >= moments[{before[-1]}].1",
+            *(f"x != {place}" for place in before),
+        ]
+        place = (
+            f"if({before[-1]} = 0, 0, arrayFirst((x, moment) -> {' AND '.join(possible)},"
+            " arrayEnumerate(moments), moments))"
+        )
+        rows = f"(SELECT moments, {', '.join(before)}, {place} AS r_{index} FROM {rows})"  # noqa: S608
+    places = ", ".join(f"r_{number}" for number in range(steps))
+    run = f"arrayFilter(place -> place > 0, [{places}])"
+    return f"(SELECT arrayMap(place -> moments[place].1, {run}) AS run FROM {rows})"  # noqa: S608
 
 
-def _runs(moments: str, steps: int, within: str | None) -> str:
-    """A subquery with the times of the run of each conversation that got farthest.
+def _farthest_run(moments: str, steps: int, within: str) -> str:
+    """A subquery with the times of the run of each conversation that got farthest within a time.
 
-    Each moment of the first step begins a run, which takes the first that it can get of each
-    following step: a later one, or another of the very same time. Of runs that got equally far
-    the earliest counts. Without a limit of time no run gets farther than the first.
+    Moment by moment, for each step the run with the latest beginning that came to it is known:
+    whatever any other can still reach in time, that one can. The first to come to a step is what
+    is told, so the cost grows with the moments, however many runs begin.
 
     Args:
         moments: A subquery with the moments of each conversation, in order.
         steps: How many steps there are.
-        within: SQL for the limit of time in microseconds.
+        within: SQL for the limit of time in nanoseconds.
     """
-    name = "list_{}" if within else "r_{}"
-    begin = "arrayFirstIndex(moment -> bitTest(moment, 0), moments)"
-    if within:
-        begin = "arrayFilter((x, m) -> bitTest(m, 0), arrayEnumerate(moments), moments)"
-    rows = f"(SELECT moments, {begin} AS {name.format(0)} FROM {moments})"  # noqa: S608
-    # A SELECT for each: the engine would plan a step again wherever a later one names it.
-    for index in range(1, steps):
-        known = ["moments", *(name.format(number) for number in range(index))]
-        rows = f"(SELECT {', '.join([*known, *_places(index, within)])} FROM {rows})"  # noqa: S608
-    every = [name.format(number) for number in range(steps)]
-    farthest = ""
-    if within:
-        taken = [f"r_{number}" for number in range(steps)]
-        far = " + ".join(f"({r} > 0)" for r in taken)
-        farthest = (
-            f"arrayMap(({', '.join(taken)}) -> {far}, {', '.join(every)}) AS lengths,"
-            " indexOf(lengths, arrayMax(lengths)) AS best, "
-        )
-        every = [f"{one}[best]" for one in every]
-    run = f"arrayFilter(place -> place > 0, [{', '.join(every)}])"
-    return (
-        f"(SELECT {farthest}arrayMap(place -> intDiv(moments[place], {BITS}), {run}) AS run,"  # noqa: S608
-        f" length(run) AS far FROM {rows})"
+    none = f"arrayMap(k -> emptyArrayInt64(), range({steps}))"
+    late = f"(k > 1 AND (empty(s.1[k - 1]) OR m.1 - s.1[k - 1][1] > {within}))"
+    runs = (
+        f"arrayMap(k -> if(NOT bitTest(m.2, k - 1) OR {late}, s.1[k],"
+        f" arrayPushBack(if(k = 1, emptyArrayInt64(), s.1[k - 1]), m.1)), range(1, {steps + 1}))"
     )
+    first = "arrayMap((known, run) -> if(empty(known), run, known), s.2, runs)"
+    step = f"(s, m) -> arrayMap(runs -> (runs, {first}), [{runs}])[1]"
+    every = f"arrayFold({step}, moments, ({none}, {none})).2"
+    return f"(SELECT arrayLast(run -> notEmpty(run), {every}) AS run FROM {moments})"  # noqa: S608
 
 
 def _row(
     statement: Query, selection: Selection, steps: Sequence[Step], within: float | None
 ) -> dict[str, Any]:
-    limit = None if within is None else statement.bind(round(within * MICROSECONDS), "Int64")
+    moments = _conversations(statement, selection, steps)
+    if within is None:
+        runs = _first_run(moments, len(steps))
+    else:
+        limit = statement.bind(round(within * SCALE), "Int64")
+        runs = _farthest_run(moments, len(steps), limit)
     numbers = range(1, len(steps) + 1)
-    reached = ", ".join(f"countIf(far >= {number}) AS reached_{number}" for number in numbers)
-    times = ", ".join(
-        f"quantilesExactInclusiveIf(0.5)(run[{number}] - run[{number - 1}], far >= {number})[1]"
-        f" / {MICROSECONDS} AS time_{number}"
-        for number in numbers[1:]
+    reached = ", ".join(
+        f"countIf(length(run) >= {number}) AS reached_{number}" for number in numbers
     )
-    moments = f"""(
-        SELECT if(
-                ended > 0,
-                arrayPushBack(
-                    seen, greatest(intDiv(ended, {BITS}), intDiv(seen[-1], {BITS})) * {BITS}
-                        + ended % {BITS}
-                ),
-                seen
-            ) AS moments
-        FROM {_conversations(statement, selection, steps, limited=within is not None)}
-    )"""  # noqa: S608
+    times = ", ".join(f"{_median(number - 1, number)} AS time_{number}" for number in numbers[1:])
     return statement.one(f"""
-        SELECT count() AS conversations, {reached}, {times},
-            quantilesExactInclusiveIf(0.5)(run[{len(steps)}] - run[1], far = {len(steps)})[1]
-                / {MICROSECONDS} AS time_all
-        FROM {_runs(moments, len(steps), limit)}
+        SELECT count() AS conversations, {reached}, {times}, {_median(1, len(steps))} AS time_all
+        FROM {runs}
     """)  # noqa: S608
+
+
+def _median(first: int, last: int) -> str:
+    """SQL for the median time from one step of a run to another, seconds."""
+    between = f"run[{last}] - run[{first}], length(run) >= {last}"
+    return f"quantilesExactInclusiveIf(0.5)({between})[1] / {SCALE}"
 
 
 @query()

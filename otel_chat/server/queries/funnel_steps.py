@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.ending import EXPLICIT
-from otel_chat.server.queries.partials import (
+from otel_chat.server.rules import (
     HANDOFF_EVENTS,
+    IS_FEEDBACK,
     NEGATIVE,
+    OUTCOMES,
     POSITIVE,
-    USER_FEEDBACK,
+    WORKFLOW_EVENTS,
+    named,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Kind:
         named_events: The columns of an event of which one holds the name.
         names: The names that there are; any without.
         needed: Whether a name must be given.
-        kept: The column of conversations with its microseconds, each with the name where there
-            is one, or empty.
+        kept: What a conversation's row tells of its times, each with the name where there is one,
+            or empty.
     """
 
     turns: str = ""
@@ -57,49 +59,44 @@ class Kind:
         return bool(self.named_turns or self.named_events or self.names)
 
 
-def _is(*names: str) -> str:
-    return f"name IN ({', '.join(repr(name) for name in names)})"
-
-
-_WORKFLOW: Final = (
-    semconv.EVENT_WORKFLOW_STARTED,
-    semconv.EVENT_WORKFLOW_COMPLETED,
-    semconv.EVENT_WORKFLOW_FAILED,
-)
 KINDS: Final[dict[str, Kind]] = {
-    "turn": Kind(turns="true", kept="turn_times"),
+    "turn": Kind(turns="true", kept="turn_at"),
     "intent": Kind(turns="intent != ''", named_turns="intent", kept="intents_at"),
     "fallback": Kind(turns="ifNull(fallback, false)"),
     "error": Kind(turns="status = 'error'", named_turns="error_type"),
     "sentiment": Kind(turns="sentiment != ''", named_turns="sentiment"),
     "handoff": Kind(
         turns="handoff",
-        events=_is(*HANDOFF_EVENTS),
+        events=named(*HANDOFF_EVENTS),
         named_turns="handoff_reason",
         named_events=("reason",),
     ),
-    "topic": Kind(events=_is(semconv.EVENT_TOPIC), named_events=("topic",)),
-    "entity": Kind(events=_is(semconv.EVENT_ENTITY), named_events=("entity_type",)),
-    "action": Kind(events=_is(semconv.EVENT_ACTION), named_events=("action",), kept="actions_at"),
-    "lead": Kind(events=_is(semconv.EVENT_LEAD), named_events=("lead_kind",)),
-    "api_call": Kind(events=_is(semconv.EVENT_API_CALL), named_events=("api_name",)),
+    "topic": Kind(events=named(semconv.EVENT_TOPIC), named_events=("topic",)),
+    "entity": Kind(events=named(semconv.EVENT_ENTITY), named_events=("entity_type",)),
+    "action": Kind(events=named(semconv.EVENT_ACTION), named_events=("action",), kept="actions_at"),
+    "lead": Kind(events=named(semconv.EVENT_LEAD), named_events=("lead_kind",)),
+    "api_call": Kind(events=named(semconv.EVENT_API_CALL), named_events=("api_name",)),
     "message": Kind(
-        events=_is(semconv.EVENT_MESSAGE), named_events=("sender",), names=semconv.SENDERS
+        events=named(semconv.EVENT_MESSAGE), named_events=("sender",), names=semconv.SENDERS
     ),
-    "workflow": Kind(events=_is(_WORKFLOW[0]), named_events=("workflow",)),
-    "workflow_completed": Kind(events=_is(_WORKFLOW[1]), named_events=("workflow",)),
-    "workflow_failed": Kind(events=_is(_WORKFLOW[2]), named_events=("workflow",)),
+    "workflow": Kind(events=named(semconv.EVENT_WORKFLOW_STARTED), named_events=("workflow",)),
+    "workflow_completed": Kind(
+        events=named(semconv.EVENT_WORKFLOW_COMPLETED), named_events=("workflow",)
+    ),
+    "workflow_failed": Kind(
+        events=named(semconv.EVENT_WORKFLOW_FAILED), named_events=("workflow",)
+    ),
     "workflow_step": Kind(
-        events=f"{_is(*_WORKFLOW)} AND step != ''",
+        events=f"{named(*WORKFLOW_EVENTS)} AND step != ''",
         named_events=("concat(workflow, '/', step)", "step"),
         needed=True,
     ),
     "event": Kind(events="true", named_events=("name", "event_name"), needed=True),
     "feedback": Kind(
-        events=f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'",
+        events=IS_FEEDBACK,
         names=tuple(_FEEDBACK),
     ),
-    "outcome": Kind(names=EXPLICIT, needed=True),
+    "outcome": Kind(names=OUTCOMES, needed=True),
 }
 """What there is to ask for, by the word before the colon."""
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.access import METRICS_READ
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.figures import ratings
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.partials import CLASSIFIED, USER_FEEDBACK
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.sql import Query, total
+from otel_chat.server.queries.sql import Query
+from otel_chat.server.rules import CLASSIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,19 +81,10 @@ def joined(counts: Iterable[Counts]) -> Counts:
 
 def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     rows = conversation_rows(
-        statement,
-        Selection(window, Filters()),
-        ("agent", "channel", "cost", "last_intent", "user_type"),
-        told=(
-            "tenant",
-            "started_at",
-            "settled",
-            "confirmed",
-            "handed_off",
-            "outcome",
-            "engagement",
-        ),
-    )
+        statement, Selection(window, Filters()), "started_at", "settled", "confirmed",
+        "handed_off", "outcome", "engagement", "agent", "channel", "cost", "last_intent",
+        "user_type", "feedback",
+    )  # fmt: skip
     outcomes = ", ".join(
         f"countIf(c.outcome = '{name}') AS outcome_{name}" for name in semconv.OUTCOMES
     )
@@ -101,8 +93,10 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
             count() AS conversations, countIf(c.settled) AS settled,
             countIf(c.confirmed) AS confirmed, countIf(c.settled AND NOT c.handed_off) AS contained,
             countIf(c.confirmed AND NOT c.handed_off) AS contained_confirmed,
-            countIf(c.handed_off) AS handed_off, sum(c.engagement) AS engagement, {outcomes},
-            sumIf(cost, c.settled) AS settled_cost,
+            countIf(c.settled AND c.handed_off) AS handed_off,
+            sum(c.engagement) AS engagement, {outcomes},
+            sumIf(cost, c.settled) AS settled_cost, {ratings("c.feedback")},
+            score_sum AS score,
             sumMap(if(outcome IN ('abandoned', 'failed'), map(toString(last_intent), 1), map()))
                 AS dropped,
             sumMap(if(c.user_type = '', map(), map(toString(c.user_type), 1))) AS user_types,
@@ -124,24 +118,6 @@ def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
             sum(t.cost) AS cost, count(t.cost) AS priced,
             sumMap(if(t.sentiment = '', map(), map(toString(t.sentiment), 1))) AS sentiments
         FROM {source} AS t
-        GROUP BY tenant, agent, channel
-    """)  # noqa: S608
-
-
-def _of_feedback(statement: Query, window: Window) -> list[dict[str, Any]]:
-    rated = (
-        f"name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}'"
-        " AND isNotNull(score)"
-    )
-    source = statement.table(
-        "events",
-        ("tenant", "agent", "channel", "score"),
-        [statement.between("time", window.start, window.end), rated],
-    )
-    return statement.run(f"""
-        SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
-            count() AS ratings, {total("e.score")} AS score
-        FROM {source} AS e
         GROUP BY tenant, agent, channel
     """)  # noqa: S608
 
@@ -184,7 +160,6 @@ def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
     rows = [
         *_of_conversations(statement, window),
         *_of_turns(statement, window),
-        *_of_feedback(statement, window),
         *_of_events(statement, window),
     ]
     found: dict[Place, Counts] = {}

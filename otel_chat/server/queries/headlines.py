@@ -45,30 +45,34 @@ class Outcomes(Answer):
     resolved: int = figure(
         "resolved_conversations",
         "{conversation}",
-        "Settled conversations that ended resolved: as the application said, by positive"
-        " feedback, or assumed where nothing speaks against it.",
+        "Settled conversations that ended resolved: as the application said, by a latest rating in"
+        " the top boxes, or assumed where there is no sign either way.",
+        version=2,
     )
     handed_off: int = figure(
         "handed_off_conversations",
         "{conversation}",
-        "Settled conversations without an explicit outcome in which a human was asked for.",
+        "Settled conversations that were handed off and of which no other outcome was told.",
+        version=2,
     )
     abandoned: int = figure(
         "abandoned_conversations",
         "{conversation}",
-        "Settled conversations that ended on a fallback, with negative feedback, or in the middle"
-        " of a workflow.",
+        "Settled conversations whose latest rating is in the bottom boxes; or whose last turn was"
+        " a fallback, unsure or of negative sentiment; or that left a workflow open.",
+        version=2,
     )
     failed: int = figure(
         "failed_conversations",
         "{conversation}",
-        "Settled conversations whose last turn ended in an error.",
+        "Settled conversations whose last turn failed, or was cut off before any reply.",
+        version=2,
     )
     open: int = figure(
         "open_conversations",
         "{conversation}",
-        "Conversations without an explicit end whose last activity is less than the idle time"
-        " ago (30 minutes, a setting).",
+        "Conversations that are not settled.",
+        version=2,
     )
 
 
@@ -78,10 +82,22 @@ class Handoffs(Answer):
     conversations: int = figure(
         "handoff_conversations",
         "{conversation}",
-        "Conversations with at least one handoff, asked for or done.",
+        "Settled conversations that were handed off: a turn or an event asked for a human, or the"
+        " outcome handed_off was told. Once handed off, always.",
+        version=2,
     )
     rate: float | None = figure(
-        "handoff_ratio", "1", "Conversations with at least one handoff ÷ conversations."
+        "handoff_ratio",
+        "1",
+        "Settled conversations that were handed off ÷ settled conversations. With containment it"
+        " adds up to 1.",
+        version=2,
+    )
+    count: int = figure(
+        "handoffs",
+        "{handoff}",
+        "Handoffs in settled conversations, each once: its request (a marked turn, or an event"
+        " outside of it), its acceptance and its end are one.",
     )
     turns: int = figure("handoff_turns", "{turn}", "Turns that asked for a human.")
 
@@ -101,7 +117,10 @@ class Containment(Answer):
     settled: int = figure(
         "settled_conversations",
         "{conversation}",
-        "Conversations with an explicit end, or idle for the idle time (30 minutes, a setting).",
+        "Conversations with an explicit end or a told outcome and no activity after it, or without"
+        " activity for the idle time (30 minutes, a setting). Activity is a turn, or a message of"
+        " the user, the assistant or a human agent.",
+        version=2,
     )
 
 
@@ -117,13 +136,15 @@ class Resolution(Answer):
     confirmed: int = figure(
         "confirmed_resolutions",
         "{conversation}",
-        "Resolved conversations, by the application's own word or by positive feedback.",
+        "Resolved conversations, by the application's own word or by their latest rating.",
+        version=2,
     )
     assumed: int = figure(
         "assumed_resolutions",
         "{conversation}",
-        "Settled conversations that nothing speaks against: no explicit outcome, handoff, error"
-        " or feedback, no fallback at the end and no workflow left open.",
+        "Settled conversations with no sign either way: no told outcome, handoff or telling"
+        " rating, a last turn that went well, and no workflow left open.",
+        version=2,
     )
     settled: int = Field(description="Settled conversations.")
 
@@ -137,35 +158,54 @@ class Engagement(Answer):
         "Mean over conversations of 0-100 = 40·min(turns ÷ 10, 1) + 20·min(actions ÷ 3, 1) +"
         " 40·o, with o = 1 for resolved, 0.5 for open or handed_off, 0 for abandoned or failed.",
     )
-    turns: float | None = figure("mean_length_turns", "{turn}", "Turns ÷ conversations.")
+    turns: float | None = figure(
+        "mean_length_turns",
+        "{turn}",
+        "Turns of settled conversations ÷ settled conversations.",
+        version=2,
+    )
     messages: float | None = figure(
-        "mean_length_messages", "{message}", "Messages of all senders ÷ conversations."
+        "mean_length_messages",
+        "{message}",
+        "Messages of all senders in settled conversations ÷ settled conversations.",
+        version=2,
     )
     duration: float | None = figure(
         "mean_conversation_duration",
         "s",
-        "Mean time from a conversation's first turn to its last activity.",
+        "Mean time from a settled conversation's first turn to the end of its last activity.",
+        version=2,
     )
 
 
 class Satisfaction(Answer):
-    """User feedback, by the time at which it was given."""
+    """The user feedback of the conversations that started in the window, whenever it was given."""
 
     mean: float | None = figure(
-        "csat_ratio", "1", "Mean of (value - min) ÷ (max - min) over all user feedback."
+        "csat_ratio",
+        "1",
+        "Mean of (value - min) ÷ (max - min) over the user feedback of the conversations.",
+        version=2,
     )
     top_share: float | None = figure(
         "csat_top_ratio",
         "1",
-        "Feedback in the top two boxes ÷ all feedback; the top box of a scale of fewer than four,"
-        " the top quarter of a scale of more than eleven.",
+        "Feedback in the top two boxes ÷ all feedback; of a scale of fewer than four or more than"
+        " eleven boxes, in its top quarter.",
+        version=2,
     )
     original_mean: float | None = figure(
         "csat_original_mean",
         "1",
         "Mean on the original scale; null where feedback came on several scales.",
     )
-    count: int = figure("ratings", "{rating}", "Feedback given.")
+    count: int = figure(
+        "ratings",
+        "{rating}",
+        "User feedback of the conversations. Under a filter that of a turn counts if the turn"
+        " matches, that of a conversation if the conversation does.",
+        version=2,
+    )
 
 
 class Figures(Answer):
@@ -221,7 +261,7 @@ def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
     senders["assistant"] += turns.get("replies", 0)
     count = conversations.get("conversations", 0)
     outcomes = {outcome: conversations.get(f"outcome_{outcome}", 0) for outcome in OUTCOMES}
-    handoffs = conversations.get("handoffs", 0)
+    handed_off, settled = conversations.get("handed_off_n", 0), conversations.get("settled_n", 0)
     return {
         "conversations": count,
         "active_conversations": outcomes["open"],
@@ -234,8 +274,9 @@ def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
         "confidence": Confidence.read(turns),
         "fallback": Fallback.read(turns),
         "handoffs": Handoffs(
-            conversations=handoffs,
-            rate=ratio(handoffs, count),
+            conversations=handed_off,
+            rate=ratio(handed_off, settled),
+            count=conversations.get("handoffs", 0),
             turns=turns.get("handoff_turns", 0),
         ),
         "errors": Errors.read(turns),
@@ -244,7 +285,7 @@ def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
         "containment": containment(conversations),
         "resolution": resolution(conversations),
         "engagement": _engagement(conversations),
-        "satisfaction": _satisfaction(events),
+        "satisfaction": _satisfaction(conversations),
     }
 
 
@@ -268,13 +309,13 @@ def resolution(row: Row) -> Resolution:
 
 
 def _engagement(row: Row) -> Engagement:
-    count = row.get("conversations", 0)
-    score = ratio(row.get("engagement_sum"), count)
+    score = ratio(row.get("engagement_sum"), row.get("conversations", 0))
+    settled = row.get("settled_n", 0)
     return Engagement(
         score=None if score is None else score / 3,
-        turns=ratio(row.get("turns_sum"), count),
-        messages=ratio(row.get("messages_sum"), count),
-        duration=exact_mean(row.get("duration_sum"), count),
+        turns=ratio(row.get("turns_sum"), settled),
+        messages=ratio(row.get("messages_sum"), settled),
+        duration=exact_mean(row.get("duration_sum"), settled),
     )
 
 

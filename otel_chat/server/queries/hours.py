@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.moments import UTC_NAME, zone_of
-from otel_chat.server.queries.aggregation import Selection, turns_by_conversation
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
-from otel_chat.server.queries.figures import turns_source
-from otel_chat.server.queries.partial_rows import worked_out
-from otel_chat.server.queries.partials import TURN_PARTIALS
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.figures import conditions_on_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.sums import Grouping, by_quarter_hours, sums
+from otel_chat.server.queries.sums import Grouping, added, sums
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -65,14 +63,9 @@ _BY_SLOT: Final = Grouping(lambda _query, column: _slot(column))
 
 def turns_by_hour(statement: Query, window: Window, filters: Filters, timezone: str) -> Grid:
     """Turns of the window by weekday and hour of a time zone, with what they were like."""
-    if filters.empty:
-        source = by_quarter_hours(statement, "turns", window, _BY_SLOT)
-        slots = sums(statement, source, _BY_SLOT, _OF_TURNS)
-    else:
-        turns = turns_source(statement, window, filters, ("start", "duration", "handoff"))
-        columns = worked_out(TURN_PARTIALS, _OF_TURNS)
-        slots = f"(SELECT {_slot('start')} AS part{columns} FROM {turns} GROUP BY part)"  # noqa: S608
-    counts = ", ".join(f"sum(p_{name}) AS {name}" for name in _OF_TURNS)
+    conditions = conditions_on_turns(statement, window, filters)
+    slots = sums(statement, "turns", conditions, _BY_SLOT, _OF_TURNS)
+    counts = added(_OF_TURNS)
     return _grid(statement, slots, counts, timezone)
 
 
@@ -80,7 +73,7 @@ def _conversations_by_hour(
     statement: Query, window: Window, filters: Filters, timezone: str
 ) -> Grid:
     """Conversations that began in the window by weekday and hour."""
-    begun = turns_by_conversation(statement, Selection(window, filters))
+    begun = conversation_rows(statement, Selection(window, filters), "started_at")
     slots = f"(SELECT {_slot('started_at')} AS part, count() AS begun FROM {begun} GROUP BY part)"  # noqa: S608
     return _grid(statement, slots, "sum(begun) AS conversations", timezone)
 

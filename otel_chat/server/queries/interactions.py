@@ -22,16 +22,15 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.queries.figures import LEVELS, distribution_sql, turn_conditions
+from otel_chat.server.queries.figures import distribution_sql, turn_conditions
 from otel_chat.server.queries.found import found_when
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.speeds import MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
-from otel_chat.server.queries.sums import whole
-from otel_chat.server.queries.tallies import BINS, COUNTS, SUMS, tallies
+from otel_chat.server.queries.sums import TURN_SUMS, summed
 from otel_chat.server.queries.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import MODEL, TOKENS
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -40,6 +39,17 @@ if TYPE_CHECKING:
 
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
+BINS: Final = 10
+_KEYS: Final = {
+    "model": f"toString({MODEL})",
+    "message_type": "toString(message_type)",
+    "asked": "handoff",
+    "reason": "if(handoff, toString(handoff_reason), '')",
+    "bin": "toInt8(if(confidence IS NULL, -1,"
+    f" least(floor(assumeNotNull(confidence) * {BINS}), {BINS - 1})))",
+}
+"""What turns are counted by, for every breakdown; a bin of -1 has no confidence."""
+_KNOWN_OR_NULL: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost")
 
 
 class Interactions(Answer):
@@ -237,13 +247,21 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
     return read_turn(scope, row, intents.get((trace_id, span_id), ()))
 
 
+def _counted(query: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
+    """The turns of the window, summed up by every combination of `_KEYS`."""
+    keys = [f"{sql} AS k_{name}" for name, sql in _KEYS.items()]
+    conditions = turn_conditions(query, window, filters)
+    select = query.select("turns", [*keys, *summed(TURN_SUMS, TURN_SUMS)], conditions)
+    rows = query.run(f"{select} GROUP BY {', '.join(f'k_{name}' for name in _KEYS)}")
+    return [{name[2:]: value for name, value in row.items()} for row in rows]
+
+
 def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in COUNTS}
-    for name in SUMS:
-        known = [row[name] for row in rows if row[name] is not None]
-        sums[name] = sum(known) if known else None
+    sums: dict[str, Any] = {name: sum(row[name] or 0 for row in rows) for name in TURN_SUMS}
+    for name in _KNOWN_OR_NULL:
+        if all(row[name] is None for row in rows):
+            sums[name] = None
     sums["confidence_mean"] = exact_mean(sums["confidence_sum"], sums["confidence_n"])
-    sums["handoffs"] = sum(row["turns"] for row in rows if row["handoff"])
     return sums
 
 
@@ -265,7 +283,7 @@ def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
         cost=sums["sum_cost"],
         mean_response_time=exact_mean(sums["duration_sum"], sums["turns"]),
         mean_confidence=sums["confidence_mean"],
-        handoffs=sums["handoffs"],
+        handoffs=sums["handoff_turns"],
         errors=sums["errors"],
     )
 
@@ -273,8 +291,8 @@ def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
 def _reasons(rows: list[dict[str, Any]]) -> list[Reason]:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
-        if row["handoff"]:
-            counts[row["handoff_reason"]] += row["turns"]
+        if row["asked"]:
+            counts[row["reason"]] += row["turns"]
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [Reason(reason=reason, turns=turns) for reason, turns in ordered]
 
@@ -299,11 +317,10 @@ def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
 
 def _spread(query: Query, window: Window, filters: Filters) -> dict[str, Any]:
     """How response times and times to first chunk are spread."""
-    kept = speeds(query, window, filters, whole, LEVELS)
-    if kept is not None:
-        return {name: value for found in kept.values() for name, value in named(found).items()}
-    source = query.table("turns", MEASURES, turn_conditions(query, window, filters))
-    spread = ", ".join(distribution_sql(NAMES[measure], measure) for measure in MEASURES)
+    measures = {"duration": "duration", "first_chunk": "time_to_first_chunk"}
+    conditions = turn_conditions(query, window, filters)
+    source = query.table("turns", tuple(measures.values()), conditions)
+    spread = ", ".join(distribution_sql(name, column) for name, column in measures.items())
     return query.one(f"SELECT {spread} FROM {source} AS t")  # noqa: S608
 
 
@@ -320,7 +337,7 @@ def interaction_statistics(
         filters: What they are limited to; `handoff` is the turn's own.
     """
     statement = Query(store, scope)
-    rows_beside = store.beside(tallies, Query(store, scope), window, filters)
+    rows_beside = store.beside(_counted, Query(store, scope), window, filters)
     spread = _spread(statement, window, filters)
     rows = rows_beside.result()
     sums = _added(rows)
@@ -336,8 +353,8 @@ def interaction_statistics(
         confidence_distribution=_bins(rows),
         fallback=Fallback.read(sums),
         errors=Errors.read(sums),
-        handoffs=sums["handoffs"],
-        handoff_rate=ratio(sums["handoffs"], sums["turns"]),
+        handoffs=sums["handoff_turns"],
+        handoff_rate=ratio(sums["handoff_turns"], sums["turns"]),
         handoff_reasons=_reasons(rows),
         models=_groups(rows, "model"),
         message_types=_groups(rows, "message_type"),

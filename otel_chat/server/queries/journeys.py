@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ConfigDict, Field
 
 from otel_chat.semconv import OUTCOMES
-from otel_chat.server.queries.aggregation import OUTCOME, Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows
 from otel_chat.server.queries.filters import Filters, Outcome
-from otel_chat.server.queries.intent_numbers import FOLDED, NUMBERS, number_intents
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
-from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Window
-from otel_chat.server.queries.workflows import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
 LONGEST: Final = 10
-INCOMPLETE: Final = "settled AND NOT ended AND outcome != 'resolved'"
+INCOMPLETE: Final = "settled AND NOT ended AND NOT handed_off AND outcome != 'resolved'"
+"""Over a row of a conversation."""
 
 
 class EndedAs(Answer):
@@ -90,14 +86,14 @@ class Paths(Answer):
     window: TimeSpan
     conversations: int = Field(description="Conversations in which any turn had an intent.")
     settled: int = Field(description="The settled ones among them.")
-    transitions: list[Transition] = Field(description=FOLDED)
+    transitions: list[Transition]
     transitions_not_listed: int = Field(description="Other transitions that were taken.")
     paths: list[IntentPath]
     paths_not_listed: int = Field(description="Other paths that were taken.")
 
 
 class IncompleteConversation(Answer):
-    """A settled conversation that nobody ended, and that was not resolved."""
+    """A settled conversation that nobody ended, neither resolved nor handed off."""
 
     conversation_id: str
     tenant: str
@@ -121,7 +117,8 @@ class Incomplete(Answer):
     total: int = figure(
         "incomplete_conversations_listed",
         "{conversation}",
-        "Settled conversations without an explicit end that are not resolved, on all pages.",
+        "Settled conversations without an explicit end that were neither resolved nor handed off,"
+        " on all pages.",
     )
     items: list[IncompleteConversation]
     next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
@@ -132,91 +129,57 @@ def _ends(counted: str) -> str:
     return ", ".join(f"{counted.format(f'outcome = {one!r}')} AS {one}" for one in OUTCOMES)
 
 
-# Ways are grouped by as whole numbers, which is fast. A transition is origin and target; the
-# number after all of them stands for any. With it stand how the conversation ended, and whether
-# it is the first such transition of it. A path has a digit for each of its intents, zeros where
-# there are no more, and before them one that says whether it is longer.
-ANY_WAY: Final = NUMBERS**2
-_ENDS: Final = 8
-_HALF: Final = LONGEST // 2
-
-
-def _digits(first: int, last: int) -> str:
-    """SQL for the intents from one place of `joined` to another as a whole number."""
-    return " + ".join(
-        f"toUInt64(joined[{place}]) * {NUMBERS ** (last - place)}"
-        for place in range(first, last + 1)
-    )
-
-
 def _of_paths(statement: Query, selection: Selection) -> str:
-    return conversation_rows(statement, selection, ("path",), told=("settled", "outcome"))
+    """A subquery with the conversations in which any turn had an intent."""
+    rows = conversation_rows(statement, selection, "settled", "outcome", "path")
+    return f"(SELECT settled, outcome, path FROM {rows} AS r WHERE notEmpty(path))"  # noqa: S608
+
+
+def _counted(statement: Query, selection: Selection) -> dict[str, int]:
+    return statement.one(f"""
+        SELECT count() AS conversations, countIf(settled) AS settled
+        FROM {_of_paths(statement, selection)} AS c
+    """)  # noqa: S608
 
 
 def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
-    """How often the commonest transitions were taken, and, first, any at all.
+    """How often the commonest transitions were taken.
 
     An end is known of settled conversations only, so no other has a last transition.
     """
     return statement.run(f"""
-        SELECT way, sum(counted) AS taken, sumIf(counted, first) AS conversations,
-            {_ends("sumIf(counted, first AND {})")},
-            sum(taken) OVER (PARTITION BY intDiv(way, {NUMBERS})) AS departed,
-            count() OVER () - 1 AS ways
+        SELECT toString(way.1) AS origin, toString(way.2) AS target, count() AS taken,
+            countIf(nth = 1) AS conversations, {_ends("countIf(nth = 1 AND {})")},
+            sum(taken) OVER (PARTITION BY origin) AS departed, count() OVER () AS ways
         FROM (
-            SELECT intDiv(code, {2 * _ENDS}) AS way, code % 2 AS first,
-                CAST(toInt8(intDiv(code, 2) % {_ENDS}), {OUTCOME}) AS outcome, count() AS counted
-            FROM (
-                SELECT arrayMap(
-                        (one, next) -> toUInt32(one * {NUMBERS} + next),
-                        arrayPushFront(if(settled, path, arrayPopBack(path)), 0),
-                        if(settled, arrayPushBack(path, 0), path)
-                    ) AS steps,
-                    arrayPushBack(steps, toUInt32({ANY_WAY})) AS gone,
-                    arrayMap(
-                        (way, nth) ->
-                            toUInt32((way * {_ENDS} + toUInt8(outcome)) * 2 + (nth = 1)),
-                        gone, arrayEnumerateUniq(gone)
-                    ) AS codes
-                FROM {_of_paths(statement, selection)} AS c
-                WHERE notEmpty(path)
-            )
-            ARRAY JOIN codes AS code
-            GROUP BY code
+            SELECT outcome,
+                arrayZip(
+                    arrayPushFront(if(settled, path, arrayPopBack(path)), ''),
+                    if(settled, arrayPushBack(path, ''), path)
+                ) AS gone
+            FROM {_of_paths(statement, selection)} AS c
         )
+        ARRAY JOIN gone AS way, arrayEnumerateUniq(gone) AS nth
         GROUP BY way
-        ORDER BY way = {ANY_WAY} DESC, taken DESC, way
-        LIMIT {statement.bind(limit + 1, "UInt32")}
+        ORDER BY taken DESC, origin, target
+        LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
 
 
 def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """How often the commonest whole paths of settled conversations were taken."""
     return statement.run(f"""
-        SELECT way, count() AS taken, {_ends("countIf({})")},
-            sum(taken) OVER () AS settled, count() OVER () AS ways
+        SELECT arraySlice(joined, 1, {LONGEST}) AS intents, length(joined) > {LONGEST} AS longer,
+            count() AS taken, {_ends("countIf({})")}, count() OVER () AS ways
         FROM (
-            SELECT outcome, arrayCompact(path) AS joined,
-                (toUInt128(length(joined) > {LONGEST}) * {NUMBERS**_HALF}
-                    + ({_digits(1, _HALF)})) * {NUMBERS ** (LONGEST - _HALF)}
-                    + ({_digits(_HALF + 1, LONGEST)}) AS way
+            SELECT outcome, arrayCompact(path) AS joined
             FROM {_of_paths(statement, selection)} AS c
-            WHERE notEmpty(path) AND settled
+            WHERE settled
         )
-        GROUP BY way
-        ORDER BY taken DESC, way
+        GROUP BY intents, longer
+        ORDER BY taken DESC, intents, longer
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
-
-
-def _path(way: int, names: Mapping[int, str]) -> tuple[list[str], bool]:
-    """The intents of a whole path, and whether there were more."""
-    number, backwards = way, []
-    for _ in range(LONGEST):
-        number, intent = divmod(number, NUMBERS)
-        if intent:
-            backwards.append(names[intent])
-    return backwards[::-1], bool(number)
 
 
 def _ended(row: dict[str, Any]) -> EndedAs:
@@ -238,29 +201,26 @@ def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: i
         QueryError: If the limit is wrong.
     """
     check_limit(limit)
-    statement = Query(store, scope)
-    names = number_intents(statement, window)
     selection = Selection(window, filters)
-    whole_beside = store.beside(_paths_taken, statement.again(), selection, limit)
-    every, *transitions = _steps_taken(statement, selection, limit) or [{}]
-    whole = whole_beside.result()
-    settled = whole[0]["settled"] if whole else 0
+    whole = store.beside(_paths_taken, Query(store, scope), selection, limit)
+    counted = store.beside(_counted, Query(store, scope), selection)
+    transitions = _steps_taken(Query(store, scope), selection, limit)
+    settled = counted.result().get("settled", 0)
     return Paths(
         window=TimeSpan.of(window),
-        conversations=every.get("conversations", 0),
+        conversations=counted.result().get("conversations", 0),
         settled=settled,
-        transitions=[_transition(row, names) for row in transitions],
+        transitions=[_transition(row) for row in transitions],
         transitions_not_listed=_not_listed(transitions),
-        paths=[_intent_path(row, names, settled) for row in whole],
-        paths_not_listed=_not_listed(whole),
+        paths=[_intent_path(row, settled) for row in whole.result()],
+        paths_not_listed=_not_listed(whole.result()),
     )
 
 
-def _transition(row: dict[str, Any], names: Mapping[int, str]) -> Transition:
-    origin, target = divmod(row["way"], NUMBERS)
+def _transition(row: dict[str, Any]) -> Transition:
     return Transition(
-        origin=names.get(origin),
-        target=names.get(target),
+        origin=row["origin"] or None,
+        target=row["target"] or None,
         count=row["taken"],
         share=ratio(row["taken"], row["departed"]),
         conversations=row["conversations"],
@@ -268,11 +228,10 @@ def _transition(row: dict[str, Any], names: Mapping[int, str]) -> Transition:
     )
 
 
-def _intent_path(row: dict[str, Any], names: Mapping[int, str], settled: int) -> IntentPath:
-    intents, longer = _path(row["way"], names)
+def _intent_path(row: dict[str, Any], settled: int) -> IntentPath:
     return IntentPath(
-        intents=intents,
-        longer=longer,
+        intents=row["intents"],
+        longer=row["longer"],
         conversations=row["taken"],
         share=ratio(row["taken"], settled),
         outcomes=_ended(row),
@@ -281,10 +240,6 @@ def _intent_path(row: dict[str, Any], names: Mapping[int, str], settled: int) ->
 
 def _not_listed(rows: list[dict[str, Any]]) -> int:
     return rows[0]["ways"] - len(rows) if rows else 0
-
-
-Found = tuple[int, str, str]
-"""A conversation by its start in nanoseconds, its tenant and its id."""
 
 
 @query()
@@ -311,21 +266,29 @@ def incomplete(
     """
     check_limit(limit)
     after = None if cursor is None else Cursor.read(cursor)
-    total, found = _newest(Query(store, scope), Selection(window, filters), after, limit + 1)
-    page = found[:limit]
+    rows = _newest(Query(store, scope), Selection(window, filters), after, limit + 1)
+    page = rows[:limit]
+    last = page[-1] if len(rows) > limit else None
     return Incomplete(
         window=TimeSpan.of(window),
-        total=total,
-        items=_listed(Query(store, scope), window, page),
-        next_cursor=Cursor(*page[-1]).text() if len(found) > limit else None,
+        total=_total(Query(store, scope), Selection(window, filters)),
+        items=[_read(row) for row in page],
+        next_cursor=None
+        if last is None
+        else Cursor(last["started_ns"], last["tenant"], last["conversation_id"]).text(),
     )
+
+
+def _total(statement: Query, selection: Selection) -> int:
+    rows = conversation_rows(statement, selection, "settled", "ended", "handed_off", "outcome")
+    counted = f"SELECT countIf({INCOMPLETE}) AS total FROM {rows} AS c"  # noqa: S608
+    return int(statement.one(counted).get("total", 0))
 
 
 def _newest(
     statement: Query, selection: Selection, after: Cursor | None, limit: int
-) -> tuple[int, list[Found]]:
-    """How many there are in all, and the next of them."""
-    key = "(-started_ns, tenant, conversation_id)"
+) -> list[dict[str, Any]]:
+    """The next of them."""
     later = "true"
     if after is not None:
         at, tenant, name = (
@@ -333,34 +296,20 @@ def _newest(
             statement.bind(after.tenant, "String"),
             statement.bind(after.key, "String"),
         )
-        later = f"{key} > (-{at}, {tenant}, {name})"
-    first = f"groupArraySortedIf({limit})({key}, {later})"
-    told = ("tenant", "conversation_id", "started_at", "settled", "ended", "outcome")
-    row = statement.one(f"""
-        SELECT count() AS total, {first} AS found
-        FROM (
-            SELECT {KEY}, {nanos("started_at")} AS started_ns
-            FROM {conversation_rows(statement, selection, told=told)} AS c
-            WHERE {INCOMPLETE}
-        )
-    """)  # noqa: S608
-    found = [(-negated, tenant, name) for negated, tenant, name in row.get("found", [])]
-    return row.get("total", 0), found
-
-
-def _listed(statement: Query, window: Window, page: list[Found]) -> list[IncompleteConversation]:
-    if not page:
-        return []
-    selection = Selection(window, Filters(), keys=tuple((tenant, key) for _, tenant, key in page))
-    rows = statement.run(f"""
+        later = f"(-started_ns, tenant, conversation_id) > (-{at}, {tenant}, {name})"
+    rows = conversation_rows(
+        statement, selection, "started_at", "last_at", "settled", "ended", "handed_off", "outcome",
+        "turns", "agent", "channel", "last_intent", "stood",
+    )  # fmt: skip
+    return statement.run(f"""
         SELECT {KEY}, agent, channel, {nanos("started_at")} AS started_ns,
             {nanos("last_at")} AS last_ns, turns, outcome, last_intent,
             stood.1 AS workflow, stood.2 AS step
-        FROM {conversation_rows(statement, selection, ("agent", "channel", "last_intent"))} AS c
-        LEFT JOIN (SELECT hash, stood FROM {standing(statement, selection)}) AS p USING (hash)
+        FROM {rows} AS c
+        WHERE {INCOMPLETE} AND {later}
+        ORDER BY started_ns DESC, tenant, conversation_id
+        LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
-    by_key = {(row["tenant"], row["conversation_id"]): row for row in rows}
-    return [_read(by_key[tenant, key]) for _, tenant, key in page if (tenant, key) in by_key]
 
 
 def _read(row: dict[str, Any]) -> IncompleteConversation:

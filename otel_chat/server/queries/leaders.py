@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import by_period, limits_on_turns, members
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows, members
+from otel_chat.server.queries.figures import by_period, conditions_on_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.subjects import NAMED_TOPICS, UNRESOLVED
-from otel_chat.server.queries.tallies import INTENTS, days_told
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def conversations_by_name(
         statement: The SELECT under construction.
         window: Conversations that started in it, and in the one before.
         filters: What they are limited to.
-        columns: Out of `TURN_COLUMNS`, by what to call them.
+        columns: Of a conversation's row, by what to call them.
 
     Returns:
         By `TOPIC` and what the columns are called rows of `name` and `part` (1 for the window, 0
@@ -125,12 +124,9 @@ def conversations_by_name(
     """
     selection = Selection(window.with_previous(), filters)
     source = conversation_rows(
-        statement,
-        selection,
-        tuple(columns.values()),
-        ("topics",),
-        told=("started_at", "settled", "handed_off", "outcome"),
-    )
+        statement, selection, "started_at", "settled", "handed_off", "outcome", "topics",
+        *columns.values(),
+    )  # fmt: skip
     values = ", ".join(f"toString({column})" for column in columns.values())
     # Alike ones are counted first, as each may come under many names.
     alike = f"part, settled, handed_off, outcome, topics, {', '.join(columns.values())}"
@@ -184,14 +180,14 @@ def _actions(statement: Query, window: Window, filters: Filters) -> list[Leader]
 
 
 def _intents(statement: Query, window: Window, filters: Filters) -> list[Leader]:
-    both, parts = window.with_previous(), by_period(window)
-    days = days_told(statement, both, filters, parts)
-    limits = limits_on_turns(statement, both, filters)
-    source = INTENTS.only(("intent",), ("turns",)).parts(statement, days, limits, parts)
-    rows = statement.run(f"""
-        SELECT part, toString(n_intent) AS name, n_turns AS counted
-        FROM {source} WHERE n_intent != ''
-    """)  # noqa: S608
+    both = window.with_previous()
+    columns = (
+        f"{by_period(window)(statement, 'start')} AS part",
+        "toString(intent) AS name",
+        "count() AS counted",
+    )
+    conditions = [*conditions_on_turns(statement, both, filters), "intent != ''"]
+    rows = statement.run(f"{statement.select('turns', columns, conditions)} GROUP BY part, name")
     counted = now_and_before(rows)
     return _leaders(counted, sum(now for now, _ in counted.values()))
 
@@ -236,7 +232,11 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
         scope: What the caller may see.
         window: The time that the figures cover.
         filters: What they are limited to.
+
+    Raises:
+        QueryError: If the window is of active conversations.
     """
+    window.check_parted()
     columns = {USER_TYPE: "user_type", LAST_INTENT: "last_intent"}
     actions = store.beside(_actions, Query(store, scope), window, filters)
     intents = store.beside(_intents, Query(store, scope), window, filters)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.figures import by_bucket
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
@@ -72,9 +72,7 @@ class Leads(Answer):
 
 def _groups(statement: Query, selection: Selection, part: Grouping) -> list[dict[str, Any]]:
     """Conversations by part, agent and channel, with their leads by kind."""
-    source = conversation_rows(
-        statement, selection, ("agent", "channel"), ("leads",), told=("started_at",)
-    )
+    source = conversation_rows(statement, selection, "started_at", "agent", "channel", "leads")
     return statement.run(f"""
         SELECT {part(statement, "started_at")} AS part, toString(agent) AS agent,
             toString(channel) AS channel, count() AS conversations,
@@ -100,8 +98,9 @@ def leads(
         bucket: The length of a bucket; one that suits the window without.
 
     Raises:
-        QueryError: If that makes too many buckets.
+        QueryError: If that makes too many buckets, or the window is of active conversations.
     """
+    window.check_parted()
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
     groups = _groups(Query(store, scope), Selection(window, filters), by_bucket(window, width))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.server.queries import content
-from otel_chat.server.queries.aggregation import among
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversation import find
+from otel_chat.server.queries.conversation_rows import among
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query, moment
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import (
-    TURN_COLUMNS,
-    Selection,
-    conversation_rows,
-    together,
-)
 from otel_chat.server.queries.answers import Answer, Confidence, Fallback, TimeSpan, exact_mean
-from otel_chat.server.queries.figures import conditions_on_turns, limits_on_turns, members
-from otel_chat.server.queries.intent_numbers import (
-    FOLDED,
-    NUMBERS,
-    TURN_INTENT,
-    number_intents,
-)
-from otel_chat.server.queries.partial_rows import partial_rows
-from otel_chat.server.queries.partials import HASH
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.figures import conditions_on_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.tallies import INTENTS, SUCCEEDED, days_told
-from otel_chat.server.queries.window import MARGIN, Window, nanoseconds
+from otel_chat.server.queries.sums import SUCCEEDED, TURN_SUMS, added, summed
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -34,6 +21,11 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 Rows = dict[str, dict[str, Any]]
+
+_SUMS: Final = (
+    "turns", "success", "duration_sum", "confidence_n", "confidence_sum", "low_confidence",
+    "classified", "fallbacks",
+)  # fmt: skip
 
 
 class Intent(Answer):
@@ -107,7 +99,7 @@ class Intents(Answer):
     )
     confidence: Confidence
     fallback: Fallback
-    items: list[Intent] = Field(description=f"Switches: {FOLDED[0].lower()}{FOLDED[1:]}")
+    items: list[Intent]
 
 
 def _reports(statement: Query, window: Window) -> str:
@@ -135,10 +127,10 @@ def _reported(reports: str) -> str:
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
     """What the turns of each intent sum up to; success, unless something was reported of it."""
-    days = days_told(statement, window, filters)
-    source = INTENTS.parts(statement, days, limits_on_turns(statement, window, filters))
-    sums = ", ".join(f"sum(n_{name}) AS {name}" for name in INTENTS.sums)
-    rows = statement.run(f"SELECT n_intent AS name, {sums} FROM {source} GROUP BY name")  # noqa: S608
+    columns = ("toString(intent) AS name", *summed(TURN_SUMS, _SUMS))
+    conditions = conditions_on_turns(statement, window, filters)
+    source = f"({statement.select('turns', columns, conditions)} GROUP BY name)"
+    rows = statement.run(f"SELECT name, {added(_SUMS)} FROM {source} GROUP BY name")  # noqa: S608
     return {row["name"]: row for row in rows}
 
 
@@ -183,75 +175,50 @@ def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
 
 def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """Abandoned and failed conversations by their last intent; empty where there was none."""
-    source = conversation_rows(
-        statement, Selection(window, filters), ("last_named",), told=("outcome",)
-    )
+    source = conversation_rows(statement, Selection(window, filters), "outcome", "last_intent")
     rows = statement.run(f"""
-        SELECT last_named, count() AS dropped
+        SELECT toString(last_intent) AS name, count() AS dropped
         FROM {source} AS c
         WHERE outcome IN ('abandoned', 'failed')
-        GROUP BY last_named
+        GROUP BY name
     """)  # noqa: S608
-    return {row["last_named"]: row["dropped"] for row in rows}
-
-
-def _taken(statement: Query, window: Window, filters: Filters) -> str:
-    """A subquery with the turns of each conversation in order: intent's number, and if taken."""
-    if filters.empty:
-        selection = Selection(window, filters)
-        start, end = (
-            statement.bind(nanoseconds(at) // 1000 * NUMBERS, "UInt64")
-            for at in (window.start, window.end)
-        )
-        paths = together(
-            partial_rows(statement, selection, ["path_at"]), {"path_at": TURN_COLUMNS["path_at"]}
-        )
-        return f"""(
-            SELECT arrayMap(x -> toUInt16(x % {NUMBERS}), path_at) AS numbers,
-                arrayMap(x -> x >= {start} AND x < {end}, path_at) AS taken
-            FROM {paths}
-        )"""  # noqa: S608
-    taken = [statement.between("start", window.start, window.end), *filters.of_turn(statement)]
-    if filters.whole_conversations:
-        taken.append(members(statement, window, filters))
-    taken_too = f"ifNull({' AND '.join(f'({one})' for one in taken)}, false)"
-    source = statement.table(
-        "turns",
-        ("tenant", "conversation_id", f"({TURN_INTENT}) * 2 + {taken_too} AS turn"),
-        [
-            statement.between("start", window.start, window.end + MARGIN),
-            "intent != '' AND conversation_id != ''",
-        ],
-    )
-    return f"""(
-        SELECT arraySort(groupArray(turn)) AS turns,
-            arrayMap(x -> intDiv(x, 2) % {NUMBERS}, turns) AS numbers,
-            arrayMap(x -> x % 2 = 1, turns) AS taken
-        FROM {source}
-        GROUP BY {HASH}
-    )"""  # noqa: S608
+    return {row["name"]: row["dropped"] for row in rows}
 
 
 def _switched(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """Turns by intent after which the conversation's next turn with an intent had another."""
-    names = number_intents(statement, window)
+    taken = " AND ".join(f"({one})" for one in conditions_on_turns(statement, window, filters))
+    turns = statement.table(
+        "turns",
+        (
+            KEY,
+            f"(start, trace_id, span_id, toString(intent), ifNull({taken}, false)) AS turn",
+        ),
+        [
+            f"start >= {statement.moment(window.start)}",
+            "intent != ''",
+            "conversation_id != ''",
+        ],
+    )
     rows = statement.run(f"""
-        SELECT number, count() AS switched
+        SELECT name, count() AS switched
         FROM (
-            SELECT arrayFilter(
-                    (number, next, leaves) -> leaves AND number != next,
-                    arrayPopBack(numbers), arrayPopFront(numbers), arrayPopBack(taken)
-                ) AS left
-            FROM {_taken(statement, window, filters)} AS t
+            SELECT arraySort(groupArray(turn)) AS turns,
+                arrayFilter(
+                    (turn, next) -> turn.5 AND turn.4 != next.4,
+                    arrayPopBack(turns), arrayPopFront(turns)
+                ).4 AS left
+            FROM {turns} AS t
+            GROUP BY {KEY}
         )
-        ARRAY JOIN left AS number
-        GROUP BY number
+        ARRAY JOIN left AS name
+        GROUP BY name
     """)  # noqa: S608
-    return {names[row["number"]]: row["switched"] for row in rows}
+    return {row["name"]: row["switched"] for row in rows}
 
 
 def _added(rows: Rows, name: str) -> int:
-    return sum(row[name] for row in rows.values())
+    return sum(row[name] or 0 for row in rows.values())
 
 
 def _intent(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Fallback, TimeSpan
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.figures import event_figures, turn_sums
 from otel_chat.server.queries.headlines import Handoffs, Resolution
 from otel_chat.server.queries.registry import query
@@ -117,14 +117,15 @@ _COPILOT: Final = Pack(
         "The survey from 0 to 5: satisfaction is our own, on whatever scale it was given.",
     ),
 )
+_BROKEN: Final = "(last_turn = 2 OR last_fallback)"
 _LEX: Final = Pack(
     "lex-v2",
     "Amazon Lex V2",
     ("https://docs.aws.amazon.com/lexv2/latest/dg/analytics-key-definitions.html",),
     {
-        "success": "(last_turn = 0 AND NOT unfinished)",
-        "failed": "(last_turn > 0)",
-        "dropped": "(last_turn = 0 AND unfinished)",
+        "success": f"(NOT {_BROKEN} AND NOT unfinished)",
+        "failed": _BROKEN,
+        "dropped": f"(NOT {_BROKEN} AND unfinished)",
     },
     (
         Rule(
@@ -137,7 +138,7 @@ _LEX: Final = Pack(
         ),
         Rule(
             "Conversations failed",
-            "The last turn ended in an error or a fallback ÷ conversations.",
+            "The last turn ended in an error, a fallback or before any reply ÷ conversations.",
             "failed",
             "settled",
             "failed_ratio",
@@ -212,8 +213,14 @@ def summaries() -> list[PackSummary]:
     ]
 
 
+_COLUMNS: Final = (
+    "settled", "handed_off", "outcome", "confirmed", "ended", "negative", "classified",
+    "last_turn", "last_fallback", "unfinished",
+)  # fmt: skip
+
+
 def _counts(statement: Query, window: Window, filters: Filters, pack: Pack) -> dict[str, Any]:
-    rows = conversation_rows(statement, Selection(window, filters), ("classified",))
+    rows = conversation_rows(statement, Selection(window, filters), *_COLUMNS)
     wanted = {
         **pack.counts,
         "resolved": "outcome = 'resolved'",
@@ -222,8 +229,8 @@ def _counts(statement: Query, window: Window, filters: Filters, pack: Pack) -> d
     }
     sums = ", ".join(f"countIf(settled AND {sql}) AS n_{name}" for name, sql in wanted.items())
     row = statement.one(f"""
-        SELECT count() AS n_every, countIf(settled) AS n_settled,
-            countIf(handed_off) AS n_handoffs, {sums}
+        SELECT countIf(settled) AS n_settled,
+            countIf(settled AND handed_off) AS n_handoffs, {sums}
         FROM {rows} AS c
     """)  # noqa: S608
     turns = statement.one(f"""
@@ -243,7 +250,7 @@ _OURS: Final[Mapping[str, tuple[str, str, str | None]]] = {
         "settled",
         Resolution.model_fields["high"].description,
     ),
-    "handoff_ratio": ("handoffs", "every", Handoffs.model_fields["rate"].description),
+    "handoff_ratio": ("handoffs", "settled", Handoffs.model_fields["rate"].description),
     "fallback_ratio": ("fallbacks", "classified_turns", Fallback.model_fields["rate"].description),
     "abandoned_ratio": (
         "abandoned",

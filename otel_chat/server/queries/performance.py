@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.bins import BOUNDS
 from otel_chat.server.queries.figures import (
     WHOLE,
     by_bucket,
     by_bucket_and_whole,
+    conditions_on_turns,
     conversations_with_turns,
     distribution_sql,
     turns_source,
 )
-from otel_chat.server.queries.kept_turns import failed_turns
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.speeds import DURATION, MEASURES, NAMES, named, speeds
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
@@ -32,6 +29,10 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 LEVELS: Final = (0.5, 0.75, 0.9, 0.95, 0.99)
+# The buckets of the metric otel_chat.turn.duration, so that the two read alike.
+BOUNDS: Final = (
+    0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0,
+)  # fmt: skip
 MOST: Final = 100
 
 
@@ -169,18 +170,12 @@ def performance(
 
 
 def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
-    kept = speeds(query, window, filters, by, LEVELS)
-    if kept is not None:
-        return {
-            part: {"turns": found[DURATION].held, **asdict(found[DURATION]), **named(found)}
-            for part, found in kept.items()
-            if DURATION in found
-        }
-    columns = (f"{by(query, 'start')} AS part", *MEASURES, "status")
+    columns = (f"{by(query, 'start')} AS part", "duration", "time_to_first_chunk", "status")
     aggregates = f"""
         count() AS turns, countIf(status = 'error') AS errors,
         countIf(status = 'cancelled') AS cancelled, {_histogram("duration")} AS histogram,
-        {", ".join(distribution_sql(NAMES[one], one, LEVELS) for one in MEASURES)}"""
+        {distribution_sql("duration", "duration", LEVELS)},
+        {distribution_sql("first_chunk", "time_to_first_chunk", LEVELS)}"""
     rows = query.run(by.grouped(aggregates, turns_source(query, window, filters, columns)))
     return {row["key"]: row for row in rows}
 
@@ -213,13 +208,15 @@ def errors(store: Store, scope: Scope, window: Window, filters: Filters) -> Turn
     """
     statement = Query(store, scope)
     starts = window.bucket_starts(window.bucket())
+    columns = ("tenant", "conversation_id", "error_type", "start", "trace_id", "span_id")
+    conditions = [*conditions_on_turns(statement, window, filters), "status = 'error'"]
     rows = statement.run(f"""
         SELECT toString(error_type) AS name, count() AS turns,
             uniqExactIf((tenant, conversation_id), conversation_id != '') AS conversations,
             {nanos("min(start)")} AS first_ns, {nanos("max(start)")} AS last_ns,
             lower(hex(argMax(trace_id, (start, trace_id)))) AS trace,
             sumMap(map({by_bucket(window, window.bucket())(statement, "start")}, 1)) AS trend
-        FROM {failed_turns(statement, window, filters)} AS t
+        FROM {statement.table("turns", columns, conditions)} AS t
         GROUP BY name
         ORDER BY turns DESC, name
     """)  # noqa: S608

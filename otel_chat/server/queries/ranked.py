@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.conversations import Conversations, Found, conversations, items_of
+from otel_chat.server.queries.conversation_rows import KEY, Selection
+from otel_chat.server.queries.conversations import Conversations, conversations, page_of
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
-from otel_chat.server.queries.partials import KEY
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.search import Search
-from otel_chat.server.queries.sql import Query, nanos
+from otel_chat.server.queries.sql import Query
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -28,20 +27,17 @@ Sort = Literal[
 """What conversations are sorted by; a hyphen puts the greatest first."""
 NEWEST: Final[Sort] = "-started"
 _TOKENS: Final = "ifNull(input_tokens, 0) + ifNull(output_tokens, 0)"
-_BY: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "started": (nanos("started_at"), ()),
-    "turns": ("turns", ()),
-    "response": ("duration_sum / turns", ("duration_sum",)),
-    "tokens": (
-        f"if(isNull(input_tokens) AND isNull(output_tokens), NULL, {_TOKENS})",
-        ("input_tokens", "output_tokens"),
-    ),
-    "cost": ("cost", ("cost",)),
-    "engagement": ("engagement", ()),
-    "duration": (f"{nanos('last_at')} - {nanos('started_at')}", ()),
-    "errors": ("errors", ("errors",)),
+_BY: Final = {
+    "started": "started_ns",
+    "turns": "turns",
+    "response": "duration_sum / turns",
+    "tokens": f"if(isNull(input_tokens) AND isNull(output_tokens), NULL, {_TOKENS})",
+    "cost": "cost",
+    "engagement": "engagement",
+    "duration": "last_ns - started_ns",
+    "errors": "errors",
 }
-"""What each sorts by, and the columns of turns that it needs."""
+"""What each sorts by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +84,11 @@ def _offset(cursor: str | None, sort: Sort) -> int:
     return read.at
 
 
-def _sorted(
-    statement: Query,
-    selection: Selection,
-    listing: Listing,
-    search: Search | None,
-    offset: int,
-    limit: int,
-) -> list[Found]:
-    """A page of conversations in order, and one more if there are more."""
-    column = listing.sort.removeprefix("-")
+def _order(sort: Sort) -> str:
+    column = sort.removeprefix("-")
     if column not in _BY:
         raise QueryError(f"An order is one of {', '.join(_BY)}, or -{column}.", field="sort")
-    expression, needed = _BY[column]
-    conditions = _noted(statement, listing)
-    if search is not None:
-        window = selection.window
-        conditions.append(search.among(statement, window.start, window.end))
-    rows = statement.run(f"""
-        SELECT {nanos("started_at")} AS started_ns, tenant, conversation_id,
-            {expression} AS sorted_by
-        FROM {conversation_rows(statement, selection, needed)} AS c
-        {"WHERE " + " AND ".join(conditions) if conditions else ""}
-        ORDER BY sorted_by {"DESC" if listing.sort != column else "ASC"} NULLS LAST,
-            started_ns DESC, tenant, conversation_id
-        LIMIT {statement.bind(limit + 1, "UInt32")} OFFSET {statement.bind(offset, "UInt64")}
-    """)  # noqa: S608
-    return [(row["started_ns"], row["tenant"], row["conversation_id"]) for row in rows]
+    return f"{_BY[column]} {'DESC' if sort != column else 'ASC'} NULLS LAST, "
 
 
 @query()
@@ -151,11 +125,10 @@ def ranked(
     offset = _offset(cursor, sort)
     wanted = None if search is None else Search.of(scope, search)
     statement = Query(store, scope)
-    rows = _sorted(statement, Selection(window, filters), listing, wanted, offset, limit)
-    page = rows[:limit]
-    more = len(rows) > limit
+    selection, noted = Selection(window, filters), _noted(statement, listing)
+    items, more = page_of(statement, scope, selection, noted, _order(sort), limit, wanted, offset)
     return Conversations(
         window=TimeSpan.of(window),
-        items=items_of(statement, scope, window, page, wanted),
-        next_cursor=Cursor(offset + limit, "", sort).text() if more else None,
+        items=items,
+        next_cursor=None if more is None else Cursor(offset + limit, "", sort).text(),
     )

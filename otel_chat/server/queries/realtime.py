@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.feedback import ScaleMean, means_by_scale
 from otel_chat.server.queries.figures import event_figures, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, mean, ratio
 from otel_chat.server.queries.sums import whole
-from otel_chat.server.queries.window import MARGIN, Window
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -104,8 +104,8 @@ def _turns(statement: Query, window: Window, filters: Filters) -> dict[str, floa
 
 
 def _active(statement: Query, window: Window, filters: Filters) -> int:
-    # A conversation that is active now may have started long ago, but not be quiet for long.
-    recent = replace(window, start=window.end - MARGIN)
-    rows = conversation_rows(statement, Selection(recent, filters), told=("settled",))
+    # Whenever it started; whoever is open has had a turn within the day.
+    recent = replace(window, start=window.end - timedelta(days=1), by="active")
+    rows = conversation_rows(statement, Selection(recent, filters), "settled")
     found = statement.one(f"SELECT countIf(NOT settled) AS active FROM {rows} AS c")  # noqa: S608
     return int(found.get("active", 0))

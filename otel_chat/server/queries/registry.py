@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from pydantic import Field
 
 from otel_chat.server.access import ANALYTICS_VIEW, Scope
-from otel_chat.server.queries.days import question
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -29,11 +28,13 @@ class Figure:
         name: Its name, unique over the whole server.
         unit: What it is counted in: s, 1 (a ratio from 0 to 1), {turn}, USD and so on.
         definition: The rule it is worked out by, in words.
+        version: Counts up when the rule changes.
     """
 
     name: str
     unit: str
     definition: str
+    version: int = 1
 
 
 FIGURES: Final[dict[str, Figure]] = {}
@@ -41,13 +42,14 @@ QUERIES: Final[dict[str, str]] = {}
 """Every query function by its qualified name, with the permission that it asks for."""
 
 
-def figure(name: str, unit: str, definition: str, *, default: Any = ...) -> Any:
+def figure(name: str, unit: str, definition: str, *, version: int = 1, default: Any = ...) -> Any:
     """A field of an answer that is a figure.
 
     Args:
         name: The figure's name, unique over the whole server.
         unit: What it is counted in.
         definition: The rule it is worked out by, in words.
+        version: Counts up when the rule changes.
         default: The field's default; it is required without.
 
     Raises:
@@ -63,7 +65,7 @@ def figure(name: str, unit: str, definition: str, *, default: Any = ...) -> Any:
     if name in FIGURES:
         message = f"There are two figures of the name {name}."
         raise ValueError(message)
-    FIGURES[name] = Figure(name, unit, definition)
+    FIGURES[name] = Figure(name, unit, definition, version)
     return Field(default, description=definition, json_schema_extra={"figure": name, "unit": unit})
 
 
@@ -91,8 +93,7 @@ def query(
         @functools.wraps(function)
         def checked(store: Store, scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> R:
             scope.require(permission)
-            with question(store):
-                return function(store, scope, *args, **kwargs)
+            return function(store, scope, *args, **kwargs)
 
         QUERIES[f"{function.__module__}.{function.__qualname__}"] = permission
         return checked

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.aggregation import (
-    Selection,
-    conversation_rows,
-    turns_by_conversation,
-)
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
@@ -89,14 +85,12 @@ _WHO: Final = "reinterpretAsUInt128(sipHash128(toString(tenant), user))"
 
 def _row(statement: Query, window: Window, filters: Filters, period: timedelta) -> dict[str, Any]:
     settled = conversation_rows(
-        statement,
-        Selection(window, filters),
-        ("user",),
-        told=("tenant", "started_at", "last_at", "settled", "handed_off"),
-    )
+        statement, Selection(window, filters), "user", "started_at", "last_at", "settled",
+        "handed_off",
+    )  # fmt: skip
     # Whoever comes back may do so through another channel, to another agent.
     later = replace(window, end=min(window.end + period, LATEST))
-    starts = turns_by_conversation(statement, Selection(later, Filters()), ("user",))
+    starts = conversation_rows(statement, Selection(later, Filters()), "user", "started_at")
     micros = statement.bind(period // timedelta(microseconds=1), "Int64")
     now = statement.moment(window.now)
     return statement.one(f"""

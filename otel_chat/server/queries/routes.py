@@ -9,7 +9,6 @@ from pydantic import Field
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import distribution_sql, turns_source
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.speeds import DURATION, named, speeds_by_route
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window
 
@@ -53,48 +52,23 @@ def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Rout
         filters: What they are limited to.
     """
     statement = Query(store, scope)
-    found = _kept(statement, window, filters)
-    if found is None:
-        found = _of_turns(statement, window, filters)
-    return Routes(window=TimeSpan.of(window), items=found)
-
-
-def _kept(query: Query, window: Window, filters: Filters) -> list[Route] | None:
-    kept = speeds_by_route(query, window, filters, LEVELS)
-    if kept is None:
-        return None
-    found = []
-    for name, speed in kept.items():
-        route, _, code = name.rpartition(" ")
-        row = {"turns": speed.held, "errors": speed.errors, **named({DURATION: speed})}
-        found.append(_route(route, int(code) if code else None, row))
-    return sorted(found, key=_place)[:MOST]
-
-
-def _place(route: Route) -> tuple[int, str, bool, int]:
-    """As the store puts them in order: what is not known comes last."""
-    code = route.status_code
-    return -route.turns, route.route, code is None, code or 0
-
-
-def _of_turns(query: Query, window: Window, filters: Filters) -> list[Route]:
     columns = ("route", "http_status", "duration", "status")
-    rows = query.run(f"""
+    rows = statement.run(f"""
         SELECT toString(route) AS name, http_status, count() AS turns,
-            countIf(status = 'error') AS errors, {distribution_sql("duration", DURATION, LEVELS)}
-        FROM {turns_source(query, window, filters, columns)} AS t
+            countIf(status = 'error') AS errors, {distribution_sql("duration", "duration", LEVELS)}
+        FROM {turns_source(statement, window, filters, columns)} AS t
         GROUP BY name, http_status
         ORDER BY turns DESC, name, http_status
         LIMIT {MOST}
     """)  # noqa: S608
-    return [_route(row["name"], row["http_status"], row) for row in rows]
+    return Routes(window=TimeSpan.of(window), items=[_route(row) for row in rows])
 
 
-def _route(route: str, code: int | None, row: dict[str, Any]) -> Route:
+def _route(row: dict[str, Any]) -> Route:
     p50, p95 = row["duration_q"]
     return Route(
-        route=route,
-        status_code=code,
+        route=row["name"],
+        status_code=row["http_status"],
         turns=row["turns"],
         errors=row["errors"],
         error_rate=ratio(row["errors"], row["turns"]),

@@ -19,18 +19,14 @@ from otel_chat import semconv
 from otel_chat.errors import QueryError
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.queries import content
-from otel_chat.server.queries.aggregation import among
 from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.partials import KEY
+from otel_chat.server.queries.conversation_rows import KEY, among
 from otel_chat.server.queries.sql import Query, moment, nanos
-from otel_chat.server.queries.window import MARGIN
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.window import Window
 
 LONGEST: Final = 200
-FEW: Final = 2000
 AROUND: Final = 60
 
 _PARTS: Final = (
@@ -120,19 +116,9 @@ class Search:
         stored = "".join(map(_as_stored, wanted))
         return cls(f"(?i){re.escape(wanted)}", f"(?i){stored}", f"(?i){_WITHIN}(?:{stored})")
 
-    def few(self, query: Query, window: Window) -> tuple[Key, ...] | None:
-        """The conversations that have the text, or `None` where they are more than a few."""
-        source = self._found(query, window.start, window.end + MARGIN)
-        rows = query.run(
-            f"SELECT DISTINCT {KEY} FROM {source} AS s LIMIT {FEW + 1}"  # noqa: S608
-        )
-        if len(rows) > FEW:
-            return None
-        return tuple(sorted((row["tenant"], row["conversation_id"]) for row in rows))
-
     def among(self, query: Query, start: datetime, end: datetime) -> str:
-        """The condition that a conversation has the text from `start` to a margin after `end`."""
-        source = self._found(query, start, end + MARGIN)
+        """The condition that a conversation has the text in [start, end)."""
+        source = self._found(query, start, end)
         return f"({KEY}) IN (SELECT {KEY} FROM {source} AS s)"  # noqa: S608
 
     def _found(self, query: Query, start: datetime, end: datetime) -> str:

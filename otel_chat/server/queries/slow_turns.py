@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.figures import turns_source
 from otel_chat.server.queries.inside import intervals
-from otel_chat.server.queries.kept_turns import SLOWEST_FIRST, slow_turns
 from otel_chat.server.queries.paging import PAGE, check_limit
-from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import MODEL
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
+
+_READ: Final = (
+    "tenant", "conversation_id", "trace_id", "span_id", "agent", "request_model", "response_model",
+    "intent", "start", "end", "duration", "status",
+)  # fmt: skip
 
 
 class SlowTurn(Answer):
@@ -69,8 +74,8 @@ def slowest(
             lower(hex(span_id)) AS span, toString(agent) AS agent, {MODEL} AS model,
             toString(intent) AS intent, {nanos("start")} AS start_ns, {nanos("end")} AS end_ns,
             duration, toString(status) AS status
-        FROM {slow_turns(statement, window, filters)} AS t
-        ORDER BY {SLOWEST_FIRST}
+        FROM {turns_source(statement, window, filters, _READ)} AS t
+        ORDER BY duration DESC, start DESC, trace_id, span_id
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
     inside = intervals(

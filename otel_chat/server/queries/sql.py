@@ -6,11 +6,10 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from otel_chat.server.queries.days import states_of
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
@@ -20,16 +19,7 @@ Table = Literal[
     "spans",
     "events",
     "metrics",
-    "conversation_days",
-    "parted_conversations",
-    "parted_days",
-    "turn_days",
-    "intent_days",
-    "turn_speeds",
-    "quarter_hours",
-    "failed_turns",
-    "slow_turns",
-    "call_speeds",
+    "conversations",
     "conversation_marks",
     "saved_views",
 ]
@@ -51,16 +41,12 @@ class Query:
     def __init__(self, store: Store, scope: Scope) -> None:
         self.store = store
         self._scope = scope
-        self.states = states_of(store)
         self.parameters: dict[str, Any] = {}
-        self.numbered: dict[object, Mapping[int, str]] = {}
 
     def again(self) -> Query:
         """Another SELECT of the same scope, with what this one knows, to be run beside it."""
         other = Query(self.store, self._scope)
-        other.states = self.states
         other.parameters = {**self.parameters}
-        other.numbered = {**self.numbered}
         return other
 
     def bind(self, value: object, kind: str) -> str:
@@ -104,9 +90,10 @@ class Query:
         conditions: Iterable[str] = (),
         *,
         once: bool = True,
+        alias: str = "",
     ) -> str:
         """What `select` returns, as a subquery."""
-        return f"({self.select(name, columns, conditions, once=once)})"
+        return f"({self.select(name, columns, conditions, once=once, alias=alias)})"
 
     def select(
         self,
@@ -115,6 +102,7 @@ class Query:
         conditions: Iterable[str] = (),
         *,
         once: bool = True,
+        alias: str = "",
     ) -> str:
         """A SELECT from a table as far as the scope reaches, each row once.
 
@@ -124,10 +112,12 @@ class Query:
             conditions: What the rows must fulfil.
             once: Each row once; without, one that was sent again may come more often, which is
                 faster where that does not matter.
+            alias: What its columns can be named by, where others have their names.
         """
         wanted = [*self._tenants(), *conditions]
         where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
-        return f"SELECT {', '.join(columns)} FROM {name}{' FINAL' if once else ''}{where}"  # noqa: S608
+        source = f"{name}{f' AS {alias}' if alias else ''}{' FINAL' if once else ''}"
+        return f"SELECT {', '.join(columns)} FROM {source}{where}"  # noqa: S608
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, TimeSpan
-from otel_chat.server.queries.figures import members, turns_source
-from otel_chat.server.queries.partials import HASH
+from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.figures import turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window
@@ -101,9 +100,7 @@ def topics(store: Store, scope: Scope, window: Window, filters: Filters) -> Topi
     """
     statement = Query(store, scope)
     selection = Selection(window, filters)
-    conversations = conversation_rows(
-        statement, selection, (), ("topics",), told=("settled", "outcome")
-    )
+    conversations = conversation_rows(statement, selection, "outcome", "topics")
     rows = statement.run(f"""
         SELECT name, sum(if(name = '', length(topics), countEqual(topics, name))) AS mentions,
             count() AS conversations,
@@ -143,7 +140,7 @@ def entities(store: Store, scope: Scope, window: Window, filters: Filters) -> En
     source = statement.table("events", ("tenant", "conversation_id", "entity_type"), conditions)
     rows = statement.run(f"""
         SELECT entity_type AS type, count() AS count,
-            uniqExactIf({HASH}, conversation_id != '') AS conversations
+            uniqExactIf(({KEY}), conversation_id != '') AS conversations
         FROM {source} AS e
         GROUP BY type
         ORDER BY count DESC, type

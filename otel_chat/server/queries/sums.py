@@ -1,31 +1,78 @@
-"""Sums over the turns and events of a span of time, by the parts of an answer.
+"""Sums over turns and over events, and the parts of an answer by which they are told apart.
 
-Whole days that are kept give their sums, the rest is summed up from its source.
+What is summed up are whole numbers, so that the order in which rows come makes no difference, and
+sums of parts add up to those of the whole.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.server.queries.days import DAY, TIMES, Days, days_of, midnight
-from otel_chat.server.queries.partial_rows import as_kept, read_by, worked_out
-from otel_chat.server.queries.quarter_hours import COUNTED, PARTIALS, QUARTER_HOUR
-from otel_chat.server.queries.sql import nanos
-from otel_chat.server.queries.window import nanoseconds
+from otel_chat import semconv
+from otel_chat.server.queries.sql import total
+from otel_chat.server.rules import (
+    CLASSIFIED,
+    IS_FEEDBACK,
+    LOW,
+    POSITIVE,
+    REPLIED,
+    SCORE,
+    TOKENS,
+    TOKENS_KNOWN,
+    UNPRICED,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import date, datetime, timedelta
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from otel_chat.server.queries.days import Source as Name
-    from otel_chat.server.queries.days import Span
-    from otel_chat.server.queries.sql import Query, Table
-    from otel_chat.server.queries.window import Window
+    from otel_chat.server.queries.sql import Query
 
-DAY_TIME: Final = "toDateTime64(day, 9, 'UTC')"
-"""SQL for the first moment of a kept day."""
+SUCCEEDED: Final = "status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff"
+"""Whether a turn's intent was met, unless something was reported of it."""
+SCORED: Final = f"{IS_FEEDBACK} AND isNotNull({SCORE})"
+COUNTED_EVENTS: Final = f"name = '{semconv.EVENT_MESSAGE}' OR ({SCORED})"
+"""The condition on events that are summed up."""
+
+TURN_SUMS: Final[Mapping[str, str]] = {
+    "turns": "count()",
+    "replies": f"countIf({REPLIED})",
+    "errors": "countIf(status = 'error')",
+    "cancelled": "countIf(status = 'cancelled')",
+    "handoff_turns": "countIf(handoff)",
+    "classified": f"countIf({CLASSIFIED})",
+    "fallbacks": "countIf(ifNull(fallback, false))",
+    "success": f"countIf({SUCCEEDED})",
+    "duration_sum": total("duration"),
+    "first_chunk_n": "count(time_to_first_chunk)",
+    "first_chunk_sum": total("time_to_first_chunk"),
+    "confidence_n": "count(confidence)",
+    "confidence_sum": total("confidence"),
+    "low_confidence": f"countIf({LOW})",
+    "token_turns": f"countIf({TOKENS_KNOWN})",
+    # As many bits as no number of tokens needs.
+    **{f"sum_{name}": f"sum(toUInt128({name}))" for name in TOKENS},
+    "sum_cost": "sum(cost)",
+    "priced_turns": "count(cost)",
+    "unpriced_turns": f"countIf({UNPRICED})",
+}
+"""What turns sum up to, by the names that answers are read from."""
+
+EVENT_SUMS: Final[Mapping[str, str]] = {
+    **{
+        f"{sender}_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = '{sender}')"
+        for sender in semconv.SENDERS
+    },
+    "ratings": f"countIf({SCORED})",
+    "score_sum": total(SCORE, SCORED),
+    "top_ratings": f"countIf({SCORED} AND {POSITIVE})",
+    "value_n": f"countIf({SCORED} AND isNotNull(value))",
+    "value_sum": total("value", SCORED),
+}
+"""What messages and feedback sum up to."""
+
+Source = Literal["turns", "events"]
+TIMES: Final[Mapping[Source, str]] = {"turns": "start", "events": "time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +81,11 @@ class Grouping:
 
     Args:
         sql: SQL for the part, given the row's column of time.
-        ends: The moments inside a window at which one part ends and the next begins.
         together: SQL for a part that several parts make up, from `part`; nothing for none.
-        reads: The columns that `sql` needs beside that of time.
     """
 
     sql: Callable[[Query, str], str]
-    ends: tuple[datetime, ...] = ()
     together: str = ""
-    reads: tuple[str, ...] = ()
 
     def __call__(self, query: Query, column: str) -> str:
         """SQL for the part of a row, given its column of time."""
@@ -68,151 +111,48 @@ whole: Final = Grouping(lambda _query, _column: "1")
 """All rows belong together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Pieces of kept days, of equal length, that lie in one part of an answer each.
+def summed(sums: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """SQL of columns of sums, each after `p_`: no column of turns or events is called so.
 
     Args:
-        days: The days that have any, and the spans of the window beside the pieces.
-        cut: The starts of the other pieces of these days.
+        sums: `TURN_SUMS` or `EVENT_SUMS`.
+        names: Which of them.
+
+    Example:
+        >>> summed(TURN_SUMS, ["turns"])
+        ['count() AS p_turns']
     """
-
-    days: Days
-    cut: tuple[datetime, ...]
-
-    def kept_conditions(self, query: Query, column: str) -> list[str]:
-        """The conditions that a row is one of such a piece.
-
-        Args:
-            query: The SELECT under construction.
-            column: SQL for the start of a row's piece.
-        """
-        conditions = self.days.kept_conditions(query)
-        if self.cut:
-            cut = query.bind([nanoseconds(begin) for begin in self.cut], "Array(Int64)")
-            conditions.append(f"{nanos(column)} NOT IN {cut}")
-        return conditions
+    return [f"{sums[name]} AS p_{name}" for name in names]
 
 
-def whole_pieces(query: Query, window: Window, grouping: Grouping, length: timedelta) -> Pieces:
-    """The pieces of kept days that lie in the window, and in one part each.
+def added(names: Iterable[str]) -> str:
+    """SQL of columns that add up what `summed` made of parts, by its plain name.
 
-    Args:
-        query: The SELECT under construction.
-        window: The span of time.
-        grouping: The parts of the answer.
-        length: How long a piece is: a part of a day, or all of it.
+    Example:
+        >>> added(["turns", "errors"])
+        'sum(p_turns) AS turns, sum(p_errors) AS errors'
     """
-    broken = _broken((window.start, *grouping.ends, window.end), length)
-    kept: dict[date, int] = {}
-    cut: list[datetime] = []
-    spans: list[Span] = []
-    since = window.start
-    found = days_of(query, window.start.date(), window.end.date())
-    for day, generation in sorted(found.kept.items()):
-        first = midnight(day)
-        all_whole = window.start <= first and first + DAY <= window.end and day not in broken
-        step = DAY if all_whole else length
-        for number in range(DAY // step):
-            begin = first + number * step
-            outside = begin < window.start or window.end < begin + step
-            if outside or begin in broken.get(day, ()):
-                cut.append(begin)
-                continue
-            kept[day] = generation
-            if since < begin:
-                spans.append((since, begin))
-            since = begin + step
-    if since < window.end:
-        spans.append((since, window.end))
-    return Pieces(Days(kept, spans), tuple(begin for begin in cut if begin.date() in kept))
+    return ", ".join(f"sum(p_{name}) AS {name}" for name in names)
 
 
-def _broken(moments: Iterable[datetime], length: timedelta) -> dict[date, set[datetime]]:
-    """The starts of the pieces inside which a moment lies, by day."""
-    found: dict[date, set[datetime]] = defaultdict(set)
-    for moment in moments:
-        first = midnight(moment.date())
-        begin = first + (moment - first) // length * length
-        if begin != moment:
-            found[first.date()].add(begin)
-    return found
-
-
-def whole_days(query: Query, window: Window, grouping: Grouping) -> Days:
-    """The kept days that lie in one part each, and the spans of the window beside them.
-
-    Args:
-        query: The SELECT under construction.
-        window: The span of time.
-        grouping: The parts of the answer.
-    """
-    return whole_pieces(query, window, grouping, DAY).days
-
-
-def all_of(window: Window) -> Days:
-    """No kept day: all of the window is read."""
-    return Days({}, [(window.start, window.end)])
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where sums are taken from.
-
-    Args:
-        name: Turns or events.
-        days: How their days are read; without any, all rows of `conditions` are.
-        conditions: What single rows must fulfil beside lying in a span.
-        of_days: What kept rows must fulfil.
-        table: Where kept rows are.
-        time: SQL for the time of a kept row.
-    """
-
-    name: Name
-    days: Days
-    conditions: tuple[str, ...] = ()
-    of_days: tuple[str, ...] = ()
-    table: Table = "conversation_days"
-    time: str = DAY_TIME
-
-
-def by_quarter_hours(query: Query, name: Name, window: Window, grouping: Grouping) -> Source:
-    """All turns or events of a window, from what is kept of quarters of an hour.
-
-    Args:
-        query: The SELECT under construction.
-        name: Turns or events.
-        window: The span of time.
-        grouping: The parts of the answer.
-    """
-    pieces = whole_pieces(query, window, grouping, QUARTER_HOUR)
-    kept = (*pieces.kept_conditions(query, "at"), f"source = '{name}'")
-    return Source(name, pieces.days, (COUNTED[name],), kept, "quarter_hours", "at")
-
-
-def sums(query: Query, source: Source, grouping: Grouping, names: Sequence[str]) -> str:
+def sums(
+    query: Query,
+    source: Source,
+    conditions: Sequence[str],
+    grouping: Grouping,
+    names: Iterable[str],
+    *others: str,
+) -> str:
     """A subquery with the sums of each part: `part`, and each of the names after `p_`.
-
-    What is a list in a day is a list of days' lists.
 
     Args:
         query: The SELECT that it becomes a part of.
         source: What to sum up.
+        conditions: On its rows.
         grouping: The parts.
-        names: Out of `TURN_PARTIALS` or `EVENT_PARTIALS`.
+        names: Out of `TURN_SUMS` or `EVENT_SUMS`.
+        others: SQL of more columns.
     """
-    column, partials = TIMES[source.name], PARTIALS[source.name]
-    days, parts = source.days, []
-    if days.kept:
-        kept = [f"{grouping(query, source.time)} AS part", *as_kept(partials, names)]
-        table = query.table(source.table, kept, source.of_days, once=False)
-        columns = "".join(f", p_{name}" for name in names)
-        parts.append(f"SELECT part{columns} FROM {table}")  # noqa: S608
-    if days.afresh or not parts:
-        conditions = [days.afresh_condition(query, column), *source.conditions]
-        table = query.table(source.name, read_by(partials, names, column), conditions)
-        parts.append(
-            f"SELECT {grouping(query, column)} AS part{worked_out(partials, names)}"  # noqa: S608
-            f" FROM {table} GROUP BY part"
-        )
-    return f"({' UNION ALL '.join(parts)})"
+    known = TURN_SUMS if source == "turns" else EVENT_SUMS
+    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(known, names), *others]
+    return f"({query.select(source, columns, conditions)} GROUP BY part)"

@@ -10,8 +10,8 @@ from pydantic import Field
 from otel_chat import semconv
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer, Money
-from otel_chat.server.queries.partials import MODEL
 from otel_chat.server.queries.sql import moment, nanos
+from otel_chat.server.rules import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

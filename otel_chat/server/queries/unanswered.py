@@ -23,10 +23,10 @@ from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import by_bucket, turns_source
-from otel_chat.server.queries.partials import LOW
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
+from otel_chat.server.rules import LOW
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope

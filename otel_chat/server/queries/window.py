@@ -18,6 +18,7 @@ WINDOWS: Final = {
     "90d": timedelta(days=90),
 }
 WindowName = Literal["24h", "7d", "30d", "90d"]
+By = Literal["started", "active"]
 DEFAULT_WINDOW: Final[WindowName] = "7d"
 IDLE: Final = timedelta(minutes=30)
 MARGIN: Final = timedelta(days=1)
@@ -61,6 +62,8 @@ class Window:
         end: The first moment after it.
         now: When the question is asked: what has been idle since `idle` before then is settled.
         idle: How long a conversation without an explicit end is quiet before it is settled.
+        by: Whether conversations belong to it that started in it, or all that had a turn in it.
+        as_of: Up to when what was stored is sure to be told of conversations, if that is known.
 
     Raises:
         QueryError: If the window is empty, or ends out of the range of times the store knows.
@@ -70,6 +73,8 @@ class Window:
     end: datetime
     now: datetime
     idle: timedelta = IDLE
+    by: By = "started"
+    as_of: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -120,6 +125,16 @@ class Window:
         now = datetime.now(UTC)
         end = now + timedelta(microseconds=1)  # what happens right now lies within
         return cls(end - length, end, now, idle)
+
+    def check_parted(self) -> None:
+        """Refuses to part its conversations by time where they belong to several parts.
+
+        Raises:
+            QueryError: If they are those that were active in it.
+        """
+        if self.by == "active":
+            message = "A conversation may be active in several parts of time: ask by=started."
+            raise QueryError(message, field="by")
 
     @property
     def length(self) -> timedelta:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.server.queries.aggregation import Selection, conversation_rows
 from otel_chat.server.queries.answers import Answer, Distribution, TimeSpan
+from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.figures import LEVELS
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, ratio
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 100
-# In the order in which events of the very same moment are taken.
 
 
 class WorkflowStep(Answer):
@@ -100,8 +99,8 @@ def workflow_rows(conversations: str) -> str:
     Returns:
         SQL whose rows have what the conversation has, and
         workflow, started, completed, failed, unended
-        (numbers of runs; the last three sum to the first), ending (`open` if it was started more
-        often than it ended, else `failed` if it failed last, else empty), step (the last that the
+        (numbers of runs; the last three sum to the first), ending (`open` if a start had no end
+        after it, else `failed` if it failed last, else empty), step (the last that the
         last run named), steps (all), durations (of completed runs, ns), moved_ns (last event).
     """
     return f"""(
@@ -112,8 +111,9 @@ def workflow_rows(conversations: str) -> str:
             arrayMap(x -> x.2, own_moves) AS kinds,
             countEqual(kinds, 2) AS failed,
             countEqual(kinds, 3) AS completed,
-            greatest(countEqual(kinds, 1), failed + completed) AS started,
-            started - failed - completed AS unended,
+            arrayFold((open, kind) -> if(kind = 1, open + 1, greatest(open - 1, 0)), kinds,
+                toInt64(0)) AS unended,
+            failed + completed + unended AS started,
             multiIf(unended > 0, 'open', kinds[-1] = 2, 'failed', '') AS ending,
             arraySlice(own_moves, greatest(arrayLastIndex(x -> x = 1, kinds), 1)) AS last_run,
             arrayLast(x -> x.3 != '', last_run).3 AS step,
@@ -132,27 +132,9 @@ def workflow_rows(conversations: str) -> str:
     )"""  # noqa: S608
 
 
-def standing(query: Query, selection: Selection) -> str:
-    """A subquery with one row for each conversation with a workflow.
-
-    Args:
-        query: The SELECT that it becomes a part of.
-        selection: The conversations.
-
-    Returns:
-        SQL whose rows have hash, settled, outcome, and `stood` and `passed` as `standing_of` says.
-    """
-    told = ("settled", "outcome")
-    return f"""(
-        SELECT hash, settled, outcome, standing.1 AS stood, standing.2 AS passed
-        FROM {conversation_rows(query, selection, (), ("standing",), told=told)} AS c
-        WHERE notEmpty(passed)
-    )"""  # noqa: S608
-
-
 def _rows(statement: Query, selection: Selection) -> list[dict[str, Any]]:
     """A row for each workflow, with an empty step, and one for each of its steps."""
-    conversations = conversation_rows(statement, selection, (), ("moves",))
+    conversations = conversation_rows(statement, selection, "settled", "moves")
     levels = ", ".join(map(str, LEVELS))
     return statement.run(f"""
         SELECT workflow, reached, count() AS conversations, countIf(settled) AS settled_n,

@@ -159,7 +159,9 @@ class Migrations:
             checksums = {int(row["version"]): str(row["checksum"]) for row in rows}
         known = {step.version for step in self.steps}
         applied = tuple(step for step in self.steps if step.version in checksums)
-        expected = {name for step in applied for text in step.statements for name in _made(text)}
+        expected: set[str] = set()
+        for statement in (text for step in applied for text in step.statements):
+            expected = expected.union(_made(statement)).difference(_dropped(statement))
         return State(
             applied=applied,
             pending=tuple(step for step in self.steps if step.version not in checksums),
@@ -205,6 +207,10 @@ class Migrations:
             " checksum String, applied_at DateTime('UTC'))"
             f" ENGINE = {engine} ORDER BY version"
         )
+
+
+def _dropped(statement: str) -> list[str]:
+    return re.findall(r"DROP (?:TABLE|VIEW) IF EXISTS (\w+)", statement)
 
 
 def _made(statement: str) -> list[str]:

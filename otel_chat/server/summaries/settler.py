@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from functools import cache
-from importlib.resources import files
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from jinja2 import Environment, StrictUndefined
 from prometheus_client.core import GaugeMetricFamily
 
-from otel_chat import semconv
 from otel_chat.errors import OtelChatError
+from otel_chat.server.summaries.statements import conversations_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from otel_chat.server.store import Store
+    from otel_chat.server.summaries.lease import Lease
 
 _log = logging.getLogger("otel_chat.server")
 
@@ -43,8 +42,6 @@ SLICE: Final = 20_000
 SLICE_INSERTS: Final = 2000
 MOST_INSERTS: Final = 100_000
 """Inserts that are looked at to find the next slice: more than come within `INSERT_NS`."""
-MOST_TURNS: Final = 1000
-"""Turns, and steps, that stand in the arrays of a row."""
 INSERT_NS: Final = 120 * 10**9
 """How long an insert may take, from when its `at` is taken to when it is seen."""
 HOUR_NS: Final = 3600 * 10**9
@@ -61,6 +58,9 @@ FROM (
   UNION ALL
   SELECT tenant, conversation_id, seen_from, seen_to FROM conversations FINAL
   WHERE (tenant, conversation_id) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
+  UNION ALL
+  SELECT tenant, key, w.first, w.last FROM waiting_keys AS w
+  WHERE (tenant, key) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
 )
 GROUP BY tenant, key ORDER BY first DESC
 """.replace(
@@ -81,6 +81,20 @@ SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1 FROM (
     AND conversation_id IN {ids:Array(String)}
 ) WHERE version < greatest(newest, {version:UInt64})
 """
+# An id without turns has no row to remember when its events were.
+_WAITING: Final = """
+INSERT INTO waiting_keys (tenant, key, first, last)
+SELECT one.1, one.2, fromUnixTimestamp64Nano(one.3, 'UTC'), fromUnixTimestamp64Nano(one.4, 'UTC')
+FROM (
+  SELECT arrayJoin(arrayZip({tenants:Array(String)}, {ids:Array(String)},
+    {firsts:Array(Int64)}, {lasts:Array(Int64)})) AS one
+)
+WHERE (one.1, one.2) NOT IN (
+  SELECT tenant, conversation_id FROM conversations FINAL
+  WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
+    AND conversation_id IN {ids:Array(String)}
+)
+"""
 # The newest day first: to the settler it is what was touched first.
 _TOUCH_ALL: Final = """
 INSERT INTO touched_keys (queue, tenant, key, first, last, at)
@@ -97,33 +111,38 @@ GROUP BY tenant, key
 """
 
 
-@cache
-def _conversations_sql() -> str:
-    source = files(__package__).joinpath("conversations.sql").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
-    return environment.from_string(source).render(n=semconv, most=MOST_TURNS)
-
-
 class Settler:
     """Keeps the rows of conversations; several of them at once do no harm.
 
     Args:
         store: The store.
         batch: Conversations that are worked out by one statement, from 1.
+        lease: What says whether this one is to do it; None where nobody else does.
     """
 
-    def __init__(self, store: Store, *, batch: int = BATCH) -> None:
+    def __init__(self, store: Store, *, batch: int = BATCH, lease: Lease | None = None) -> None:
         self._store = store
+        self._lease = lease
         self._batch = batch
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
         self._rebuilt = False
+        self._as_of: int | None = None
         self._forgot = 0
+        self._named = ""
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Lets a run end after the statement at which it is."""
         self._stopped.set()
+
+    def leave(self) -> None:
+        """Lets another settler take over at once, when no run is left."""
+        try:
+            if self._lease is not None:
+                self._lease.give_up()
+        except OtelChatError as error:
+            _log.warning("The settler's lease could not be given up, and runs out: %s", error)
 
     def run(self) -> None:
         """Works out what was touched since the last time.
@@ -148,6 +167,9 @@ class Settler:
             StoreError: If the store does not answer, or refuses.
         """
         with self._running:
+            if not self._goes_on():
+                return 0
+            began = self._now()
             self._begin_rebuild()
             done = 0
             while (
@@ -156,7 +178,16 @@ class Settler:
                 done += sliced
             if done:
                 self._forget_touched()
+            if not self._stopped.is_set():
+                self._as_of = began
             return done
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Up to when what was stored is in the rows; nothing before the first run."""
+        if self._as_of is None:
+            return None
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._as_of // 1000)
 
     def lag(self) -> float:
         """How long the oldest insert that is not in the rows has been on disk, in seconds."""
@@ -171,6 +202,9 @@ class Settler:
             if int(row["oldest"]):
                 waits.append((int(row["now"]) - int(row["oldest"])) / 1e9)
         return max(waits)
+
+    def _goes_on(self) -> bool:
+        return not self._stopped.is_set() and (self._lease is None or self._lease.held())
 
     def _begin_rebuild(self) -> None:
         if self._rebuilt:
@@ -197,7 +231,7 @@ class Settler:
             return None
         done = 0
         for part in self._parts(queue, fresh, self._now() - RECENT_NS):
-            if self._stopped.is_set():
+            if not self._goes_on():
                 return None
             self._work_out(part)
             done += len(part)
@@ -234,10 +268,27 @@ class Settler:
             "ids": [row["key"] for row in part],
             "first": min(int(row["first"]) for row in part),
             "last": max(int(row["last"]) for row in part),
+            "firsts": [int(row["first"]) for row in part],
+            "lasts": [int(row["last"]) for row in part],
             "version": self._now(),
         }
-        self._store.command(_conversations_sql(), bound)
+        columns = self._columns()
+        self._store.command(
+            f"INSERT INTO conversations ({columns}) SELECT {columns} FROM ({conversations_sql()})",  # noqa: S608
+            bound,
+        )
         self._store.command(_TOMBSTONES, bound)
+        self._store.command(_WAITING, bound)
+
+    def _columns(self) -> str:
+        """The columns of a row, by name, as an INSERT would take them by their place."""
+        if not self._named:
+            rows = self._store.query(
+                "SELECT name FROM system.columns WHERE database = currentDatabase()"
+                " AND table = 'conversations' ORDER BY position"
+            )
+            self._named = ", ".join(f"`{row['name']}`" for row in rows)
+        return self._named
 
     def _now(self) -> int:
         (row,) = self._store.query("SELECT toUnixTimestamp64Nano(now64(9)) AS now")

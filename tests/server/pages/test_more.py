@@ -44,6 +44,8 @@ def test_live_figures_come_by_themselves(given: Given, reader: Reader) -> None:
     given.turn("first", ago(90), 2.0, agent="support", channel="web")
     given.save()
     page = reader.read("/live")
+    note = page.locator("section[aria-labelledby=card-avg_satisfaction] .card-note")
+    expect(note).to_have_text("in the last hour")
     status(page)
     assert figure(page, "turns") == "1"
     assert figure(page, "active_conversations") == "1"
@@ -52,10 +54,17 @@ def test_live_figures_come_by_themselves(given: Given, reader: Reader) -> None:
     expect(page.locator("[data-table=talking] tbody tr")).to_have_count(1)
     given.rows.clear()
     given.turn("second", ago(2), 1.0, status="error")
+    given.feedback(4, "second", ago(1))
+    given.feedback(5, "second", ago(1))
+    given.feedback(1, "second", ago(1), scale=(0, 1))
     given.save()
     turns = page.locator("section[aria-labelledby=card-turns] .figure")
     expect(turns).to_have_text("2", timeout=20_000)
     expect(page.locator("section[aria-labelledby=card-errors] .figure")).to_have_text("1")
+    scales = "4.5 on 1 to 5, 1.0 on 0 to 1, in the last hour"
+    expect(note).to_have_text(scales)
+    page.reload()
+    expect(note).to_have_text(scales)
     expect(page.locator("[data-table=talking] tbody tr")).to_have_count(2, timeout=30_000)
     page.locator("[data-table=talking] a", has_text="second").click()
     page.wait_for_url("**/conversations/second")

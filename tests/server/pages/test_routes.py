@@ -70,6 +70,16 @@ def test_runbooks_are_pages_for_everybody(site: Site) -> None:
         assert anyone.get("/runbooks/Nobody.md").status_code == 404
 
 
+def test_what_runbooks_name_is_there(client: httpx.Client) -> None:
+    """Whoever follows a runbook at night finds the page or address that it names."""
+    text = "".join(path.read_text() for path in RUNBOOKS.glob("*.md"))
+    named = set(re.findall(r"`(/[a-z][^` ]*)`", text)) - {"/rules"}  # Prometheus' own page
+    assert len(named) > 15
+    for address in named:
+        answer = client.get(address.replace("TRACE_ID", "0" * 32), follow_redirects=True)
+        assert answer.status_code != 404 or "TRACE_ID" in address, address
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [

@@ -102,7 +102,8 @@ def test_an_intent_leads_to_its_conversations(given: Given, reader: Reader) -> N
 
 def test_an_incomplete_conversation_is_one_click_away(given: Given, reader: Reader) -> None:
     """From the journeys to the conversation that nobody finished."""
-    told(given, "parcel")
+    given.turn("parcel 1", ago(7200), fallback=True)
+    given.save()
     page = reader.read("/journeys")
     page.locator("[data-table=incomplete] a").first.click()
     page.wait_for_url("**/conversations/parcel%20*")

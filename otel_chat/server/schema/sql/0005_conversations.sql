@@ -1,3 +1,12 @@
+{# What was kept of whole days; nothing reads it any more. #}
+DROP VIEW IF EXISTS turns_to_touched{{ on_cluster }};
+DROP VIEW IF EXISTS events_to_touched{{ on_cluster }};
+DROP VIEW IF EXISTS spans_to_touched{{ on_cluster }};
+{% for table in ['touched', 'rolled', 'parted_conversations', 'parted_days', 'conversation_days', 'turn_days',
+  'intent_days', 'turn_speeds', 'call_speeds', 'quarter_hours', 'failed_turns', 'slow_turns'] -%}
+{% if cluster %}DROP TABLE IF EXISTS {{ table }}{{ on_cluster }};
+{% endif %}DROP TABLE IF EXISTS {{ table }}{{ local }}{{ on_cluster }};
+{% endfor %}
 CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
   queue Enum8('recent' = 1, 'earlier' = 2),
   tenant LowCardinality(String),
@@ -30,6 +39,23 @@ FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation
   at Int64
 {% endcall %};
 
+{% call table('leases', version='at', order='(name, holder)', shard='sipHash64(name)') %}
+  name String,
+  holder String,
+  taken Int64,
+  until Int64,
+  at Int64
+{% endcall %};
+
+{# Ids of which there were events and no turn yet, and when those were: a turn that comes later
+   makes a conversation of all of them. #}
+{% call table('waiting_keys', version='last', shard='sipHash64(tenant, key)', order='(tenant, key, first)') %}
+  tenant LowCardinality(String),
+  key String CODEC(ZSTD),
+  first DateTime64(9, 'UTC'),
+  last DateTime64(9, 'UTC')
+{% endcall %};
+
 {% call table('conversations', version='version, gone', granularity=2048, partition='toYYYYMM(day)',
   shard='sipHash64(tenant, conversation_id)', order='(tenant, day, conversation_id, episode)') %}
   tenant LowCardinality(String),
@@ -46,8 +72,10 @@ FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation
   outcome Enum8('open' = 0, 'resolved' = 1, 'handed_off' = 2, 'abandoned' = 3, 'failed' = 4),
   confirmed Bool,
   handed_off Bool,
+  handoffs UInt64,
   unfinished Bool,
   last_turn UInt8,
+  last_fallback Bool,
   turns UInt64,
   replies UInt64,
   errors UInt64,
@@ -106,6 +134,9 @@ FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation
   handoff_reasons Array(LowCardinality(String)),
   topics Array(LowCardinality(String)),
   leads Array(LowCardinality(String)),
+  action_names Array(LowCardinality(String)),
+  annotated_intents Array(LowCardinality(String)),
+  last_annotated_intent LowCardinality(String),
   last_intent LowCardinality(String),
   end_reason LowCardinality(String),
   capped Bool,

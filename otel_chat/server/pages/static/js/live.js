@@ -9,7 +9,16 @@ const written = {
   avg_satisfaction: (share) => `${Math.round(share * 100)}${THIN}%`,
 };
 
+function byScale(scales) {
+  const told = scales
+    .slice(0, 2)
+    .filter((scale) => scale.mean !== null)
+    .map((scale) => `${scale.mean.toFixed(1)} on ${scale.lowest} to ${scale.highest}`);
+  return [...told, "in the last hour"].join(", ");
+}
+
 function show(answer) {
+  document.querySelector("section[aria-labelledby=card-avg_satisfaction] .card-note").textContent = byScale(answer.satisfaction_by_scale);
   for (const card of document.querySelectorAll("section[aria-labelledby^=card-]")) {
     const name = card.getAttribute("aria-labelledby").slice("card-".length);
     const value = answer[name];

@@ -1,0 +1,61 @@
+"""Rules about single turns and events, in SQL, one for summaries and questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_chat import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USER_FEEDBACK: Final = "user_feedback"
+OUTCOMES: Final = ("resolved", "handed_off", "abandoned", "failed")
+"""The outcomes by number, from 1; 0 is open."""
+TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
+
+MODEL: Final = "if(response_model != '', response_model, request_model)"
+"""The model of a turn: that which answered, else that which was asked for."""
+REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
+CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
+TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
+UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"
+LOW: Final = f"confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}"
+
+WORKFLOW_EVENTS: Final = (
+    semconv.EVENT_WORKFLOW_STARTED,
+    semconv.EVENT_WORKFLOW_FAILED,
+    semconv.EVENT_WORKFLOW_COMPLETED,
+)
+"""In the order in which those of the very same moment are taken."""
+HANDOFF_EVENTS: Final = (
+    semconv.EVENT_HANDOFF_REQUESTED,
+    semconv.EVENT_HANDOFF_ACCEPTED,
+    semconv.EVENT_HANDOFF_ENDED,
+)
+
+
+def named(*names: str) -> str:
+    """The condition that an event has one of some names.
+
+    Example:
+        >>> named("otel_chat.action")
+        "name IN ('otel_chat.action')"
+    """
+    return f"name IN ({_quoted(names)})"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+IS_FEEDBACK: Final = f"(name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}')"
+SCORE: Final = (
+    "ifNull(score, (value - scale_min) / if(scale_max > scale_min, scale_max - scale_min, NULL))"
+)
+"""The score of an evaluation, 0 to 1: as told, else by its scale."""
+_BOXES: Final = "(isNotNull(value) AND scale_max - scale_min >= 3 AND scale_max - scale_min <= 10)"
+POSITIVE: Final = f"ifNull(if({_BOXES}, value >= scale_max - 1, {SCORE} >= 0.75), false)"
+"""One of the top two boxes of a scale of 4 to 11; the top quarter of any other, or of a score."""
+NEGATIVE: Final = f"ifNull(if({_BOXES}, value <= scale_min + 1, {SCORE} <= 0.25), false)"
+"""The same at the other end."""

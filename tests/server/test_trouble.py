@@ -35,7 +35,7 @@ def test_memory_that_runs_out_is_503_and_turns_readyz(
     query = store.query
     assert client.get("/readyz").status_code == 200
     monkeypatch.setattr(
-        store, "query", lambda sql, *args, **named: query(sql if "tokens" in sql else GREEDY)
+        store, "query", lambda sql, *args, **named: query(sql if "FROM tokens" in sql else GREEDY)
     )
     for path in ("/api/v1/overview", "/conversations"):
         answer = client.get(path)

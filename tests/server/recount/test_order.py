@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_chat import semconv as sc
-from tests.recount.asking import moment
-from tests.recount.test_recount import reader
-from tests.recount.world import HOUR, SECOND, Talk, bodies
 from tests.server.ingest.sending import PROTOBUF
 from tests.server.ingest.test_exactly_once import token
+from tests.server.recount.asking import moment
+from tests.server.recount.test_recount import reader
+from tests.server.recount.world import HOUR, SECOND, Talk, bodies
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.recount.figures import quantile_bounds
+from tests.server.recount.figures import quantile_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.recount.figures import Figures
+    from tests.server.recount.figures import Figures
 
 Answer = dict[str, Any]
 QUANTILE: Final = 0.024

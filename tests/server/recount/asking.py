@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.recount.figures import Figures, Question
-from tests.recount.world import DAY, HOUR, MINUTE
+from tests.server.recount.figures import Figures, Question
+from tests.server.recount.world import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastapi.testclient import TestClient
 
-    from tests.recount.lives import Conversation
-    from tests.recount.world import World
+    from tests.server.recount.lives import Conversation
+    from tests.server.recount.world import World
 
 MICROSECOND: Final = 1000
 FILTERS: Final[tuple[dict[str, object], ...]] = (

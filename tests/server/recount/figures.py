@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv as sc
-from tests.recount.facts import BILLIONTH
-from tests.recount.lives import cost, sides
+from tests.server.recount.facts import BILLIONTH
+from tests.server.recount.lives import cost, sides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from tests.recount.facts import Event, Turn
-    from tests.recount.lives import Conversation
+    from tests.server.recount.facts import Event, Turn
+    from tests.server.recount.lives import Conversation
 
 HOUR: Final = 3_600_000_000_000
 HUMAN: Final = Decimal(5)

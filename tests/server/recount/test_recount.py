@@ -13,22 +13,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_chat import semconv as sc
 from tests.examples import THOROUGH
-from tests.recount.asking import FILTERS, Asked, windows
-from tests.recount.comparison import FIGURES, Told, same
-from tests.recount.facts import read
-from tests.recount.figures import Figures, Question
-from tests.recount.lives import lives
-from tests.recount.world import DAY, bodies, world_of
 from tests.server.ingest.sending import PROTOBUF
 from tests.server.ingest.test_exactly_once import token
+from tests.server.recount.asking import FILTERS, Asked, windows
+from tests.server.recount.comparison import FIGURES, Told, same
+from tests.server.recount.facts import read
+from tests.server.recount.figures import Figures, Question
+from tests.server.recount.lives import lives
+from tests.server.recount.world import DAY, bodies, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fastapi.testclient import TestClient
 
-    from tests.recount.facts import Turn
-    from tests.recount.lives import Conversation
+    from tests.server.recount.facts import Turn
+    from tests.server.recount.lives import Conversation
 
 SEEDS: Final = range(12) if THOROUGH else range(1)
 CONVERSATIONS: Final = 120 if THOROUGH else 40

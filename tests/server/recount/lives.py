@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv as sc
-from tests.recount.facts import HANDOFFS, WORKFLOWS, Event, Facts, Turn
+from tests.server.recount.facts import HANDOFFS, WORKFLOWS, Event, Facts, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

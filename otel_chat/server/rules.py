@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 USER_FEEDBACK: Final = "user_feedback"
 OUTCOMES: Final = ("resolved", "handed_off", "abandoned", "failed")
 """The outcomes by number, from 1; 0 is open."""
+OUTCOME_TYPE: Final = "'Enum8({})'".format(
+    ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *OUTCOMES)))
+)
+"""The type of an outcome, by numbers, named: text of every conversation would take most time."""
 TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
 
 MODEL: Final = "if(response_model != '', response_model, request_model)"

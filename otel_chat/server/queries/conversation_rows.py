@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.sql import SCALE
 from otel_chat.server.queries.window import nanoseconds
-from otel_chat.server.rules import OUTCOMES, USER_FEEDBACK
+from otel_chat.server.rules import OUTCOME_TYPE, USER_FEEDBACK
 from otel_chat.server.summaries.statements import conversations_sql
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.window import Window
 
 KEY: Final = "tenant, conversation_id"
-OUTCOME: Final = "'Enum8({})'".format(
-    ", ".join(f"\\'{outcome}\\' = {number}" for number, outcome in enumerate(("open", *OUTCOMES)))
-)
-"""The type of an outcome, by numbers, named: text of every conversation would take most time."""
 
 
 def _named(times: str, names: str) -> str:
@@ -45,7 +41,7 @@ _MOVES: Final = _steps(f"x.2 IN {_KINDS} AND x.3 != ''")
 _WORKED_OUT: Final[Mapping[str, str]] = {
     "last_at": "r.last_activity_at",
     "settled": "(r.ended OR r.last_activity_at <= {idle})",
-    "outcome": f"CAST(if(settled, toInt8(r.outcome), 0), {OUTCOME})",
+    "outcome": f"CAST(if(settled, toInt8(r.outcome), 0), {OUTCOME_TYPE})",
     "confirmed": "(settled AND r.confirmed)",
     "engagement": "(12 * least(r.turns, 10) + 20 * least(r.actions, 3) + multiIf("
     "outcome = 'resolved', 120, outcome IN ('open', 'handed_off'), 60, 0))",

@@ -183,10 +183,7 @@ def page_of(
             item.model_copy(update={"match": matches.get(key)})
             for item, key in zip(items, keys, strict=True)
         ]
-    if len(rows) <= limit:
-        return items, None
-    last = rows[limit - 1]
-    return items, Cursor(last["started_ns"], last["tenant"], last["conversation_id"])
+    return items, Cursor.of(rows[limit - 1]) if len(rows) > limit else None
 
 
 @query()
@@ -217,19 +214,11 @@ def conversations(
     check_limit(limit)
     wanted = None if search is None else Search.of(scope, search)
     statement = Query(store, scope)
-    after = [] if cursor is None else [_after(statement, Cursor.read(cursor))]
+    after = [] if cursor is None else [Cursor.read(cursor).passed(statement)]
     selection = Selection(window, filters)
     items, last = page_of(statement, scope, selection, after, "", limit, wanted)
     return Conversations(
         window=TimeSpan.of(window),
         items=items,
         next_cursor=None if last is None else last.text(),
-    )
-
-
-def _after(statement: Query, cursor: Cursor) -> str:
-    return (
-        "(-started_ns, tenant, conversation_id) >"
-        f" (-{statement.bind(cursor.at, 'Int64')}, {statement.bind(cursor.tenant, 'String')},"
-        f" {statement.bind(cursor.key, 'String')})"
     )

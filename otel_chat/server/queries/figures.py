@@ -13,7 +13,6 @@ from otel_chat.server.queries.sql import SCALE, billionths, mean, quantiles
 from otel_chat.server.queries.sums import (
     COUNTED_EVENTS,
     EVENT_SUMS,
-    SCORED,
     TURN_SUMS,
     Grouping,
     added,
@@ -21,7 +20,7 @@ from otel_chat.server.queries.sums import (
     whole,
 )
 from otel_chat.server.queries.window import BUCKETS, Bucket, Window, nanoseconds
-from otel_chat.server.rules import NEGATIVE, POSITIVE
+from otel_chat.server.rules import POSITIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,61 +76,35 @@ def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) ->
     )
 
 
-def turn_conditions(
-    query: Query, window: Window, filters: Filters, part: Window | None = None
-) -> list[str]:
+def turn_conditions(query: Query, window: Window, filters: Filters) -> list[str]:
     """The conditions on turns that are asked about by themselves: a handoff is their own.
 
     Args:
         query: The SELECT under construction.
-        window: The span of time, by which conversations are let through.
+        window: They started in it.
         filters: What they are limited to.
-        part: Only those that started in this part of it.
     """
-    span = part or window
-    return [query.between("start", span.start, span.end), *turn_limits(query, window, filters)]
-
-
-def turn_limits(query: Query, window: Window, filters: Filters) -> list[str]:
-    """The same without that on their time."""
-    conditions = filters.of_turn(query)
+    conditions = conditions_on_turns(query, window, replace(filters, handoff=None))
     if filters.handoff is not None:
         conditions.append("handoff" if filters.handoff else "NOT handoff")
-    if filters.outcome is not None or filters.state is not None:
-        conditions.append(members(query, window, replace(filters, handoff=None)))
     return conditions
 
 
-def turns_source(
-    query: Query,
-    window: Window,
-    filters: Filters,
-    columns: tuple[str, ...],
-    part: Window | None = None,
-) -> str:
+def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[str, ...]) -> str:
     """The turns that started in the window, as far as the filters let them through.
 
     Args:
         query: The SELECT under construction.
-        window: The span of time, by which conversations are let through.
+        window: They started in it.
         filters: What they are limited to.
         columns: The columns of turns to read.
-        part: Only those that started in this part of it.
     """
-    return query.table("turns", columns, conditions_on_turns(query, window, filters, part))
+    return query.table("turns", columns, conditions_on_turns(query, window, filters))
 
 
-def conditions_on_turns(
-    query: Query, window: Window, filters: Filters, part: Window | None = None
-) -> list[str]:
+def conditions_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
     """The conditions on the turns of `turns_source`: a handoff is one of their conversation."""
-    span = part or window
-    return [query.between("start", span.start, span.end), *limits_on_turns(query, window, filters)]
-
-
-def limits_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
-    """The same without that on their time."""
-    conditions = filters.of_turn(query)
+    conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]
     if filters.whole_conversations:
         conditions.append(members(query, window, filters))
     return conditions
@@ -188,13 +161,8 @@ def event_figures(query: Query, window: Window, filters: Filters, grouping: Grou
     conditions = [query.between("time", window.start, window.end), COUNTED_EVENTS]
     if not filters.empty:
         conditions.append(members(query, window, filters))
-    scales = f"groupUniqArrayIf((scale_min, scale_max), {SCORED}) AS p_scales"
-    source = sums(query, "events", conditions, grouping, EVENT_SUMS, scales)
-    aggregates = f"{added(EVENT_SUMS)}, length(groupUniqArrayArray(p_scales)) AS scales"
-    found = _rows(query, grouping, aggregates, source)
-    for row in found.values():
-        row["mean_value"] = exact_mean(row["value_sum"], row["value_n"])
-    return found
+    source = sums(query, "events", conditions, grouping, EVENT_SUMS)
+    return _rows(query, grouping, added(EVENT_SUMS), source)
 
 
 def ratings(feedback: str) -> str:
@@ -209,7 +177,6 @@ def ratings(feedback: str) -> str:
         sum(length({feedback})) AS ratings,
         sumArray(arrayMap(x -> {billionths("x.score")}, {feedback})) AS score_sum,
         sum(arrayCount(({scale}) -> {POSITIVE}, {columns})) AS top_ratings,
-        sum(arrayCount(({scale}) -> {NEGATIVE}, {columns})) AS bottom_ratings,
         sum(arrayCount(x -> isNotNull(x.value), {feedback})) AS rated_values,
         sumArray(arrayMap(x -> {billionths("x.value")}, {feedback}))
             / nullIf(rated_values, 0) / {SCALE} AS mean_value,
@@ -238,7 +205,7 @@ def conversation_figures(
         window.check_parted()
     source = conversation_rows(
         query, Selection(window, filters), "started_at", "settled", "handed_off", "outcome",
-        "confirmed", "ended", "turns", "engagement", "cost", "messages", "duration", "handoffs",
+        "confirmed", "turns", "engagement", "cost", "messages", "duration", "handoffs",
         "feedback",
     )  # fmt: skip
     outcomes = ", ".join(
@@ -253,7 +220,6 @@ def conversation_figures(
         sumIf(s.handoffs, settled) AS handoffs,
         countIf(settled AND NOT handed_off) AS contained,
         countIf(confirmed AND NOT handed_off) AS contained_confirmed,
-        countIf(settled AND NOT ended AND NOT handed_off AND outcome != 'resolved') AS incomplete,
         sumIf(cost, settled) AS settled_cost,
         sum(engagement) AS engagement_sum,
         sumIf(turns, settled) AS turns_sum,

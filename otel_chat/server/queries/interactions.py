@@ -159,7 +159,7 @@ def _newest(
     """The next turns, newest first: it looks back in growing steps, until it has enough."""
     found: list[Found] = []
     for part in window.backwards(None if after is None else moment(after.at + 1000)):
-        conditions = turn_conditions(statement, window, filters, part)
+        conditions = turn_conditions(statement, part, filters)
         source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
         rows = statement.run(f"""
             SELECT {nanos("start")} AS start_ns, tenant,

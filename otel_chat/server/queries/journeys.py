@@ -266,16 +266,15 @@ def incomplete(
     """
     check_limit(limit)
     after = None if cursor is None else Cursor.read(cursor)
-    rows = _newest(Query(store, scope), Selection(window, filters), after, limit + 1)
+    selection = Selection(window, filters)
+    total = store.beside(_total, Query(store, scope), selection)
+    rows = _newest(Query(store, scope), selection, after, limit + 1)
     page = rows[:limit]
-    last = page[-1] if len(rows) > limit else None
     return Incomplete(
         window=TimeSpan.of(window),
-        total=_total(Query(store, scope), Selection(window, filters)),
+        total=total.result(),
         items=[_read(row) for row in page],
-        next_cursor=None
-        if last is None
-        else Cursor(last["started_ns"], last["tenant"], last["conversation_id"]).text(),
+        next_cursor=Cursor.of(page[-1]).text() if len(rows) > limit else None,
     )
 
 
@@ -289,14 +288,7 @@ def _newest(
     statement: Query, selection: Selection, after: Cursor | None, limit: int
 ) -> list[dict[str, Any]]:
     """The next of them."""
-    later = "true"
-    if after is not None:
-        at, tenant, name = (
-            statement.bind(after.at, "Int64"),
-            statement.bind(after.tenant, "String"),
-            statement.bind(after.key, "String"),
-        )
-        later = f"(-started_ns, tenant, conversation_id) > (-{at}, {tenant}, {name})"
+    later = "true" if after is None else after.passed(statement)
     rows = conversation_rows(
         statement, selection, "started_at", "last_at", "settled", "ended", "handed_off", "outcome",
         "turns", "agent", "channel", "last_intent", "stood",

@@ -5,9 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import astuple, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_chat.server.queries.sql import Query
 
 PAGE: Final = 50
 LARGEST_PAGE: Final = 200
@@ -46,6 +51,23 @@ class Cursor:
         """The cursor as callers hand it back."""
         packed = json.dumps(astuple(self), separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    def passed(self, query: Query) -> str:
+        """The condition on a row with its `started_ns` that it stands behind this, newest first.
+
+        Args:
+            query: The SELECT under construction.
+        """
+        return (
+            "(-started_ns, tenant, conversation_id) >"
+            f" (-{query.bind(self.at, 'Int64')}, {query.bind(self.tenant, 'String')},"
+            f" {query.bind(self.key, 'String')})"
+        )
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Cursor:
+        """The cursor of a conversation's row, by its start."""
+        return cls(row["started_ns"], row["tenant"], row["conversation_id"])
 
     @classmethod
     def read(cls, text: str) -> Cursor:

@@ -15,7 +15,6 @@ from otel_chat.server.rules import (
     CLASSIFIED,
     IS_FEEDBACK,
     LOW,
-    POSITIVE,
     REPLIED,
     SCORE,
     TOKENS,
@@ -65,9 +64,6 @@ EVENT_SUMS: Final[Mapping[str, str]] = {
     },
     "ratings": f"countIf({SCORED})",
     "score_sum": total(SCORE, SCORED),
-    "top_ratings": f"countIf({SCORED} AND {POSITIVE})",
-    "value_n": f"countIf({SCORED} AND isNotNull(value))",
-    "value_sum": total("value", SCORED),
 }
 """What messages and feedback sum up to."""
 
@@ -141,7 +137,6 @@ def sums(
     conditions: Sequence[str],
     grouping: Grouping,
     names: Iterable[str],
-    *others: str,
 ) -> str:
     """A subquery with the sums of each part: `part`, and each of the names after `p_`.
 
@@ -151,8 +146,7 @@ def sums(
         conditions: On its rows.
         grouping: The parts.
         names: Out of `TURN_SUMS` or `EVENT_SUMS`.
-        others: SQL of more columns.
     """
     known = TURN_SUMS if source == "turns" else EVENT_SUMS
-    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(known, names), *others]
+    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(known, names)]
     return f"({query.select(source, columns, conditions)} GROUP BY part)"

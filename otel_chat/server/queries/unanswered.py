@@ -168,7 +168,7 @@ def _newest(
                 {nanos("start")} AS ns, {by_bucket(window, width)(statement, "start")} AS part,
                 toString(intent) AS intent, confidence, ifNull(fallback, false) AS missed,
                 input_messages
-            FROM {turns_source(statement, window, filters, _NAMED, part)} AS t
+            FROM {turns_source(statement, part, filters, _NAMED)} AS t
             WHERE {_MISSED} AND input_messages != ''
             ORDER BY ns DESC, trace, lower(hex(span_id))
             LIMIT {READ - len(rows)}

@@ -22,7 +22,6 @@ By = Literal["started", "active"]
 DEFAULT_WINDOW: Final[WindowName] = "7d"
 IDLE: Final = timedelta(minutes=30)
 MARGIN: Final = timedelta(days=1)
-FEEDBACK_MARGIN: Final = timedelta(days=7)
 EARLIEST: Final = datetime(1971, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2261, 1, 1, tzinfo=UTC)
 

@@ -140,7 +140,7 @@ SELECT tenant, toDate32(started_at) AS day, conversation_id, toInt64(0) AS episo
   started_at,
   greatest(turns_end, messages_to) AS last_activity_at,
   ended_at > toDateTime64(0, 9, 'UTC') AND ended_at >= greatest(last_start, messages_to) AS ended,
-  CAST(number, 'Enum8(\'open\' = 0, \'resolved\' = 1, \'handed_off\' = 2, \'abandoned\' = 3, \'failed\' = 4)') AS outcome,
+  CAST(number, {{ rules.OUTCOME_TYPE }}) AS outcome,
   number = 1 AND (told OR last_rating = 1) AS confirmed,
   with_human AS handed_off, handoffs, left_open AS unfinished, last_turn, last_fallback,
   turns, replies, errors, fallbacks, classified, handoff_turns, handoff_events, own_turns,

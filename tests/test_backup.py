@@ -50,8 +50,12 @@ def transcripts(folder: Path, name: str, conversations: int) -> Path:
 def figures(url: str) -> tuple[dict[str, Any], list[str]]:
     """The overview of the transcripts' week and every conversation in it."""
     with AnalyticsClient(url) as client:
+        assert client.settled()
         found = sorted(map(str, client.conversations(**WINDOW)))
-        return client.overview(**WINDOW), found
+        overview = client.overview(**WINDOW)
+        # When each was asked is another matter.
+        del overview["window"]["as_of"], overview["previous_window"]["as_of"]
+        return overview, found
 
 
 def turns(url: str) -> dict[str, int]:

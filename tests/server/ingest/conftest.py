@@ -23,3 +23,4 @@ def running(store: Store) -> Iterator[TestClient]:
         raise_server_exceptions=False,
     ) as connected:
         yield connected
+    store.command("TRUNCATE TABLE tokens")

@@ -103,7 +103,7 @@ def _settled(store: Path) -> tuple[list[Row], list[Row]]:
     with closing(open_store(f"chdb:{store}")) as opened:
         Settler(opened).settle()
         rows = opened.query(sql)
-        for table in ("conversations", "settled", "touched_keys"):
+        for table in ("conversations", "settled", "touched_keys", "waiting_keys"):
             opened.command(f"TRUNCATE TABLE {table}")
         Settler(opened).settle()
         return rows, opened.query(sql)
@@ -146,6 +146,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path, enoug
     with serving(store, port) as (url, _), AnalyticsClient(url) as client:
         again = Ledger(url)
         again.send(parts)
+        assert client.settled()
         overview = client.overview(**DAY)
     assert again.acknowledged == set(parts)
     once = Counter(trace for number in range(CONVERSATIONS) for trace in traces(number))

@@ -49,6 +49,7 @@ def rebuilt(given: Given) -> dict[str, dict[str, Any]]:
     given.store.command("TRUNCATE TABLE conversations")
     given.store.command("TRUNCATE TABLE touched_keys")
     given.store.command("TRUNCATE TABLE settled")
+    given.store.command("TRUNCATE TABLE waiting_keys")
     Settler(given.store).settle()
     return kept(given)
 

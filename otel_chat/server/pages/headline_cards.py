@@ -114,7 +114,7 @@ def _outcome(o: Overview, points: Sequence[Point]) -> list[Card]:
             label="Handoffs",
             value=formats.percent(o.handoffs.rate),
             note=formats.plural(o.handoffs.conversations, "conversation"),
-            sample=f"of {formats.count(o.conversations)}",
+            sample=f"of {formats.count(o.containment.settled)}",
             meanings=meanings("handoff_ratio", "handoff_conversations"),
             trend=trend(o.changes["handoffs"], formats.percent, better="down", ratio=True),
             line=_line(points, lambda p: p.handoffs.rate),

@@ -91,7 +91,7 @@ def _cards(found: Business, rated: FeedbackFigures) -> list[Card]:
             note=f"wait for a human {formats.duration(human.wait.p50)}"
             if human.wait.count
             else formats.plural(human.conversations, "conversation"),
-            sample=f"of {formats.count(found.conversations)}",
+            sample=f"of {formats.count(kept.settled)} settled",
             meanings=meanings("handoff_ratio", "handoff_conversations", "handoff_wait"),
         ),
         Card(

@@ -91,9 +91,8 @@ def test_overview_shows_what_the_query_answers(given: Given, reader: Reader, sto
     assert answer.response_time.p50 is not None
     assert figure(page, "response-time") == f"{answer.response_time.p50:.1f} s"
     assert answer.handoffs.rate is not None
-    assert f"{answer.handoffs.conversations} conversation" in page.inner_text(
-        "section[aria-labelledby=card-handoffs]"
-    )
+    handoffs = page.inner_text("section[aria-labelledby=card-handoffs]")
+    assert f"{answer.handoffs.conversations} conversation" in handoffs
     assert f"{answer.outcomes.resolved:,}" in page.inner_text(".shares")
     expect(page.locator("tbody#rows tr")).to_have_count(10)
     inked = page.evaluate(
@@ -113,6 +112,17 @@ def test_overview_shows_what_the_query_answers(given: Given, reader: Reader, sto
     }
     assert drawn.count() >= 28
     assert counted == {"conversations": 40, "turns": answer.turns}
+
+
+@pytest.mark.parametrize("path", ["/", "/outcomes"])
+def test_the_sample_of_handoffs_is_what_settled(given: Given, reader: Reader, path: str) -> None:
+    """One of two asked for a human; the other goes on: all of one."""
+    given.turn("asked", ago(7200), handoff=True)
+    given.turn("open", ago(60))
+    given.save()
+    card = reader.read(path).inner_text("section[aria-labelledby=card-handoffs]")
+    assert "100" in card
+    assert "of 1" in card
 
 
 def test_cards_compare_with_the_window_before(given: Given, reader: Reader) -> None:

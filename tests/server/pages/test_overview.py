@@ -147,6 +147,19 @@ def test_too_little_is_compared_with_nothing(given: Given, reader: Reader) -> No
     assert page.locator(".trend").count() == 0
 
 
+def test_a_narrowed_page_does_not_wait_for_its_charts(fallen: Given, reader: Reader) -> None:
+    """Charts are drawn anew a frame after the width has changed; the page is right before."""
+    reader.page.add_init_script(
+        "const next = window.requestAnimationFrame.bind(window);"
+        "window.requestAnimationFrame = (step) => (window.stopped ? 0 : next(step));"
+    )
+    page = reader.read("/")
+    page.wait_for_function("[...document.querySelectorAll('canvas')].some((drawn) => drawn.width)")
+    page.evaluate("window.stopped = true")
+    page.set_viewport_size({"width": 390, "height": 1000})
+    assert page.evaluate(WIDE_ENOUGH)
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_in_the_lists_are_text(given: Given, reader: Reader, text: str) -> None:
     """Topics, intents, users and actions of any name run nothing and break nothing."""

@@ -91,6 +91,7 @@ class _Spec:
             report_error("chat_handler", error)
             return NO_TURN
         turn._reply_reader = self.reply
+        turn._mute = True
         if self.message is not None and turn.takes_message:
             self._note_message(turn, args, kwargs)
         return turn
@@ -111,6 +112,7 @@ class _Spec:
     def _note_reply(self, turn: Turn, result: object) -> None:
         if result is None or not turn.is_live:
             return
+        turn.said(result)
         if type(result) not in SILENT and turn._result is None:
             turn.result(result)
         if not turn.captures_content:
@@ -175,7 +177,9 @@ def chat_handler(
         message: The same for the user's message, kept only with content capture on.
         reply: Gives the reply's text from the handler's result, of a streamed reply from each
             chunk. Without it the text is read where it can be: out of text, dictionaries, models,
-            messages and the frames of a stream.
+            messages and the frames of a stream. A handler that ends with None, an empty text or no
+            chunk made no reply (`otel_chat.reply` = false), unless a WebSocket's frame or
+            `current_turn().reply(...)` was one.
         **fields: channel, model, user_type, variant and so on (`TurnFields`): a value, or a
             function of the handler's arguments. `user_id` is a parameter's name or a function.
 

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import count, text
+from otel_chat.checks import count, flag, text
 from otel_chat.errors import ArgumentNameError, ConfigurationError
 from otel_chat.runtime import Runtime, report_error
 
@@ -28,6 +28,7 @@ class ConversationFields(TypedDict, total=False):
     page: str | None
     referrer: str | None
     user_agent: str | None
+    synthetic: bool | None
 
 
 class TurnFields(ConversationFields, total=False):
@@ -64,7 +65,7 @@ COUNT_KEYS: Final[Mapping[str, str]] = {
     "context_size": sc.CONTEXT_SIZE,
     "http_status": sc.HTTP_STATUS_CODE,
 }
-FIELD_NAMES: Final = frozenset({*TEXT_KEYS, *COUNT_KEYS, "user_id"})
+FIELD_NAMES: Final = frozenset({*TEXT_KEYS, *COUNT_KEYS, "user_id", "synthetic"})
 EVENT_KEYS: Final = (
     sc.AGENT_NAME,
     sc.AGENT_VERSION,
@@ -77,6 +78,7 @@ EVENT_KEYS: Final = (
     sc.USER_HASH,
     sc.TENANT,
     sc.PAGE,
+    sc.SYNTHETIC,
 )
 """What every event takes over from its turn or conversation."""
 
@@ -114,6 +116,8 @@ def _add(attributes: dict[str, AnyValue], runtime: Runtime, name: str, value: ob
         hashed = runtime.user_hash(value)
         if hashed is not None:
             attributes[sc.USER_HASH] = hashed
+    elif name == "synthetic":
+        attributes[sc.SYNTHETIC] = flag(value, name)
     elif name in COUNT_KEYS:
         attributes[COUNT_KEYS[name]] = count(value, name)
     elif name in TEXT_KEYS:

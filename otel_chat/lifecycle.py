@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, SpanContext
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier, is_a
+from otel_chat.checks import Types, identifier, is_a
 from otel_chat.extract import Extracted, Texts
 from otel_chat.fields import EVENT_KEYS
 from otel_chat.outcome import complete, note_error
@@ -31,6 +31,7 @@ TURN_KEY: Final = otel_context.create_key("otel_chat.turn")
 # The API's own key, asked of the API: setting span and turn in one copy halves the cost
 _SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _NESTED: Final[Mapping[str, AnyValue]] = {sc.OPERATION_NAME: sc.OPERATION_INVOKE_AGENT}
+_TEXTS: Final = Types((str, bytes))
 _TURN: Final[Mapping[str, AnyValue]] = {**_NESTED, sc.TURN_ROOT: True}
 
 
@@ -56,8 +57,8 @@ class Lifecycle:
     __slots__ = (
         "__weakref__", "_agent", "_as_before", "_before", "_confidence", "_context", "_cost",
         "_counted", "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents",
-        "_keep", "_late", "_left", "_links", "_live", "_metadata", "_outer", "_output", "_parts",
-        "_provisional", "_reply_reader", "_result", "_returned", "_runtime", "_seen",
+        "_keep", "_late", "_left", "_links", "_live", "_metadata", "_mute", "_outer", "_output",
+        "_parts", "_provisional", "_reply_reader", "_result", "_returned", "_runtime", "_seen",
         "_span", "_span_context", "_start_mono", "_start_ns", "_status", "_stream",
         "_surroundings", "_tokens", "_told", "_usage", "children", "series",
     )  # fmt: skip
@@ -89,6 +90,7 @@ class Lifecycle:
         self._tokens: Usage | None = None
         self._cost: float | None = None
         self._confidence: float | None = None
+        self._mute = False
         self._intents: list[tuple[str | None, float | None, bool, str]] = []
         self._counted: list[tuple[str, dict[str, Any]]] = []
         self._input: str | None = None
@@ -191,8 +193,14 @@ class Lifecycle:
             self._late[sc.ERROR_TYPE] = self._runtime.name(kind)
         self.finish(end_ns=end_ns)
 
+    def said(self, reply: object = True) -> None:  # noqa: FBT002 - whatever came of it
+        """Notes that there is a reply: anything but None and an empty text."""
+        if reply is not None and not (type(reply) in _TEXTS and not reply):
+            self._mute = False
+
     def first_chunk(self, at_ns: int | None = None) -> None:
         """Notes when the first chunk of a streamed reply came, now unless given; once."""
+        self.said()
         if sc.TIME_TO_FIRST_CHUNK not in self._late:
             when = self.now_ns() if at_ns is None else max(at_ns, self._start_ns)
             self._late[sc.TIME_TO_FIRST_CHUNK] = (when - self._start_ns) / 1e9

@@ -79,6 +79,8 @@ def complete(turn: Lifecycle, *, whole: bool = True) -> None:
 def _settle(turn: Lifecycle, *, whole: bool) -> None:
     late = turn._late
     late[sc.STATUS] = turn._status
+    if turn._mute and turn._status == sc.STATUS_OK:
+        late[sc.REPLY] = False
     says_provider = provider_of(turn) is not None
     if not (turn._result is turn._stream is turn._returned is None):
         take(turn, whole=whole)

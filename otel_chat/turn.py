@@ -306,6 +306,7 @@ class Turn(Lifecycle):
     @_guarded
     def reply(self, text: str) -> None:
         """Gives the reply; kept only with content capture on."""
+        self.said(text)
         if self.captures_content:
             self._output = content(text, "assistant")
 
@@ -316,6 +317,7 @@ class Turn(Lifecycle):
         Model, provider, usage, finish reason, confidence and intent are read from it by its shape
         after the turn, in the delivery thread; what is reported otherwise wins.
         """
+        self.said(value)
         if type(value) not in SILENT:
             self._result = value
 

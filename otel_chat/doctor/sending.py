@@ -136,7 +136,7 @@ def send(endpoint: str | None, seconds: float) -> Marked:
     otel_chat.setup(service_name=sc.DOCTOR, endpoint=endpoint, config=config)
     conversation_id = f"doctor-{uuid4().hex}"
     with (
-        otel_chat.conversation(conversation_id, agent=sc.DOCTOR, channel="doctor"),
+        otel_chat.conversation(conversation_id, agent=sc.DOCTOR, channel="doctor", synthetic=True),
         otel_chat.turn(message="Is anyone there?") as turn,
     ):
         turn.intent("doctor", 1.0)

@@ -259,6 +259,8 @@ class Connection:
             return
         reply.frames += 1
         turn = reply.turn
+        if turn is not None:
+            turn.said()
         if turn is not None and turn.is_provisional:
             if reply.frames > 1 and reply.end_ns is not None:
                 turn.first_chunk(reply.first_ns)

@@ -20,7 +20,11 @@ TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "reasonin
 
 MODEL: Final = "if(response_model != '', response_model, request_model)"
 """The model of a turn: that which answered, else that which was asked for."""
-REPLIED: Final = "(status NOT IN ('error', 'cancelled') OR time_to_first_chunk IS NOT NULL)"
+WITHOUT_REPLY: Final = "(status = 'ok' AND without_reply)"
+"""It ended well, with nothing to say."""
+REPLIED: Final = "if(status = 'ok', NOT without_reply, time_to_first_chunk IS NOT NULL)"
+ANSWERED: Final = f"(status != 'error' AND {REPLIED})"
+"""How long it took is a response time."""
 CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
 TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
 UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"

@@ -174,7 +174,7 @@ def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
-    statement = Query(store, scope)
+    statement = Query(store, scope, synthetic=True)
     named = [f"conversation_id = {statement.bind(conversation_id, 'String')}"]
     events_beside = store.beside(found_when, statement.again(), "events", named)
     turns = found_when(statement, "turns", named)
@@ -182,7 +182,7 @@ def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -
     owner = min(turns, default="") if tenant is None else tenant
     if owner not in turns:
         raise AccessError("There is no conversation of this id.", status=404)
-    return Found(Query(store, scope), (owner, conversation_id), turns[owner], events.get(owner))
+    return Found(statement.again(), (owner, conversation_id), turns[owner], events.get(owner))
 
 
 @query()

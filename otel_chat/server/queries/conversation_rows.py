@@ -198,4 +198,5 @@ def row_now(
         "version": 0,
     }
     columns = _told(query, window, Filters(), names)
-    return f"(SELECT {KEY}, {', '.join(columns)} FROM ({conversations_sql()}) AS r)"  # noqa: S608
+    rows = conversations_sql(synthetic=query.synthetic)
+    return f"(SELECT {KEY}, {', '.join(columns)} FROM ({rows}) AS r)"  # noqa: S608

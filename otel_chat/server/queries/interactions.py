@@ -227,7 +227,7 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
     if not lengths or not set(trace_id + span_id) <= set("0123456789abcdef"):
         message = "An interaction's id is the digits of its trace and its span, with a hyphen."
         raise QueryError(message, field="interaction_id")
-    statement = Query(store, scope)
+    statement = Query(store, scope, synthetic=True)
     named = [
         f"trace_id = unhex({statement.bind(trace_id, 'String')})",
         f"span_id = unhex({statement.bind(span_id, 'String')})",

@@ -23,6 +23,7 @@ Table = Literal[
     "conversation_marks",
     "saved_views",
 ]
+_MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,16 +37,19 @@ class Query:
     Args:
         store: The store to ask.
         scope: What the caller may see.
+        synthetic: Whether synthetic turns and their events are seen: only where they are asked for
+            by their id, as they are in no figure.
     """
 
-    def __init__(self, store: Store, scope: Scope) -> None:
+    def __init__(self, store: Store, scope: Scope, *, synthetic: bool = False) -> None:
         self.store = store
+        self.synthetic = synthetic
         self._scope = scope
         self.parameters: dict[str, Any] = {}
 
     def again(self) -> Query:
         """Another SELECT of the same scope, with what this one knows, to be run beside it."""
-        other = Query(self.store, self._scope)
+        other = Query(self.store, self._scope, synthetic=self.synthetic)
         other.parameters = {**self.parameters}
         return other
 
@@ -114,7 +118,8 @@ class Query:
                 faster where that does not matter.
             alias: What its columns can be named by, where others have their names.
         """
-        wanted = [*self._tenants(), *conditions]
+        real = ["NOT synthetic"] if name in _MAY_BE_SYNTHETIC and not self.synthetic else []
+        wanted = [*self._tenants(), *real, *conditions]
         where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
         source = f"{name}{f' AS {alias}' if alias else ''}{' FINAL' if once else ''}"
         return f"SELECT {', '.join(columns)} FROM {source}{where}"  # noqa: S608

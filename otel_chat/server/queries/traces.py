@@ -227,7 +227,7 @@ def trace(store: Store, scope: Scope, window: Window, trace_id: str) -> Trace:  
     """
     if len(trace_id) != TRACE_DIGITS or not set(trace_id.lower()) <= set("0123456789abcdef"):
         raise QueryError("A trace id is 32 hexadecimal digits.", field="trace_id")
-    statement = Query(store, scope)
+    statement = Query(store, scope, synthetic=True)
     named = f"trace_id = unhex({statement.bind(trace_id.lower(), 'String')})"
     spans_beside = store.beside(found_when, statement.again(), "spans", [named])
     found = {"turns": found_when(statement, "turns", [named]), "spans": spans_beside.result()}

@@ -23,7 +23,7 @@ WITH
       min(start) AS started_at, max(start) AS last_start, max(end) AS turns_end,
       -- 2: it failed, or was cut off before any reply; 1: it may not have helped; 0: it went well.
       argMax(multiIf(
-        status = '{{ n.STATUS_ERROR }}' OR NOT {{ rules.REPLIED }}, 2,
+        status = '{{ n.STATUS_ERROR }}' OR (status != '{{ n.STATUS_OK }}' AND NOT {{ rules.REPLIED }}), 2,
         ifNull(fallback, false) OR ifNull({{ rules.LOW }}, false) OR sentiment = 'negative', 1,
         0), (start, trace_id, span_id)) AS last_turn,
       argMax(ifNull(fallback, false), (start, trace_id, span_id)) AS last_fallback,
@@ -57,7 +57,7 @@ WITH
         toString({{ rules.MODEL }}), duration, confidence)) AS in_order
     FROM turns FINAL
     WHERE (tenant, conversation_id) IN keys AND conversation_id IN {{ '{ids:Array(String)}' }}
-      AND start >= seen_first AND start <= seen_last
+      AND start >= seen_first AND start <= seen_last{{ '' if synthetic else ' AND NOT synthetic' }}
     GROUP BY tenant, conversation_id
   ),
   e AS (
@@ -100,7 +100,7 @@ WITH
           toString(workflow)), toString(step)), {{ among(steps) }}) AS steps
     FROM events FINAL
     WHERE (tenant, conversation_id) IN keys AND conversation_id IN {{ '{ids:Array(String)}' }}
-      AND time >= seen_first AND time <= seen_last
+      AND time >= seen_first AND time <= seen_last{{ '' if synthetic else ' AND NOT synthetic' }}
     GROUP BY tenant, conversation_id
   ),
   worked_out AS (

@@ -16,12 +16,16 @@ MOST_TURNS: Final = 100_000
 
 
 @cache
-def conversations_sql() -> str:
+def conversations_sql(*, synthetic: bool = False) -> str:
     """A SELECT of the rows of some conversations, worked out from their turns and events.
 
     Its parameters are `tenants` and `ids` of the conversations, `first` and `last`, nanoseconds
     between which all that there is of them lies, and the `version` of the rows.
+
+    Args:
+        synthetic: Whether synthetic turns count, which are in no figure.
     """
     source = files(__package__).joinpath("conversations.sql").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
-    return environment.from_string(source).render(n=semconv, rules=rules, most=MOST_TURNS)
+    known = {"n": semconv, "rules": rules, "most": MOST_TURNS, "synthetic": synthetic}
+    return environment.from_string(source).render(known)

@@ -79,7 +79,7 @@ class Turn:
     @property
     def without_reply(self) -> bool:
         """Whether it ended well with nothing to say."""
-        return self.status == sc.STATUS_OK and self.told.get("otel_chat.reply") is False
+        return self.status == sc.STATUS_OK and self.told.get(sc.REPLY) is False
 
     @property
     def replied(self) -> bool:
@@ -191,7 +191,7 @@ class Facts:
 
 
 def read(sent: Iterable[tuple[str, bytes]]) -> Facts:
-    """The facts that bodies tell.
+    """The facts that bodies tell, but what is synthetic: it is in no figure.
 
     Args:
         sent: Paths (`traces`, `logs`) and bodies, in any order, any of them twice.
@@ -201,10 +201,12 @@ def read(sent: Iterable[tuple[str, bytes]]) -> Facts:
     for path, body in sent:
         if path == "traces":
             for turn in _turns(ExportTraceServiceRequest.FromString(body)):
-                turns[turn.tenant, turn.trace, turn.span] = turn
+                if sc.SYNTHETIC not in turn.told:
+                    turns[turn.tenant, turn.trace, turn.span] = turn
         else:
             for event in _events(ExportLogsServiceRequest.FromString(body)):
-                events[event.tenant, event.uid] = event
+                if sc.SYNTHETIC not in event.told:
+                    events[event.tenant, event.uid] = event
     return Facts(
         tuple(sorted(turns.values(), key=lambda one: one.order)),
         tuple(sorted(events.values(), key=lambda one: one.order)),

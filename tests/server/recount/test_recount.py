@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 SEEDS: Final = range(12) if THOROUGH else range(1)
 CONVERSATIONS: Final = 120 if THOROUGH else 40
 ANSWERED: Final = "response times are of all turns, not of those that were answered"
-REPLY: Final = "a turn with otel_chat.reply = false is counted as a message of the assistant"
 ANNOTATED: Final = "a turn that only an annotation classifies is not counted as classified"
 OF_TURN: Final = "under message_type or confidence, ratings of turns that do not match count too"
 DIFFERENT: Final[dict[str, str]] = {
@@ -42,11 +41,6 @@ DIFFERENT: Final[dict[str, str]] = {
         for address in ("overview", "interactions/stats", "performance")
         for name in ("mean", "count", "p50", "p75", "p90", "p95", "p99")
     },
-    **{
-        f"overview: {name}": REPLY
-        for name in ("messages", "messages_by_sender", "engagement.messages")
-    },
-    "report: messages": REPLY,
     **{
         f"{address}: fallback.{name}": ANNOTATED
         for address in ("overview", "interactions/stats", "intents")
@@ -69,7 +63,6 @@ DIFFERENT: Final[dict[str, str]] = {
     "otel_chat_csat_ratio": "it is the mean of the scores, not the share in the top boxes",
 }  # fmt: skip
 """What is not yet right in the product, and why."""
-MESSAGES: Final = frozenset({"messages", "assistant_messages"})
 HANDOFF_OF_TURNS: Final = {"interactions/stats"}
 """Where `handoff` is still the turn's own: deprecated, so not asked."""
 
@@ -155,7 +148,7 @@ def _line(one: Conversation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unlike(told: list[dict[str, Any]], figures: Figures, *, messages: bool) -> list[str]:
+def _unlike(told: list[dict[str, Any]], figures: Figures) -> list[str]:
     """Where the lines of conversations are not those that were counted."""
     counted = {(one.tenant, one.name): _line(one) for one in figures.whole}
     found = {(line["tenant"], line["conversation_id"]): line for line in told}
@@ -163,8 +156,7 @@ def _unlike(told: list[dict[str, Any]], figures: Figures, *, messages: bool) -> 
     if len(told) != len(found):
         wrong.append("some are told twice")
     for key in counted.keys() & found.keys():
-        names = (counted[key].keys() & found[key].keys()) - MESSAGES
-        for name in sorted(MESSAGES & found[key].keys() if messages else names):
+        for name in sorted(counted[key].keys() & found[key].keys()):
             if not same(found[key][name], counted[key][name]):
                 wrong += [f"{key} {name}: {found[key][name]}, counted {counted[key][name]}"]
     return wrong
@@ -179,16 +171,12 @@ def _lines(asked: Asked, address: str, number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("messages", [False, True], ids=["all but messages", "messages"])
 @pytest.mark.parametrize("address", ["conversations", "exports/sessions", "exports/analytics"])
-def test_a_list_has_the_conversations_that_were_counted(
-    asked: Asked, address: str, messages: bool, request: pytest.FixtureRequest
-) -> None:
+def test_a_list_has_the_conversations_that_were_counted(asked: Asked, address: str) -> None:
     """Each with the same outcome, numbers and cost."""
-    expect_different(request, REPLY if messages else None)
     for number, question in enumerate(asked.questions):
         lines = _lines(asked, address, number)
-        if wrong := _unlike(lines, asked.figures(number), messages=messages):
+        if wrong := _unlike(lines, asked.figures(number)):
             pytest.fail("\n".join([str(question), *wrong[:5]]), pytrace=False)
 
 
@@ -212,7 +200,7 @@ def test_a_conversation_by_itself_is_what_was_counted(asked: Asked) -> None:
             headers=asked.headers,
         ).json()
         line, counted = told.get("summary", told), _line(one)
-        for name in (counted.keys() & line.keys()) - MESSAGES:
+        for name in counted.keys() & line.keys():
             assert same(line[name], counted[name]), (one.tenant, one.name, name)
 
 

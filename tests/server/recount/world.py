@@ -21,7 +21,6 @@ SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
-REPLY: Final = "otel_chat.reply"
 ENVIRONMENT: Final = "deployment.environment.name"
 
 INTENTS: Final = ("greet", "order", "refund", "track")
@@ -163,7 +162,7 @@ def _ended(rng: random.Random) -> dict[str, object]:
     if drawn < 0.18:
         return {sc.STATUS: sc.STATUS_CANCELLED, sc.TIME_TO_FIRST_CHUNK: 0.25}
     if drawn < 0.23:
-        return {REPLY: False}
+        return {sc.REPLY: False}
     return {sc.TIME_TO_FIRST_CHUNK: rng.randint(1, 900) / 1000} if drawn < 0.6 else {}
 
 
@@ -337,6 +336,10 @@ def world_of(seed: int, now: int, tenants: tuple[str, ...], conversations: int) 
         alone = Talk(rng, tenant, "no-turns", now)
         alone.event(sc.EVENT_HANDOFF_REQUESTED, today - 2 * DAY, {sc.REASON: "nobody"})
         sent += alone.sent
+        doctor = talk_of(rng, tenant, "doctor", today - 2 * DAY, today, [MINUTE] * 3)
+        for one in doctor.sent:
+            put(one.item, {sc.SYNTHETIC: True})
+        sent += doctor.sent
     return World(now, tenants, tuple(sent))
 
 

@@ -7,6 +7,17 @@ DROP VIEW IF EXISTS spans_to_touched{{ on_cluster }};
 {% if cluster %}DROP TABLE IF EXISTS {{ table }}{{ on_cluster }};
 {% endif %}DROP TABLE IF EXISTS {{ table }}{{ local }}{{ on_cluster }};
 {% endfor %}
+{# Where a column of its own is told from an attribute, the views that fill the table stay as they are. -#}
+{% macro told(table, column, attribute, value) -%}
+{% for name in ([table ~ local, table] if cluster else [table]) -%}
+ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS
+  {{ column }} Bool DEFAULT attributes['{{ attribute }}'] = '{{ value }}';
+{% endfor -%}
+ALTER TABLE {{ table }}{{ local }}{{ on_cluster }} MATERIALIZE COLUMN {{ column }};
+{% endmacro -%}
+{{ told('turns', 'without_reply', n.REPLY, 'false') }}
+{{ told('turns', 'synthetic', n.SYNTHETIC, 'true') }}
+{{ told('events', 'synthetic', n.SYNTHETIC, 'true') }}
 CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
   queue Enum8('recent' = 1, 'earlier' = 2),
   tenant LowCardinality(String),

@@ -122,6 +122,7 @@ class Eraser:
             "conversations", "last_activity_at < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')"
         )
         self._delete("waiting_keys", "last < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')")
+        self._delete("unclaimed_spans", old["spans"])
         return self._erase(conditions, by_trace=False)
 
     def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:

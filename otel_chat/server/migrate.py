@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from otel_chat.server.schema.migrations import render
+from otel_chat.server.schema.migrations import render, render_views
 from otel_chat.server.store import open_store, parse_store_url
 
 
@@ -39,6 +39,7 @@ def check(url: str) -> list[str]:
         *(f"changed after it was applied: {step.version} {step.name}" for step in state.changed),
         *(f"of a newer release: {version}" for version in state.newer),
         *(f"missing: table {name}" for name in state.missing),
+        *(f"outdated: view {name}" for name in state.outdated),
     ]
 
 
@@ -52,8 +53,10 @@ def show(url: str) -> str:
         >>> "CREATE TABLE IF NOT EXISTS turns " in show("chdb:./anywhere")
         True
     """
-    steps = render(parse_store_url(url).cluster)
+    cluster = parse_store_url(url).cluster
+    parts = [(f"{step.version} {step.name}", step.statements) for step in render(cluster)]
+    parts.append(("views", tuple(view.statement for view in render_views(cluster))))
     return "\n".join(
-        f"-- {step.version} {step.name}\n" + "\n".join(f"{text};\n" for text in step.statements)
-        for step in steps
+        f"-- {title}\n" + "\n".join(f"{text};\n" for text in statements)
+        for title, statements in parts
     )

@@ -167,7 +167,48 @@ def _in_order(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
         waiting.append((orphan, 0))
 
 
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, a turn of another library as the turn alone: it stands among the spans too."""
+    turns = {row["span_hex"] for row in rows if row["turn"]}
+    return [row for row in rows if row["turn"] or row["span_hex"] not in turns]
+
+
+def _of_conversation(rows: list[dict[str, Any]], conversation_id: str) -> list[dict[str, Any]]:
+    """Of a trace that several conversations share: its turns, what is beneath and what is above."""
+    known = {row["span_hex"]: row for row in rows}
+    own: dict[str, bool] = {}
+    kept: set[str] = set()
+    for row in rows:
+        way: list[str] = []
+        mine = False
+        span: dict[str, Any] | None = row
+        while span is not None:
+            if span["span_hex"] in own:
+                mine = own[span["span_hex"]]
+                break
+            own[span["span_hex"]] = False
+            way.append(span["span_hex"])
+            if span["turn"] or span["conversation_id"]:
+                mine = span["turn"] or span["conversation_id"] == conversation_id
+                break
+            span = known.get(span["parent_hex"])
+        own.update(dict.fromkeys(way, mine))
+        if row["turn"]:
+            kept |= _above(row, known)
+    return [row for row in rows if own[row["span_hex"]] or row["span_hex"] in kept]
+
+
+def _above(row: dict[str, Any], known: dict[str, dict[str, Any]]) -> set[str]:
+    found: set[str] = set()
+    span: dict[str, Any] | None = row
+    while span is not None and span["span_hex"] not in found:
+        found.add(span["span_hex"])
+        span = known.get(span["parent_hex"])
+    return found
+
+
 def _trace(scope: Scope, trace_id: str, rows: list[dict[str, Any]]) -> Trace:
+    rows = _once(rows)
     first = min(row["start_ns"] for row in rows)
     turns = sorted((row["start_ns"], row["span_hex"]) for row in rows if row["turn"])
     named = [row["conversation_id"] for row in rows if row["conversation_id"]]
@@ -275,4 +316,7 @@ def conversation_traces(
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in [*turns, *_span_rows(statement, near)]:
         by_trace[row["trace_hex"]].append(row)
-    return {trace_id: _trace(scope, trace_id, rows) for trace_id, rows in by_trace.items()}
+    return {
+        trace_id: _trace(scope, trace_id, _of_conversation(rows, conversation_id))
+        for trace_id, rows in by_trace.items()
+    }

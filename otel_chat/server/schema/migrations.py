@@ -16,8 +16,8 @@ from otel_chat import semconv
 from otel_chat.errors import ConfigurationError, StoreError
 
 _MACROS: Final = (
-    "{%- from 'macros' import table, of_day, dimensions, attributes, any_value, text_maps,"
-    " scalar_text, text, count, number, seconds, ratio, flag, money, moment, without"
+    "{%- from 'macros' import table, view, events_text, of_day, dimensions, attributes, any_value,"
+    " text_maps, scalar_text, text, count, number, seconds, ratio, flag, money, moment, without"
     " with context -%}"
 )
 _TEXT: Final = re.compile(r"\{\{ (?:text|count|number|seconds|ratio|flag|money)\(n\.(\w+)\) \}\}")
@@ -57,6 +57,21 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A view that fills a table.
+
+    Args:
+        base: What it is called, whatever its text.
+        name: The same with a mark of its text.
+        statement: What makes it.
+    """
+
+    base: str
+    name: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where a store stands.
 
@@ -65,7 +80,8 @@ class State:
         pending: Those that are not yet.
         changed: Applied ones whose text is another today.
         newer: Versions in the store that this release does not know.
-        missing: Tables that should be there and are not.
+        missing: Tables and views that should be there and are not.
+        outdated: Views of another text than today's.
     """
 
     applied: tuple[Migration, ...]
@@ -73,11 +89,12 @@ class State:
     changed: tuple[Migration, ...]
     newer: tuple[int, ...]
     missing: tuple[str, ...]
+    outdated: tuple[str, ...]
 
     @property
     def current(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.pending or self.changed or self.newer or self.missing)
+        return not (self.pending or self.changed or self.newer or self.missing or self.outdated)
 
 
 def _names_read(source: str, view: str) -> list[str]:
@@ -100,9 +117,41 @@ def render(cluster: str = "") -> tuple[Migration, ...]:
         >>> "ReplicatedReplacingMergeTree" in render("main")[0].statements[0]
         True
     """
+    environment = _environment(cluster)
+    steps = []
+    for entry in sorted(files(__package__).joinpath("sql").iterdir(), key=lambda item: item.name):
+        number, _, name = entry.name.removesuffix(".sql").partition("_")
+        text = _rendered(environment, entry.read_text(encoding="utf-8"))
+        steps.append(Migration(int(number), name, _statements(text)))
+    return tuple(steps)
+
+
+def render_views(cluster: str = "") -> tuple[View, ...]:
+    """The views that fill the tables, for one server or for a cluster.
+
+    Args:
+        cluster: As `render` takes it.
+
+    Raises:
+        ConfigurationError: As `render` does.
+
+    Example:
+        >>> render_views()[0].base
+        'traces_in_to_spans_in'
+    """
+    source = files(__package__).joinpath("views.sql").read_text(encoding="utf-8")
+    found = []
+    for statement in _statements(_rendered(_environment(cluster), source)):
+        (base,) = _made(statement)
+        mark = hashlib.sha256(statement.encode()).hexdigest()[:8]
+        name = f"{base}_{mark}"
+        found.append(View(base, name, statement.replace(base, name, 1)))
+    return tuple(found)
+
+
+def _environment(cluster: str) -> Environment:
     if cluster and not _CLUSTER.fullmatch(cluster):
         raise ConfigurationError(f"store: {cluster!r} is no name of a cluster.")
-    folder = files(__package__).joinpath("sql")
     macros = files(__package__).joinpath("macros.jinja").read_text(encoding="utf-8")
     environment = Environment(
         undefined=StrictUndefined,
@@ -116,20 +165,21 @@ def render(cluster: str = "") -> tuple[Migration, ...]:
         local="_local" if cluster else "",
         engine="ReplicatedReplacingMergeTree" if cluster else "ReplacingMergeTree",
     )
-    steps = []
-    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-        number, _, name = entry.name.removesuffix(".sql").partition("_")
-        source = entry.read_text(encoding="utf-8")
-        lists = {}
-        if name == "ingest":
-            lists = {
-                "turn_columns": [*_names_read(source, "spans_in_to_turns"), semconv.TURN_ROOT],
-                "event_columns": _names_read(source, "events_in_to_events"),
-            }
-        text = environment.from_string(_MACROS + source).render(**lists)
-        statements = tuple(part.strip() for part in text.split(";\n") if part.strip())
-        steps.append(Migration(int(number), name, statements))
-    return tuple(steps)
+    return environment
+
+
+def _rendered(environment: Environment, source: str) -> str:
+    lists = {}
+    if "events_in_to_events" in source and "turn_columns" in source:
+        lists = {
+            "turn_columns": [*_names_read(source, "spans_in_to_turns"), semconv.TURN_ROOT],
+            "event_columns": _names_read(source, "events_in_to_events"),
+        }
+    return environment.from_string(_MACROS + source).render(**lists)
+
+
+def _statements(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(";\n") if part.strip())
 
 
 class Migrations:
@@ -144,15 +194,11 @@ class Migrations:
         self._database = database
         self._cluster = cluster
         self.steps = render(cluster)
+        self.views = render_views(cluster)
 
     def state(self) -> State:
         """Where the store stands; changes nothing."""
-        tables = {
-            str(row["name"])
-            for row in self._database.query(
-                "SELECT name FROM system.tables WHERE database = currentDatabase()"
-            )
-        }
+        tables = self._tables()
         checksums: dict[int, str] = {}
         if "migrations" in tables:
             rows = self._database.query("SELECT version, checksum FROM migrations FINAL")
@@ -162,16 +208,34 @@ class Migrations:
         expected: set[str] = set()
         for statement in (text for step in applied for text in step.statements):
             expected = expected.union(_made(statement)).difference(_dropped(statement))
+        if applied:
+            expected |= {view.name for view in self.views}
         return State(
             applied=applied,
             pending=tuple(step for step in self.steps if step.version not in checksums),
             changed=tuple(s for s in applied if s.checksum != checksums[s.version]),
             newer=tuple(sorted(checksums.keys() - known)),
             missing=tuple(sorted(expected - tables)),
+            outdated=self._outdated(tables),
         )
 
+    def _tables(self) -> set[str]:
+        rows = self._database.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase()"
+        )
+        return {str(row["name"]) for row in rows}
+
+    def _outdated(self, tables: set[str]) -> tuple[str, ...]:
+        """Views of ours with another text; other views of a shared database are not ours."""
+        bases = "|".join(re.escape(view.base) for view in self.views)
+        ours = re.compile(rf"(?:{bases})_[0-9a-f]{{8}}")
+        kept = {view.name for view in self.views}
+        return tuple(sorted(name for name in tables - kept if ours.fullmatch(name)))
+
     def apply(self) -> None:
-        """Applies what is pending, in order; running it again changes nothing.
+        """Applies what is pending, in order, and makes changed views anew.
+
+        Running it again changes nothing.
 
         Raises:
             StoreError: If the store is of a newer release, or an applied migration was changed.
@@ -198,6 +262,14 @@ class Migrations:
                     "now": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
                 },
             )
+
+        tables = self._tables()
+        for view in self.views:
+            if view.name not in tables:
+                self._database.command(view.statement)
+        on_cluster = f" ON CLUSTER '{self._cluster}'" if self._cluster else ""
+        for name in self._outdated(tables):
+            self._database.command(f"DROP VIEW IF EXISTS {name}{on_cluster}")
 
     def _ledger(self) -> str:
         on_cluster = f" ON CLUSTER '{self._cluster}'" if self._cluster else ""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from prometheus_client.core import GaugeMetricFamily
 
 from otel_chat.errors import OtelChatError
+from otel_chat.server.summaries.derived_turns import DerivedTurns
 from otel_chat.server.summaries.statements import conversations_sql
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("otel_chat.server")
 
-Queue = Literal["recent", "earlier"]
-QUEUES: Final[tuple[Queue, ...]] = ("recent", "earlier")
-"""What ended more than two days ago waits by itself: late data does not hold up today's."""
+Queue = Literal["trace", "recent", "earlier"]
+QUEUES: Final[tuple[Queue, ...]] = ("trace", "recent", "earlier")
+"""Traces come first, as their turns touch conversations. Of these, what ended more than two days
+ago waits by itself: late data does not hold up today's."""
 BATCH: Final = 2000
 """Conversations that are worked out by one statement."""
 BATCH_CHARACTERS: Final = 50_000
@@ -49,6 +51,11 @@ RECENT_NS: Final = 48 * HOUR_NS
 RULES: Final = "rules-1"
 """The mark of a rebuild, which is begun once; where a rule changes, under another name."""
 
+_FRESH: Final = (
+    "queue = {queue:String} AND at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+    " AND at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
+    " AND toUnixTimestamp64Nano(at) IN {fresh:Array(Int64)}"
+)
 # What was seen of a conversation before counts too: all of it is read, however old it is.
 _KEYS: Final = """
 SELECT tenant, key, toUnixTimestamp64Nano(min(begun)) AS first,
@@ -63,12 +70,12 @@ FROM (
   WHERE (tenant, key) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
 )
 GROUP BY tenant, key ORDER BY first DESC
-""".replace(
-    "{fresh}",
-    "queue = {queue:String} AND at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
-    " AND at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
-    " AND toUnixTimestamp64Nano(at) IN {fresh:Array(Int64)}",
-)
+""".replace("{fresh}", _FRESH)
+_TRACES: Final = f"""
+SELECT tenant, key, toUnixTimestamp64Nano(min(t.first)) AS first,
+  toUnixTimestamp64Nano(max(t.last)) AS last
+FROM touched_keys AS t WHERE {_FRESH} GROUP BY tenant, key ORDER BY first DESC
+"""  # noqa: S608
 # A row whose first turn moved to another day has another key; one without turns has no successor.
 # Of two settlers the one that read later is right.
 _TOMBSTONES: Final = """
@@ -124,6 +131,7 @@ class Settler:
         self._store = store
         self._lease = lease
         self._batch = batch
+        self._derived = DerivedTurns(store)
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
         self._rebuilt = False
@@ -173,7 +181,9 @@ class Settler:
             self._begin_rebuild()
             done = 0
             while (
-                sliced := self._settle_some("recent") or self._settle_some("earlier")
+                sliced := self._settle_some("trace")
+                or self._settle_some("recent")
+                or self._settle_some("earlier")
             ) is not None:
                 done += sliced
             if done:
@@ -233,7 +243,10 @@ class Settler:
         for part in self._parts(queue, fresh, self._now() - RECENT_NS):
             if not self._goes_on():
                 return None
-            self._work_out(part)
+            if queue == "trace":
+                self._derived.work_out(part, self._now())
+            else:
+                self._work_out(part)
             done += len(part)
         self._seen[queue] = {
             at: touched[at] for at in (*seen, *fresh) if at in touched and at > mark - INSERT_NS
@@ -244,7 +257,8 @@ class Settler:
     def _parts(self, queue: Queue, fresh: list[int], recent: int) -> Iterator[list[dict[str, Any]]]:
         """The conversations that inserts touched, in parts that lie near each other in time."""
         rows = self._store.query(
-            _KEYS, {"queue": queue, "fresh": fresh, "first": fresh[0], "last": fresh[-1]}
+            _TRACES if queue == "trace" else _KEYS,
+            {"queue": queue, "fresh": fresh, "first": fresh[0], "last": fresh[-1]},
         )
         for kind in (True, False):
             yield from self._cut(row for row in rows if (int(row["first"]) >= recent) is kind)

@@ -19,7 +19,7 @@ ALTER TABLE {{ table }}{{ local }}{{ on_cluster }} MATERIALIZE COLUMN {{ column 
 {{ told('turns', 'synthetic', n.SYNTHETIC, 'true') }}
 {{ told('events', 'synthetic', n.SYNTHETIC, 'true') }}
 CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
-  queue Enum8('recent' = 1, 'earlier' = 2),
+  queue Enum8('recent' = 1, 'earlier' = 2, 'trace' = 3),
   tenant LowCardinality(String),
   key String CODEC(ZSTD),
   first DateTime64(9, 'UTC'),
@@ -33,16 +33,6 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 CREATE TABLE IF NOT EXISTS touched_keys{{ on_cluster }} AS touched_keys{{ local }}
 ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, sipHash64(tenant, key));
 {% endif %}
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS turns_to_touched_keys{{ on_cluster }} TO touched_keys AS
-SELECT if(max(start) >= now() - INTERVAL 2 DAY, 'recent', 'earlier') AS queue,
-  tenant, conversation_id AS key, min(start) AS first, max(start) AS last, now64(9) AS at
-FROM turns{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS events_to_touched_keys{{ on_cluster }} TO touched_keys AS
-SELECT if(max(time) >= now() - INTERVAL 2 DAY, 'recent', 'earlier') AS queue,
-  tenant, conversation_id AS key, min(time) AS first, max(time) AS last, now64(9) AS at
-FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id;
 
 {% call table('settled', version='at', order='name', shard='sipHash64(name)') %}
   name String,

@@ -1,0 +1,368 @@
+"""What the instrumentations of others call what `semconv` names: one dictionary for all of them.
+
+Each tuple lists an attribute's names, the one that is believed first in front: the present names
+of OpenTelemetry, its former ones, then OpenInference, OpenLLMetry, the Vercel AI SDK, LangSmith,
+Pipecat and LiveKit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+from otel_chat import semconv as sc
+from otel_chat.usage import Usage
+
+Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
+Attributes = Mapping[str, Any]
+
+CONVERSATION_IDS: Final = (
+    sc.CONVERSATION_ID,
+    "session.id",
+    "langfuse.session.id",
+    "traceloop.association.properties.conversation_id",
+    "traceloop.association.properties.session_id",
+    "traceloop.association.properties.thread_id",
+    "traceloop.association.properties.chat_id",
+    "ai.telemetry.metadata.conversationId",
+    "ai.telemetry.metadata.sessionId",
+    "ai.telemetry.metadata.threadId",
+    "ai.telemetry.metadata.chatId",
+    "langsmith.metadata.conversation_id",
+    "langsmith.metadata.session_id",
+    "langsmith.metadata.thread_id",
+    "gcp.vertex.agent.session_id",
+    "conversation.id",
+    "lk.pii.room_name",
+    "lk.room_name",
+)
+AGENTS: Final = (sc.AGENT_NAME, "agent.name", "lk.agent_name", "lk.agent_label")
+REQUEST_MODELS: Final = (sc.REQUEST_MODEL, "llm.model_name", "ai.model.id", "llm.request.model")
+RESPONSE_MODELS: Final = (sc.RESPONSE_MODEL, "ai.response.model", "llm.response.model")
+PROVIDERS: Final = (
+    sc.PROVIDER_NAME,
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "llm.vendor",
+    "ai.model.provider",
+)
+RESPONSE_IDS: Final = (sc.RESPONSE_ID, "ai.response.id", "llm.response.id")
+TOOLS: Final = (sc.TOOL_NAME, "tool.name", "ai.toolCall.name", "lk.function_tool.name")
+TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
+    "input_tokens": (
+        sc.GEN_AI_INPUT_TOKENS,
+        "gen_ai.aggregated_usage.input_tokens",
+        "gen_ai.usage.prompt_tokens",
+        "llm.token_count.prompt",
+        "llm.usage.prompt_tokens",
+        "ai.usage.inputTokens",
+        "ai.usage.promptTokens",
+    ),
+    "output_tokens": (
+        sc.GEN_AI_OUTPUT_TOKENS,
+        "gen_ai.aggregated_usage.output_tokens",
+        "gen_ai.usage.completion_tokens",
+        "llm.token_count.completion",
+        "llm.usage.completion_tokens",
+        "ai.usage.outputTokens",
+        "ai.usage.completionTokens",
+    ),
+    "cache_read_tokens": (
+        sc.GEN_AI_CACHE_READ_TOKENS,
+        "gen_ai.aggregated_usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.details.cache_read_tokens",
+        "llm.token_count.prompt_details.cache_read",
+        "llm.usage.cache_read_input_tokens",
+        "ai.usage.cachedInputTokens",
+    ),
+    "reasoning_tokens": (
+        sc.GEN_AI_REASONING_TOKENS,
+        "gen_ai.aggregated_usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.details.reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+        "llm.usage.reasoning_tokens",
+        "ai.usage.reasoningTokens",
+    ),
+    "cache_write_tokens": (
+        sc.GEN_AI_CACHE_WRITE_TOKENS,
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.aggregated_usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.details.cache_write_tokens",
+        "llm.token_count.prompt_details.cache_write",
+        "llm.usage.cache_creation_input_tokens",
+    ),
+}
+COSTS: Final = (sc.COST_AMOUNT, "gen_ai.usage.cost", "llm.cost.total", "operation.cost")
+INPUTS: Final = (
+    sc.INPUT_MESSAGES,
+    "gen_ai.prompt",
+    "pydantic_ai.all_messages",
+    "all_messages_events",
+    "ai.prompt.messages",
+    "ai.prompt",
+    "lk.pii.user_input",
+    "lk.user_input",
+    "input.value",
+    "traceloop.entity.input",
+    "gcp.vertex.agent.llm_request",
+    "input",
+)
+OUTPUTS: Final = (
+    sc.OUTPUT_MESSAGES,
+    "gen_ai.completion",
+    "final_result",
+    "ai.response.text",
+    "ai.result.text",
+    "lk.pii.response.text",
+    "lk.response.text",
+    "output.value",
+    "traceloop.entity.output",
+    "gcp.vertex.agent.llm_response",
+    "output",
+)
+FIRST_CHUNK_SECONDS: Final = (
+    "gen_ai.response.time_to_first_chunk",
+    sc.TIME_TO_FIRST_CHUNK,
+    "lk.response.ttft",
+    "metrics.ttfb",
+)
+FIRST_CHUNK_MILLISECONDS: Final = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+_KIND_ATTRIBUTES: Final = (
+    "openinference.span.kind",
+    "traceloop.span.kind",
+    "langsmith.span.kind",
+    "llm.request.type",
+    "operation.name",
+    "ai.operationId",
+)
+MARKS: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES, *CONVERSATION_IDS)
+"""Attributes of which a span of an agent or a model carries at least one."""
+
+_KINDS: Final[Mapping[str, Kind]] = {
+    sc.OPERATION_INVOKE_AGENT: "agent",
+    "invoke_workflow": "workflow",
+    sc.OPERATION_CHAT: "chat",
+    "generate_content": "chat",
+    "text_completion": "chat",
+    "completion": "chat",
+    "execute_tool": "tool",
+    "agent": "agent",
+    "chain": "workflow",
+    "workflow": "workflow",
+    "llm": "chat",
+    "tool": "tool",
+}
+_FRAMEWORK_TURNS: Final = {"turn": "turn.number", "agent_turn": "lk.generation_id"}
+
+
+def first(attributes: Attributes, names: Iterable[str]) -> Any:
+    """The value of the first of several attributes that is there and not empty, else None.
+
+    Example:
+        >>> first({"llm.model_name": "m", "ai.model.id": "n"}, REQUEST_MODELS)
+        'm'
+    """
+    for name in names:
+        value = attributes.get(name)
+        if value not in (None, ""):
+            return value
+    return None
+
+
+def text(attributes: Attributes, names: Iterable[str]) -> str:
+    """The same as text; empty where there is none."""
+    value = first(attributes, names)
+    return "" if value is None else str(value)
+
+
+def kind(name: str, attributes: Attributes) -> Kind:
+    """What a span stands for.
+
+    Args:
+        name: Its name.
+        attributes: Its attributes, as values or as text.
+
+    Example:
+        >>> kind("LangGraph", {"openinference.span.kind": "CHAIN"})
+        'workflow'
+        >>> kind("ai.streamText.doStream", {"ai.operationId": "ai.streamText.doStream"})
+        'chat'
+        >>> kind("GET /", {})
+        'other'
+    """
+    mark = _FRAMEWORK_TURNS.get(name)
+    if mark is not None and mark in attributes:
+        return "turn"
+    told = attributes.get(sc.OPERATION_NAME)
+    if told not in (None, ""):
+        return _KINDS.get(str(told), "other")
+    for key in _KIND_ATTRIBUTES:
+        value = str(attributes.get(key) or "").lower()
+        if value.startswith("ai."):
+            return _of_ai_sdk(value.split(" ")[0])
+        if value:
+            return _KINDS.get(value, "other")
+    return "other"
+
+
+def _of_ai_sdk(operation: str) -> Kind:
+    if operation.endswith((".dogenerate", ".dostream")):
+        return "chat"
+    if operation.startswith(("ai.generate", "ai.stream")):
+        return "agent"
+    return "tool" if operation == "ai.toolcall" else "other"
+
+
+def usage(attributes: Attributes) -> Usage:
+    """The tokens, cost, model and provider that a span carries.
+
+    Example:
+        >>> usage({"llm.token_count.prompt": "3", "gen_ai.system": "openai"})
+        Usage(input_tokens=3, output_tokens=None, cache_read_tokens=None, reasoning_tokens=None, \
+cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=None, parts=())
+    """
+    counts = {key: _count(first(attributes, names)) for key, names in TOKENS.items()}
+    return Usage(
+        input_tokens=counts["input_tokens"],
+        output_tokens=counts["output_tokens"],
+        cache_read_tokens=counts["cache_read_tokens"],
+        reasoning_tokens=counts["reasoning_tokens"],
+        cache_write_tokens=counts["cache_write_tokens"],
+        model=_told(attributes, (*RESPONSE_MODELS, *REQUEST_MODELS)),
+        provider=_told(attributes, PROVIDERS),
+        cost=_amount(first(attributes, COSTS)),
+        response_id=_told(attributes, RESPONSE_IDS),
+    )
+
+
+def _told(attributes: Attributes, names: Iterable[str]) -> str | None:
+    value = first(attributes, names)
+    return value if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < 1 << 64 else None
+
+
+def _amount(value: Any) -> float | None:
+    try:
+        amount = float(value)
+    except (TypeError, ValueError):
+        return None
+    return amount if 0 <= amount < 1e9 else None  # noqa: PLR2004 - as far as a cost is stored
+
+
+def first_chunk(attributes: Attributes) -> float | None:
+    """Seconds from a span's start to the first piece of its answer."""
+    seconds = _amount(first(attributes, FIRST_CHUNK_SECONDS))
+    if seconds is None:
+        milliseconds = _amount(first(attributes, FIRST_CHUNK_MILLISECONDS))
+        seconds = None if milliseconds is None else milliseconds / 1000
+    return seconds
+
+
+def input_messages(attributes: Attributes) -> str:
+    """What was said to a span, as JSON messages; empty where it was not told.
+
+    Example:
+        >>> input_messages({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "hi"})
+        '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
+    """
+    return _messages(
+        attributes, INPUTS, ("gen_ai.prompt.", "llm.input_messages.", "llm.prompts."), "user"
+    )
+
+
+def output_messages(attributes: Attributes) -> str:
+    """What it answered, in the same form."""
+    listed = ("gen_ai.completion.", "llm.output_messages.", "llm.completions.")
+    return _messages(attributes, OUTPUTS, listed, "assistant")
+
+
+def _messages(
+    attributes: Attributes, names: tuple[str, ...], listed: tuple[str, ...], role: str
+) -> str:
+    own = attributes.get(names[0])
+    if own not in (None, ""):
+        return str(own)
+    if found := [m for prefix in listed for m in _of_list(attributes, prefix, role)]:
+        return json.dumps(found, ensure_ascii=False)
+    value = first(attributes, names[1:])
+    if value is None:
+        return ""
+    found = _read(_decoded(value), role)
+    return json.dumps(found, ensure_ascii=False) if found else ""
+
+
+def _of_list(attributes: Attributes, prefix: str, role: str) -> list[dict[str, Any]]:
+    """Messages of which each field is an attribute of its own, numbered."""
+    found: dict[int, dict[str, str]] = {}
+    for key in sorted(attributes):
+        if not key.startswith(prefix):
+            continue
+        number, _, field = key.removeprefix(prefix).partition(".")
+        if number.isdigit():
+            one = found.setdefault(int(number), {})
+            field = field.removeprefix("message.")
+            if field == "role":
+                one["role"] = str(attributes[key])
+            elif field == "content" or field.endswith(("message_content.text", "prompt.text")):
+                one["text"] = "\n".join(filter(None, (one.get("text"), str(attributes[key]))))
+    return [
+        _message(one.get("role", role), one["text"])
+        for _, one in sorted(found.items())
+        if "text" in one
+    ]
+
+
+def _message(role: str, said: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": said}]}
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in '[{"':
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+_HOLDERS: Final = (
+    *("messages", "contents", "content", "parts", "text", "query", "question", "input"),
+    *("inputs", "prompt", "output", "outputs", "answer", "response", "result"),
+)
+_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant"}
+_DEPTH: Final = 6
+
+
+def _read(value: Any, role: str, depth: int = 0) -> list[dict[str, Any]]:
+    """Messages in a value of whatever make: a text, a message, a list of them, what holds one."""
+    if isinstance(value, str):
+        return [_message(role, value)] if value.strip() else []
+    if depth >= _DEPTH:
+        return []
+    if isinstance(value, list):
+        return [one for item in value for one in _read(item, role, depth + 1)]
+    if not isinstance(value, dict):
+        return []
+    told = value.get("role") or value.get("type")
+    said = str(told or "").lower()
+    role = _ROLES.get(said, said if said in {"user", "assistant", "system", "tool"} else role)
+    kwargs = value.get("kwargs")
+    if isinstance(kwargs, dict):
+        value = kwargs
+    for holder in _HOLDERS:
+        held = value.get(holder)
+        if held and (found := _read(held, role, depth + 1)):
+            return found
+    return []

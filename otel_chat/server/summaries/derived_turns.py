@@ -1,0 +1,224 @@
+"""Writes the turns of other libraries, worked out from all spans of their traces that are there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_chat import dialects
+from otel_chat.server.summaries import turn_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from otel_chat.server.store import Store
+
+Key = tuple[str, str]
+"""A trace: its tenant, and its id in hexadecimal digits."""
+MOST_SPANS: Final = 10_000
+"""Spans of a trace that are looked at, from its first on."""
+DAY_NS: Final = 24 * 3600 * 10**9
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TRACES: Final = (
+    "(tenant, trace_id) IN arrayZip({tenants:Array(String)},"
+    " arrayMap(id -> toFixedString(unhex(id), 16), {ids:Array(String)}))"
+    " AND trace_id IN arrayMap(id -> toFixedString(unhex(id), 16), {ids:Array(String)})"
+    " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+    " AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
+)
+_TURNS: Final = f"""
+SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
+  toUnixTimestamp64Nano(start) AS start_ns, toUnixTimestamp64Nano(end) AS end_ns,
+  conversation_id, version
+FROM turns FINAL WHERE {_TRACES}
+"""  # noqa: S608
+# Traces in which neither an agent nor a model has a part are none of ours.
+_SPANS: Final = f"""
+SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
+  lower(hex(parent_span_id)) AS parent, toString(name) AS name, toString(kind) AS kind,
+  toUnixTimestamp64Nano(start) AS start_ns, toUnixTimestamp64Nano(end) AS end_ns,
+  toString(status_code) AS status, toString(error_type) AS error, toString(scope_name) AS scope,
+  attributes, toString(service_name) AS service, toString(service_version) AS service_version,
+  toString(environment) AS environment, instance_id, status_message
+FROM spans FINAL WHERE {_TRACES} AND (tenant, trace_id) IN (
+  SELECT tenant, trace_id FROM spans
+  WHERE {_TRACES} AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}})))
+ORDER BY tenant, trace_id, start, span_id LIMIT {MOST_SPANS} BY tenant, trace_id
+"""  # noqa: S608
+_LEFT: Final = f"""
+SELECT toString(tenant) AS tenant, toUnixTimestamp64Nano(start) AS start_ns,
+  lower(hex(trace_id)) AS trace, toString(reason) AS reason, toString(scope) AS scope
+FROM unclaimed_spans FINAL WHERE {_TRACES}
+"""  # noqa: S608
+
+
+class DerivedTurns:
+    """Works out the turns of traces; doing it again changes nothing.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def work_out(self, part: Sequence[Mapping[str, Any]], version: int) -> None:
+        """Writes the turns of some traces, and takes back what is none any more.
+
+        Args:
+            part: Traces: `tenant`, `key` in hexadecimal digits, `first` and `last` in nanoseconds.
+            version: The store's clock, read before this.
+        """
+        bound = {
+            "tenants": [row["tenant"] for row in part],
+            "ids": [row["key"] for row in part],
+            "first": min(int(row["first"]) for row in part) - DAY_NS,
+            "last": max(int(row["last"]) for row in part) + DAY_NS,
+        }
+        there = self._store.query(_TURNS, bound)
+        told = {(row["tenant"], row["trace"]) for row in there if not int(row["version"])}
+        ours = [row for row in part if (row["tenant"], row["key"]) not in told]
+        traces = self._traces(ours, bound)
+        found = {key: turn_rule.find(spans) for key, (spans, _) in traces.items()}
+        rows = [
+            _row(key, turn, traces[key][1], version)
+            for key, one in found.items()
+            for turn in one.turns
+        ]
+        self._store.insert_rows("spans_in", rows)
+        kept = {_identity(row) for row in rows}
+        former = [row for row in there if int(row["version"])]
+        self._store.insert_rows("turns", list(_gone(former, kept, version)))
+        self._note_left(found, traces, bound, version)
+
+    def _traces(
+        self, part: Sequence[Mapping[str, Any]], bound: Mapping[str, Any]
+    ) -> dict[Key, tuple[list[turn_rule.Span], dict[str, Mapping[str, Any]]]]:
+        """The spans of traces, and the rows that they were read from by their id."""
+        if not part:
+            return {}
+        asked = {
+            **bound,
+            "tenants": [row["tenant"] for row in part],
+            "ids": [row["key"] for row in part],
+            "marks": list(dialects.MARKS),
+        }
+        found: dict[Key, tuple[list[turn_rule.Span], dict[str, Mapping[str, Any]]]] = defaultdict(
+            lambda: ([], {})
+        )
+        for row in self._store.query(_SPANS, asked):
+            spans, rows = found[row["tenant"], row["trace"]]
+            spans.append(_span(row))
+            rows[row["span"]] = row
+        return dict(found)
+
+    def _note_left(
+        self,
+        found: Mapping[Key, turn_rule.Found],
+        traces: Mapping[Key, tuple[list[turn_rule.Span], Any]],
+        bound: Mapping[str, Any],
+        version: int,
+    ) -> None:
+        """Keeps how many spans of agents and models are part of no turn."""
+        counts = {
+            (row["tenant"], int(row["start_ns"]), row["trace"], row["reason"], row["scope"]): 0
+            for row in self._store.query(_LEFT, bound)
+        }
+        for (tenant, trace), one in found.items():
+            start = min(span.start for span in traces[tenant, trace][0]) // 1000 * 1000
+            for (reason, scope), count in one.left.items():
+                counts[tenant, start, trace, reason, scope] = count
+        rows = [
+            {
+                "tenant": tenant,
+                "start": _moment(start),
+                "trace_id": bytes.fromhex(trace),
+                "reason": reason,
+                "scope": scope,
+                "spans": count,
+                "version": version,
+                "gone": int(not count),
+            }
+            for (tenant, start, trace, reason, scope), count in counts.items()
+        ]
+        self._store.insert_rows("unclaimed_spans", rows)
+
+
+def _span(row: Mapping[str, Any]) -> turn_rule.Span:
+    return turn_rule.Span(
+        span_id=row["span"],
+        parent_id=row["parent"],
+        name=row["name"],
+        kind=row["kind"],
+        start=int(row["start_ns"]),
+        end=int(row["end_ns"]),
+        failed=row["status"] == "error",
+        error_type=row["error"],
+        scope=row["scope"],
+        attributes=row["attributes"],
+    )
+
+
+def _row(
+    key: Key, turn: turn_rule.Turn, rows: Mapping[str, Mapping[str, Any]], version: int
+) -> dict[str, object]:
+    """A turn as a span that is one: the view that reads marked turns reads it too."""
+    tenant, trace = key
+    top = turn.tops[0]
+    origin = rows[top.span_id]
+    resource = {
+        "service.name": origin["service"],
+        "service.version": origin["service_version"],
+        "deployment.environment.name": origin["environment"],
+        "service.instance.id": origin["instance_id"],
+    }
+    return {
+        "tenant": tenant,
+        "resource": resource,
+        "scope_name": top.scope,
+        "trace_id": bytes.fromhex(trace),
+        "span_id": bytes.fromhex(top.span_id),
+        "parent_span_id": bytes.fromhex(top.parent_id),
+        "name": top.name,
+        "kind_number": 1,
+        "start_ns": top.start,
+        "end_ns": max(one.end for one in turn.tops),
+        "status_number": 0,
+        "status_message": origin["status_message"],
+        "given": turn_rule.attributes(turn),
+        "own": False,
+        "foreign": True,
+        "version": version,
+        "events": "",
+    }
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, bytes, bytes, str, int]:
+    given = row["given"]["gen_ai.conversation.id"]
+    return row["tenant"], row["trace_id"], row["span_id"], given, row["start_ns"]
+
+
+def _gone(
+    former: Iterable[Mapping[str, Any]], kept: set[tuple[str, bytes, bytes, str, int]], version: int
+) -> Iterable[dict[str, object]]:
+    for row in former:
+        trace, span = bytes.fromhex(row["trace"]), bytes.fromhex(row["span"])
+        start = int(row["start_ns"])
+        if (row["tenant"], trace, span, row["conversation_id"], start) not in kept:
+            yield {
+                "tenant": row["tenant"],
+                "start": _moment(start),
+                "end": _moment(int(row["end_ns"])),
+                "conversation_id": row["conversation_id"],
+                "trace_id": trace,
+                "span_id": span,
+                "foreign": True,
+                "version": version,
+                "gone": 1,
+            }
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1000)

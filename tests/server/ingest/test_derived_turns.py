@@ -1,0 +1,425 @@
+"""Turns of other libraries: which of a trace's spans they are, and what they are told by."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from hypothesis import given as generated
+from hypothesis import strategies as st
+
+from otel_chat import semconv as sc
+from otel_chat.server.summaries.settler import Settler
+from tests.examples import examples
+from tests.server.ingest.sending import NOON_NS, PROTOBUF, SECOND, Span, Telemetry, digest, put
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+    from otel_chat.server.store import Store
+    from tests.server.given import Given
+
+Shape = tuple[str, str, str, dict[str, object]]
+"""A span: its name, its parent's, its kind and attributes."""
+KINDS = {"internal": 1, "server": 2, "client": 3, "consumer": 5}
+AGENT = {sc.OPERATION_NAME: "invoke_agent"}
+FLOW = {sc.OPERATION_NAME: "invoke_workflow"}
+ASKED = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Where is it?"}]}])
+SAID = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "On its way."}]}])
+CALL: dict[str, object] = {
+    sc.OPERATION_NAME: "chat",
+    sc.REQUEST_MODEL: "m",
+    sc.PROVIDER_NAME: "p",
+    sc.GEN_AI_INPUT_TOKENS: 100,
+    sc.GEN_AI_OUTPUT_TOKENS: 10,
+    sc.INPUT_MESSAGES: ASKED,
+    sc.OUTPUT_MESSAGES: SAID,
+}
+WHOLE = ("m", "p", 100, 10, "Where is it?", "On its way.")
+
+
+def in_(conversation: str) -> dict[str, object]:
+    return {sc.CONVERSATION_ID: conversation}
+
+
+def spans(seed: object, shapes: list[Shape]) -> list[Span]:
+    """The spans of one trace, a second long each, one begun a little after the other."""
+    ids = {name: digest(seed, name, size=8) for name, *_ in shapes}
+    made = []
+    for number, (name, parent, kind, attributes) in enumerate(shapes):
+        start = NOON_NS + number * SECOND // 100
+        span = Span(
+            trace_id=digest(seed, size=16), span_id=ids[name], name=name, kind=KINDS[kind],
+            start_time_unix_nano=start, end_time_unix_nano=start + SECOND,
+        )  # fmt: skip
+        if parent:
+            span.parent_span_id = ids.get(parent, digest(seed, parent, size=8))
+        put(span, attributes)
+        made.append(span)
+    return made
+
+
+def send(client: TestClient, tenant: str, *bodies: list[Span]) -> None:
+    for body in bodies:
+        content = Telemetry(tenant).traces(body).SerializeToString()
+        assert client.post("/v1/traces", content=content, headers=PROTOBUF).status_code == 200
+
+
+def settle(store: Store) -> None:
+    store.settles = False  # type: ignore[attr-defined] - of the tests' store
+    Settler(store).settle()
+
+
+def turns(store: Store, tenant: str) -> list[dict[str, Any]]:
+    """The tenant's turns."""
+    return store.query(
+        "SELECT conversation_id, lower(hex(span_id)) AS span, agent, request_model AS model,"
+        " provider, input_tokens, output_tokens, status, input_messages, output_messages,"
+        " time_to_first_chunk, route, cost, foreign FROM turns FINAL"
+        " WHERE tenant = {tenant:String} ORDER BY start, span",
+        {"tenant": tenant},
+    )
+
+
+def names(found: list[dict[str, Any]], seed: object, shapes: list[Shape]) -> list[tuple[str, str]]:
+    """Which spans became turns, of which conversations."""
+    known = {digest(seed, name, size=8).hex(): name for name, *_ in shapes}
+    return sorted((known[row["span"]], row["conversation_id"]) for row in found)
+
+
+RULE: dict[str, tuple[list[Shape], list[tuple[str, str]]]] = {
+    "an agent that is a root": (
+        [("agent", "", "internal", AGENT | in_("c")), ("call", "agent", "client", CALL)],
+        [("agent", "c")],
+    ),
+    "an agent beneath a server's span": (
+        [
+            ("http", "", "server", {sc.HTTP_ROUTE: "/chat"}),
+            ("agent", "http", "internal", AGENT | in_("c")),
+            ("call", "agent", "client", CALL),
+        ],
+        [("agent", "c")],
+    ),
+    "the id on the call alone": (
+        [
+            ("root", "", "internal", {}),
+            ("agent", "root", "internal", AGENT),
+            ("call", "agent", "client", CALL | in_("c")),
+        ],
+        [("agent", "c")],
+    ),
+    "the id above": (
+        [
+            ("http", "", "server", {"session.id": "c"}),
+            ("agent", "http", "internal", AGENT),
+            ("call", "agent", "client", CALL),
+        ],
+        [("agent", "c")],
+    ),
+    "the outermost of agents in agents": (
+        [
+            ("flow", "", "internal", FLOW),
+            ("agent", "flow", "internal", AGENT | in_("c")),
+            ("inner", "agent", "internal", AGENT | in_("c")),
+            ("call", "inner", "client", CALL),
+        ],
+        [("flow", "c")],
+    ),
+    "a workflow over several conversations": (
+        [
+            ("flow", "", "internal", FLOW),
+            ("one", "flow", "internal", AGENT | in_("a")),
+            ("two", "flow", "internal", AGENT | in_("b")),
+        ],
+        [("one", "a"), ("two", "b")],
+    ),
+    "a framework's turns beneath its session": (
+        [
+            ("session", "", "internal", AGENT | in_("c")),
+            ("turn", "session", "internal", {"turn.number": 1, "conversation.id": "c"}),
+            ("call", "turn", "client", CALL),
+        ],
+        [("turn", "c")],
+    ),
+    "calls of one request": (
+        [
+            ("http", "", "server", {}),
+            ("first", "http", "client", CALL | in_("c")),
+            ("second", "http", "client", CALL | in_("c")),
+        ],
+        [("first", "c")],
+    ),
+    "calls of two conversations in one request": (
+        [
+            ("http", "", "consumer", {}),
+            ("first", "http", "client", CALL | in_("a")),
+            ("second", "http", "client", CALL | in_("b")),
+        ],
+        [("first", "a"), ("second", "b")],
+    ),
+    "a call whose parent never comes": (
+        [("call", "lost", "client", CALL | in_("c"))],
+        [("call", "c")],
+    ),
+    "OpenInference": (
+        [
+            ("LangGraph", "", "internal", {"openinference.span.kind": "CHAIN"}),
+            ("node", "LangGraph", "internal", {"openinference.span.kind": "CHAIN"}),
+            ("call", "node", "internal", {"openinference.span.kind": "LLM", "session.id": "c"}),
+        ],
+        [("LangGraph", "c")],
+    ),
+    "the AI SDK": (
+        [
+            (
+                "ai.streamText",
+                "",
+                "internal",
+                {"operation.name": "ai.streamText chat", "ai.telemetry.metadata.sessionId": "c"},
+            ),
+            (
+                "ai.streamText.doStream",
+                "ai.streamText",
+                "internal",
+                {"operation.name": "ai.streamText.doStream chat"},
+            ),
+        ],
+        [("ai.streamText", "c")],
+    ),
+    "no id anywhere": (
+        [("agent", "", "internal", AGENT), ("call", "agent", "client", CALL)],
+        [],
+    ),
+    "neither agent nor model": ([("http", "", "server", {"session.id": "c"})], []),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(running: TestClient, store: Store) -> dict[str, list[tuple[str, str]]]:
+    """What each case becomes, sent in one body."""
+    for case, (shapes, _) in RULE.items():
+        send(running, f"whole {case}", spans(case, shapes))
+    return found_of_cases(store, "whole")
+
+
+@pytest.fixture(scope="module")
+def one_by_one(running: TestClient, store: Store) -> dict[str, list[tuple[str, str]]]:
+    """What each case becomes, sent span by span, the last first, settled after each."""
+    every = {case: spans(case, shapes) for case, (shapes, _) in RULE.items()}
+    while any(every.values()):
+        for case, left in every.items():
+            if left:
+                send(running, f"one by one {case}", [left.pop()])
+        found = found_of_cases(store, "one by one")
+    return found
+
+
+def found_of_cases(store: Store, way: str) -> dict[str, list[tuple[str, str]]]:
+    settle(store)
+    return {case: names(turns(store, f"{way} {case}"), case, RULE[case][0]) for case in RULE}
+
+
+@pytest.mark.parametrize("case", RULE)
+def test_which_spans_are_turns(whole: dict[str, list[tuple[str, str]]], case: str) -> None:
+    """The rule by examples, each whole in one body."""
+    assert whole[case] == RULE[case][1]
+
+
+@pytest.mark.parametrize("case", RULE)
+def test_the_order_of_arrival_changes_nothing(
+    one_by_one: dict[str, list[tuple[str, str]]], case: str
+) -> None:
+    """Each span in a body of its own, the last first, settled after each: the same turns."""
+    assert one_by_one[case] == RULE[case][1]
+
+
+def test_a_turn_is_told_by_its_children(client: TestClient, given: Given) -> None:
+    """Tokens, model, provider, texts and route, whatever hangs above it."""
+    for number, top in enumerate(([], [("http", "", "server", {sc.HTTP_ROUTE: "/chat"})])):
+        above = top[0][0] if top else ""
+        shapes = [
+            *top,
+            ("invoke_agent helper", above, "internal", AGENT | in_(f"c{number}")),
+            ("call", "invoke_agent helper", "client", CALL),
+        ]
+        send(client, given.tenant, spans((given.tenant, number), shapes))
+    settle(given.store)
+    found = turns(given.store, given.tenant)
+    assert len(found) == 2
+    for row in found:
+        told = (row["model"], row["provider"], row["input_tokens"], row["output_tokens"])
+        texts = (json.loads(row["input_messages"]), json.loads(row["output_messages"]))
+        assert told == WHOLE[:4]
+        assert texts == (json.loads(ASKED), json.loads(SAID))
+        assert (row["agent"], row["status"], row["foreign"]) == ("helper", "ok", True)
+    assert sorted(row["route"] for row in found) == ["", "/chat"]
+
+
+DIALECTS: dict[str, dict[str, object]] = {
+    "the former names": {
+        sc.OPERATION_NAME: "chat",
+        "gen_ai.system": "p",
+        sc.REQUEST_MODEL: "m",
+        "gen_ai.usage.prompt_tokens": 100,
+        "gen_ai.usage.completion_tokens": 10,
+        sc.INPUT_MESSAGES: ASKED,
+        sc.OUTPUT_MESSAGES: SAID,
+    },
+    "OpenInference": {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "p",
+        "llm.model_name": "m",
+        "llm.token_count.prompt": 100,
+        "llm.token_count.completion": 10,
+        "llm.input_messages.0.message.role": "system",
+        "llm.input_messages.0.message.content": "Be kind.",
+        "llm.input_messages.1.message.role": "user",
+        "llm.input_messages.1.message.contents.0.message_content.type": "text",
+        "llm.input_messages.1.message.contents.0.message_content.text": "Where is it?",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": "On its way.",
+    },
+    "OpenLLMetry": {
+        "llm.request.type": "chat",
+        "gen_ai.system": "p",
+        sc.REQUEST_MODEL: "m",
+        "gen_ai.usage.prompt_tokens": 100,
+        "gen_ai.usage.completion_tokens": 10,
+        "gen_ai.prompt.0.role": "user",
+        "gen_ai.prompt.0.content": "Where is it?",
+        "gen_ai.completion.0.role": "assistant",
+        "gen_ai.completion.0.content": "On its way.",
+    },
+    "the AI SDK": {
+        "ai.operationId": "ai.generateText.doGenerate",
+        "ai.model.provider": "p",
+        "ai.model.id": "m",
+        "ai.usage.promptTokens": 100,
+        "ai.usage.completionTokens": 10,
+        "ai.prompt.messages": json.dumps(
+            [{"role": "user", "content": [{"type": "text", "text": "Where is it?"}]}]
+        ),
+        "ai.response.text": "On its way.",
+    },
+    "texts as plain input and output": {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "p",
+        "llm.model_name": "m",
+        "llm.token_count.prompt": 100,
+        "llm.token_count.completion": 10,
+        "input.value": json.dumps(
+            {"messages": [["human", "no"], {"type": "human", "content": "Where is it?"}]}
+        ),
+        "output.value": json.dumps({"messages": [{"type": "ai", "content": "On its way."}]}),
+    },
+}
+
+
+def test_each_dialect_is_read(client: TestClient, given: Given) -> None:
+    """The same call in the words of each instrumentation is the same turn to its reader."""
+    for dialect, call in DIALECTS.items():
+        said = call | {"session.id": dialect}
+        send(client, given.tenant, spans(dialect, [("call", "", "client", said)]))
+    settle(given.store)
+    for dialect in DIALECTS:
+        address = f"/api/v1/conversations/{quote(dialect)}"
+        (turn,) = client.get(address, params={"tenant": given.tenant}).json()["turns"]
+        told = (
+            *(turn["model"], turn["provider"]),
+            *(turn["tokens"]["input"], turn["tokens"]["output"]),
+            *(turn["user_message"], turn["reply"]),
+        )
+        assert told == WHOLE, dialect
+
+
+def test_a_marked_turn_leaves_no_other(client: TestClient, given: Given) -> None:
+    """What was taken for a turn before the marked one came is one no more."""
+    shapes: list[Shape] = [
+        ("turn", "", "internal", AGENT | in_("c") | {sc.TURN_ROOT: True}),
+        ("agent", "turn", "internal", AGENT | in_("c")),
+        ("call", "agent", "client", CALL),
+    ]
+    marked, *others = spans(given.tenant, shapes)
+    send(client, given.tenant, others)
+    settle(given.store)
+    assert names(turns(given.store, given.tenant), given.tenant, shapes) == [("agent", "c")]
+    send(client, given.tenant, [marked])
+    settle(given.store)
+    assert names(turns(given.store, given.tenant), given.tenant, shapes) == [("turn", "c")]
+    rows = given.store.query(
+        "SELECT turns FROM conversations FINAL WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    assert rows == [{"turns": 1}]
+
+
+def test_what_became_no_turn_is_counted(client: TestClient, given: Given) -> None:
+    """By the reason and the instrumentation; what comes later takes it back."""
+    shapes: list[Shape] = [("agent", "up", "internal", AGENT), ("call", "agent", "client", CALL)]
+    send(client, given.tenant, spans(given.tenant, shapes))
+
+    def left() -> list[tuple[str, int]]:
+        settle(given.store)
+        rows = given.store.query(
+            "SELECT toString(reason) AS reason, spans FROM unclaimed_spans FINAL"
+            " WHERE tenant = {tenant:String}",
+            {"tenant": given.tenant},
+        )
+        return [(row["reason"], row["spans"]) for row in rows]
+
+    assert left() == [("no conversation id", 2)]
+    send(client, given.tenant, spans(given.tenant, [("up", "", "server", {"session.id": "c"})]))
+    assert left() == []
+
+
+ROLES = st.sampled_from(
+    [
+        ("internal", AGENT),
+        ("internal", FLOW),
+        ("client", CALL),
+        ("server", {}),
+        ("internal", {sc.OPERATION_NAME: "execute_tool"}),
+        ("internal", {"turn.number": 1}),
+        ("internal", {}),
+    ]
+)
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> list[Shape]:
+    """A trace of any form; a parent may come later, be itself, or never be there."""
+    made: dict[str, Shape] = {}
+    for number in range(draw(st.integers(1, 8))):
+        kind, attributes = draw(ROLES)
+        name = "turn" if "turn.number" in attributes else f"s{number}"
+        parent = draw(st.sampled_from(["", *(f"s{other}" for other in range(9))]))
+        conversation = draw(st.sampled_from(["", "", "a", "b"]))
+        told = attributes | (in_(conversation) if conversation else {})
+        made[name] = (name, "" if parent == name else parent, kind, told)
+    return list(made.values())
+
+
+@examples(2, 60)
+@generated(made=st.lists(traces(), min_size=1, max_size=20), seed=st.integers(0, 2**32))
+def test_any_trace_in_any_pieces_gives_the_same_turns(
+    running: TestClient, store: Store, made: list[list[Shape]], seed: int
+) -> None:
+    """Cut, shuffled, sent twice and settled between: as if it had come whole."""
+    rng = random.Random(seed)
+    whole, cut = f"whole-{uuid4()}", f"cut-{uuid4()}"
+    every = [span for number, shapes in enumerate(made) for span in spans((seed, number), shapes)]
+    send(running, whole, every)
+    pieces = [*every, *rng.sample(every, rng.randint(0, len(every)))]
+    rng.shuffle(pieces)
+    while pieces:
+        count = rng.randint(len(pieces) // 3 + 1, len(pieces))
+        send(running, cut, pieces[:count])
+        pieces = pieces[count:]
+        if rng.random() < 0.5:
+            settle(store)
+    settle(store)
+    assert turns(store, cut) == turns(store, whole)

@@ -18,10 +18,13 @@ from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, PROTOBUF, SECOND, Span, Telemetry, digest, put
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi.testclient import TestClient
 
     from otel_chat.server.store import Store
     from tests.server.given import Given
+    from tests.server.settled import SettledStore
 
 Shape = tuple[str, str, str, dict[str, object]]
 """A span: its name, its parent's, its kind and attributes."""
@@ -40,6 +43,14 @@ CALL: dict[str, object] = {
     sc.OUTPUT_MESSAGES: SAID,
 }
 WHOLE = ("m", "p", 100, 10, "Where is it?", "On its way.")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settled_by_hand(store: SettledStore) -> Iterator[None]:
+    """What is settled between is what these tests are about."""
+    store.settles = False
+    yield
+    store.settles = True
 
 
 def in_(conversation: str) -> dict[str, object]:
@@ -70,7 +81,6 @@ def send(client: TestClient, tenant: str, *bodies: list[Span]) -> None:
 
 
 def settle(store: Store) -> None:
-    store.settles = False  # type: ignore[attr-defined] - of the tests' store
     Settler(store).settle()
 
 
@@ -355,6 +365,24 @@ def test_a_marked_turn_leaves_no_other(client: TestClient, given: Given) -> None
         {"tenant": given.tenant},
     )
     assert rows == [{"turns": 1}]
+
+
+def test_a_conversation_whose_turns_are_all_taken_back_is_none(
+    client: TestClient, given: Given
+) -> None:
+    """It was told apart from its trace's true one only until the rest came."""
+    shapes: list[Shape] = [
+        ("outer", "", "internal", AGENT | in_("true")),
+        ("inner", "outer", "internal", AGENT | in_(f"early-{given.tenant}")),
+    ]
+    outer, inner = spans(given.tenant, shapes)
+    address = f"/api/v1/conversations/early-{given.tenant}"
+    send(client, given.tenant, [inner])
+    settle(given.store)
+    assert client.get(address, params={"tenant": given.tenant}).status_code == 200
+    send(client, given.tenant, [outer])
+    settle(given.store)
+    assert client.get(address, params={"tenant": given.tenant}).status_code == 404
 
 
 def test_what_became_no_turn_is_counted(client: TestClient, given: Given) -> None:

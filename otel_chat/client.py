@@ -101,6 +101,14 @@ class AnalyticsClient:
         """
         return self._get(f"/api/v1/conversations/{quote(conversation_id, safe='')}", {})
 
+    def unclaimed_spans(self, **parameters: str) -> dict[str, Any]:
+        """The answer of `/api/v1/unclaimed-spans`, of the last 24 hours without a window.
+
+        Args:
+            parameters: The window, as for `overview`.
+        """
+        return self._get("/api/v1/unclaimed-spans", parameters or {"window": "24h"})
+
     def trace(self, trace_id: str) -> dict[str, Any]:
         """The answer of `/api/v1/traces/{trace_id}`.
 

@@ -55,6 +55,7 @@ class Analytics:
         try:
             with AnalyticsClient(self._url, token=self._token, timeout=ASK_SECONDS) as client:
                 found = client.conversation(marked.conversation_id)
+                left = client.unclaimed_spans() if found["turns"] else {"spans": 0}
         except StoreUnavailableError as error:
             raise TroubleError(
                 str(error).rstrip("."), "Start it (`otel-chat serve`), or give --analytics."
@@ -68,7 +69,20 @@ class Analytics:
             ) from error
         if not (found["turns"] and found["events"]):
             return None
-        return f"has the turn and its events: {self._url}/conversations/{marked.conversation_id}"
+        where = f"{self._url}/conversations/{marked.conversation_id}"
+        return f"has the turn and its events: {where}{_unclaimed(left)}"
+
+
+def _unclaimed(found: dict[str, Any]) -> str:
+    """What of the last day is part of no turn, if anything."""
+    if not found["spans"]:
+        return ""
+    first = found["items"][0]
+    return (
+        f"; in the last 24 hours {found['spans']:,} spans of agents and models became part of no"
+        f" turn: {first['spans']:,} of {first['instrumentation'] or 'no named instrumentation'},"
+        f" {first['reason']}. {first['fix']}"
+    )
 
 
 class Prometheus:

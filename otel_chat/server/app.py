@@ -38,6 +38,7 @@ from otel_chat.server.api import (
     themes,
     tokens,
     unanswered,
+    unclaimed,
 )
 from otel_chat.server.api.documents import (
     bot_interactions,
@@ -191,6 +192,7 @@ _PARTS: Final = (
     erasures,
     marks,
     tokens,
+    unclaimed,
     insights,
 )
 

@@ -62,6 +62,7 @@ HEALTHY: dict[str, tuple[int, Any]] = {
     "/health": (200, {}),
     "/metrics": (200, ""),
     f"/api/v1/conversations/{MARKED.conversation_id}": (200, FOUND),
+    "/api/v1/unclaimed-spans": (200, {"spans": 0, "items": []}),
     "/api/v1/query": (200, COUNTED),
     "/api/v1/query_exemplars": (200, EXEMPLAR),
     f"/api/traces/{MARKED.trace_id}": (200, {}),
@@ -151,6 +152,20 @@ def test_a_turn_whose_events_are_missing_has_not_arrived() -> None:
     with serving(**{CONVERSATION: (200, {"turns": [{}], "events": []})}) as fake:
         found = examine(fake.addresses(), seconds=0.3, send=sent)
     assert found.failed == "analytics"
+
+
+def test_spans_that_became_no_turn_are_told() -> None:
+    """All is well with the pipeline, and still an agent's spans stand in no figure."""
+    item = {
+        "instrumentation": "langchain",
+        "reason": "no conversation id",
+        "fix": "Set it.",
+        "spans": 1200,
+    }
+    with serving(**{"/api/v1/unclaimed-spans": (200, {"spans": 1200, "items": [item]})}) as fake:
+        found = examine(fake.addresses(), send=sent)
+    assert found.failed is None
+    assert "1,200 of langchain, no conversation id. Set it." in of(found, "analytics").detail
 
 
 def test_what_waits_in_the_collector_is_told_when_the_time_is_over() -> None:

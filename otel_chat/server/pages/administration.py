@@ -17,6 +17,8 @@ from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, table
 from otel_chat.server.queries import definitions, packs
+from otel_chat.server.queries.unclaimed import Unclaimed, unclaimed_spans
+from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -197,6 +199,27 @@ def meaning_of_figures() -> Table:
         nothing="",
         wide=True,
         shown=len(found.items),
+    )
+
+
+def unclaimed(store: Store, scope: Scope) -> Table:
+    """What other libraries sent in the last day that became part of no turn."""
+    found = unclaimed_spans(store, scope, Window.last("24h"))
+    heads: list[Head[Unclaimed]] = [
+        Head("Instrumentation", lambda one: Cell(one.instrumentation, tag=True), number=False),
+        Head("Why", lambda one: one.reason, number=False),
+        Head("What to do", lambda one: one.fix, number=False),
+        Head("Spans", lambda one: formats.count(one.spans)),
+        Head("Traces", lambda one: formats.count(one.traces)),
+    ]
+    return table(
+        "unclaimed",
+        "Spans that became part of no turn",
+        "What agents and models sent in the last 24 hours that stands in no figure, and why.",
+        heads,
+        found.items,
+        nothing="Every span of an agent or a model is part of a turn.",
+        wide=True,
     )
 
 

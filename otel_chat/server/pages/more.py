@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from otel_chat.server.access import ADMIN, EXPORT_CREATE, Scope
+from otel_chat.server.access import ADMIN, ANALYTICS_VIEW, EXPORT_CREATE, Scope
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     NowParameter,
@@ -21,6 +21,7 @@ from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
 from otel_chat.server.pages.sheets import Asking
 from otel_chat.server.queries import choices
+from otel_chat.server.store import Store
 
 router = APIRouter(
     route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
@@ -99,6 +100,7 @@ def docs_page(request: Request, _: Viewer) -> Response:
 
 def _settings(
     request: Request,
+    store: Store,
     scope: Scope,
     *,
     told: administration.Told | None = None,
@@ -123,13 +125,14 @@ def _settings(
         lives=administration.LIVES,
         definitions=administration.meaning_of_figures(),
         packs=administration.packs_of_rules(),
+        unclaimed=administration.unclaimed(store, scope) if scope.allows(ANALYTICS_VIEW) else None,
     )
 
 
 @router.get("/settings")
-def settings_page(request: Request, scope: Viewer) -> Response:
+def settings_page(request: Request, store: StoreParameter, scope: Viewer) -> Response:
     """Tokens and erasing for whoever may, and what the figures mean."""
-    return _settings(request, scope)
+    return _settings(request, store, scope)
 
 
 Form = Annotated[dict[str, list[str]], Depends(administration.form_of)]
@@ -137,24 +140,24 @@ Manager = Annotated[Scope, Depends(administration.admin_of)]
 
 
 @router.post("/settings/tokens")
-def make_token(request: Request, scope: Manager, form: Form) -> Response:
+def make_token(request: Request, store: StoreParameter, scope: Manager, form: Form) -> Response:
     """Makes a token, and shows it once."""
     was_open = administration.open_to_all(request)
     told = administration.make_token(request, scope, form)
-    return _settings(request, scope, told=told, was_open=was_open)
+    return _settings(request, store, scope, told=told, was_open=was_open)
 
 
 @router.post("/settings/tokens/revoke")
-def revoke_token(request: Request, scope: Manager, form: Form) -> Response:
+def revoke_token(request: Request, store: StoreParameter, scope: Manager, form: Form) -> Response:
     """Revokes a token."""
     told = administration.revoke_token(request, scope, form)
-    return _settings(request, scope, told=told)
+    return _settings(request, store, scope, told=told)
 
 
 @router.post("/settings/erasures")
 def erase(request: Request, store: StoreParameter, scope: Manager, form: Form) -> Response:
     """Erases for good."""
-    return _settings(request, scope, told=administration.erase(store, scope, form))
+    return _settings(request, store, scope, told=administration.erase(store, scope, form))
 
 
 @router.get("/settings/{_change:path}")

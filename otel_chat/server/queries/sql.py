@@ -22,6 +22,7 @@ Table = Literal[
     "conversations",
     "conversation_marks",
     "saved_views",
+    "unclaimed_spans",
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000

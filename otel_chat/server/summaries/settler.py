@@ -186,10 +186,10 @@ class Settler:
                 or self._settle_some("earlier")
             ) is not None:
                 done += sliced
-            if done:
-                self._forget_touched()
             if not self._stopped.is_set():
                 self._as_of = began
+                if done:
+                    self._forget_touched(began)
             return done
 
     @property
@@ -331,9 +331,8 @@ class Settler:
         )
         return {int(row["ns"]): int(row["keys"]) for row in rows}
 
-    def _forget_touched(self) -> None:
+    def _forget_touched(self, settled: int) -> None:
         """Drops the hours of touches that are settled, once an hour."""
-        settled = min(self._mark(queue) or self._mark(RULES) for queue in QUEUES)
         hour = (settled - INSERT_NS) // HOUR_NS * HOUR_NS
         if hour <= self._forgot:
             return

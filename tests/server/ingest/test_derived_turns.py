@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,6 +14,8 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat import semconv as sc
+from otel_chat.server.queries.unclaimed import unclaimed_spans
+from otel_chat.server.queries.window import Window
 from otel_chat.server.summaries.settler import Settler
 from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, PROTOBUF, SECOND, Span, Telemetry, digest, put
@@ -400,6 +403,13 @@ def test_what_became_no_turn_is_counted(client: TestClient, given: Given) -> Non
         return [(row["reason"], row["spans"]) for row in rows]
 
     assert left() == [("no conversation id", 2)]
+    noon = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    hour = Window(noon, noon + timedelta(hours=1), now=noon + timedelta(days=1))
+    told = unclaimed_spans(given.store, given.scope, hour)
+    (item,) = told.items
+    assert (told.spans, item.spans, item.traces) == (2, 2, 1)
+    assert (item.reason, item.instrumentation) == ("no conversation id", "")
+    assert "session.id" in item.fix
     send(client, given.tenant, spans(given.tenant, [("up", "", "server", {"session.id": "c"})]))
     assert left() == []
 

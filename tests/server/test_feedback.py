@@ -120,7 +120,11 @@ def test_evaluations_by_name_with_their_spread(given: Given) -> None:
     assert (tone.name, tone.count, tone.scored, tone.mean) == ("tone", 4, 3, 0.5)
     assert (tone.p25, tone.p50, tone.p75, tone.lowest, tone.highest) == (0.25, 0.5, 0.75, 0, 1)
     assert [(one.label, one.count) for one in tone.labels] == [("good", 3), ("bad", 1)]
-    assert (faithful.name, faithful.mean) == ("faithful", pytest.approx(0.2))
+    assert (faithful.name, faithful.mean, faithful.value_mean) == (
+        "faithful",
+        pytest.approx(0.2),
+        None,
+    )
     assert [(p.start, p.count, p.mean) for p in tone.points if p.count] == [(at(0), 4, 0.5)]
 
 

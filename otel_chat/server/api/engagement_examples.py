@@ -127,8 +127,9 @@ EVALUATIONS_ANSWER: Final = shown(
         starts=[WINDOW.start],
         items=[
             Evaluation(
-                name="user_feedback", count=12, scored=12, mean=0.81, p25=0.75, p50=0.75, p75=1,
-                lowest=0.25, highest=1, labels=[LabelCount(label="helpful", count=4)],
+                name="user_feedback", count=12, scored=12, mean=0.81, value_mean=4.24,
+                p25=0.75, p50=0.75, p75=1, lowest=0.25, highest=1,
+                labels=[LabelCount(label="helpful", count=4)],
                 points=[EvaluationPoint(start=WINDOW.start, count=2, mean=0.875)],
             )
         ],

@@ -46,6 +46,9 @@ class Evaluation(Answer):
     count: int = figure("evaluations", "{evaluation}", "Results of this evaluation.")
     scored: int = Field(description="Those with a score.")
     mean: float | None = figure("evaluation_score", "1", "Mean score of this evaluation.")
+    value_mean: float | None = figure(
+        "evaluation_value", "1", "Mean value of this evaluation, on the scale that it was given on."
+    )
     p25: float | None
     p50: float | None
     p75: float | None
@@ -97,11 +100,12 @@ def evaluations(
     starts = window.bucket_starts(width)
     statement = Query(store, scope)
     more = _wanted(statement, name, score_min, score_max)
-    columns = ("time", "evaluation", "score", "label")
+    columns = ("time", "evaluation", "score", "value", "label")
     source = evaluation_events(statement, window, filters, columns, *more)
     rows = statement.run(f"""
         SELECT toString(evaluation) AS called, count() AS every, count(score) AS scored,
-            {mean("score")} AS score_mean, {quantiles("score", LEVELS)} AS score_q,
+            {mean("score")} AS score_mean, {mean("value")} AS value_mean,
+            {quantiles("score", LEVELS)} AS score_q,
             min(score) AS lowest, max(score) AS highest,
             sumMap(if(label = '', map(), map(toString(label), 1))) AS labels
         FROM {source} AS e
@@ -154,6 +158,7 @@ def _evaluation(
         count=row["every"],
         scored=row["scored"],
         mean=row["score_mean"],
+        value_mean=row["value_mean"],
         p25=spread[0],
         p50=spread[1],
         p75=spread[2],

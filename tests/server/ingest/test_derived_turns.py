@@ -14,6 +14,8 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat import semconv as sc
+from otel_chat.server.queries.evaluations import evaluations
+from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.unclaimed import unclaimed_spans
 from otel_chat.server.queries.window import Window
 from otel_chat.server.summaries.settler import Settler
@@ -461,3 +463,27 @@ def test_any_trace_in_any_pieces_gives_the_same_turns(
             settle(store)
     settle(store)
     assert turns(store, cut) == turns(store, whole)
+
+
+def test_a_score_on_a_scale_of_its_own_is_kept_as_its_value(
+    client: TestClient, given: Given
+) -> None:
+    """Two scores of 4 and 5 whose scale nobody told, and one of 0 to 1."""
+    telemetry = Telemetry(given.tenant)
+    for number, score in enumerate((4.0, 5.0)):
+        telemetry.event(
+            sc.EVENT_EVALUATION,
+            "c",
+            number,
+            **{sc.EVALUATION_NAME: "depth", sc.EVALUATION_SCORE: score},
+        )
+    telemetry.event(
+        sc.EVENT_EVALUATION, "c", 2, **{sc.EVALUATION_NAME: "tone", sc.EVALUATION_SCORE: 0.5}
+    )
+    content = telemetry.logs(telemetry.events).SerializeToString()
+    assert client.post("/v1/logs", content=content, headers=PROTOBUF).status_code == 200
+    noon = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    hour = Window(noon, noon + timedelta(hours=1), now=noon + timedelta(days=1))
+    depth, tone = evaluations(given.store, given.scope, hour, Filters()).items
+    assert (depth.count, depth.scored, depth.mean, depth.value_mean) == (2, 0, None, 4.5)
+    assert (tone.scored, tone.mean, tone.value_mean) == (1, 0.5, None)

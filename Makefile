@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# A process that may not keep what it compiled takes five seconds more to start
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock wheel sbom clean tools dashboards dashboard-shots preview rules
 

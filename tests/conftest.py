@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 os.environ["OTEL_CHAT_RAISE"] = "1"
+# Where an environment forbids it, each of hundreds of processes compiles a thousand modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # How long an example takes says how much else the machine has to do.
 settings.register_profile("few", deadline=None, derandomize=True)
 settings.register_profile("many", deadline=None, max_examples=1000)

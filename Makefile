@@ -11,7 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
 	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
-	@echo "make test-thorough   its properties with many examples, drawn by the day (SEED=20261128)"
+	@echo "make test-thorough   its properties with many examples, drawn by the day (SEED=20261128),"
+	@echo "                     and the server's tests with a store that is served (SERVED=tests/server)"
 	@echo "make test-pythons   the library's tests on Python 3.11 to 3.14, and on the oldest dependencies"
 	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
@@ -36,14 +37,16 @@ SPREAD = $(if $(filter tests/% otel_chat/% grafana/% prometheus/%,$(ARGS)),,-n 3
 test: setup
 	@$(BIN)/python -m pytest -m "not stack" $(SPREAD) $(ARGS)
 
-# Properties by many examples, drawn by the seed of the day, for so many seconds
+# Properties by many examples, drawn by the seed of the day, for so many seconds; then the tests of
+# SERVED with a store that is served, as ClickHouse is
 SEED ?= $(shell date -u +%Y%m%d)
 SECONDS_THOROUGH ?= 420
+SERVED ?= tests/server
 test-thorough: setup
 	@echo "seed $(SEED)"
 	@OTEL_CHAT_THOROUGH=1 $(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile \
 	  --hypothesis-seed=$(SEED) --seconds $(SECONDS_THOROUGH) $(ARGS)
-	@$(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile --store clickhouse tests/server
+	@$(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile --store clickhouse $(SERVED)
 
 test-pythons: setup
 	@$(BIN)/python tools/pythons.py
@@ -76,8 +79,7 @@ lock: setup
 	@$(LOCK) pyproject.toml --extra demo --no-emit-package chdb-core \
 	  --constraint requirements/dev.lock --output-file requirements/image.lock
 	@$(LOCK) pyproject.toml --resolution lowest-direct --python-version 3.11 --no-annotate \
-	  --extra sdk --extra pricing --extra hooks --extra cli --extra server --extra embedded \
-	  --extra themes --output-file requirements/lowest.lock
+	  --all-extras --output-file requirements/lowest.lock
 	@$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	@$(LOCK) --group uv --constraint requirements/dev.lock --output-file requirements/uv.lock
 	@$(LOCK) --group sbom --output-file requirements/sbom.lock

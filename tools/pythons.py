@@ -1,7 +1,8 @@
 """Runs the tests on every Python that is supported, and on the oldest releases of what is needed.
 
 `python tools/pythons.py` takes the interpreters that this machine has, or that uv can bring, and
-says which it could not have. Each has an environment of its own under `.otel-chat/pythons/`.
+says which it could not have. Each has an environment of its own under `.otel-chat/pythons/`, and
+half an hour.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".otel-chat" / "pythons"
 VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
 LIBRARY: Final = ("tests/library",)
+SECONDS: Final = 1800
 # What stands on the packages whose oldest releases are tried beside the library's.
 SERVER: Final = (
     "tests/server/test_api.py",
@@ -77,7 +79,7 @@ def lowest(python: str) -> Path:
 
 
 def passes(name: str, python: Path, tests: tuple[str, ...]) -> bool:
-    """Whether the tests pass there."""
+    """Whether the tests pass there, in time."""
     print(f"pythons: {name}", flush=True)
     command: list[str | Path] = [
         python,
@@ -93,7 +95,11 @@ def passes(name: str, python: Path, tests: tuple[str, ...]) -> bool:
     command += ["-p", "no:cacheprovider", "-m", "not stack and not browser"]
     if name == "lowest":  # old releases of one library warn of newer ones of another
         command += ["-W", "default::DeprecationWarning"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False, timeout=SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        print(f"pythons: {name} took more than {SECONDS} s", flush=True)
+        return False
 
 
 def main() -> None:

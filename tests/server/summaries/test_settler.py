@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from tests.server.settled import SettledStore
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_else_is_there(store: Store) -> None:
+    """All of the store is settled anew again and again: what other tests sent would be too."""
+    for table in ("turns", "events", "conversations", "waiting_keys"):
+        store.command(f"TRUNCATE TABLE {table}")
+
+
 @pytest.fixture(autouse=True)
 def nothing_else_is_touched(store: SettledStore) -> Iterator[None]:
     """What other tests sent to the store is none of these tests' business."""

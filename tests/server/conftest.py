@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from otel_chat.server.app import create_app
+from otel_chat.server.app import _prepare_routes, create_app
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, parse_store_url
 from otel_chat.server.store.engine import SETTINGS
 from tests.clickhouse_http.running import running as running_clickhouse
 from tests.server.given import Given
-from tests.server.served import as_new
+from tests.server.served import Breaking, as_new, over_http
 from tests.server.settled import SettledStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.server.served import BreakOff
 
 
 # A question is compiled when it comes for the third time, which pays over millions of rows: over
@@ -51,6 +53,30 @@ def client(running: TestClient, store: Store) -> Iterator[TestClient]:
     """The application as if it had just begun."""
     with as_new(running, store) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def address(running: TestClient) -> Iterator[str]:
+    _prepare_routes(running.app)  # type: ignore[arg-type]  # no request waits for that
+    with over_http(running.app, alone=True) as url:  # type: ignore[arg-type]
+        yield url
+
+
+@pytest.fixture
+def server(client: TestClient, address: str) -> str:
+    """Where the application, as if it had just begun, is reached by a real connection."""
+    return address
+
+
+@pytest.fixture
+def break_off(running: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> BreakOff:
+    """Has the streams of the application's store break off after so many pieces."""
+
+    def breaks(pieces: int) -> None:
+        state = running.app.state._state  # type: ignore[attr-defined]
+        monkeypatch.setitem(state, "store", Breaking(store, pieces))
+
+    return breaks
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given as generated
 from hypothesis import strategies
 
-from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.access import OPEN, Scope
 from otel_chat.server.queries import cells, content, exports
 from otel_chat.server.queries.filters import Filters
@@ -24,14 +23,15 @@ from otel_chat.server.queries.sql import Query
 from tests import web
 from tests.examples import examples
 from tests.server.given import DAY, Given, at
-from tests.server.served import FROM_TO, served
+from tests.server.served import FROM_TO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fastapi.testclient import TestClient
 
     from otel_chat.server.store import Store
+    from tests.server.served import BreakOff
 
 KINDS: dict[str, Callable[..., Any]] = {
     "sessions": exports.export_sessions,
@@ -401,9 +401,9 @@ def test_texts_are_those_of_the_transcript(store: Store, messages: list[Any]) ->
 
 
 @pytest.mark.parametrize("path", [*KINDS, "all"])
-def test_exports_are_downloads(talked: Given, path: str) -> None:
+def test_exports_are_downloads(talked: Given, server: str, path: str) -> None:
     """With a file name; `all` is an archive of the five, which agree with the single ones."""
-    with served(talked.store) as server, web.Client(base_url=server) as client:
+    with web.Client(base_url=server) as client:
         asked = {**FROM_TO, "format": "jsonl", "user_type": "client"}
         answer = client.get(f"/api/v1/exports/{path}", params=asked)
         assert answer.status_code == 200
@@ -417,42 +417,26 @@ def test_exports_are_downloads(talked: Given, path: str) -> None:
                 assert archive.read(f"{kind}.jsonl") == single
 
 
-class Breaking:
-    """A store whose streams break off."""
-
-    def __init__(self, store: Store, pieces: int) -> None:
-        self._store = store
-        self._pieces = pieces
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        """So many pieces, and then an error."""
-        for number in range(self._pieces):
-            yield f'{{"row": {number}}}\n'.encode()
-        raise StoreUnavailableError("The store went away.")
-
-
 @pytest.mark.parametrize("path", ["messages", "all"])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_a_cut_export_is_noticed(store: Store, path: str, encoding: str) -> None:
+def test_a_cut_export_is_noticed(
+    server: str, break_off: BreakOff, path: str, encoding: str
+) -> None:
     """The connection breaks before the last chunk, compressed or not: an error, not an end."""
-    with served(Breaking(store, 3)) as server:
-        headers = {"accept-encoding": encoding}
-        with pytest.raises(httpx.RemoteProtocolError):
-            web.get(
-                f"{server}/api/v1/exports/{path}",
-                params={**FROM_TO, "format": "jsonl"},
-                headers=headers,
-            )
+    break_off(3)
+    with pytest.raises(httpx.RemoteProtocolError):
+        web.get(
+            f"{server}/api/v1/exports/{path}",
+            params={**FROM_TO, "format": "jsonl"},
+            headers={"accept-encoding": encoding},
+        )
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_an_export_that_cannot_begin_says_so(store: Store, form: str) -> None:
+def test_an_export_that_cannot_begin_says_so(server: str, break_off: BreakOff, form: str) -> None:
     """503 with the one error shape; and it holds no place: the next ones get theirs."""
-    with served(Breaking(store, 0)) as server:
-        for _ in range(5):
-            answer = web.get(f"{server}/api/v1/exports/sessions", params={"format": form})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
-            assert "went away" in answer.json()["error"]["message"]
+    break_off(0)
+    for _ in range(5):
+        answer = web.get(f"{server}/api/v1/exports/sessions", params={"format": form})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+        assert "went away" in answer.json()["error"]["message"]

@@ -13,16 +13,14 @@ from typer.testing import CliRunner
 from otel_chat.cli import app
 from otel_chat.errors import ConfigurationError
 from otel_chat.wholefile import writing
-from tests.server.served import served
-from tests.server.test_exports import Breaking
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typer.testing import Result
 
-    from otel_chat.server.store import Store
     from tests.server.given import Given
+    from tests.server.served import BreakOff
 
 DAY = ("--from", "2026-11-10", "--to", "2026-11-10")
 
@@ -31,16 +29,15 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def test_an_export_is_written_to_a_file(given: Given, tmp_path: Path) -> None:
+def test_an_export_is_written_to_a_file(given: Given, server: str, tmp_path: Path) -> None:
     """The rows of the window and of the filter, and nothing beside the file."""
     given.turn("mine", agent=f"bot-{given.tenant}")
     given.save()
     target = tmp_path / "sessions.jsonl"
-    with served(given.store) as server:
-        done = run(
-            "export", "sessions", "--format", "jsonl", "--output", target, *DAY,
-            "--filter", f"agent=bot-{given.tenant}", "--server", server,
-        )  # fmt: skip
+    done = run(
+        "export", "sessions", "--format", "jsonl", "--output", target, *DAY,
+        "--filter", f"agent=bot-{given.tenant}", "--server", server,
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert [json.loads(row)["conversation_id"] for row in target.read_text().splitlines()] == [
         "mine"
@@ -49,12 +46,14 @@ def test_an_export_is_written_to_a_file(given: Given, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["messages", "all"])
-def test_a_cut_export_leaves_no_file(store: Store, tmp_path: Path, kind: str) -> None:
+def test_a_cut_export_leaves_no_file(
+    server: str, break_off: BreakOff, tmp_path: Path, kind: str
+) -> None:
     """It fails, says so, and what stood there before still stands."""
     target = tmp_path / "rows"
     target.write_text("older")
-    with served(Breaking(store, 3)) as server:
-        done = run("export", kind, "-o", target, "--server", server)
+    break_off(3)
+    done = run("export", kind, "-o", target, "--server", server)
     assert (done.exit_code, "broke off" in done.output) == (1, True)
     assert (list(tmp_path.iterdir()), target.read_text()) == ([target], "older")
 
@@ -71,11 +70,10 @@ def test_a_cut_export_leaves_no_file(store: Store, tmp_path: Path, kind: str) ->
     ],
 )
 def test_what_is_wrong_is_said(
-    store: Store, tmp_path: Path, arguments: tuple[str, ...], said: str
+    server: str, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     """With exit code 1 and no file."""
-    with served(store) as server:
-        done = run("export", "events", "-o", tmp_path / "x", *arguments, "--server", server)
+    done = run("export", "events", "-o", tmp_path / "x", *arguments, "--server", server)
     assert (done.exit_code, said in done.output) == (1, True), done.output
     assert list(tmp_path.iterdir()) == []
 
@@ -163,16 +161,15 @@ def test_what_stands_there_keeps_its_kind(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_csv_for_a_spreadsheet_has_a_mark(given: Given, tmp_path: Path) -> None:
+def test_csv_for_a_spreadsheet_has_a_mark(given: Given, server: str, tmp_path: Path) -> None:
     """With `--bom`; and for any other format that is an error, with no file."""
     given.turn("mine")
     given.save()
     target = tmp_path / "rows.csv"
-    with served(given.store) as server:
-        done = run("export", "events", "--bom", "-o", target, *DAY, "--server", server)
-        wrong = run(
-            "export", "events", "--bom", "-f", "jsonl", "-o", tmp_path / "x", "--server", server
-        )
+    done = run("export", "events", "--bom", "-o", target, *DAY, "--server", server)
+    wrong = run(
+        "export", "events", "--bom", "-f", "jsonl", "-o", tmp_path / "x", "--server", server
+    )
     assert done.exit_code == 0, done.output
     assert target.read_bytes().startswith(b'\xef\xbb\xbf"uid"')
     assert (wrong.exit_code, "format=csv" in wrong.output) == (1, True)
@@ -183,44 +180,37 @@ def test_csv_for_a_spreadsheet_has_a_mark(given: Given, tmp_path: Path) -> None:
     ("form", "start"),
     [("text", "Conversations from"), ("json", "{"), ("markdown", "# Conv"), ("html", "<!doctype")],
 )
-def test_a_report_is_printed_or_written(
-    store: Store, tmp_path: Path, form: str, start: str
-) -> None:
+def test_a_report_is_printed_or_written(server: str, tmp_path: Path, form: str, start: str) -> None:
     """The same to standard output as to a file, but for the moment at which it ends."""
     target = tmp_path / "report"
-    with served(store) as server:
-        printed = run("report", "--format", form, "--server", server)
-        written = run("report", "--format", form, "--output", target, "--server", server)
+    printed = run("report", "--format", form, "--server", server)
+    written = run("report", "--format", form, "--output", target, "--server", server)
     assert (printed.exit_code, written.exit_code) == (0, 0), printed.output
     assert printed.stdout.lstrip().startswith(start)
     assert target.read_text().lstrip().startswith(start)
 
 
-def test_a_report_covers_the_days_asked_for(store: Store) -> None:
+def test_a_report_covers_the_days_asked_for(server: str) -> None:
     """Text of 7 days without; here of 30, and the 30 before."""
-    with served(store) as server:
-        found = json.loads(
-            run("report", "--days", 30, "--format", "json", "--server", server).stdout
-        )
-        assert run("report", "--server", server).stdout.startswith("Conversations from")
+    found = json.loads(run("report", "--days", 30, "--format", "json", "--server", server).stdout)
+    assert run("report", "--server", server).stdout.startswith("Conversations from")
     assert found["window"]["from"] == found["previous_window"]["to"]
     assert len(found["over_time"]) in {30, 31}
 
 
-def test_a_report_may_end_in_the_past(store: Store) -> None:
+def test_a_report_may_end_in_the_past(server: str) -> None:
     """The same week again, whenever it is asked for: up to a day, which counts, or a moment."""
     spans = []
-    with served(store) as server:
-        for asked in (
-            ("--to", "2026-10-31"),
-            ("--to", "2026-10-31", "--timezone", "Europe/Berlin"),
-            ("--to", "2026-10-31T12:00:00+01:00"),
-        ):
-            command = ("report", *asked, "--format", "json", "--server", server)
-            found = json.loads(run(*command).stdout)
-            assert json.loads(run(*command).stdout) == found
-            spans.append((found["window"]["from"], found["window"]["to"]))
-        assert "too early" in run("report", "--to", "0001-01-02", "--server", server).output
+    for asked in (
+        ("--to", "2026-10-31"),
+        ("--to", "2026-10-31", "--timezone", "Europe/Berlin"),
+        ("--to", "2026-10-31T12:00:00+01:00"),
+    ):
+        command = ("report", *asked, "--format", "json", "--server", server)
+        found = json.loads(run(*command).stdout)
+        assert json.loads(run(*command).stdout) == found
+        spans.append((found["window"]["from"], found["window"]["to"]))
+    assert "too early" in run("report", "--to", "0001-01-02", "--server", server).output
     assert spans == [
         ("2026-10-25T00:00:00Z", "2026-11-01T00:00:00Z"),
         ("2026-10-24T22:00:00Z", "2026-10-31T23:00:00Z"),

@@ -14,7 +14,7 @@ from otel_chat.server.api.security import COOKIE
 from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from tests.examples import examples
-from tests.server.served import as_new, served
+from tests.server.served import as_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,19 +156,18 @@ def test_a_named_origin_may_send_feedback_and_nothing_else(opened: TestClient) -
     assert opened.post("/api/v1/tokens", json={}, headers=crossing).status_code == 403
 
 
-def test_a_body_with_two_lengths_is_refused(store: Store) -> None:
+def test_a_body_with_two_lengths_is_refused(server: str) -> None:
     """Over a real connection, which is closed: what follows may be meant as another request."""
-    with served(store) as address:
-        port = int(address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.sendall(
-                b"POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-            )
-            answer = b""
-            while part := connection.recv(65536):
-                answer += part
+    port = int(server.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        )
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1") == 1
     assert b"Content-Length or Transfer-Encoding" in answer

@@ -16,7 +16,7 @@ from otel_chat.server.queries.report import Line, Report, report
 from otel_chat.server.report.render import render
 from tests import web
 from tests.server.given import DAY, Given, at
-from tests.server.served import FROM_TO, served
+from tests.server.served import FROM_TO
 
 NOW = replace(DAY, now=at(5600))
 YESTERDAY = -86_400
@@ -191,9 +191,9 @@ def test_the_report_of_a_week_is_by_day(given: Given) -> None:
     assert "4 Nov" in render(found, "html")
 
 
-def test_every_form_is_served(two_days: Given) -> None:
+def test_every_form_is_served(two_days: Given, server: str) -> None:
     """JSON without being asked; the page under a policy that allows its style and nothing else."""
-    with served(two_days.store) as server, web.Client(base_url=server) as client:
+    with web.Client(base_url=server) as client:
 
         def get(**more: str) -> httpx.Response:
             return client.get("/api/v1/report", params={**FROM_TO, **more})

@@ -68,7 +68,8 @@ def serving(store: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[str]
         running("serve", *options, cwd=store.parent) as process,
         AnalyticsClient(url, timeout=5) as client,
     ):
-        until(lambda: client.ready() or process.poll() is not None)
+        # To ask takes the processor that it needs to become ready.
+        until(lambda: client.ready() or process.poll() is not None, timeout=SECONDS, every=0.2)
         assert process.poll() is None, process.communicate()
         yield url, process
 

@@ -88,7 +88,7 @@ def test_a_backup_amid_writing_is_whole(tmp_path: Path) -> None:
     with serving(tmp_path / "chat-store", free_port()) as (url, _):
         answer("replay", str(stored), "--server", url, cwd=tmp_path)
         with running("replay", str(sent), "--server", url, "--json", cwd=tmp_path) as replay:
-            until(lambda: len(turns(url)) > 20)
+            until(lambda: len(turns(url)) > 20, every=0.2)
             shell(snapshot, tmp_path)
             replay.wait(120)
             assert replay.returncode == 0

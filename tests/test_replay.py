@@ -4,8 +4,11 @@ import gzip
 import json
 import random
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from otel_chat.client import AnalyticsClient
 from otel_chat.demo import content
@@ -36,15 +39,29 @@ def figures(summary: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if name != "seconds"}
 
 
-def test_a_replay_again_stores_nothing_twice(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Replayed:
+    """A replay of 15 conversations: how it was asked for, and what it said."""
+
+    options: tuple[str, ...]
+    folder: Path
+    summary: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    folder = tmp_path_factory.mktemp("replayed")
+    options = ("replay", str(written(folder, 15)), "--store", f"chdb:{folder / 'store'}")
+    return Replayed(options, folder, answer(*options, cwd=folder))
+
+
+def test_a_replay_again_stores_nothing_twice(replayed: Replayed) -> None:
     """The second run on the same store sends everything again and changes no figure."""
-    file = written(tmp_path, 15)
-    options = ("replay", str(file), "--store", f"chdb:{tmp_path / 'store'}")
-    first = answer(*options, cwd=tmp_path)
+    first = replayed.summary
     assert first["conversations"] == first["stored_conversations"] == 15
     assert first["turns"] == first["stored_turns"] == 90
     assert first["lost"] == first["duplicates"] == first["skipped"] == 0
-    assert figures(answer(*options, cwd=tmp_path)) == figures(first)
+    assert figures(answer(*replayed.options, cwd=replayed.folder)) == figures(first)
 
 
 def test_a_part_first_and_then_the_whole_is_the_whole(tmp_path: Path) -> None:
@@ -68,7 +85,7 @@ def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
     options = ("replay", str(file), "--server", url, "--json")
     with serving(store, port) as (_, server), running(*options, cwd=tmp_path) as replay:
         with AnalyticsClient(url) as client:
-            before = until(lambda: client.overview(**WINDOW)["turns"])
+            before = until(lambda: client.overview(**WINDOW)["turns"], every=0.1)
             server.send_signal(signal.SIGKILL)
             server.wait()
         with serving(store, port), AnalyticsClient(url) as client:
@@ -95,10 +112,7 @@ def test_skipped_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert "skipped: line 2, conversation_id" in done.stderr
 
 
-def test_conversations_begin_in_the_documented_days(tmp_path: Path) -> None:
+def test_conversations_begin_in_the_documented_days(replayed: Replayed) -> None:
     """Without times in the file the window is that of the documentation, whatever the day is."""
-    summary = answer(
-        "replay", str(written(tmp_path, 5)), "--store", f"chdb:{tmp_path / 's'}", cwd=tmp_path
-    )
-    assert summary["from"] >= DEFAULT_START.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert summary["to"] < "2026-11-16T01:00:00Z"
+    assert replayed.summary["from"] >= DEFAULT_START.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert replayed.summary["to"] < "2026-11-16T01:00:00Z"

@@ -19,7 +19,6 @@ from otel_chat.errors import OtelChatError
 from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
 from otel_chat.server.queries.budgets import Spending, spendings
 from otel_chat.server.queries.gauges import Counts, Place, counts, joined
-from otel_chat.server.queries.sql import SCALE
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -198,9 +197,10 @@ def _settled(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
 
 _RATIOS: Final = (
     ("containment", "Settled conversations without a handoff ÷ settled.", "contained", "settled"),
-    ("handoff", "Conversations with a handoff ÷ conversations.", "handed_off", "conversations"),
+    ("handoff", "Settled conversations with a handoff ÷ settled.", "handed_off", "settled"),
     ("abandonment", "Abandoned ÷ settled conversations.", "outcome_abandoned", "settled"),
     ("fallback", "Turns without an intent ÷ classified turns.", "fallbacks", "classified"),
+    ("csat", "Feedback in the top two boxes ÷ all feedback.", "top_ratings", "ratings"),
 )
 
 
@@ -217,9 +217,6 @@ def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
         "Resolved ÷ settled conversations: confirmed ones, and with the assumed ones.",
         labels=(*labels, "bound"),
     )
-    csat = GaugeMetricFamily(
-        "otel_chat_csat_ratio", "Mean of (value - min) ÷ (max - min) of feedback.", labels=labels
-    )
     engagement = GaugeMetricFamily(
         "otel_chat_engagement_score", "Mean engagement score, 0 to 100.", labels=labels
     )
@@ -228,11 +225,9 @@ def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
         if one["settled"]:
             resolution.add_metric((*at, "confirmed"), one["confirmed"] / one["settled"])
             resolution.add_metric((*at, "assumed"), one["outcome_resolved"] / one["settled"])
-        if one["ratings"]:
-            csat.add_metric(at, one["score"] / one["ratings"] / SCALE)
         if one["conversations"]:
             engagement.add_metric(at, one["engagement"] / one["conversations"] / 3)
-    yield from (resolution, csat, engagement)
+    yield from (resolution, engagement)
 
 
 def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]:
@@ -240,8 +235,8 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
     cost = GaugeMetricFamily("otel_chat_cost_usd", "Cost of the priced turns, USD.", labels=labels)
     savings = GaugeMetricFamily(
         "otel_chat_savings_usd",
-        "Contained conversations × cost of a human interaction - model cost, USD: low bound with"
-        " confirmed resolutions only.",
+        "Contained and resolved conversations × cost of a human interaction - model cost, USD: low"
+        " bound with confirmed resolutions only.",
         labels=(*labels, "bound"),
     )
     for window, place, one in _each(windows):
@@ -249,7 +244,7 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
         if one["priced"]:
             cost.add_metric(at, float(one.cost))
         if one["settled"]:
-            for bound, many in (("low", "contained_confirmed"), ("high", "contained")):
+            for bound, many in (("low", "contained_confirmed"), ("high", "contained_resolved")):
                 saved = one[many] * price - one.settled_cost
                 savings.add_metric((*at, bound), float(saved))
     yield from (cost, savings)

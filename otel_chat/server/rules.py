@@ -24,8 +24,10 @@ WITHOUT_REPLY: Final = "(status = 'ok' AND without_reply)"
 """It ended well, with nothing to say."""
 REPLIED: Final = "if(status = 'ok', NOT without_reply, time_to_first_chunk IS NOT NULL)"
 ANSWERED: Final = f"(status != 'error' AND {REPLIED})"
-"""How long it took is a response time."""
+RESPONSE_TIME: Final = f"if({ANSWERED}, duration, NULL)"
+"""How long an answer took: ten quick failures are no speed-up."""
 CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
+"""A classifier said what it was about; an annotation may say so of any other."""
 TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
 UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"
 LOW: Final = f"confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}"
@@ -57,6 +59,9 @@ def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
+ANNOTATION: Final = f"(name = '{semconv.EVENT_INTENT}' AND source = 'annotation')"
+OF_A_TURN: Final = "length(trace_id) = 16 AND length(span_id) = 8"
+"""An event names the turn that it is of."""
 IS_FEEDBACK: Final = f"(name = '{semconv.EVENT_EVALUATION}' AND evaluation = '{USER_FEEDBACK}')"
 SCORE: Final = (
     "ifNull(score, (value - scale_min) / if(scale_max > scale_min, scale_max - scale_min, NULL))"

@@ -18,7 +18,10 @@ from hypothesis import strategies
 
 from otel_chat.server.access import OPEN, Scope
 from otel_chat.server.queries import cells, content, exports
+from otel_chat.server.queries.conversations import conversations
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.interactions import interaction_statistics
+from otel_chat.server.queries.overview import overview
 from otel_chat.server.queries.sql import Query
 from tests import web
 from tests.examples import examples
@@ -440,3 +443,35 @@ def test_an_export_that_cannot_begin_says_so(server: str, break_off: BreakOff, f
         answer = web.get(f"{server}/api/v1/exports/sessions", params={"format": form})
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
         assert "went away" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parquet_says_of_its_columns_what_they_are(talked: Given, kind: str, tmp_path: Any) -> None:
+    """Text is text and numbers are numbers: no reader gets bytes to make sense of."""
+    file = tmp_path / "rows.parquet"
+    file.write_bytes(export(talked, kind, "parquet"))
+    metadata = f"SELECT arrayJoin(columns) AS one FROM file('{file}', ParquetMetadata)"
+    rows = talked.store.query(
+        f"SELECT one.name AS name, one.logical_type AS kind FROM ({metadata})"
+        " WHERE one.physical_type LIKE '%BYTE_ARRAY'"
+    )
+    assert rows
+    unknown = {row["name"] for row in rows if not re.match(r"String|Decimal", str(row["kind"]))}
+    assert unknown == set()
+
+
+def test_more_tokens_than_64_bits_hold_are_counted(given: Given) -> None:
+    """In rows, sums and exports of each format."""
+    most = 2**64 - 1
+    for second in range(3):
+        given.turn("a", second, input_tokens=most, output_tokens=most)
+    given.save()
+    every = 6 * most
+    figures = overview(given.store, given.scope, DAY, Filters())
+    assert (figures.tokens.input, figures.tokens.total) == (3 * most, every)
+    statistics = interaction_statistics(given.store, given.scope, DAY, Filters())
+    assert (statistics.tokens.total, statistics.models[0].tokens) == (every, every)
+    (row,) = conversations(given.store, given.scope, DAY, Filters()).items
+    assert row.tokens.total == every
+    (written,) = lines(given, "sessions")
+    assert {int(written["input_tokens"]), int(written["output_tokens"])} == {3 * most}

@@ -68,7 +68,7 @@ def six(given: Given) -> Given:
 
 
 def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
-    """Five settled of six: containment 4/5, resolution 1/5 and 2/5, one handoff of six."""
+    """Five settled of six: containment 4/5, resolution 1/5 and 2/5, one handoff of five."""
     found = told(six)
     assert value(found, "otel_chat_conversations_open") == 1
     at_24h = {"window": "24h"}
@@ -80,7 +80,7 @@ def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
     assert value(found, "otel_chat_containment_ratio", **at_24h) == 0.8
     assert value(found, "otel_chat_resolution_ratio", bound="confirmed", **at_24h) == 0.2
     assert value(found, "otel_chat_resolution_ratio", bound="assumed", **at_24h) == 0.4
-    assert value(found, "otel_chat_handoff_ratio", **at_24h) == 1 / 6
+    assert value(found, "otel_chat_handoff_ratio", **at_24h) == 0.2
     assert value(found, "otel_chat_abandonment_ratio", **at_24h) == 0.2
     # classified: those with an intent, and the fallback among them
     assert value(found, "otel_chat_fallback_ratio", **at_24h) == 0.25
@@ -88,7 +88,7 @@ def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
     # 44 resolved, twice; 24 handed off and open; 4 abandoned and failed
     assert value(found, "otel_chat_engagement_score", **at_24h) == pytest.approx(144 / 6)
     assert value(found, "otel_chat_cost_usd", **at_24h) == 9.875
-    assert value(found, "otel_chat_savings_usd", bound="high", **at_24h) == 4 * 5 - 1.875
+    assert value(found, "otel_chat_savings_usd", bound="high", **at_24h) == 2 * 5 - 1.875
     assert value(found, "otel_chat_savings_usd", bound="low", **at_24h) == 1 * 5 - 1.875
     dropped = value(found, "otel_chat_drop_off_conversations", intent="refund", **at_24h)
     assert dropped == 2
@@ -135,7 +135,7 @@ def test_open_names_are_bounded(given: Given) -> None:
 def test_the_last_hour_knows_only_what_started_in_it(six: Given) -> None:
     """At 13:30 that is the open conversation alone: nothing settled, so no ratio of settled."""
     found = told(six)
-    assert value(found, "otel_chat_handoff_ratio", window="1h") == 0
+    assert value(found, "otel_chat_handoff_ratio", window="1h") is None
     assert value(found, "otel_chat_containment_ratio", window="1h") is None
     assert value(found, "otel_chat_savings_usd", bound="high", window="1h") is None
     assert value(found, "otel_chat_cost_usd", window="1h") == 8
@@ -148,7 +148,7 @@ def test_gauges_say_what_the_api_says(six: Given) -> None:
     api = business(six.store, six.scope, window, Filters())
     assert value(found, "otel_chat_containment_ratio", window="24h") == api.containment.rate
     low = value(found, "otel_chat_resolution_ratio", window="24h", bound="confirmed")
-    assert (low, api.savings.high) == (api.resolution.low, 4 * 5 - api.savings.model_cost)
+    assert (low, api.savings.high) == (api.resolution.low, 2 * 5 - api.savings.model_cost)
     assert value(found, "otel_chat_cost_usd", window="24h") == float(api.cost.amount or 0)
 
 

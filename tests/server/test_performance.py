@@ -66,7 +66,7 @@ def test_points_tell_conversations_and_errors_of_their_bucket(given: Given) -> N
     assert told == [
         (at(-12 * 3600), 0, 0, None, None, None),
         (at(-6 * 3600), 0, 0, None, None, None),
-        (at(0), 3, 2, 1 / 3, 2, None),
+        (at(0), 3, 2, 1 / 3, 1.5, None),
         (at(6 * 3600), 1, 1, 0, 7, 1),
     ]
 
@@ -116,7 +116,7 @@ def test_routes_part_by_status_code(given: Given) -> None:
     assert told == [
         ("/chat", 200, 2, 0, 0, 2),
         ("", None, 1, 0, 0, 1),
-        ("/chat", 500, 1, 1, 1, 1),
+        ("/chat", 500, 1, 1, 1, None),
     ]
 
 

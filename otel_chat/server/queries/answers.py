@@ -142,12 +142,15 @@ class Fallback(Answer):
         "1",
         "Turns with no matched intent ÷ classified turns. A turn without a classifier or an"
         " annotation is neither.",
+        version=2,
     )
     count: int = figure("fallback_turns", "{turn}", "Turns with no matched intent.")
     classified: int = figure(
         "classified_turns",
         "{turn}",
-        "Turns that a classifier or an annotation gave an intent, or none.",
+        "Turns that a classifier or an annotation gave an intent, or none; an annotation may be"
+        " told long after its turn.",
+        version=2,
     )
 
     @classmethod

@@ -65,8 +65,9 @@ class Savings(Answer):
     high: Money | None = figure(
         "savings_high",
         "USD",
-        "Contained conversations × cost of a human interaction - model cost of settled"
-        " conversations.",
+        "Contained conversations that are resolved, confirmed or assumed × cost of a human"
+        " interaction - model cost of settled conversations.",
+        version=2,
     )
     gross: Money | None = figure(
         "savings_gross",
@@ -137,12 +138,11 @@ def _savings(row: dict[str, Any], price: Decimal) -> Savings:
         return Savings(
             cost_per_interaction=price, low=None, high=None, gross=None, model_cost=spent
         )
-    gross = row["contained"] * price
     return Savings(
         cost_per_interaction=price,
         low=row["contained_confirmed"] * price - spent,
-        high=gross - spent,
-        gross=gross,
+        high=row["contained_resolved"] * price - spent,
+        gross=row["contained"] * price,
         model_cost=spent,
     )
 

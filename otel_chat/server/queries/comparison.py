@@ -29,7 +29,8 @@ from otel_chat.server.queries.intervals import (
 )
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
-from otel_chat.server.queries.sums import TURN_SUMS
+from otel_chat.server.queries.sums import sql_of
+from otel_chat.server.rules import RESPONSE_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ RATES: Final = {
     "error_ratio": Rate("errors", "turns", "lower"),
     "csat_top_ratio": Rate("top_ratings", "ratings", "higher"),
 }
-TIMES: Final = {"response_time": "duration", "time_to_first_chunk": "time_to_first_chunk"}
+TIMES: Final = {"response_time": RESPONSE_TIME, "time_to_first_chunk": "time_to_first_chunk"}
 LEVELS: Final = (0.5, 0.95)
 MEANS: Final[dict[str, tuple[str, Better, int]]] = {
     "tokens_per_turn": ("tokens", "neither", 1),
@@ -189,11 +190,13 @@ _COUNTS: Final = ("turns", "errors", "low_confidence", "confidence_n", "fallback
 _SPENT: Final = "(toInt256(ifNull(input_tokens, 0)) + ifNull(output_tokens, 0))"
 # However many digits a price has.
 _NANO_USD: Final = f"toInt256(toDecimal256(cost, 9) * {SCALE})"
+_SIZES: Final = {
+    "response_time_n": "response_n",
+    "time_to_first_chunk_n": "first_chunk_n",
+    "cost_n": "priced_turns",
+}
 _SAMPLES: Final = {
-    "response_time_n": TURN_SUMS["turns"],
-    "time_to_first_chunk_n": TURN_SUMS["first_chunk_n"],
     "tokens_n": "countIf(input_tokens IS NOT NULL OR output_tokens IS NOT NULL)",
-    "cost_n": TURN_SUMS["priced_turns"],
     "tokens_sum": f"toString(sum({_SPENT}))",
     "tokens_squares": f"toString(sum({_SPENT} * {_SPENT}))",
     "cost_sum": f"toString(ifNull(sum({_NANO_USD}), 0))",
@@ -203,7 +206,8 @@ _SAMPLES: Final = {
 
 
 def _turns(statement: Query, window: Window, filters: Filters) -> Row:
-    sums = {name: TURN_SUMS[name] for name in _COUNTS} | _SAMPLES
+    known = dict(zip(_COUNTS, _COUNTS, strict=True)) | _SIZES
+    sums = {name: sql_of(statement, "turns", of) for name, of in known.items()} | _SAMPLES
     columns = [f"{sql} AS {name}" for name, sql in sums.items()]
     conditions = conditions_on_turns(statement, window, filters)
     return statement.one(statement.select("turns", columns, conditions))
@@ -253,8 +257,9 @@ def _quantiles(
     statement: Query, window: Window, filters: Filters, levels: Sequence[float]
 ) -> Mapping[str, Sequence[float]]:
     """The quantiles of each of `TIMES`."""
-    source = turns_source(statement, window, filters, tuple(TIMES.values()))
-    asked = ", ".join(f"{quantiles(column, levels)} AS {name}" for name, column in TIMES.items())
+    columns = tuple(f"{sql} AS {name}" for name, sql in TIMES.items())
+    source = turns_source(statement, window, filters, columns)
+    asked = ", ".join(f"{quantiles(f't.{name}', levels)} AS {name}" for name in TIMES)
     return statement.one(f"SELECT {asked} FROM {source} AS t") if levels else {}  # noqa: S608
 
 

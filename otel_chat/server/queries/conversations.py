@@ -28,7 +28,8 @@ COLUMNS: Final = (
     "started_at", "last_at", "settled", "handed_off", "outcome", "confirmed", "ended", "turns",
     "positive", "negative", "actions", "engagement", "replies", "agent", "channel", "user_type",
     "variant", "agent_version", "platform", "location", "intents", "last_intent", "models",
-    "input_tokens", "output_tokens", "cost", "duration_sum", "errors", "fallbacks", "foreign",
+    "input_tokens", "output_tokens", "cost", "responses", "response_sum",
+    "errors", "fallbacks", "foreign",
     *(f"{sender}_messages" for sender in SENDERS), "end_reason",
 )  # fmt: skip
 """What `summary` reads of a conversation's row."""
@@ -72,7 +73,7 @@ class ConversationSummary(Answer):
     models: list[str]
     tokens: ConversationTokens
     cost: Money | None = Field(description="USD, exact; null if no turn is priced.")
-    mean_response_time: float | None = Field(description="Seconds.")
+    mean_response_time: float | None = Field(description="Of answered turns, seconds.")
     errors: int = Field(description="Turns that ended in an error.")
     fallbacks: int = Field(description="Turns with no matched intent.")
     actions: int
@@ -116,7 +117,7 @@ def summary(row: dict[str, Any]) -> ConversationSummary:
                 output=row["output_tokens"],
                 total=sum(tokens) if tokens else None,
             ),
-            "mean_response_time": exact_mean(row["duration_sum"], row["turns"]),
+            "mean_response_time": exact_mean(row["response_sum"], row["responses"]),
             "engagement_score": row["engagement"] / 3,
             "feedback": _feedback(row["positive"], row["negative"]),
         }

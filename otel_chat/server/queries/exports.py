@@ -28,7 +28,8 @@ _TOLD: Final = (
     "started_at", "last_at", "settled", "outcome", "confirmed", "handed_off", "turns",
     "engagement", "duration", "messages", "agent", "agent_version", "variant", "channel",
     "platform", "location", "user_type", "user_hash", "replies", "intents", "models",
-    "input_tokens", "output_tokens", "cost", "duration_sum", "errors", "fallbacks", *_SENDERS,
+    "input_tokens", "output_tokens", "cost", "responses", "response_sum",
+    "errors", "fallbacks", *_SENDERS,
     "end_reason", "satisfaction", "rating", "topics", "action_names",
 )  # fmt: skip
 
@@ -37,9 +38,11 @@ _COUNTS: Final = (
     Column("user_messages", "turns + user_messages"),
     Column("assistant_messages", "replies + assistant_messages"),
     *plain("system_messages", "human_messages"),
-    Column("mean_response_time", f"duration_sum / turns / {SCALE}"),
+    Column("mean_response_time", f"response_sum / nullIf(responses, 0) / {SCALE}"),
 )
 _RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool)))"
+# By its name: of numbers that are named Parquet has bytes.
+_OUTCOME: Final = Column("outcome", "toString(outcome)")
 _ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
 _TOPICS: Final = Column("topics", "arraySort(arrayDistinct(topics))", kind="list")
 
@@ -52,7 +55,8 @@ SESSIONS: Final = (
     Column("duration", f"duration / {SCALE}"),
     *plain("turns"),
     *_COUNTS,
-    *plain("satisfaction", "rating", "outcome"),
+    *plain("satisfaction", "rating"),
+    _OUTCOME,
     Column("confirmed", kind="flag"),
     Column("resolved", _RESOLVED, kind="flag"),
     Column("handoff", "handed_off", kind="flag"),
@@ -60,7 +64,9 @@ SESSIONS: Final = (
     _TOPICS,
     Column("intents", kind="list"),
     Column("models", kind="list"),
-    *plain("input_tokens", "output_tokens", "cost", "errors", "fallbacks"),
+    Column("input_tokens", kind="large"),
+    Column("output_tokens", kind="large"),
+    *plain("cost", "errors", "fallbacks"),
     _ENGAGEMENT,
 )
 ANALYTICS: Final = (
@@ -69,7 +75,7 @@ ANALYTICS: Final = (
     *_COUNTS,
     Column("resolved", _RESOLVED, kind="flag"),
     Column("confirmed", kind="flag"),
-    *plain("outcome"),
+    _OUTCOME,
     Column("handoff", "handed_off", kind="flag"),
     _TOPICS,
     Column("actions", "action_names", kind="list"),
@@ -317,7 +323,8 @@ _MESSAGE_ORDER: Final = ("at", "tenant", "message", "sender != 'user'")
 def _messages(statement: Query, window: Window, filters: Filters, sender: Sender | None) -> str:
     read = (
         "tenant", "conversation_id", "trace_id", "span_id", "user_hash", "start", "end",
-        "duration", "cached", "status", "time_to_first_chunk", "metadata", "input_messages",
+        "duration", "cached", "status", "without_reply", "time_to_first_chunk", "metadata",
+        "input_messages",
         "output_messages",
     )  # fmt: skip
     turns = turns_source(statement, window, filters, read)

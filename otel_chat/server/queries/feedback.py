@@ -15,8 +15,9 @@ from otel_chat.server.queries.figures import by_bucket
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, mean, moment, nanos, ratio, total
+from otel_chat.server.queries.sums import SCORED
 from otel_chat.server.queries.window import Bucket, Window
-from otel_chat.server.rules import NEGATIVE, POSITIVE, USER_FEEDBACK
+from otel_chat.server.rules import NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -81,7 +82,10 @@ class FeedbackFigures(Answer):
     all: Ratings
     settled: int = Field(description="Settled conversations that started in the window.")
     rated: int = figure(
-        "rated_conversations", "{conversation}", "Settled conversations with user feedback."
+        "rated_conversations",
+        "{conversation}",
+        "Settled conversations with user feedback that counts, as with the ratings.",
+        version=2,
     )
     response_rate: float | None = figure(
         "feedback_response_ratio", "1", "Settled conversations with user feedback ÷ settled."
@@ -114,7 +118,6 @@ class Comments(Answer):
 
 
 EVALUATED: Final = f"name = '{semconv.EVENT_EVALUATION}'"
-_RATED: Final = f"{EVALUATED} AND evaluation = '{USER_FEEDBACK}' AND isNotNull(score)"
 
 
 def evaluation_events(
@@ -225,7 +228,7 @@ def means_by_scale(statement: Query, window: Window, filters: Filters) -> list[S
     Returns:
         The most used scale first.
     """
-    source = evaluation_events(statement, window, filters, _RATING, _RATED)
+    source = evaluation_events(statement, window, filters, _RATING, SCORED)
     rows = statement.run(f"""
         SELECT scale_min AS lowest, scale_max AS highest, count() AS ratings,
             {mean("value")} AS mean
@@ -248,9 +251,9 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _response(statement: Query, window: Window, filters: Filters) -> tuple[int, int]:
-    rows = conversation_rows(statement, Selection(window, filters), "settled", "scores")
+    rows = conversation_rows(statement, Selection(window, filters), "settled", "feedback")
     found = statement.one(
-        f"SELECT countIf(settled) AS every, countIf(settled AND scores > 0) AS rated"  # noqa: S608
+        f"SELECT countIf(settled) AS every, countIf(settled AND notEmpty(feedback)) AS rated"  # noqa: S608
         f" FROM {rows} AS c"
     )
     return int(found.get("every", 0)), int(found.get("rated", 0))

@@ -20,7 +20,7 @@ from otel_chat.server.queries.sums import (
     whole,
 )
 from otel_chat.server.queries.window import BUCKETS, Bucket, Window, nanoseconds
-from otel_chat.server.rules import POSITIVE
+from otel_chat.server.rules import POSITIVE, RESPONSE_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,8 +125,7 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
     source = turn_sums(query, window, filters, grouping)
     found = _rows(query, grouping, added(TURN_SUMS), source)
     for row in found.values():
-        row["duration_n"] = row["turns"]
-        for name in ("duration", "first_chunk", "confidence"):
+        for name in ("response", "first_chunk", "confidence"):
             row[f"{name}_mean"] = exact_mean(row[f"{name}_sum"], row[f"{name}_n"])
     for part, row in _turn_quantiles(query, window, filters, grouping).items():
         # What arrived between the two questions is in the next answer.
@@ -135,8 +134,9 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
 
 
 def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
-    columns = (f"{grouping(query, 'start')} AS part", "duration", "time_to_first_chunk")
-    aggregates = f"""{quantiles("duration", LEVELS)} AS duration_q,
+    part = f"{grouping(query, 'start')} AS part"
+    columns = (part, f"{RESPONSE_TIME} AS response_time", "time_to_first_chunk")
+    aggregates = f"""{quantiles("response_time", LEVELS)} AS response_q,
         {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q"""
     source = turns_source(query, window, filters, columns)
     return _rows(query, grouping, aggregates, source)
@@ -220,6 +220,7 @@ def conversation_figures(
         sumIf(s.handoffs, settled) AS handoffs,
         countIf(settled AND NOT handed_off) AS contained,
         countIf(confirmed AND NOT handed_off) AS contained_confirmed,
+        countIf(outcome = 'resolved' AND NOT handed_off) AS contained_resolved,
         sumIf(cost, settled) AS settled_cost,
         sum(engagement) AS engagement_sum,
         sumIf(turns, settled) AS turns_sum,

@@ -28,7 +28,6 @@ _OF_COMBINATIONS: Final = {
     "model": MODEL,
 }
 """What is told of a conversation's turns in its row; SQL for each of a turn."""
-_OF_TURNS: Final = {**_OF_COMBINATIONS, "message_type": "message_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +108,12 @@ class Filters:
         """The conditions on a row of `turns`, without those on whole conversations."""
         conditions = [
             f"{sql} = {query.bind(getattr(self, name), 'String')}"
-            for name, sql in _OF_TURNS.items()
+            for name, sql in _OF_COMBINATIONS.items()
             if getattr(self, name) is not None
         ]
         if self.conversation_id is not None:
             conditions.append(f"conversation_id = {query.bind(self.conversation_id, 'String')}")
-        if self.confidence_min is not None:
-            conditions.append(f"confidence >= {query.bind(self.confidence_min, 'Float64')}")
-        if self.confidence_max is not None:
-            conditions.append(f"confidence <= {query.bind(self.confidence_max, 'Float64')}")
+        conditions += self._of_turns_alone(query)
         return conditions
 
     def of_combinations(self, query: Query, since: datetime | None = None) -> list[str]:
@@ -127,7 +123,7 @@ class Filters:
             query: The SELECT under construction.
             since: No turn of the conversations in question is earlier.
         """
-        if any(one is not None for one in self._of_turns_alone):
+        if self._of_turns_alone(query):
             matching = [] if since is None else [f"start >= {query.moment(since)}"]
             columns = ("tenant", "conversation_id")
             turns = query.table("turns", columns, [*matching, *self.of_turn(query)])
@@ -141,7 +137,9 @@ class Filters:
 
     def of_rating(self, query: Query) -> str:
         """The condition on `x`, a rating of a turn in a row, that the turn matches."""
-        return self._combination(query, "r.combinations[x.combination]") or "true"
+        combination = self._combination(query, "r.combinations[x.combination]")
+        alone = self._of_turns_alone(query, "x.")
+        return " AND ".join(one for one in (combination, *alone) if one) or "true"
 
     def _combination(self, query: Query, one: str) -> str:
         return " AND ".join(
@@ -150,9 +148,16 @@ class Filters:
             if getattr(self, name) is not None
         )
 
-    @property
-    def _of_turns_alone(self) -> tuple[str | float | None, ...]:
-        return (self.message_type, self.confidence_min, self.confidence_max)
+    def _of_turns_alone(self, query: Query, of: str = "") -> list[str]:
+        """The conditions on what no combination of a row holds."""
+        found = []
+        if self.message_type is not None:
+            found.append(f"{of}message_type = {query.bind(self.message_type, 'String')}")
+        for value, sign in ((self.confidence_min, ">="), (self.confidence_max, "<=")):
+            if value is not None:
+                bound = query.bind(value, "Float64")
+                found.append(f"ifNull({of}confidence {sign} {bound}, false)")
+        return found
 
     def of_conversation(self, query: Query) -> dict[str, str]:
         """The conditions on what is told of a conversation, by what it is."""

@@ -14,7 +14,7 @@ from otel_chat.server.queries.figures import ratings
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query
-from otel_chat.server.rules import CLASSIFIED
+from otel_chat.server.queries.sums import classified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,11 +27,12 @@ Place = tuple[str, str, str]
 """Tenant, agent and channel."""
 
 NUMBERS: Final = (
-    "conversations", "settled", "confirmed", "contained", "contained_confirmed", "handed_off",
+    "conversations", "settled", "confirmed", "contained", "contained_confirmed",
+    "contained_resolved", "handed_off",
     *(f"outcome_{name}" for name in semconv.OUTCOMES), "engagement", "classified", "fallbacks",
-    "priced", "ratings", "score",
+    "priced", "ratings", "top_ratings",
 )  # fmt: skip
-"""Whole numbers: `engagement` is the sum of scores times three, `score` a sum of billionths."""
+"""Whole numbers: `engagement` is the sum of scores times three."""
 NAMED: Final = ("dropped", "user_types", "hours", "sentiments", "topics", "leads")
 """Counts by name: conversations that were abandoned or failed by their last intent, those that
 started by type of user and by hour of the day (UTC), turns by sentiment, conversations by topic,
@@ -93,10 +94,10 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
             count() AS conversations, countIf(c.settled) AS settled,
             countIf(c.confirmed) AS confirmed, countIf(c.settled AND NOT c.handed_off) AS contained,
             countIf(c.confirmed AND NOT c.handed_off) AS contained_confirmed,
+            countIf(outcome = 'resolved' AND NOT c.handed_off) AS contained_resolved,
             countIf(c.settled AND c.handed_off) AS handed_off,
             sum(c.engagement) AS engagement, {outcomes},
             sumIf(cost, c.settled) AS settled_cost, {ratings("c.feedback")},
-            score_sum AS score,
             sumMap(if(outcome IN ('abandoned', 'failed'), map(toString(last_intent), 1), map()))
                 AS dropped,
             sumMap(if(c.user_type = '', map(), map(toString(c.user_type), 1))) AS user_types,
@@ -109,12 +110,20 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
 def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
     source = statement.table(
         "turns",
-        ("tenant", "agent", "channel", "fallback", "intent", "cost", "sentiment"),
+        (
+            "tenant",
+            "agent",
+            "channel",
+            "fallback",
+            "cost",
+            "sentiment",
+            f"{classified(statement)} AS understood",
+        ),
         [statement.between("start", window.start, window.end)],
     )
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
-            countIf({CLASSIFIED}) AS classified, countIf(ifNull(fallback, false)) AS fallbacks,
+            countIf(understood) AS classified, countIf(ifNull(fallback, false)) AS fallbacks,
             sum(t.cost) AS cost, count(t.cost) AS priced,
             sumMap(if(t.sentiment = '', map(), map(toString(t.sentiment), 1))) AS sentiments
         FROM {source} AS t

@@ -231,7 +231,17 @@ class Figures(Answer):
     messages: int = figure("messages", "{message}", "Messages of all senders in the window.")
     messages_by_sender: MessagesBySender
     response_time: Distribution = figure(
-        "response_time", "s", "Time from the user's message to the end of the reply, of each turn."
+        "response_time",
+        "s",
+        "Time from the user's message to the end of the reply, of answered turns: those that ended"
+        " well with a reply, or were cancelled after its first part. Failed turns and turns"
+        " without a reply are counted beside it.",
+        version=2,
+    )
+    without_reply: int = figure(
+        "turns_without_reply",
+        "{turn}",
+        "Turns that ended well with nothing to say (otel_chat.reply is false).",
     )
     time_to_first_chunk: Distribution = figure(
         "time_to_first_chunk",
@@ -268,7 +278,8 @@ def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
         "turns": turns.get("turns", 0),
         "messages": sum(senders.values()),
         "messages_by_sender": MessagesBySender(**senders),
-        "response_time": Distribution.read(turns, "duration"),
+        "response_time": Distribution.read(turns, "response"),
+        "without_reply": turns.get("without_reply", 0),
         "time_to_first_chunk": Distribution.read(turns, "first_chunk"),
         "tokens": Tokens.read(turns),
         "confidence": Confidence.read(turns),

@@ -37,7 +37,7 @@ class HourOfWeek(Answer):
         "Conversations whose first turn started in this hour of this weekday.",
     )
     turns: int = Field(description="Turns that started in it.")
-    mean_response_time: float | None = Field(description="Of these turns, seconds.")
+    mean_response_time: float | None = Field(description="Of those that were answered, seconds.")
     handoffs: int = Field(description="Of these turns, those that asked for a human.")
 
 
@@ -51,7 +51,7 @@ class PeakHours(Answer):
     peak_share: float | None = Field(description="Its turns ÷ all turns.")
 
 
-_OF_TURNS: Final = ("turns", "duration_sum", "handoff_turns")
+_OF_TURNS: Final = ("turns", "response_n", "response_sum", "handoff_turns")
 
 
 def _slot(column: str) -> str:
@@ -132,6 +132,6 @@ def _cell(day: int, hour: int, turns: dict[str, Any], begun: dict[str, Any]) -> 
         hour=hour,
         conversations=begun.get("conversations", 0),
         turns=count,
-        mean_response_time=exact_mean(turns.get("duration_sum"), count),
+        mean_response_time=exact_mean(turns.get("response_sum"), turns.get("response_n")),
         handoffs=turns.get("handoff_turns", 0),
     )

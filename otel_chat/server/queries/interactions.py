@@ -30,7 +30,7 @@ from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.sums import TURN_SUMS, summed
 from otel_chat.server.queries.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
 from otel_chat.server.queries.window import Window
-from otel_chat.server.rules import MODEL, TOKENS
+from otel_chat.server.rules import MODEL, RESPONSE_TIME, TOKENS
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -49,7 +49,7 @@ _KEYS: Final = {
     f" least(floor(assumeNotNull(confidence) * {BINS}), {BINS - 1})))",
 }
 """What turns are counted by, for every breakdown; a bin of -1 has no confidence."""
-_KNOWN_OR_NULL: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost")
+_KNOWN_OR_NULL: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost", "response_sum")
 
 
 class Interactions(Answer):
@@ -68,7 +68,7 @@ class Group(Answer):
     share: float | None = Field(description="Of all turns in the answer.")
     tokens: int | None = Field(description="Input and output tokens; null where none is known.")
     cost: Money | None = Field(description="USD, exact; null where no turn is priced.")
-    mean_response_time: float | None = Field(description="Seconds.")
+    mean_response_time: float | None = Field(description="Of answered turns, seconds.")
     mean_confidence: float | None
     handoffs: int = Field(description="Turns that asked for a human.")
     errors: int = Field(description="Turns that ended in an error.")
@@ -251,7 +251,7 @@ def _counted(query: Query, window: Window, filters: Filters) -> list[dict[str, A
     """The turns of the window, summed up by every combination of `_KEYS`."""
     keys = [f"{sql} AS k_{name}" for name, sql in _KEYS.items()]
     conditions = turn_conditions(query, window, filters)
-    select = query.select("turns", [*keys, *summed(TURN_SUMS, TURN_SUMS)], conditions)
+    select = query.select("turns", [*keys, *summed(query, "turns", TURN_SUMS)], conditions)
     rows = query.run(f"{select} GROUP BY {', '.join(f'k_{name}' for name in _KEYS)}")
     return [{name[2:]: value for name, value in row.items()} for row in rows]
 
@@ -281,7 +281,7 @@ def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
         share=ratio(sums["turns"], everything),
         tokens=Tokens.read(sums).total,
         cost=sums["sum_cost"],
-        mean_response_time=exact_mean(sums["duration_sum"], sums["turns"]),
+        mean_response_time=exact_mean(sums["response_sum"], sums["response_n"]),
         mean_confidence=sums["confidence_mean"],
         handoffs=sums["handoff_turns"],
         errors=sums["errors"],
@@ -317,9 +317,11 @@ def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
 
 def _spread(query: Query, window: Window, filters: Filters) -> dict[str, Any]:
     """How response times and times to first chunk are spread."""
-    measures = {"duration": "duration", "first_chunk": "time_to_first_chunk"}
+    measures = {"response": "response_time", "first_chunk": "time_to_first_chunk"}
     conditions = turn_conditions(query, window, filters)
-    source = query.table("turns", tuple(measures.values()), conditions)
+    source = query.table(
+        "turns", (f"{RESPONSE_TIME} AS response_time", "time_to_first_chunk"), conditions
+    )
     spread = ", ".join(distribution_sql(name, column) for name, column in measures.items())
     return query.one(f"SELECT {spread} FROM {source} AS t")  # noqa: S608
 
@@ -344,7 +346,7 @@ def interaction_statistics(
     return InteractionStatistics(
         window=TimeSpan.of(window),
         turns=sums["turns"],
-        response_time=Distribution.read(spread, "duration"),
+        response_time=Distribution.read(spread, "response"),
         time_to_first_chunk=Distribution.read(spread, "first_chunk"),
         tokens=Tokens.read(sums),
         cost=Cost.read(sums),

@@ -12,8 +12,9 @@ from otel_chat.server.queries.conversation_rows import KEY, Selection, conversat
 from otel_chat.server.queries.figures import conditions_on_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.sums import SUCCEEDED, TURN_SUMS, added, summed
+from otel_chat.server.queries.sums import SUCCEEDED, added, summed
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import ANNOTATION, OF_A_TURN
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 Rows = dict[str, dict[str, Any]]
 
 _SUMS: Final = (
-    "turns", "success", "duration_sum", "confidence_n", "confidence_sum", "low_confidence",
-    "classified", "fallbacks",
+    "turns", "success", "response_n", "response_sum", "confidence_n", "confidence_sum",
+    "low_confidence", "classified", "fallbacks",
 )  # fmt: skip
 
 
@@ -57,7 +58,10 @@ class Intent(Answer):
         f"Turns of this intent with a confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}.",
     )
     mean_response_time: float | None = figure(
-        "intent_response_time", "s", "Mean response time of the turns of this intent."
+        "intent_response_time",
+        "s",
+        "Mean response time of the answered turns of this intent.",
+        version=2,
     )
     classifications: int = figure(
         "intent_classifications",
@@ -65,7 +69,10 @@ class Intent(Answer):
         "Times a classifier named this intent, several to a turn among them.",
     )
     annotations: int = figure(
-        "intent_annotations", "{annotation}", "Times an annotation of the data named this intent."
+        "intent_annotations",
+        "{annotation}",
+        "Times annotations of the turns named this intent, whenever they were told.",
+        version=2,
     )
     dropped: int = figure(
         "intent_drop_off",
@@ -95,7 +102,10 @@ class Intents(Answer):
         "Times a classifier was asked, those in which it knew no intent among them.",
     )
     annotations: int = figure(
-        "annotations", "{annotation}", "Intents that annotations of the data named."
+        "annotations",
+        "{annotation}",
+        "Intents that annotations of the turns named, whenever they were told.",
+        version=2,
     )
     confidence: Confidence
     fallback: Fallback
@@ -127,7 +137,7 @@ def _reported(reports: str) -> str:
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
     """What the turns of each intent sum up to; success, unless something was reported of it."""
-    columns = ("toString(intent) AS name", *summed(TURN_SUMS, _SUMS))
+    columns = ("toString(intent) AS name", *summed(statement, "turns", _SUMS))
     conditions = conditions_on_turns(statement, window, filters)
     source = f"({statement.select('turns', columns, conditions)} GROUP BY name)"
     rows = statement.run(f"SELECT name, {added(_SUMS)} FROM {source} GROUP BY name")  # noqa: S608
@@ -156,21 +166,38 @@ def _told_otherwise(statement: Query, window: Window, filters: Filters) -> dict[
     return {row["name"]: row["more"] for row in rows}
 
 
-def _of_events(statement: Query, window: Window, filters: Filters) -> Rows:
+def _of_events(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """How often a classifier named each intent, or none."""
     conditions = [
         statement.between("time", window.start, window.end),
-        f"name = '{semconv.EVENT_INTENT}'",
+        f"name = '{semconv.EVENT_INTENT}' AND source != 'annotation'",
     ]
     if not filters.empty:
         conditions.append(members(statement, window, filters))
-    source = statement.table("events", ("intent", "source"), conditions)
+    source = statement.table("events", ("intent",), conditions)
+    rows = statement.run(f"SELECT intent AS name, count() AS many FROM {source} AS e GROUP BY name")  # noqa: S608
+    return {row["name"]: row["many"] for row in rows}
+
+
+def _annotated(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
+    """How often annotations of the turns named each intent, whenever they were told."""
+    columns = ("tenant", "trace_id", "span_id", "intent")
+    annotations = [ANNOTATION, OF_A_TURN]
+    if not statement.any(statement.table("events", columns, annotations, once=False)):
+        return {}
+    turn = "(tenant, trace_id, span_id)"
+    ids = ("tenant", "toFixedString(trace_id, 16)", "toFixedString(span_id, 8)")
+    named = statement.select("events", ids, annotations, once=False)
+    taken = [*conditions_on_turns(statement, window, filters), f"{turn} IN ({named})"]
+    turns = statement.select("turns", ("tenant", "toString(trace_id)", "toString(span_id)"), taken)
+    source = statement.table("events", columns, annotations)
     rows = statement.run(f"""
-        SELECT intent AS name, countIf(source != 'annotation') AS classifications,
-            countIf(source = 'annotation') AS annotations
+        SELECT intent AS name, count() AS many
         FROM {source} AS e
+        WHERE {turn} IN ({turns})
         GROUP BY name
     """)  # noqa: S608
-    return {row["name"]: row for row in rows}
+    return {row["name"]: row["many"] for row in rows}
 
 
 def dropped_by_intent(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
@@ -224,12 +251,13 @@ def _added(rows: Rows, name: str) -> int:
 def _intent(
     name: str,
     turns: Rows,
-    events: Rows,
+    events: dict[str, int],
+    annotations: dict[str, int],
     dropped: dict[str, int],
     switched: dict[str, int],
     named: int,
 ) -> Intent:
-    row, seen = turns.get(name, {}), events.get(name, {})
+    row = turns.get(name, {})
     count, success = row.get("turns", 0), row.get("success", 0)
     return Intent(
         name=name,
@@ -240,9 +268,9 @@ def _intent(
         success_rate=ratio(success, count),
         mean_confidence=exact_mean(row.get("confidence_sum"), row.get("confidence_n")),
         low_confidence=row.get("low_confidence", 0),
-        mean_response_time=exact_mean(row.get("duration_sum"), count),
-        classifications=seen.get("classifications", 0),
-        annotations=seen.get("annotations", 0),
+        mean_response_time=exact_mean(row.get("response_sum"), row.get("response_n")),
+        classifications=events.get(name, 0),
+        annotations=annotations.get(name, 0),
         dropped=dropped.get(name, 0),
         switched=switched.get(name, 0),
         switched_rate=ratio(switched.get(name, 0), count),
@@ -261,19 +289,19 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     """
     asked_beside = [
         store.beside(function, Query(store, scope), window, filters)
-        for function in (dropped_by_intent, _switched, _told_otherwise)
+        for function in (dropped_by_intent, _switched, _told_otherwise, _annotated)
     ]
     statement = Query(store, scope)
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
-    dropped, switched, otherwise = (one.result() for one in asked_beside)
+    dropped, switched, otherwise, annotations = (one.result() for one in asked_beside)
     for name, row in turns.items():
         # What arrived between the two questions is in the next answer: no more than all succeeded.
         row["success"] = min(max(row["success"] + otherwise.get(name, 0), 0), row["turns"])
     named = _added({name: row for name, row in turns.items() if name}, "turns")
     items = [
-        _intent(name, turns, events, dropped, switched, named)
-        for name in {*turns, *events, *dropped, *switched}
+        _intent(name, turns, events, annotations, dropped, switched, named)
+        for name in {*turns, *events, *annotations, *dropped, *switched}
         if name
     ]
     sums: dict[str, Any] = {
@@ -284,8 +312,8 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     return Intents(
         window=TimeSpan.of(window),
         turns=_added(turns, "turns"),
-        classifications=_added(events, "classifications"),
-        annotations=_added(events, "annotations"),
+        classifications=sum(events.values()),
+        annotations=sum(annotations.values()),
         confidence=Confidence.read(sums),
         fallback=Fallback.read(sums),
         items=sorted(

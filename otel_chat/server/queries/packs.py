@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.answers import Answer, Fallback, TimeSpan
+from otel_chat.server.queries.answers import Answer, Fallback, TimeSpan, exact_mean
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
-from otel_chat.server.queries.figures import event_figures, turn_sums
+from otel_chat.server.queries.figures import ratings, turn_sums
 from otel_chat.server.queries.headlines import Handoffs, Resolution
 from otel_chat.server.queries.registry import query
-from otel_chat.server.queries.sql import SCALE, Query, ratio
+from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import Window
 
@@ -201,7 +201,9 @@ class PackAnswer(Answer):
     pack: PackSummary
     conversations: int = Field(description="Settled conversations.")
     figures: list[PackFigure]
-    satisfaction: float | None = Field(description="Ours: mean score of the user feedback.")
+    satisfaction: float | None = Field(
+        description="Ours: mean score of the user feedback of the conversations."
+    )
     missing: list[str] = Field(description="What the product has and telemetry does not tell.")
 
 
@@ -215,7 +217,7 @@ def summaries() -> list[PackSummary]:
 
 _COLUMNS: Final = (
     "settled", "handed_off", "outcome", "confirmed", "ended", "negative", "classified",
-    "last_turn", "last_fallback", "unfinished",
+    "last_turn", "last_fallback", "unfinished", "feedback",
 )  # fmt: skip
 
 
@@ -230,7 +232,7 @@ def _counts(statement: Query, window: Window, filters: Filters, pack: Pack) -> d
     sums = ", ".join(f"countIf(settled AND {sql}) AS n_{name}" for name, sql in wanted.items())
     row = statement.one(f"""
         SELECT countIf(settled) AS n_settled,
-            countIf(settled AND handed_off) AS n_handoffs, {sums}
+            countIf(settled AND handed_off) AS n_handoffs, {sums}, {ratings("feedback")}
         FROM {rows} AS c
     """)  # noqa: S608
     turns = statement.one(f"""
@@ -287,13 +289,12 @@ def pack(
     chosen = PACKS[name]
     statement = Query(store, scope)
     counts = _counts(statement, window, filters, chosen)
-    rated = event_figures(statement, window, filters, whole).get(1, {})
     return PackAnswer(
         window=TimeSpan.of(window),
         pack=next(one for one in summaries() if one.name == name),
         conversations=counts.get("settled", 0),
         figures=[_figure(rule, counts) for rule in chosen.rules],
-        satisfaction=ratio(rated.get("score_sum"), rated.get("ratings", 0) * SCALE),
+        satisfaction=exact_mean(counts.get("score_sum"), counts.get("ratings")),
         missing=list(chosen.missing),
     )
 

@@ -20,6 +20,7 @@ from otel_chat.server.queries.figures import (
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
+from otel_chat.server.rules import RESPONSE_TIME, WITHOUT_REPLY
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -61,8 +62,8 @@ class PerformancePoint(Answer):
     first_chunk_p50: float | None
     first_chunk_p95: float | None
     histogram: list[int] = Field(
-        description="Turns by response time: up to the first bound, between each two, above the"
-        " last."
+        description="Answered turns by response time: up to the first bound, between each two,"
+        " above the last."
     )
 
 
@@ -76,6 +77,7 @@ class Performance(Answer):
     errors: int = Field(description="Turns that ended in an error.")
     error_rate: float | None = Field(description="Turns that ended in an error ÷ turns.")
     cancelled: int = figure("cancelled_turns", "{turn}", "Turns that were cut off, by whomever.")
+    without_reply: int = Field(description="Turns that ended well with nothing to say.")
     throughput: float | None = figure(
         "turns_per_minute", "{turn}/min", "Turns ÷ minutes of the window."
     )
@@ -154,11 +156,12 @@ def performance(
     return Performance(
         window=TimeSpan.of(window),
         turns=turns,
-        response_time=_quantiles(whole, "duration"),
+        response_time=_quantiles(whole, "response"),
         time_to_first_chunk=_quantiles(whole, "first_chunk"),
         errors=whole.get("errors", 0),
         error_rate=ratio(whole.get("errors", 0), turns),
         cancelled=whole.get("cancelled", 0),
+        without_reply=whole.get("without_reply", 0),
         throughput=turns / minutes if turns else None,
         bounds=list(BOUNDS),
         bucket=width,
@@ -170,26 +173,33 @@ def performance(
 
 
 def _rows(query: Query, window: Window, filters: Filters, by: Grouping) -> Rows:
-    columns = (f"{by(query, 'start')} AS part", "duration", "time_to_first_chunk", "status")
+    columns = (
+        f"{by(query, 'start')} AS part",
+        f"{RESPONSE_TIME} AS response_time",
+        "time_to_first_chunk",
+        "status",
+        f"{WITHOUT_REPLY} AS mute",
+    )
     aggregates = f"""
         count() AS turns, countIf(status = 'error') AS errors,
-        countIf(status = 'cancelled') AS cancelled, {_histogram("duration")} AS histogram,
-        {distribution_sql("duration", "duration", LEVELS)},
+        countIf(status = 'cancelled') AS cancelled, countIf(mute) AS without_reply,
+        {_histogram("response_time")} AS histogram,
+        {distribution_sql("response", "response_time", LEVELS)},
         {distribution_sql("first_chunk", "time_to_first_chunk", LEVELS)}"""
     rows = query.run(by.grouped(aggregates, turns_source(query, window, filters, columns)))
     return {row["key"]: row for row in rows}
 
 
 def _point(start: datetime, row: dict[str, Any]) -> PerformancePoint:
-    duration, chunk = _quantiles(row, "duration"), _quantiles(row, "first_chunk")
+    response, chunk = _quantiles(row, "response"), _quantiles(row, "first_chunk")
     return PerformancePoint(
         start=start,
         turns=row.get("turns", 0),
         conversations=row.get("conversations", 0),
         errors=row.get("errors", 0),
         error_rate=ratio(row.get("errors"), row.get("turns")),
-        response_time_p50=duration.p50,
-        response_time_p95=duration.p95,
+        response_time_p50=response.p50,
+        response_time_p95=response.p95,
         first_chunk_p50=chunk.p50,
         first_chunk_p95=chunk.p95,
         histogram=row.get("histogram", [0] * (len(BOUNDS) + 1)),

@@ -30,7 +30,7 @@ _TOKENS: Final = "ifNull(input_tokens, 0) + ifNull(output_tokens, 0)"
 _BY: Final = {
     "started": "started_ns",
     "turns": "turns",
-    "response": "duration_sum / turns",
+    "response": "response_sum / nullIf(responses, 0)",
     "tokens": f"if(isNull(input_tokens) AND isNull(output_tokens), NULL, {_TOKENS})",
     "cost": "cost",
     "engagement": "engagement",

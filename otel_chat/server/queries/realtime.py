@@ -17,6 +17,7 @@ from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import SCALE, Query, mean, ratio
 from otel_chat.server.queries.sums import whole
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import RESPONSE_TIME
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -39,7 +40,7 @@ class Realtime(Answer):
     )
     turns: int = figure("realtime_turns", "{turn}", "Turns that started in these minutes.")
     avg_response_time_ms: float | None = figure(
-        "realtime_response_time", "ms", "Mean response time of these turns."
+        "realtime_response_time", "ms", "Mean response time of the answered ones.", version=2
     )
     errors: int = figure("realtime_errors", "{turn}", "Of these turns, those that failed.")
     handoffs: int = figure(
@@ -79,7 +80,7 @@ def realtime(
     hour = replace(window, start=window.end - timedelta(hours=1))
     rated = event_figures(Query(store, scope), hour, filters, whole).get(1, {})
     count, ratings = turns.get("turns", 0), rated.get("ratings", 0)
-    seconds = turns.get("duration_mean")
+    seconds = turns.get("response_mean")
     return Realtime(
         timestamp=window.now,
         minutes=minutes,
@@ -95,9 +96,11 @@ def realtime(
 
 
 def _turns(statement: Query, window: Window, filters: Filters) -> dict[str, float]:
-    source = turns_source(statement, window, filters, ("duration", "status", "handoff"))
+    source = turns_source(
+        statement, window, filters, (f"{RESPONSE_TIME} AS response_time", "status", "handoff")
+    )
     return statement.one(f"""
-        SELECT count() AS turns, {mean("duration")} AS duration_mean,
+        SELECT count() AS turns, {mean("response_time")} AS response_mean,
             countIf(status = 'error') AS errors, countIf(handoff) AS handoffs
         FROM {source} AS t
     """)  # noqa: S608

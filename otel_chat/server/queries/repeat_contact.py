@@ -14,7 +14,7 @@ from otel_chat.server.queries.conversation_rows import Selection, conversation_r
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.window import LATEST, Window
+from otel_chat.server.queries.window import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -89,7 +89,8 @@ def _row(statement: Query, window: Window, filters: Filters, period: timedelta) 
         "handed_off",
     )  # fmt: skip
     # Whoever comes back may do so through another channel, to another agent.
-    later = replace(window, end=min(window.end + period, LATEST))
+    begun = EARLIEST if window.by == "active" else window.start
+    later = replace(window, start=begun, end=min(window.end + period, LATEST), by="started")
     starts = conversation_rows(statement, Selection(later, Filters()), "user", "started_at")
     micros = statement.bind(period // timedelta(microseconds=1), "Int64")
     now = statement.moment(window.now)

@@ -11,6 +11,7 @@ from otel_chat.server.queries.figures import distribution_sql, turns_source
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Window
+from otel_chat.server.rules import RESPONSE_TIME
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -52,10 +53,11 @@ def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Rout
         filters: What they are limited to.
     """
     statement = Query(store, scope)
-    columns = ("route", "http_status", "duration", "status")
+    columns = ("route", "http_status", f"{RESPONSE_TIME} AS response_time", "status")
     rows = statement.run(f"""
         SELECT toString(route) AS name, http_status, count() AS turns,
-            countIf(status = 'error') AS errors, {distribution_sql("duration", "duration", LEVELS)}
+            countIf(status = 'error') AS errors,
+            {distribution_sql("response", "response_time", LEVELS)}
         FROM {turns_source(statement, window, filters, columns)} AS t
         GROUP BY name, http_status
         ORDER BY turns DESC, name, http_status
@@ -65,14 +67,14 @@ def routes(store: Store, scope: Scope, window: Window, filters: Filters) -> Rout
 
 
 def _route(row: dict[str, Any]) -> Route:
-    p50, p95 = row["duration_q"]
+    p50, p95 = row["response_q"]
     return Route(
         route=row["name"],
         status_code=row["http_status"],
         turns=row["turns"],
         errors=row["errors"],
         error_rate=ratio(row["errors"], row["turns"]),
-        mean=row["duration_mean"],
+        mean=row["response_mean"],
         p50=p50,
         p95=p95,
     )

@@ -43,12 +43,12 @@ class Column:
         sql: What it holds; its name without.
         kind: `text` was written by somebody, `list` is an array of such, `said` is a text that
             only readers of conversations get (empty for others), `flag` is true or false,
-            `plain` is none of these.
+            `large` a whole number of up to 38 digits, `plain` is none of these.
     """
 
     name: str
     sql: str = ""
-    kind: Literal["text", "list", "said", "flag", "plain"] = "plain"
+    kind: Literal["text", "list", "said", "flag", "large", "plain"] = "plain"
 
     def selected(self, form: Format, *, reads: bool) -> str:
         """SQL for the column.
@@ -66,6 +66,8 @@ class Column:
             value = f"toString({value})"
         elif self.kind == "flag":
             value = f"CAST({value} AS Nullable(Bool))"
+        elif self.kind == "large" and form == "parquet":
+            value = f"toDecimal128({value}, 0)"
         elif self.kind == "list" and form == "csv":
             value = f"toJSONString({value})"
         # Another name than any column's: an alias would stand for the column in its neighbours.

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_chat import semconv
 from otel_chat.server.queries.sql import total
 from otel_chat.server.rules import (
+    ANNOTATION,
+    ANSWERED,
     CLASSIFIED,
     IS_FEEDBACK,
     LOW,
+    OF_A_TURN,
     REPLIED,
+    RESPONSE_TIME,
     SCORE,
     TOKENS,
     TOKENS_KNOWN,
     UNPRICED,
+    WITHOUT_REPLY,
 )
 
 if TYPE_CHECKING:
@@ -33,16 +38,18 @@ SCORED: Final = f"{IS_FEEDBACK} AND isNotNull({SCORE})"
 COUNTED_EVENTS: Final = f"name = '{semconv.EVENT_MESSAGE}' OR ({SCORED})"
 """The condition on events that are summed up."""
 
-TURN_SUMS: Final[Mapping[str, str]] = {
+_TURN_SUMS: Final[Mapping[str, str]] = {
     "turns": "count()",
     "replies": f"countIf({REPLIED})",
+    "without_reply": f"countIf({WITHOUT_REPLY})",
     "errors": "countIf(status = 'error')",
     "cancelled": "countIf(status = 'cancelled')",
     "handoff_turns": "countIf(handoff)",
-    "classified": f"countIf({CLASSIFIED})",
+    "classified": "countIf({classified})",
     "fallbacks": "countIf(ifNull(fallback, false))",
     "success": f"countIf({SUCCEEDED})",
-    "duration_sum": total("duration"),
+    "response_n": f"countIf({ANSWERED})",
+    "response_sum": total(RESPONSE_TIME),
     "first_chunk_n": "count(time_to_first_chunk)",
     "first_chunk_sum": total("time_to_first_chunk"),
     "confidence_n": "count(confidence)",
@@ -55,9 +62,11 @@ TURN_SUMS: Final[Mapping[str, str]] = {
     "priced_turns": "count(cost)",
     "unpriced_turns": f"countIf({UNPRICED})",
 }
+"""SQL of what turns sum up to, with places for what depends on who asks."""
+TURN_SUMS: Final = tuple(_TURN_SUMS)
 """What turns sum up to, by the names that answers are read from."""
 
-EVENT_SUMS: Final[Mapping[str, str]] = {
+_EVENT_SUMS: Final[Mapping[str, str]] = {
     **{
         f"{sender}_messages": f"countIf(name = '{semconv.EVENT_MESSAGE}' AND sender = '{sender}')"
         for sender in semconv.SENDERS
@@ -65,6 +74,7 @@ EVENT_SUMS: Final[Mapping[str, str]] = {
     "ratings": f"countIf({SCORED})",
     "score_sum": total(SCORE, SCORED),
 }
+EVENT_SUMS: Final = tuple(_EVENT_SUMS)
 """What messages and feedback sum up to."""
 
 Source = Literal["turns", "events"]
@@ -107,18 +117,40 @@ whole: Final = Grouping(lambda _query, _column: "1")
 """All rows belong together."""
 
 
-def summed(sums: Mapping[str, str], names: Iterable[str]) -> list[str]:
+def classified(query: Query) -> str:
+    """The condition on a turn that a classifier or an annotation said what it was about.
+
+    An annotation is an event of its own, and may be told long after the turn.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+    """
+    named = ("tenant", "toFixedString(trace_id, 16)", "toFixedString(span_id, 8)")
+    annotated = query.select("events", named, [ANNOTATION, OF_A_TURN], once=False)
+    return f"({CLASSIFIED} OR (tenant, trace_id, span_id) IN ({annotated}))"
+
+
+def sql_of(query: Query, source: Source, name: str) -> str:
+    """SQL of a sum over turns or events.
+
+    Args:
+        query: The SELECT that it becomes a part of.
+        source: What to sum up.
+        name: Out of `TURN_SUMS` or `EVENT_SUMS`.
+    """
+    sql = (_TURN_SUMS if source == "turns" else _EVENT_SUMS)[name]
+    return sql.replace("{classified}", classified(query)) if "{classified}" in sql else sql
+
+
+def summed(query: Query, source: Source, names: Iterable[str]) -> list[str]:
     """SQL of columns of sums, each after `p_`: no column of turns or events is called so.
 
     Args:
-        sums: `TURN_SUMS` or `EVENT_SUMS`.
-        names: Which of them.
-
-    Example:
-        >>> summed(TURN_SUMS, ["turns"])
-        ['count() AS p_turns']
+        query: The SELECT that they become a part of.
+        source: What to sum up.
+        names: Out of `TURN_SUMS` or `EVENT_SUMS`.
     """
-    return [f"{sums[name]} AS p_{name}" for name in names]
+    return [f"{sql_of(query, source, name)} AS p_{name}" for name in names]
 
 
 def added(names: Iterable[str]) -> str:
@@ -147,6 +179,5 @@ def sums(
         grouping: The parts.
         names: Out of `TURN_SUMS` or `EVENT_SUMS`.
     """
-    known = TURN_SUMS if source == "turns" else EVENT_SUMS
-    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(known, names)]
+    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(query, source, names)]
     return f"({query.select(source, columns, conditions)} GROUP BY part)"

@@ -1,5 +1,10 @@
 {#- The views that fill the tables. Each is made anew, under another name, when its text changes:
     the new one is there before the old one goes, and what both write is the same row by key. -#}
+{#- Rounded half even: as text has it, exactly. -#}
+{%- macro rounded_money(key) -%}
+if(toFloat64OrNull(given['{{ key }}']) >= 0 AND toFloat64OrNull(given['{{ key }}']) < 1e9,
+  toDecimal64(roundBankers(toDecimal256OrNull(given['{{ key }}'], 40), 9), 9), NULL)
+{%- endmacro -%}
 
 {% call view('traces_in_to_spans_in', 'spans_in') %}
 WITH {{ text_maps('span.attributes', 'part.resource.attributes') }} AS maps,
@@ -58,7 +63,7 @@ SELECT
     AS cache_read_tokens,
   coalesce({{ count(n.USAGE_REASONING_TOKENS) }}, {{ count(n.GEN_AI_REASONING_TOKENS) }})
     AS reasoning_tokens,
-  {{ money(n.COST_AMOUNT) }} AS cost,
+  {{ rounded_money(n.COST_AMOUNT) }} AS cost,
   {{ text(n.COST_SOURCE) }} AS cost_source,
   {{ text(n.MESSAGE_TYPE) }} AS message_type,
   {{ count(n.CONTEXT_SIZE) }} AS context_size,

@@ -9,7 +9,7 @@
 {%- set action = "name = '" ~ n.EVENT_ACTION ~ "'" -%}
 {%- set message = "name = '" ~ n.EVENT_MESSAGE ~ "'" -%}
 {%- set rated = rules.IS_FEEDBACK ~ ' AND isNotNull(' ~ rules.SCORE ~ ')' -%}
-{%- set annotated = "name = '" ~ n.EVENT_INTENT ~ "' AND source = 'annotation' AND intent != ''" -%}
+{%- set annotated = rules.ANNOTATION ~ " AND intent != ''" -%}
 {%- set steps = rules.WORKFLOW_EVENTS + (n.EVENT_ACTION, n.EVENT_TOPIC, n.EVENT_LEAD, n.EVENT_HANDOFF_REQUESTED) -%}
 {%- macro among(names) -%}name IN ({% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %}){%- endmacro -%}
 {%- macro number(names, of) -%}indexOf([{% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %}], toString({{ of }})){%- endmacro -%}
@@ -30,7 +30,8 @@ WITH
       count() AS turns, countIf({{ rules.REPLIED }}) AS replies,
       countIf(status = '{{ n.STATUS_ERROR }}') AS errors,
       countIf(ifNull(fallback, false)) AS fallbacks,
-      countIf({{ rules.CLASSIFIED }}) AS classified,
+      countIf({{ rules.CLASSIFIED }}) AS classified_turns,
+      groupArrayIf(concat(trace_id, span_id), NOT {{ rules.CLASSIFIED }}) AS unclassified,
       countIf(handoff) AS handoff_turns, countIf(NOT foreign) AS own_turns,
       sum(toUInt128(input_tokens)) AS input_tokens,
       sum(toUInt128(output_tokens)) AS output_tokens,
@@ -39,7 +40,8 @@ WITH
       countIf({{ rules.TOKENS_KNOWN }}) AS token_turns,
       sum(cost) AS cost, count(cost) AS priced_turns,
       countIf({{ rules.UNPRICED }}) AS unpriced_turns,
-      sum({{ billionths('duration') }}) AS duration_sum,
+      countIf({{ rules.ANSWERED }}) AS responses,
+      sum({{ billionths(rules.RESPONSE_TIME) }}) AS response_sum,
       count(time_to_first_chunk) AS first_chunks,
       sum({{ billionths('time_to_first_chunk') }}) AS first_chunk_sum,
       count(confidence) AS confidences, sum({{ billionths('confidence') }}) AS confidence_sum,
@@ -49,7 +51,7 @@ WITH
       arraySort(groupUniqArrayIf(user_hash, user_hash != '')) AS users,
       groupUniqArrayIf(page, page != '') AS pages,
       arraySort(groupUniqArray({{ combination }})) AS combinations,
-      groupArray((hex(trace_id), {{ combination }})) AS combination_of,
+      groupArray((hex(trace_id), {{ combination }}, toString(message_type), confidence)) AS combination_of,
       groupUniqArrayIf(handoff_reason, handoff) AS handoff_reasons,
       groupArrayIf((toUnixTimestamp64Nano(start), 1, hex(trace_id)), handoff) AS marked,
       argMaxIf(intent, (start, trace_id, span_id), intent != '') AS last_intent,
@@ -87,6 +89,7 @@ WITH
       groupUniqArrayIf(page, page != '') AS event_pages,
       arraySort(groupUniqArrayIf(intent, {{ annotated }})) AS annotated_intents,
       argMaxIf(intent, (time, uid), {{ annotated }}) AS last_annotated_intent,
+      groupUniqArrayIf(concat(trace_id, span_id), {{ rules.ANNOTATION }}) AS annotated,
       groupUniqArrayIf(reason, name = '{{ n.EVENT_HANDOFF_REQUESTED }}') AS asked_for,
       arraySort(groupArrayIf(topic, name = '{{ n.EVENT_TOPIC }}' AND topic != '')) AS topics,
       arraySort(groupArrayIf(lead_kind, name = '{{ n.EVENT_LEAD }}')) AS leads,
@@ -106,6 +109,7 @@ WITH
   worked_out AS (
     SELECT *,
       explicit > 0 AS told,
+      classified_turns + length(arrayIntersect(unclassified, annotated)) AS classified,
       handoff_turns + handoff_events > 0 OR told_handed_off AS with_human,
       -- A request inside a marked turn is that turn's; what is accepted or ended was asked for, unless
       -- none waits. The state: how many, how many of them wait, how many were accepted and go on.
@@ -146,7 +150,7 @@ SELECT tenant, toDate32(started_at) AS day, conversation_id, toInt64(0) AS episo
   turns, replies, errors, fallbacks, classified, handoff_turns, handoff_events, own_turns,
   positive, negative, actions, user_messages, assistant_messages, system_messages, human_messages,
   input_tokens, output_tokens, cache_read_tokens, reasoning_tokens, token_turns,
-  cost, priced_turns, unpriced_turns, duration_sum, first_chunks, first_chunk_sum,
+  cost, priced_turns, unpriced_turns, responses, response_sum, first_chunks, first_chunk_sum,
   confidences, confidence_sum, low_confidence, scores, score_sum, rated, rating_sum,
   {% for name in facts -%}
   first.{{ loop.index }} AS {{ name }},
@@ -155,7 +159,7 @@ SELECT tenant, toDate32(started_at) AS day, conversation_id, toInt64(0) AS episo
   arraySort(arrayDistinct(arrayConcat(pages, event_pages))) AS pages,
   CAST(combinations, 'Array(Tuple({{ combined | join(' LowCardinality(String), ') }} LowCardinality(String)))') AS combinations,
   arrayMap((x, nth) -> (x.1, x.4, x.5, x.6, x.7, x.8,
-      if(nth = 0, 0, indexOf(combinations, combination_of[nth].2))),
+      if(nth = 0, 0, indexOf(combinations, combination_of[nth].2)), combination_of[nth].3, combination_of[nth].4),
     rated_in_order, arrayMap(x -> indexOf(combination_of.1, x.3), rated_in_order)) AS ratings,
   arraySort(arrayDistinct(arrayConcat(handoff_reasons, asked_for))) AS handoff_reasons,
   topics, leads, action_names, annotated_intents, last_annotated_intent, last_intent, end_reason,

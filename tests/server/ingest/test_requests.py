@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,24 @@ def test_spans_are_on_disk_when_they_are_acknowledged(
         "0.000012500",
     )
     assert turn["duration"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (1.5e-9, "0.000000002"), (2.5e-9, "0.000000002"), (2.5000000000000004e-9, "0.000000003"),
+        (0.1234567899, "0.123456790"), ("0.12345678949999999999999", "0.123456789"),
+        (1e-10, "0.000000000"), (7, "7.000000000"), (123456.123456789, "123456.123456789"),
+    ],
+)  # fmt: skip
+def test_a_cost_is_rounded_half_even_to_a_billionth(
+    client: TestClient, store: Store, sent: Telemetry, told: object, kept: str
+) -> None:
+    """As it is written: nothing is cut off."""
+    sent.turn("c", 0, **{sc.COST_AMOUNT: told})
+    post(client, sent.traces(sent.spans).SerializeToString())
+    (turn,) = rows(store, sent.tenant)
+    assert turn["cost"] == Decimal(kept)
 
 
 @pytest.mark.parametrize("packed", [False, True])

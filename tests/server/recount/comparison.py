@@ -122,6 +122,7 @@ _CONVERSATIONS: Final = {
     "handoffs.conversations": "handed_off", "handoffs.rate": "handoff_rate",
 }  # fmt: skip
 _OVERVIEW: Final = {
+    "without_reply": "without_reply",
     "active_conversations": "open", "messages": "messages",
     "messages_by_sender": "messages_by_sender", "outcomes": "outcomes",
     "handoffs.count": "handoffs", "handoffs.turns": "handoff_turns",
@@ -191,6 +192,7 @@ FIGURES: Final = (
     *_fields(
         "performance",
         {"turns": "turns", "errors": "errors", "error_rate": "error_rate", "cancelled": "cancelled"}
+        | {"without_reply": "without_reply"}
         | {"response_time.mean": "response_time", "response_time.count": "responses"},
     ),
     *_quantiles("performance", "response_time", "response_times", 50, 75, 90, 95, 99),

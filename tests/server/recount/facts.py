@@ -122,7 +122,7 @@ class Turn:
     def cost(self) -> Decimal | None:
         """In billionths of a dollar, rounded half even."""
         amount = self.told.get(sc.COST_AMOUNT)
-        return None if amount is None else Decimal(amount).quantize(BILLIONTH, ROUND_HALF_EVEN)
+        return None if amount is None else Decimal(str(amount)).quantize(BILLIONTH, ROUND_HALF_EVEN)
 
     @property
     def unpriced(self) -> bool:

@@ -317,6 +317,10 @@ class Figures:
         return sum(turn.status == sc.STATUS_CANCELLED for turn in self.taken)
 
     @property
+    def without_reply(self) -> int:
+        return sum(turn.without_reply for turn in self.taken)
+
+    @property
     def handoff_turns(self) -> int:
         return sum(turn.handoff for turn in self.taken)
 

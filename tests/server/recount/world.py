@@ -148,7 +148,7 @@ def _paid(rng: random.Random, agent: object) -> dict[str, object]:
     if agent == "free":
         found[sc.COST_SOURCE] = "unpriced"
     elif rng.random() < 0.8:
-        found |= {sc.COST_SOURCE: "local", sc.COST_AMOUNT: rng.randint(1, 10**7) / 10**9}
+        found |= {sc.COST_SOURCE: "local", sc.COST_AMOUNT: rng.randint(1, 10**8) / 10**10}
     return found
 
 

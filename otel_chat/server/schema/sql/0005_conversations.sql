@@ -18,6 +18,9 @@ ALTER TABLE {{ table }}{{ local }}{{ on_cluster }} MATERIALIZE COLUMN {{ column 
 {{ told('turns', 'without_reply', n.REPLY, 'false') }}
 {{ told('turns', 'synthetic', n.SYNTHETIC, 'true') }}
 {{ told('events', 'synthetic', n.SYNTHETIC, 'true') }}
+{# What annotations say of turns is asked with every sum of turns, and most stores have none. #}
+ALTER TABLE events{{ local }}{{ on_cluster }} ADD INDEX IF NOT EXISTS by_source source TYPE set(4) GRANULARITY 1;
+ALTER TABLE events{{ local }}{{ on_cluster }} MATERIALIZE INDEX by_source;
 CREATE TABLE IF NOT EXISTS touched_keys{{ local }}{{ on_cluster }} (
   queue Enum8('recent' = 1, 'earlier' = 2, 'trace' = 3),
   tenant LowCardinality(String),
@@ -100,7 +103,8 @@ ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, 
   cost Nullable(Decimal(38, 9)),
   priced_turns UInt64,
   unpriced_turns UInt64,
-  duration_sum Nullable(Int128),
+  responses UInt64,
+  response_sum Nullable(Int128),
   first_chunks UInt64,
   first_chunk_sum Nullable(Int128),
   confidences UInt64,
@@ -131,7 +135,7 @@ ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, 
     route LowCardinality(String), user_type LowCardinality(String))) CODEC(ZSTD),
   ratings Array(Tuple(at Int64, evaluation LowCardinality(String), value Nullable(Float64),
     scale_min Nullable(Float64), scale_max Nullable(Float64), score Nullable(Float64),
-    combination UInt32)) CODEC(ZSTD),
+    combination UInt32, message_type LowCardinality(String), confidence Nullable(Float64))) CODEC(ZSTD),
   handoff_reasons Array(LowCardinality(String)),
   topics Array(LowCardinality(String)),
   leads Array(LowCardinality(String)),

@@ -8,7 +8,9 @@ from typing import Final
 from grafana.board import NOW
 from grafana.names import ALERTS
 from grafana.panels import BARS, About, Link, Placed, Steps, bad_from, figure, good_from
-from prometheus.names import AGENT
+from grafana.promql import Scope
+from otel_chat import semconv as sc
+from prometheus.names import AGENT, Metric, label
 from prometheus.settings import Settings
 
 LIST: Final = f"${{analytics}}/conversations?{NOW}"
@@ -32,6 +34,14 @@ OUTCOMES: Final = {
     "abandoned": "orange",
     "failed": "red",
 }
+
+
+ANSWERED: Final = " (status ok: those cancelled after their first words cannot be told apart here)"
+
+
+def answered(scope: Scope) -> Metric:
+    """The durations of turns that were answered, as far as Prometheus knows."""
+    return scope.buckets(sc.METRIC_TURN_DURATION).where(label(sc.STATUS), sc.STATUS_OK)
 
 
 def each(name: str) -> str:

@@ -110,7 +110,7 @@ def _handoffs(found: Board) -> None:
         course(
             About(
                 "Conversations with a handoff",
-                "Conversations of the window that reached a human, of all; for each agent and"
+                "Settled conversations that reached a human, of the settled; for each agent and"
                 " channel. A course that climbs deserves a look at its reasons.",
                 "percentunit", MANY_HANDOFFS, minimum=0,
             ),

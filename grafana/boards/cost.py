@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.board import NOW, Board
-from grafana.boards.common import ANY, CONVERSATIONS, GOALS, SLOW, each, or_zero
+from grafana.boards.common import ANY, CONVERSATIONS, GOALS, SLOW, answered, each, or_zero
 from grafana.panels import (
     BARS,
     FAULTS,
@@ -141,7 +141,7 @@ def _models(found: Board) -> None:
     scope = found.scope
     by = (MODEL,)
     turns = scope.count(sc.METRIC_TURN_DURATION).where(MODEL, "", "!=")
-    times = scope.buckets(sc.METRIC_TURN_DURATION).where(MODEL, "", "!=")
+    times = answered(scope).where(MODEL, "", "!=")
     cost, priced = scope.sum(sc.METRIC_TURN_COST), scope.count(sc.METRIC_TURN_COST)
     tokens = scope.sum(sc.METRIC_TURN_TOKENS)
     found.row(

@@ -104,8 +104,9 @@ def _figures(found: Board) -> None:
             grown(ratings, RANGE),
         ),
         figure(
-            About("Savings", "What the contained conversations of the window would have cost with"
-                  " a human, less what the models cost.", "currencyUSD", good_from(0, 0.01), 2),
+            About("Savings", "What the contained conversations of the window that were resolved,"
+                  " confirmed or assumed, would have cost with a human, less what the models cost.",
+                  "currencyUSD", good_from(0, 0.01), 2),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")), course=True,
         ),
     )  # fmt: skip

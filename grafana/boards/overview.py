@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana.board import Board
 from grafana.boards.common import (
+    ANSWERED,
     CONVERSATIONS,
     FAILED,
     GOALS,
@@ -11,6 +12,7 @@ from grafana.boards.common import (
     OF_AGENT,
     RESULTS,
     SLOW,
+    answered,
     each,
     firing,
 )
@@ -76,8 +78,8 @@ def _achieved(found: Board) -> None:
         figure(
             About(
                 "Savings",
-                "What the contained conversations of the window would have cost with a human, less"
-                " what the models cost.",
+                "What the contained conversations of the window that were resolved, confirmed or"
+                " assumed, would have cost with a human, less what the models cost.",
                 "currencyUSD", good_from(0, 0.01), 2,
             ),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")),
@@ -111,11 +113,11 @@ def _runs(found: Board) -> None:
         figure(
             About(
                 "Response time, p95",
-                "95 of 100 turns of the chosen time took no longer. The objective:"
-                f" {GOALS.response_target:.0%} within {GOALS.response_seconds:g} s.",
+                f"95 of 100 answered turns of the chosen time took no longer{ANSWERED}. The"
+                f" objective: {GOALS.response_target:.0%} within {GOALS.response_seconds:g} s.",
                 "s", SLOW,
             ),
-            quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE),
+            quantile(0.95, answered(scope), RANGE),
         ),
         figure(
             About(
@@ -137,7 +139,7 @@ def _runs(found: Board) -> None:
 
 def _courses(found: Board) -> None:
     scope = found.scope
-    buckets = scope.buckets(sc.METRIC_TURN_DURATION)
+    buckets = answered(scope)
     status = label(sc.STATUS)
     found.row(
         course(
@@ -149,8 +151,8 @@ def _courses(found: Board) -> None:
         course(
             About(
                 "Response time",
-                "Half of the turns (p50) and 95 of 100 (p95) took no longer. Points are single"
-                " turns; each opens its conversation.",
+                f"Half of the answered turns (p50) and 95 of 100 (p95) took no longer{ANSWERED}."
+                " Points are single turns; each opens its conversation.",
                 "s", SLOW,
             ),
             Query(quantile(0.5, buckets, RATE), "p50"),
@@ -172,7 +174,7 @@ def _agents(found: Board) -> None:
             {AGENT: "Agent", label(sc.CHANNEL): "Channel"},
             Column("Turns", every, "locale", decimals=0),
             Column("Response time, p95",
-                   quantile(0.95, scope.buckets(sc.METRIC_TURN_DURATION), RANGE, by), "s", SLOW),
+                   quantile(0.95, answered(scope), RANGE, by), "s", SLOW),
             Column("Failed", ratio(grown(failed, RANGE, by), grown(turns, RANGE, by)),
                    "percentunit", FAILED, 2),
             Column("Handoffs", of_any(grown(scope.count(sc.METRIC_HANDOFFS), RANGE, by), every),

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from grafana.board import Board
-from grafana.boards.common import CONVERSATIONS, FAILED, GOALS, RESULTS, SLOW, each, or_zero
+from grafana.boards.common import (
+    ANSWERED,
+    CONVERSATIONS,
+    FAILED,
+    GOALS,
+    RESULTS,
+    SLOW,
+    answered,
+    each,
+    or_zero,
+)
 from grafana.panels import (
     FAULTS,
     QUIET,
@@ -54,9 +64,9 @@ def _figures(found: Board) -> None:
     target = GOALS.response_target
     found.row(
         figure(
-            About("Response time, p95", "95 of 100 turns of the chosen time took no longer.",
-                  "s", SLOW),
-            quantile(0.95, buckets, RANGE), links=[CONVERSATIONS],
+            About("Response time, p95", "95 of 100 answered turns of the chosen time took no longer"
+                  f"{ANSWERED}.", "s", SLOW),
+            quantile(0.95, answered(scope), RANGE), links=[CONVERSATIONS],
         ),
         figure(
             About(
@@ -102,14 +112,14 @@ def _figures(found: Board) -> None:
 
 def _times(found: Board) -> None:
     scope = found.scope
-    buckets = scope.buckets(sc.METRIC_TURN_DURATION)
+    buckets = answered(scope)
     first = scope.buckets(sc.METRIC_TIME_TO_FIRST_CHUNK)
     found.row(
         course(
             About(
                 "Response time",
-                "Half of the turns (p50), 95 (p95) and 99 of 100 (p99) took no longer. Points are"
-                " single turns; each opens its conversation.",
+                "Half of the answered turns (p50), 95 (p95) and 99 of 100 (p99) took no longer"
+                f"{ANSWERED}. Points are single turns; each opens its conversation.",
                 "s", SLOW,
             ),
             Query(quantile(0.5, buckets, RATE), "p50"),
@@ -157,14 +167,14 @@ def _burns(found: Board) -> None:
 
 def _where(found: Board) -> None:
     scope = found.scope
-    buckets = scope.buckets(sc.METRIC_TURN_DURATION)
+    buckets = answered(scope)
     errors = scope.count(sc.METRIC_TURN_ERRORS)
     channel = label(sc.CHANNEL)
     by = (AGENT, channel)
     found.row(
         course(
-            About("Response time by agent and channel, p95", "95 of 100 turns took no longer.",
-                  "s", SLOW),
+            About("Response time by agent and channel, p95", "95 of 100 answered turns took no"
+                  f" longer{ANSWERED}.", "s", SLOW),
             Query(quantile(0.95, buckets, RATE, by), f"{each(AGENT)} {each(channel)}"), width=8,
         ),
         course(

@@ -61,6 +61,7 @@ from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, SecurityHeaders
 from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
+from otel_chat.server.rules import Rules
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.summaries.lease import Lease
 from otel_chat.server.summaries.settler import Settler, SettlerCollector
@@ -142,6 +143,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
         # A redirect would tell of addresses before anybody has shown a token.
         redirect_slashes=False,
     )
+    store.rules = Rules(settings.low_confidence)
     app.state.store = store
     app.state.settings = settings
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))

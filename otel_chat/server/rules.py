@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+VERSION: Final = 2
+"""Counts up when a rule changes: then all conversations are worked out anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules that a server goes by, as far as they can be set.
+
+    Args:
+        low_confidence: A confidence below this is low, 0 to 1.
+    """
+
+    low_confidence: float = semconv.LOW_CONFIDENCE_THRESHOLD
+
+    @property
+    def name(self) -> str:
+        """What tells these rules from others.
+
+        Example:
+            >>> Rules(0.6).name
+            'version 2, low_confidence 0.6'
+        """
+        return f"version {VERSION}, low_confidence {self.low_confidence:g}"
+
+    @property
+    def low(self) -> str:
+        """SQL of the condition that a turn's confidence is low.
+
+        Example:
+            >>> Rules().low
+            'confidence < 0.7'
+        """
+        return f"confidence < {self.low_confidence!r}"
+
 
 USER_FEEDBACK: Final = "user_feedback"
 OUTCOMES: Final = ("resolved", "handed_off", "abandoned", "failed")
@@ -30,7 +66,6 @@ CLASSIFIED: Final = "(fallback IS NOT NULL OR intent != '')"
 """A classifier said what it was about; an annotation may say so of any other."""
 TOKENS_KNOWN: Final = "(" + " OR ".join(f"{name} IS NOT NULL" for name in TOKENS) + ")"
 UNPRICED: Final = f"(cost IS NULL AND (cost_source = 'unpriced' OR {TOKENS_KNOWN}))"
-LOW: Final = f"confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}"
 
 WORKFLOW_EVENTS: Final = (
     semconv.EVENT_WORKFLOW_STARTED,

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from otel_chat.errors import ConfigurationError
+from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.budgets import MOST, Budget
 
 _ORIGIN: Final = r"^https?://[^/\s*]+$"
@@ -35,6 +36,9 @@ class ServerSettings(BaseSettings):
             erased, looked for every hour; none are without.
         grafana_url: Grafana's address, as `https://grafana.example`, for links from conversations.
         tempo_url: Tempo's address, as `http://tempo:3200`, for links from traces.
+        low_confidence: A confidence below this is low, 0 to 1: in figures of confidence, and in
+            what becomes of a conversation whose last turn was unsure. Where it changes, all
+            conversations are worked out anew in the background.
         idle_seconds: After so many seconds without anything new a conversation is settled.
 
     Example:
@@ -54,6 +58,7 @@ class ServerSettings(BaseSettings):
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
+    low_confidence: Annotated[float, Field(ge=0, le=1)] = LOW_CONFIDENCE_THRESHOLD
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
 
     @field_validator("budgets")

@@ -98,8 +98,10 @@ EVENTS: Final[dict[str, Any]] = {
 
 
 def _overview() -> Overview:
-    figures = read_figures(TURNS, CONVERSATIONS, EVENTS)
-    before = read_figures(TURNS | {"turns": 380}, CONVERSATIONS | {"conversations": 90}, EVENTS)
+    figures = read_figures(TURNS, CONVERSATIONS, EVENTS, 0.7)
+    before = read_figures(
+        TURNS | {"turns": 380}, CONVERSATIONS | {"conversations": 90}, EVENTS, 0.7
+    )
     return Overview(
         **figures,
         window=TimeSpan.of(WINDOW),
@@ -226,7 +228,7 @@ BUSINESS: Final = Business(
         reasons=[HandoffReason(reason="low_confidence", conversations=9)],
         wait=Distribution(mean=41.0, p50=35.0, p95=88.0, p99=95.0, count=11),
     ),
-    cost=Figures(**read_figures(TURNS, CONVERSATIONS, EVENTS)).cost,
+    cost=Figures(**read_figures(TURNS, CONVERSATIONS, EVENTS, 0.7)).cost,
     cost_per_conversation=Decimal("0.007731146"),
     savings=Savings(
         cost_per_interaction=Decimal("5.0"),

@@ -128,14 +128,15 @@ def started_in(
             no such time zone.
     """
     idle = idle_of(request)
-    as_of: datetime | None = request.app.state.settler.as_of
+    settler = request.app.state.settler
+    known = {"as_of": settler.as_of, "rules": settler.rules}
     zone_of(timezone)
     if from_ is None and to is None:
-        return replace(Window.last(window or "7d", idle=idle), as_of=as_of)
+        return replace(Window.last(window or "7d", idle=idle), **known)
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
     asked = span_of(from_, to, timezone, length=timedelta(days=7), idle=idle)
-    return replace(asked, as_of=as_of)
+    return replace(asked, **known)
 
 
 def window_of(

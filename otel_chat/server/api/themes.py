@@ -79,9 +79,9 @@ def business(
 
 
 @router.get("/definitions", tags=["definitions"], summary="What the figures mean")
-def definitions(_scope: Viewer) -> definition_queries.Definitions:
+def definitions(store: StoreParameter, _scope: Viewer) -> definition_queries.Definitions:
     """The rules behind each figure."""
-    return definition_queries.definitions()
+    return definition_queries.definitions(store.rules)
 
 
 @router.get(

@@ -23,6 +23,7 @@ router = APIRouter(tags=["nlu"], responses=RESPONSES)
 ANSWER: Final = shown(
     queries.Themes(
         window=TimeSpan.of(WINDOW),
+        threshold=0.7,
         turns=21,
         with_text=21,
         grouped=21,

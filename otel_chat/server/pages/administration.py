@@ -21,6 +21,7 @@ from otel_chat.server.queries.unclaimed import Unclaimed, unclaimed_spans
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
+    from otel_chat.server.rules import Rules
     from otel_chat.server.store import Store
     from otel_chat.server.tokens import NewToken, Token
 
@@ -181,9 +182,9 @@ def tenants(scope: Scope) -> str:
     return "*" if scope.tenants is None else ", ".join(sorted(scope.tenants))
 
 
-def meaning_of_figures() -> Table:
-    """Every figure with its unit and its definition."""
-    found = definitions.definitions()
+def meaning_of_figures(rules: Rules) -> Table:
+    """Every figure with its unit and its definition, by the rules that the server goes by."""
+    found = definitions.definitions(rules)
     heads: list[Head[definitions.Definition]] = [
         Head("Figure", lambda d: Cell(meanings(d.name)[0][0]), number=False),
         Head("Counted in", lambda d: _UNITS.get(d.unit, d.unit.strip("{}")), number=False),
@@ -193,7 +194,8 @@ def meaning_of_figures() -> Table:
     return table(
         "definitions",
         "What the figures mean",
-        "The same words stand beside each figure on the pages and in the API.",
+        "The same words stand beside each figure on the pages and in the API. The threshold of"
+        f" confidence is {rules.low_confidence:g}.",
         heads,
         found.items,
         nothing="",

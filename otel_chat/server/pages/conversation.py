@@ -28,7 +28,7 @@ FLAGS: Final = {
 FLAG_MEANINGS: Final = {
     "failed": "The turn ended in an error.",
     "slow": f"The reply took {formats.duration(SLOW_SECONDS)} or longer.",
-    "unsure": f"Confidence below {semconv.LOW_CONFIDENCE_THRESHOLD}, or no intent matched.",
+    "unsure": "Confidence below the threshold, or no intent matched.",
     "handed_off": "The turn asked for a human.",
 }
 _LEAST_HEIGHT: Final = 6.0
@@ -195,12 +195,15 @@ class ConversationView:
         return any(view.turn.user_message or view.turn.reply for view in self.turns)
 
 
-def view(conversation: Conversation, traces: dict[str, Trace]) -> ConversationView:
+def view(
+    conversation: Conversation, traces: dict[str, Trace], threshold: float
+) -> ConversationView:
     """A conversation as it is shown.
 
     Args:
         conversation: The conversation.
         traces: The traces of its turns, by trace id.
+        threshold: Below this confidence a turn is unsure.
     """
     owners = _owners(conversation, traces)
     inside: dict[str, list[EventView]] = {turn.span_id: [] for turn in conversation.turns}
@@ -213,7 +216,7 @@ def view(conversation: Conversation, traces: dict[str, Trace]) -> ConversationVi
     for turn in reversed(conversation.turns):
         shown = TurnView(
             turn,
-            flags_of(turn),
+            flags_of(turn, threshold),
             of_turn(traces.get(turn.trace_id), turn.span_id),
             inside[turn.span_id],
             dict(following),
@@ -233,9 +236,9 @@ def _owners(conversation: Conversation, traces: dict[str, Trace]) -> dict[tuple[
     return owners
 
 
-def flags_of(turn: Turn) -> list[str]:
-    """What stands out about a turn."""
-    unsure = turn.confidence is not None and turn.confidence < semconv.LOW_CONFIDENCE_THRESHOLD
+def flags_of(turn: Turn, threshold: float) -> list[str]:
+    """What stands out about a turn, which is unsure below a threshold of confidence."""
+    unsure = turn.confidence is not None and turn.confidence < threshold
     there = {
         "failed": turn.status == semconv.STATUS_ERROR,
         "slow": turn.duration >= SLOW_SECONDS,

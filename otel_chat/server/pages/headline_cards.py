@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.overview import Card, meanings, trend, whole
@@ -69,9 +68,9 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
             label="Response time",
             value=formats.duration(time.p50),
             note=f"median · p95 {formats.duration(time.p95)}" if time.count else "median",
-            sample=formats.plural(time.count, "turn"),
+            sample=formats.plural(time.count, "answered turn"),
             meanings=[
-                *meanings("response_time", "time_to_first_chunk"),
+                *meanings("response_time", "turns_without_reply", "time_to_first_chunk"),
                 ("Median, p95", "Half of the turns, and 95 % of them, took no longer."),
             ],
             trend=trend(
@@ -141,7 +140,7 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
             key="confidence",
             label="Confidence",
             value=formats.score(confidence.mean),
-            note=f"{formats.percent(confidence.low_rate)} unsure (below {LOW_CONFIDENCE_THRESHOLD})"
+            note=f"{formats.percent(confidence.low_rate)} unsure (below {confidence.threshold:g})"
             if confidence.count
             else "mean",
             sample=formats.plural(confidence.count, "turn"),

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import ConfigurationError
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import sparkline
@@ -46,7 +45,7 @@ def _cards(found: nlu.Intents) -> list[Card]:
             key="unsure",
             label="Unsure",
             value=formats.percent(confidence.low_rate),
-            note=f"confidence below {LOW_CONFIDENCE_THRESHOLD}",
+            note=f"confidence below {confidence.threshold:g}",
             sample=f"of {formats.plural(confidence.count, 'turn')}",
             meanings=meanings("low_confidence_ratio", "low_confidence_turns"),
         ),

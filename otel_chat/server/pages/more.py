@@ -123,7 +123,7 @@ def _settings(
         tenants=administration.tenants(scope),
         permissions=administration.permissions(),
         lives=administration.LIVES,
-        definitions=administration.meaning_of_figures(),
+        definitions=administration.meaning_of_figures(request.app.state.store.rules),
         packs=administration.packs_of_rules(),
         unclaimed=administration.unclaimed(store, scope) if scope.allows(ANALYTICS_VIEW) else None,
     )

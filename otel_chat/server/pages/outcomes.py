@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.moments import UTC_NAME
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
@@ -166,7 +165,8 @@ def _scale(number: int, scale: RatingScale) -> Chart:
 
 def _confidence(found: InteractionStatistics) -> Chart:
     bins = found.confidence_distribution
-    unsure = [b.high <= LOW_CONFIDENCE_THRESHOLD + 1e-9 for b in bins]
+    threshold = found.confidence.threshold
+    unsure = [b.high <= threshold + 1e-9 for b in bins]
     return Chart(
         "confidence",
         "Confidence",
@@ -190,7 +190,7 @@ def _confidence(found: InteractionStatistics) -> Chart:
         axis="Confidence",
         meanings=meanings("mean_confidence", "low_confidence_ratio"),
         sample=formats.plural(found.confidence.count, "turn"),
-        mark=(sum(unsure), f"threshold {LOW_CONFIDENCE_THRESHOLD}"),
+        mark=(sum(unsure), f"threshold {threshold:g}"),
     )
 
 

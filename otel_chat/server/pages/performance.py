@@ -44,7 +44,7 @@ def _cards(found: Performance) -> list[Card]:
             note=f"median · p95 {formats.duration(took.p95)} · p99 {formats.duration(took.p99)}"
             if took.count
             else "median",
-            sample=formats.plural(took.count, "turn"),
+            sample=formats.plural(took.count, "answered turn"),
             meanings=[*meanings("response_time"), QUANTILES],
         ),
         Card(
@@ -59,9 +59,12 @@ def _cards(found: Performance) -> list[Card]:
             key="errors",
             label="Errors",
             value=formats.percent(found.error_rate),
-            note=f"{formats.plural(found.errors, 'turn')} failed, {found.cancelled:,} cut off",
+            note=f"{formats.plural(found.errors, 'turn')} failed, {found.cancelled:,} cut off,"
+            f" {found.without_reply:,} without a reply",
             sample=f"of {formats.count(found.turns)}",
-            meanings=meanings("error_ratio", "failed_turns", "cancelled_turns"),
+            meanings=meanings(
+                "error_ratio", "failed_turns", "cancelled_turns", "turns_without_reply"
+            ),
             alarm=found.errors > 0,
         ),
         Card(

@@ -327,7 +327,7 @@ def _conversation(
         view=links.View.of(links.LIST, asked.request.query_params),
         about=about,
         facts=transcript.facts(about),
-        shown=transcript.view(found, spans),
+        shown=transcript.view(found, spans, asked.request.app.state.store.rules.low_confidence),
         splits={split.span_id: times.parts([split]) for split in found.times},
         whole=times.parts(found.times),
         time_meanings=times.meanings(),

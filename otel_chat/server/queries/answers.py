@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.queries.registry import figure
 from otel_chat.server.queries.sql import SCALE, ratio
 from otel_chat.server.queries.window import Window
@@ -46,11 +45,16 @@ class TimeSpan(Answer):
         description="Figures of conversations hold all that was stored up to this moment, UTC; null"
         " while that is not known.",
     )
+    rules: str | None = Field(
+        None,
+        description="The rules that figures of conversations are of: their version, and below which"
+        " confidence a turn is unsure; null while some are still worked out by others before.",
+    )
 
     @classmethod
     def of(cls, window: Window) -> TimeSpan:
         """The span of a window."""
-        return cls(start=window.start, end=window.end, as_of=window.as_of)
+        return cls(start=window.start, end=window.end, as_of=window.as_of, rules=window.rules)
 
 
 class Distribution(Answer):
@@ -110,20 +114,23 @@ class Confidence(Answer):
     mean: float | None = figure("mean_confidence", "1", "Mean confidence of turns that have one.")
     count: int = figure("confidence_turns", "{turn}", "Turns with a confidence.")
     low: int = figure(
-        "low_confidence_turns", "{turn}", f"Turns with a confidence < {LOW_CONFIDENCE_THRESHOLD}."
+        "low_confidence_turns", "{turn}", "Turns with a confidence below the threshold."
     )
     high: int = figure(
-        "high_confidence_turns", "{turn}", f"Turns with a confidence ≥ {LOW_CONFIDENCE_THRESHOLD}."
+        "high_confidence_turns", "{turn}", "Turns with a confidence from the threshold up."
     )
     low_rate: float | None = figure(
         "low_confidence_ratio",
         "1",
-        f"Turns with a confidence < {LOW_CONFIDENCE_THRESHOLD} ÷ turns with a confidence.",
+        "Turns with a confidence below the threshold ÷ turns with a confidence. The threshold is a"
+        " setting of the server, 0.7 without.",
+        version=2,
     )
+    threshold: float = Field(description="A confidence below it is low; a setting of the server.")
 
     @classmethod
-    def read(cls, row: dict[str, Any]) -> Confidence:
-        """The confidence of a row of figures of turns."""
+    def read(cls, row: dict[str, Any], threshold: float) -> Confidence:
+        """The confidence of a row of figures of turns, of which those below a threshold are low."""
         count, low = row.get("confidence_n", 0), row.get("low_confidence", 0)
         return cls(
             mean=row.get("confidence_mean"),
@@ -131,6 +138,7 @@ class Confidence(Answer):
             low=low,
             high=count - low,
             low_rate=ratio(low, count),
+            threshold=threshold,
         )
 
 

@@ -198,5 +198,5 @@ def row_now(
         "version": 0,
     }
     columns = _told(query, window, Filters(), names)
-    rows = conversations_sql(synthetic=query.synthetic)
+    rows = conversations_sql(query.store.rules, synthetic=query.synthetic)
     return f"(SELECT {KEY}, {', '.join(columns)} FROM ({rows}) AS r)"  # noqa: S608

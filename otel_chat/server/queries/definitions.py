@@ -7,6 +7,7 @@ from pydantic import Field
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.packs import PackSummary, summaries
 from otel_chat.server.queries.registry import FIGURES
+from otel_chat.server.rules import Rules
 
 RULES = """\
 A conversation is what has at least one turn with its id in one tenant. It is one, however long it
@@ -24,8 +25,8 @@ The outcome of a settled conversation is the first of these that holds:
 2. handed_off: a turn or an event asked for a human, or anyone told that outcome;
 3. failed: the last turn failed, or was cut off before any reply;
 4. by its latest rating: resolved and confirmed in the top boxes, abandoned in the bottom boxes;
-5. abandoned: the last turn was a fallback, unsure or of negative sentiment, or a workflow was
-   started and not ended;
+5. abandoned: the last turn was a fallback, unsure (its confidence lies below {low}) or of
+   negative sentiment, or a workflow was started and not ended;
 6. resolved, assumed.
 
 The boxes of a scale of 4 to 11 are the two highest and the two lowest. Of any other, or a bare
@@ -45,6 +46,10 @@ class Definition(Answer):
 class Definitions(Answer):
     """The rules behind each figure."""
 
+    rules: str = Field(description="The version of the rules, and what is set of them.")
+    low_confidence: float = Field(
+        description="The threshold of all figures of confidence; below it a turn is unsure."
+    )
     conversations: str = Field(description="How conversations and their outcomes are made out.")
     items: list[Definition] = Field(description="By name.")
     packs: list[PackSummary] = Field(
@@ -52,10 +57,16 @@ class Definitions(Answer):
     )
 
 
-def definitions() -> Definitions:
-    """The rules behind each figure; they are the same for everyone."""
+def definitions(rules: Rules) -> Definitions:
+    """The rules behind each figure; they are the same for everyone.
+
+    Args:
+        rules: Those that the server goes by.
+    """
     return Definitions(
-        conversations=RULES,
+        rules=rules.name,
+        low_confidence=rules.low_confidence,
+        conversations=RULES.format(low=f"{rules.low_confidence:g}"),
         items=[
             Definition(name=one.name, unit=one.unit, definition=one.definition, version=one.version)
             for _, one in sorted(FIGURES.items())

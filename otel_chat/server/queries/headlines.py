@@ -264,8 +264,8 @@ class Figures(Answer):
 Row = dict[str, Any]
 
 
-def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
-    """The fields of `Figures` from the rows of its three sources."""
+def read_figures(turns: Row, conversations: Row, events: Row, threshold: float) -> dict[str, Any]:
+    """The fields of `Figures` from the rows of its three sources; below the threshold is unsure."""
     senders = {sender: events.get(f"{sender}_messages", 0) for sender in SENDERS}
     senders["user"] += turns.get("turns", 0)
     senders["assistant"] += turns.get("replies", 0)
@@ -282,7 +282,7 @@ def read_figures(turns: Row, conversations: Row, events: Row) -> dict[str, Any]:
         "without_reply": turns.get("without_reply", 0),
         "time_to_first_chunk": Distribution.read(turns, "first_chunk"),
         "tokens": Tokens.read(turns),
-        "confidence": Confidence.read(turns),
+        "confidence": Confidence.read(turns, threshold),
         "fallback": Fallback.read(turns),
         "handoffs": Handoffs(
             conversations=handed_off,

@@ -351,7 +351,7 @@ def interaction_statistics(
         tokens=Tokens.read(sums),
         cost=Cost.read(sums),
         mean_cost=_mean_cost(sums),
-        confidence=Confidence.read(sums),
+        confidence=Confidence.read(sums, store.rules.low_confidence),
         confidence_distribution=_bins(rows),
         fallback=Fallback.read(sums),
         errors=Errors.read(sums),

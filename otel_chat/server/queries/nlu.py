@@ -55,7 +55,7 @@ class Intent(Answer):
     low_confidence: int = figure(
         "intent_low_confidence",
         "{turn}",
-        f"Turns of this intent with a confidence < {semconv.LOW_CONFIDENCE_THRESHOLD}.",
+        "Turns of this intent with a confidence below the threshold.",
     )
     mean_response_time: float | None = figure(
         "intent_response_time",
@@ -314,7 +314,7 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
         turns=_added(turns, "turns"),
         classifications=sum(events.values()),
         annotations=sum(annotations.values()),
-        confidence=Confidence.read(sums),
+        confidence=Confidence.read(sums, store.rules.low_confidence),
         fallback=Fallback.read(sums),
         items=sorted(
             items,

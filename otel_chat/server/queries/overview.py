@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -74,10 +76,14 @@ def _parts(
     of_events = store.beside(event_figures, Query(store, scope), *asked)
     conversations = conversation_figures(Query(store, scope), *asked)
     turns, events = of_turns.result(), of_events.result()
-    return {
-        part: read_figures(turns.get(part, {}), conversations.get(part, {}), events.get(part, {}))
-        for part in {*turns, *conversations, *events}
-    }
+    threshold = store.rules.low_confidence
+    nothing = partial(read_figures, {}, {}, {}, threshold)
+    found: defaultdict[Any, dict[str, Any]] = defaultdict(nothing)
+    for part in {*turns, *conversations, *events}:
+        found[part] = read_figures(
+            turns.get(part, {}), conversations.get(part, {}), events.get(part, {}), threshold
+        )
+    return found
 
 
 def _headlines(figures: Figures) -> dict[str, float | None]:
@@ -128,10 +134,7 @@ def overview(store: Store, scope: Scope, window: Window, filters: Filters) -> Ov
         filters: What they are limited to.
     """
     both = _parts(store, scope, window.with_previous(), filters, by_period(window))
-    return _compared(window, both.get(1, _NOTHING), both.get(0, _NOTHING))
-
-
-_NOTHING: Final = read_figures({}, {}, {})
+    return _compared(window, both[1], both[0])
 
 
 def _compared(window: Window, found: dict[str, Any], before: dict[str, Any]) -> Overview:
@@ -171,7 +174,7 @@ def _course(window: Window, width: Bucket, parts: dict[Any, dict[str, Any]]) -> 
         window=TimeSpan.of(window),
         bucket=width,
         points=[
-            Point(start=start, **parts.get(index, _NOTHING))
+            Point(start=start, **parts[index])
             for index, start in enumerate(window.bucket_starts(width))
         ],
     )
@@ -196,5 +199,5 @@ def overview_and_series(
     width = bucket or window.bucket()
     grouping = by_bucket_and_whole(window, width)
     parts = _parts(store, scope, window.with_previous(), filters, grouping)
-    whole, before = (parts.get(part, _NOTHING) for part in (WHOLE, BEFORE))
+    whole, before = (parts[part] for part in (WHOLE, BEFORE))
     return _compared(window, whole, before), _course(window, width, parts)

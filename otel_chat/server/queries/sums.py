@@ -16,7 +16,6 @@ from otel_chat.server.rules import (
     ANSWERED,
     CLASSIFIED,
     IS_FEEDBACK,
-    LOW,
     OF_A_TURN,
     REPLIED,
     RESPONSE_TIME,
@@ -54,7 +53,7 @@ _TURN_SUMS: Final[Mapping[str, str]] = {
     "first_chunk_sum": total("time_to_first_chunk"),
     "confidence_n": "count(confidence)",
     "confidence_sum": total("confidence"),
-    "low_confidence": f"countIf({LOW})",
+    "low_confidence": "countIf({low})",
     "token_turns": f"countIf({TOKENS_KNOWN})",
     # As many bits as no number of tokens needs.
     **{f"sum_{name}": f"sum(toUInt128({name}))" for name in TOKENS},
@@ -126,8 +125,11 @@ def classified(query: Query) -> str:
         query: The SELECT that it becomes a part of.
     """
     named = ("tenant", "toFixedString(trace_id, 16)", "toFixedString(span_id, 8)")
-    annotated = query.select("events", named, [ANNOTATION, OF_A_TURN], once=False)
-    return f"({CLASSIFIED} OR (tenant, trace_id, span_id) IN ({annotated}))"
+    annotated = query.table("events", named, [ANNOTATION, OF_A_TURN], once=False)
+    # Most stores hold none, and the ids of turns take long to read.
+    if not query.any(annotated):
+        return CLASSIFIED
+    return f"({CLASSIFIED} OR (tenant, trace_id, span_id) IN {annotated})"
 
 
 def sql_of(query: Query, source: Source, name: str) -> str:
@@ -139,6 +141,7 @@ def sql_of(query: Query, source: Source, name: str) -> str:
         name: Out of `TURN_SUMS` or `EVENT_SUMS`.
     """
     sql = (_TURN_SUMS if source == "turns" else _EVENT_SUMS)[name]
+    sql = sql.replace("{low}", query.store.rules.low)
     return sql.replace("{classified}", classified(query)) if "{classified}" in sql else sql
 
 

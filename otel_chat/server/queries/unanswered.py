@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.errors import ConfigurationError
-from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer, TimeSpan
@@ -26,7 +25,6 @@ from otel_chat.server.queries.figures import by_bucket, turns_source
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
 from otel_chat.server.queries.window import Bucket, Window
-from otel_chat.server.rules import LOW
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -40,7 +38,6 @@ EXAMPLES: Final = 5
 FAR: Final = 0.8
 WORDS: Final = 3
 _LONGEST: Final = 500
-_MISSED: Final = f"(ifNull(fallback, false) OR ifNull({LOW}, false))"
 _BLANKS: Final = re.compile(r"\s+")
 _WORD: Final = r"(?u)[^\W\d_]{2,}"
 _DIGITS: Final = re.compile(r"\d+")
@@ -89,8 +86,9 @@ class Themes(Answer):
     turns: int = figure(
         "unanswered_turns",
         "{turn}",
-        f"Turns that matched no intent, or one with a confidence < {LOW_CONFIDENCE_THRESHOLD}.",
+        "Turns that matched no intent, or one with a confidence below the threshold.",
     )
+    threshold: float = Field(description="A confidence below it is low; a setting of the server.")
     with_text: int = Field(description="Those whose message is stored.")
     grouped: int = Field(description="Those that were grouped: the newest, where there are many.")
     bucket: Bucket
@@ -134,6 +132,7 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
     return Themes(
         window=TimeSpan.of(window),
         turns=counted.get("turns", 0),
+        threshold=store.rules.low_confidence,
         with_text=counted.get("with_text", 0),
         grouped=grouped,
         bucket=width,
@@ -149,11 +148,17 @@ _NAMED: Final = (
 )  # fmt: skip
 
 
+def _missed(statement: Query) -> str:
+    """The condition that a turn was not understood."""
+    return f"(ifNull(fallback, false) OR ifNull({statement.store.rules.low}, false))"
+
+
 def _counted(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
+    missed = _missed(statement)
     source = turns_source(statement, window, filters, ("fallback", "confidence", "input_messages"))
     return statement.one(
-        f"SELECT countIf({_MISSED}) AS turns,"  # noqa: S608
-        f" countIf({_MISSED} AND input_messages != '') AS with_text FROM {source} AS t"
+        f"SELECT countIf({missed}) AS turns,"  # noqa: S608
+        f" countIf({missed} AND input_messages != '') AS with_text FROM {source} AS t"
     )
 
 
@@ -169,7 +174,7 @@ def _newest(
                 toString(intent) AS intent, confidence, ifNull(fallback, false) AS missed,
                 input_messages
             FROM {turns_source(statement, part, filters, _NAMED)} AS t
-            WHERE {_MISSED} AND input_messages != ''
+            WHERE {_missed(statement)} AND input_messages != ''
             ORDER BY ns DESC, trace, lower(hex(span_id))
             LIMIT {READ - len(rows)}
         """)  # noqa: S608

@@ -62,6 +62,7 @@ class Window:
         now: When the question is asked: what has been idle since `idle` before then is settled.
         idle: How long a conversation without an explicit end is quiet before it is settled.
         by: Whether conversations belong to it that started in it, or all that had a turn in it.
+        rules: The name of the rules that conversations are of, if they all are of the same.
         as_of: Up to when what was stored is sure to be told of conversations, if that is known.
 
     Raises:
@@ -74,6 +75,7 @@ class Window:
     idle: timedelta = IDLE
     by: By = "started"
     as_of: datetime | None = None
+    rules: str | None = None
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:

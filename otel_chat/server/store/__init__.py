@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from otel_chat.server.rules import Rules
 from otel_chat.server.schema.migrations import Migrations
 from otel_chat.server.store.beside import Beside
 from otel_chat.server.store.engine import Engine, Parameters
@@ -20,9 +21,17 @@ __all__ = ["Parameters", "Store", "StoreUrl", "open_store", "parse_store_url"]
 
 
 class Store(Engine):
-    """An open store."""
+    """An open store.
+
+    Args:
+        url: Where it is.
+
+    Attributes:
+        rules: Those that its conversations are worked out by, and questions answered.
+    """
 
     def __init__(self, url: StoreUrl) -> None:
+        self.rules = Rules()
         self._beside = Beside()
         super().__init__(url)
 

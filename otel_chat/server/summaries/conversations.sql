@@ -24,7 +24,7 @@ WITH
       -- 2: it failed, or was cut off before any reply; 1: it may not have helped; 0: it went well.
       argMax(multiIf(
         status = '{{ n.STATUS_ERROR }}' OR (status != '{{ n.STATUS_OK }}' AND NOT {{ rules.REPLIED }}), 2,
-        ifNull(fallback, false) OR ifNull({{ rules.LOW }}, false) OR sentiment = 'negative', 1,
+        ifNull(fallback, false) OR ifNull({{ low }}, false) OR sentiment = 'negative', 1,
         0), (start, trace_id, span_id)) AS last_turn,
       argMax(ifNull(fallback, false), (start, trace_id, span_id)) AS last_fallback,
       count() AS turns, countIf({{ rules.REPLIED }}) AS replies,
@@ -45,7 +45,7 @@ WITH
       count(time_to_first_chunk) AS first_chunks,
       sum({{ billionths('time_to_first_chunk') }}) AS first_chunk_sum,
       count(confidence) AS confidences, sum({{ billionths('confidence') }}) AS confidence_sum,
-      countIf({{ rules.LOW }}) AS low_confidence,
+      countIf({{ low }}) AS low_confidence,
       argMin(({% for name in facts %}{{ rules.MODEL if name == 'model' else name }}{{ ', ' if not loop.last }}{% endfor %}),
         (start, trace_id, span_id)) AS first,
       arraySort(groupUniqArrayIf(user_hash, user_hash != '')) AS users,

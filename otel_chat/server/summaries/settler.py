@@ -48,8 +48,8 @@ INSERT_NS: Final = 120 * 10**9
 """How long an insert may take, from when its `at` is taken to when it is seen."""
 HOUR_NS: Final = 3600 * 10**9
 RECENT_NS: Final = 48 * HOUR_NS
-RULES: Final = "rules-1"
-"""The mark of a rebuild, which is begun once; where a rule changes, under another name."""
+RULES: Final = "rules: "
+"""Before the name of rules: the mark of the rebuild that they asked for. The latest is in force."""
 
 _FRESH: Final = (
     "queue = {queue:String} AND at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
@@ -199,6 +199,11 @@ class Settler:
             return None
         return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._as_of // 1000)
 
+    @property
+    def rules(self) -> str | None:
+        """The name of the rules that all rows are of; nothing while some are of others before."""
+        return None if self._as_of is None else self._store.rules.name
+
     def lag(self) -> float:
         """How long the oldest insert that is not in the rows has been on disk, in seconds."""
         waits = [0.0]
@@ -219,10 +224,19 @@ class Settler:
     def _begin_rebuild(self) -> None:
         if self._rebuilt:
             return
-        if not self._mark(RULES):
+        (row,) = self._store.query(
+            "SELECT argMax(name, at) AS latest FROM settled FINAL"
+            " WHERE startsWith(name, {of:String})",
+            {"of": RULES},
+        )
+        if row["latest"] != self._rules:
             self._store.command(_TOUCH_ALL)
-            self._note(RULES, self._now())
+            self._note(self._rules, self._now())
         self._rebuilt = True
+
+    @property
+    def _rules(self) -> str:
+        return f"{RULES}{self._store.rules.name}"
 
     def _settle_some(self, queue: Queue) -> int | None:
         """Works out a slice of a queue; None where nothing of it waits."""
@@ -286,9 +300,9 @@ class Settler:
             "lasts": [int(row["last"]) for row in part],
             "version": self._now(),
         }
-        columns = self._columns()
+        columns, rows = self._columns(), conversations_sql(self._store.rules)
         self._store.command(
-            f"INSERT INTO conversations ({columns}) SELECT {columns} FROM ({conversations_sql()})",  # noqa: S608
+            f"INSERT INTO conversations ({columns}) SELECT {columns} FROM ({rows})",  # noqa: S608
             bound,
         )
         self._store.command(_TOMBSTONES, bound)

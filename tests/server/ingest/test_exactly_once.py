@@ -95,8 +95,8 @@ def answers(client: TestClient, tenant: str) -> dict[str, str]:
             body.pop("next_cursor", None)
             body.pop("timestamp", None)
         text = json.dumps(body, sort_keys=True).replace(tenant, "TENANT")
-        # When it was asked, as the timestamp.
-        found[path] = re.sub(r'"as_of": "[^"]*"', '"as_of": null', text)
+        # When it was asked, as the timestamp, and whether all was settled by then.
+        found[path] = re.sub(r'"(as_of|rules)": "[^"]*"', r'"\1": null', text)
     assert len(found) >= 8
     return found
 

@@ -117,7 +117,7 @@ def test_a_trace_of_several_turns_is_parted() -> None:
 )
 def test_what_stands_out_in_a_turn(changes: dict[str, object], flags: list[str]) -> None:
     """Errors, 3 s or longer, confidence below 0.7 or no intent, and handoffs stand out."""
-    assert flags_of(turn(**changes)) == flags
+    assert flags_of(turn(**changes), 0.7) == flags
 
 
 @for_all(st.lists(st.none() | st.floats(0, 1e12), max_size=60))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.erase import Eraser
+from otel_chat.server.rules import Rules
 from otel_chat.server.summaries.settler import RULES, Settler
 from tests.examples import examples
 from tests.server.given import Given, insert
@@ -36,7 +37,8 @@ def nothing_else_is_touched(store: SettledStore) -> Iterator[None]:
     store.settles = False
     store.command("TRUNCATE TABLE touched_keys")
     store.command(
-        "INSERT INTO settled (name, mark, at) SELECT {name:String}, 1, 1", {"name": RULES}
+        "INSERT INTO settled (name, mark, at) SELECT {name:String}, 1, 1",
+        {"name": f"{RULES}{store.rules.name}"},
     )
     yield
     store.settles = True
@@ -220,3 +222,24 @@ def test_a_run_that_failed_is_done_again(store: Store, given: Given, kind: str) 
     again.settle()
     assert again.lag() == 0
     assert kept(given)["c"]["turns"] == 2
+
+
+def test_a_threshold_that_changes_settles_all_anew(store: Store, given: Given) -> None:
+    """There and back; until that is done nobody says which rules the rows are of."""
+    given.turn(confidence=0.65)
+    given.save()
+    usual, told = store.rules, []
+    try:
+        for threshold in (0.7, 0.6, 0.7):
+            store.rules = Rules(threshold)
+            settler = Settler(store)
+            assert settler.rules is None
+            settler.settle()
+            told.append((settler.rules, kept(given)["c"]["outcome"]))
+    finally:
+        store.rules = usual
+    assert told == [
+        ("version 2, low_confidence 0.7", "abandoned"),
+        ("version 2, low_confidence 0.6", "resolved"),
+        ("version 2, low_confidence 0.7", "abandoned"),
+    ]

@@ -61,8 +61,8 @@ class NluMetrics(Answer):
     intent_distribution: dict[str, int] = Field(description="Turns by intent.")
     avg_confidence: float
     low_confidence_rate: float = Field(
-        description=f"Turns with a confidence < {semconv.LOW_CONFIDENCE_THRESHOLD} ÷ turns with"
-        " one, per cent."
+        description="Turns with a confidence below the server's threshold ÷ turns with one, per"
+        " cent."
     )
     fallback_rate: float = Field(description="Per cent of classified turns.")
     total_classifications: int

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from grafana import names
-from otel_chat.instruments import BY_NAME, Kind
+from otel_chat._telemetry.instruments import BY_NAME, Kind
 from prometheus.names import Metric, counter, gauge, histogram
 
 RANGE: Final = "$__range"

@@ -17,22 +17,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otel_chat._telemetry.runtime import Runtime, flush, shutdown
+from otel_chat._turns.block import turn
+from otel_chat._turns.conversation import Conversation, conversation, feedback, message
+from otel_chat._turns.experiments import variant
+from otel_chat._turns.record_turn import record_turn
+from otel_chat._turns.turn import Turn, current_turn
 from otel_chat._version import __version__
-from otel_chat.block import turn
-from otel_chat.classifiers import intent_classifier
+from otel_chat._wrap.chat_handler import chat_handler
+from otel_chat._wrap.classifiers import intent_classifier
+from otel_chat._wrap.handoffs import handoff, handoff_ended
+from otel_chat._wrap.steps import model_call, tool, workflow
 from otel_chat.config import Config
-from otel_chat.conversation import Conversation, conversation, feedback, message
-from otel_chat.decorators import chat_handler
 from otel_chat.errors import ConfigurationError, OtelChatError
-from otel_chat.experiments import variant
-from otel_chat.handoffs import handoff, handoff_ended
-from otel_chat.record import record_turn
-from otel_chat.runtime import Runtime, flush, shutdown
-from otel_chat.steps import model_call, tool, workflow
-from otel_chat.turn import Turn, current_turn
 
 if TYPE_CHECKING:
-    from otel_chat.providers import setup
+    from otel_chat._sdk.setup import setup
 
 __all__ = [
     "Config",
@@ -64,12 +64,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "setup":  # it needs the SDK, which is an extra and slow to import
-        from otel_chat.extras import absent
+        from otel_chat._common.extras import absent
 
         # Found missing when it is called: to look for the name is no error.
         if (refuse := absent("otel_chat.setup()", "sdk")) is not None:
             return refuse
-        from otel_chat.providers import setup
+        from otel_chat._sdk.setup import setup
 
         return setup
     raise AttributeError(f"module 'otel_chat' has no attribute {name!r}")

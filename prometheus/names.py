@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from otel_chat import semconv as sc
-from otel_chat.instruments import BY_NAME, Instrument, Kind
+from otel_chat._telemetry.instruments import BY_NAME, Instrument, Kind
 
 SERVICE: Final = "service_name"
 ENVIRONMENT: Final = "deployment_environment_name"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_chat.client import AnalyticsClient
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from tests.commands import answer, running, serving
 from tests.waiting import until
 

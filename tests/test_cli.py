@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from otel_chat import __version__
 from otel_chat.cli import app
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 
 COMMANDS = ("demo", "serve", "replay", "migrate", "trace", "export", "report", "doctor", "token")
 TURN: dict[str, Any] = {
@@ -199,7 +199,8 @@ def test_a_bad_transcript_is_refused_before_anything_is_sent(tmp_path: Path) -> 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where a part is not installed the message says what to install."""
     monkeypatch.setitem(sys.modules, "httpx", None)
-    monkeypatch.delitem(sys.modules, "otel_chat.client", raising=False)
+    for module in ("otel_chat.client", "otel_chat.client.analytics"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     code, _, errors = call("trace", "c-1")
     assert code == 1
     assert "pip install 'otel-chat[cli]'" in errors

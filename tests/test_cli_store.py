@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from otel_chat.cli import app
 from otel_chat.client import AnalyticsClient
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from tests.commands import COMMAND, answer, run, running, serving
 from tests.waiting import until
 

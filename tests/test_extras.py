@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from otel_chat import extras
+from otel_chat._common import extras
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from otel_chat._common.moments import end_of, first_of, zone_of
 from otel_chat.errors import QueryError
-from otel_chat.moments import end_of, first_of, zone_of
 from tests.examples import examples
 
 MICROSECOND = timedelta(microseconds=1)

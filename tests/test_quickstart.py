@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from otel_chat.client import AnalyticsClient
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from tests.commands import run, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "quickstart" / "app.py"

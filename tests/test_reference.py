@@ -9,7 +9,7 @@ import pytest
 
 import otel_chat
 from grafana.check.expressions import Expression
-from otel_chat.instruments import TABLE, Instrument
+from otel_chat._telemetry.instruments import TABLE, Instrument
 from otel_chat.server.settings import ServerSettings
 from tools import reference
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from otel_chat.client import AnalyticsClient
+from otel_chat.client.local_server import free_port
 from otel_chat.demo import content
-from otel_chat.localserver import free_port
 from otel_chat.replay.schedule import DEFAULT_START
 from tests.commands import answer, run, running, serving
 from tests.waiting import until

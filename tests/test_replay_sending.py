@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_chat.client.local_server import free_port
 from otel_chat.errors import IngestError, StoreError, StoreUnavailableError
-from otel_chat.localserver import free_port
 from otel_chat.replay.sending import Collector, Sender
 
 Answer = tuple[int, dict[str, str], bytes]

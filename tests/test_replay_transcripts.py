@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from rich.console import Console
 
+from otel_chat._common.times import possible
 from otel_chat.errors import ConfigurationError
 from otel_chat.replay.player import exchanges
 from otel_chat.replay.run import ReplayOptions, _say_skipped, run, scan
@@ -22,7 +23,6 @@ from otel_chat.replay.transcripts import Line, Transcript, TranscriptError, pars
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.ingest.bodies import PROTOBUF
 from otel_chat.server.ingest.check import check_traces
-from otel_chat.times import possible
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SPEAKERS = st.sampled_from(["user", "system", "assistant", "human"])

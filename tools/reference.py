@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import otel_chat
-from otel_chat import config, fields, instruments, semconv
-from otel_chat.instruments import Instrument, Kind
+from otel_chat import config, semconv
+from otel_chat._telemetry import instruments
+from otel_chat._telemetry.instruments import Instrument, Kind
+from otel_chat._turns import fields
 from otel_chat.server.settings import ServerSettings
 from prometheus import names
 

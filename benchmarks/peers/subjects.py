@@ -96,8 +96,8 @@ def _openinference(processors: Sequence[SpanProcessor]) -> Made:
 def _otel_chat(processors: Sequence[SpanProcessor]) -> Made:
     """`otel_chat.chat_handler` under the very same conditions."""
     from otel_chat import chat_handler
+    from otel_chat._telemetry.runtime import Runtime, install
     from otel_chat.config import Config
-    from otel_chat.runtime import Runtime, install
 
     provider = _provider(processors)
     install(Runtime(Config(), tracer_provider=provider))

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 from grafana import names
-from otel_chat.instruments import TABLE, Kind
+from otel_chat._telemetry.instruments import TABLE, Kind
 from prometheus import names as rules
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -22,12 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import otel_chat
 from otel_chat.client import AnalyticsClient
+from otel_chat.client.local_server import HOST, LocalServer, require_free
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT, SupportBot, configuration
 from otel_chat.demo.traffic import Sent, send_samples
 from otel_chat.demo.web import create_app
 from otel_chat.errors import ConfigurationError, StoreError
-from otel_chat.localserver import HOST, LocalServer, require_free
 
 HOME: Final = Path(".otel-chat")
 _LEAST_DISK: Final = 200 * 1024 * 1024

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from otel_chat.addresses import without_passwords
+from otel_chat._common.addresses import without_passwords
 
 
 class State(StrEnum):

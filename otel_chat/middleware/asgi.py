@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from opentelemetry import context as context_api
 
+from otel_chat._telemetry.runtime import flush, report_error
 from otel_chat.middleware.exchange import COMPONENT, FAILED, Exchange
 from otel_chat.middleware.frames import Frame, is_control
 from otel_chat.middleware.request import BODY_LIMIT, Request, Rules, Sources
 from otel_chat.middleware.websocket import Connection, SocketRules
-from otel_chat.runtime import flush, report_error
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]

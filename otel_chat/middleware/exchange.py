@@ -10,12 +10,12 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
-from otel_chat import runtime
+from otel_chat._telemetry import runtime
+from otel_chat._turns.request_context import within
 from otel_chat.middleware.request import Request, Rules
-from otel_chat.surroundings import within
 
 if TYPE_CHECKING:
-    from otel_chat.turn import Turn
+    from otel_chat._turns.turn import Turn
 
 COMPONENT = "middleware"
 FAILED = 500

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from uuid import UUID
 
-from otel_chat import runtime
+from otel_chat._telemetry import runtime
 from otel_chat.errors import ConfigurationError
 
 Source: TypeAlias = "str | Callable[[Request], object]"

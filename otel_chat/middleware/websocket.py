@@ -12,16 +12,16 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind
 
-from otel_chat import runtime
 from otel_chat import semconv as sc
-from otel_chat.conversation import Conversation
-from otel_chat.conversation import message as report_message
+from otel_chat._telemetry import runtime
+from otel_chat._turns.conversation import Conversation
+from otel_chat._turns.conversation import message as report_message
+from otel_chat._turns.request_context import current as current_surroundings
+from otel_chat._turns.request_context import within
+from otel_chat._turns.turn import Turn, begin
 from otel_chat.middleware.exchange import COMPONENT
 from otel_chat.middleware.frames import Frame, is_control, is_engine_control, is_engine_io
 from otel_chat.middleware.request import Request, Rules
-from otel_chat.surroundings import current as current_surroundings
-from otel_chat.surroundings import within
-from otel_chat.turn import Turn, begin
 
 P = ParamSpec("P")
 Message: TypeAlias = MutableMapping[str, Any]

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from otel_chat import textfiles
+from otel_chat._common import text_files
 from otel_chat.errors import ConfigurationError
 from otel_chat.pricing._units import Rates, UnitPrices, atto
 
@@ -65,14 +65,14 @@ class PriceTable:
 
         path = Path(path)
         try:
-            text = textfiles.read(path)
+            text = text_files.read(path)
             suffixes = [suffix.lower() for suffix in path.suffixes]
             data = (
                 tomllib.loads(text, parse_float=Decimal)
                 if ".toml" in suffixes[-2:]
                 else json.loads(text, parse_float=Decimal)
             )
-        except (*textfiles.UNREADABLE, ValueError, RecursionError) as error:
+        except (*text_files.UNREADABLE, ValueError, RecursionError) as error:
             raise ConfigurationError(f"price table {path}: {error}") from error
         if not isinstance(data, dict):
             raise ConfigurationError(f"price table {path}: an object of entries by model is needed")

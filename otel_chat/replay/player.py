@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 import otel_chat
-from otel_chat import runtime as process
 from otel_chat import semconv as sc
+from otel_chat._telemetry import runtime as process
 from otel_chat._version import __version__
 from otel_chat.config import Config
 from otel_chat.demo.classifier import IntentClassifier, intent_classifier

@@ -14,14 +14,14 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from otel_chat._common.times import ALLOWED, possible, told
 from otel_chat.client import AnalyticsClient
+from otel_chat.client.local_server import LocalServer
 from otel_chat.errors import ConfigurationError
-from otel_chat.localserver import LocalServer
 from otel_chat.replay.player import Player, Voice
 from otel_chat.replay.schedule import DEFAULT_START, GAP_NS, Schedule, to_ns
 from otel_chat.replay.sending import Sender
 from otel_chat.replay.transcripts import Transcript, TranscriptError, parse, read
-from otel_chat.times import ALLOWED, possible, told
 
 _LISTED: Final = 5
 

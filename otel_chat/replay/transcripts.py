@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from otel_chat import textfiles
+from otel_chat._common import text_files
 from otel_chat.errors import OtelChatError
 
 LINE_LIMIT: Final = 16 * 1024 * 1024
@@ -114,7 +114,7 @@ def read(path: Path) -> Iterator[tuple[int, bytes | None]]:
     """The lines of a file that are not blank, with their numbers from 1.
 
     Args:
-        path: A JSONL file in UTF-8 or UTF-16, plain or packed by gzip; see `textfiles.lines`.
+        path: A JSONL file in UTF-8 or UTF-16, plain or packed by gzip; see `text_files.lines`.
 
     Yields:
         A number and its line; None for one that is longer than 16 MiB, which `parse` refuses.
@@ -124,9 +124,9 @@ def read(path: Path) -> Iterator[tuple[int, bytes | None]]:
     """
     number = 0
     try:
-        for number, raw in enumerate(textfiles.lines(path, LINE_LIMIT), 1):
+        for number, raw in enumerate(text_files.lines(path, LINE_LIMIT), 1):
             if raw is None or raw.strip():
                 yield number, raw
-    except textfiles.UNREADABLE as error:
+    except text_files.UNREADABLE as error:
         place = f" after line {number}" if number else ""
         raise TranscriptError(f"{path} cannot be read{place}: {error}") from error

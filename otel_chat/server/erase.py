@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat import times
+from otel_chat._common import times
+from otel_chat._common.moments import first_of
 from otel_chat.errors import OtelChatError, QueryError
-from otel_chat.moments import first_of
 from otel_chat.server.queries.window import nanoseconds
 
 if TYPE_CHECKING:

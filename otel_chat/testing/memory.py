@@ -22,10 +22,10 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_chat import runtime
 from otel_chat import semconv as sc
+from otel_chat._telemetry import runtime
+from otel_chat._telemetry.runtime import Runtime
 from otel_chat.config import Config
-from otel_chat.runtime import Runtime
 from otel_chat.testing.determinism import CountingIds, SteppedClock
 from otel_chat.testing.views import (
     EVENTS,
@@ -71,7 +71,7 @@ class Telemetry:
         span_processors: Sequence[SpanProcessor] = (),
     ) -> None:
         # The suite is used where no exporter is installed; this module imports them
-        from otel_chat.providers import UsageRollup
+        from otel_chat._sdk.setup import UsageRollup
 
         self.ids = CountingIds()
         self.clock = clock or SteppedClock()

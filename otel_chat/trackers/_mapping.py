@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import runtime as runtimes
 from otel_chat import semconv as sc
-from otel_chat.checks import number
-from otel_chat.conversation import nanoseconds
+from otel_chat._common.checks import number
+from otel_chat._telemetry import runtime as runtimes
+from otel_chat._turns.conversation import nanoseconds
+from otel_chat._turns.turn import Turn
 from otel_chat.trackers._session import Session
 from otel_chat.trackers.events import AnalyticsEvent, EventType
-from otel_chat.turn import Turn
 
 SESSIONS: Final = 10_000
 WAITING: Final = 100

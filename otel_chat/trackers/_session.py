@@ -8,12 +8,12 @@ from typing import Any
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import runtime as runtimes
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier
-from otel_chat.fields import EVENT_KEYS, span_attributes
-from otel_chat.runtime import NO_SPAN, Runtime
-from otel_chat.turn import Turn, launch
+from otel_chat._common.checks import identifier
+from otel_chat._telemetry import runtime as runtimes
+from otel_chat._telemetry.runtime import NO_SPAN, Runtime
+from otel_chat._turns.fields import EVENT_KEYS, span_attributes
+from otel_chat._turns.turn import Turn, launch
 
 _TEXTS = (
     sc.MESSAGE_TEXT,

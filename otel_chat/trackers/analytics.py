@@ -12,13 +12,13 @@ from typing import Any, Concatenate, Final, ParamSpec, Unpack
 
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import runtime as runtimes
 from otel_chat import semconv as sc
-from otel_chat.checks import identifier
-from otel_chat.fields import ConversationFields, check_names
-from otel_chat.runtime import report_error
+from otel_chat._common.checks import identifier
+from otel_chat._telemetry import runtime as runtimes
+from otel_chat._telemetry.runtime import report_error
+from otel_chat._turns.fields import ConversationFields, check_names
+from otel_chat._turns.turn import Turn
 from otel_chat.trackers._session import Session
-from otel_chat.turn import Turn
 
 P = ParamSpec("P")
 

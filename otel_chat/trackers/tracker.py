@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from otel_chat import runtime as runtimes
 from otel_chat import semconv as sc
+from otel_chat._telemetry import runtime as runtimes
+from otel_chat._telemetry.runtime import report_error
 from otel_chat.errors import ConfigurationError
-from otel_chat.runtime import report_error
 from otel_chat.trackers._mapping import Mapper
 from otel_chat.trackers.events import AnalyticsEvent
 

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_chat import runtime as process
+from otel_chat._telemetry import runtime as process
 from otel_chat.config import Config
 from otel_chat.demo import content
 from otel_chat.demo.composer import MODEL

@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 
 from otel_chat.client import AnalyticsClient
+from otel_chat.client.local_server import free_port
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT
-from otel_chat.localserver import free_port
 from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until

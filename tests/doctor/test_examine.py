@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from otel_chat.client.local_server import free_port
 from otel_chat.doctor import Addresses, Diagnosis, Hop, Marked, State, examine
 from otel_chat.doctor.findings import TroubleError
 from otel_chat.doctor.sending import settings_of_sdk
-from otel_chat.localserver import free_port
 from tests import commands
 
 MARKED = Marked("doctor-1", "0a" * 16, "instance-1")

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from otel_chat import Config
-from otel_chat.providers import UsageRollup
+from otel_chat._sdk.setup import UsageRollup
 from otel_chat.testing import SteppedClock, Telemetry
 
 
 @pytest.fixture(autouse=True)
 def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Agents that other tests' handlers declare would fill this one's cap of names."""
-    monkeypatch.setattr("otel_chat.runtime.declared", {})
+    monkeypatch.setattr("otel_chat._telemetry.runtime.declared", {})
 
 
 @pytest.fixture(name="telemetry")

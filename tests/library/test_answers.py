@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_chat import answers
-from otel_chat.answers import address, of_answer, of_error
+from otel_chat._sdk import answers
+from otel_chat._sdk.answers import address, of_answer, of_error
 
 URL = "http://collector:4318/v1/traces"
 SECRET = "sk-AbCdEf0123456789AbCdEf0123456789"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from otel_chat import intent_classifier, turn
 from otel_chat import semconv as sc
-from otel_chat.classifiers import read_intent
+from otel_chat._wrap.classifiers import read_intent
 from otel_chat.testing import Telemetry, assert_turn
 
 

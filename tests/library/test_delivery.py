@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from otel_chat.delivery import Delivery
+from otel_chat._telemetry.delivery import Delivery
 from tests.waiting import until
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._internal import _encode_key_value
 
-from otel_chat import encodable
+from otel_chat._common import encodable
 
 HALF = json.loads('"nice \\ud83d"')
 TEXTS = st.text(st.characters(codec=None), max_size=20)

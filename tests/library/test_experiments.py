@@ -12,7 +12,7 @@ import pytest
 
 from otel_chat import ConfigurationError, conversation, turn, variant
 from otel_chat import semconv as sc
-from otel_chat.experiments import choose
+from otel_chat._turns.experiments import choose
 from otel_chat.testing import Telemetry
 
 PEOPLE = [f"user-{number}" for number in range(5000)]
@@ -29,7 +29,7 @@ def test_the_choice_is_the_same_in_every_release_and_process() -> None:
     assert [choose("greeting", THREE, key) for key in keys] == dealt
     assert [choose("greeting", dict(reversed(THREE.items())), key) for key in keys] == dealt
     code = (
-        "import json, sys; from otel_chat.experiments import choose;"
+        "import json, sys; from otel_chat._turns.experiments import choose;"
         "print(json.dumps([choose('greeting', {'c': 2, 'a': 5, 'b': 3}, k) for k in"
         " json.loads(sys.argv[1])]))"
     )

@@ -19,8 +19,8 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 
 from otel_chat import Config
 from otel_chat import semconv as sc
-from otel_chat.exporting import Ledger, Reader, Session, SpanQueue, Watched, WatchedMetrics
-from otel_chat.outgoing import span_of
+from otel_chat._sdk.exporting import Ledger, Reader, Session, SpanQueue, Watched, WatchedMetrics
+from otel_chat._sdk.outgoing import span_of
 from otel_chat.testing import Telemetry
 from tests.library.otlp_sink import Answer, OtlpSink
 
@@ -29,7 +29,7 @@ HALF = json.loads('"nice \\ud83d"')
 
 @pytest.fixture(name="sink")
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpSink]:
-    monkeypatch.setattr("otel_chat.runtime._said", set())
+    monkeypatch.setattr("otel_chat._telemetry.runtime._said", set())
     with OtlpSink() as sink:
         yield sink
 

@@ -10,7 +10,7 @@ from opentelemetry.trace import Span
 
 from otel_chat import Config, chat_handler, current_turn, turn
 from otel_chat import semconv as sc
-from otel_chat.runtime import Runtime, install
+from otel_chat._telemetry.runtime import Runtime, install
 from otel_chat.testing import SteppedClock, Telemetry
 
 
@@ -112,7 +112,7 @@ def test_a_full_queue_loses_no_turn() -> None:
 def test_no_logger_provider_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Without anybody to take events they are dropped, counted and mentioned once."""
     with Telemetry() as telemetry, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("otel_chat.runtime._logged", set())
+        patch.setattr("otel_chat._telemetry.runtime._logged", set())
         patch.setattr(telemetry.runtime.emitter, "emit", lambda *_, **__: False)
         answer("c", "hi")
         answer("c", "hi")

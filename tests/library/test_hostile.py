@@ -14,11 +14,12 @@ import pytest
 import otel_chat
 from otel_chat import Config, Turn, chat_handler, current_turn, intent_classifier, model_call
 from otel_chat import semconv as sc
+from otel_chat._telemetry.runtime import Runtime, install
+from otel_chat._telemetry.workers import reader
+from otel_chat._turns.record_turn import TurnReport
+from otel_chat._wrap.proxies import is_proxy
 from otel_chat.errors import ConfigurationError
-from otel_chat.proxies import is_proxy
-from otel_chat.runtime import Runtime, install
 from otel_chat.testing import Telemetry
-from otel_chat.workers import reader
 from tests.waiting import until
 
 RELEASE = threading.Event()
@@ -187,7 +188,7 @@ def test_no_function_of_the_chat_raises_or_hangs(make: Callable[[], Any]) -> Non
             called_with(function, make)
             function(nothing=make())  # type: ignore[call-arg] # that is the point
         called_with(otel_chat.record_turn, make)
-        for field in otel_chat.record.TurnReport.__annotations__:
+        for field in TurnReport.__annotations__:
             known = {"conversation_id": "c", "start": 1.0, "duration": 1.0}
             assert otel_chat.record_turn(**{**known, field: make()}) is not None  # type: ignore[arg-type]
         with otel_chat.conversation(make(), agent=make(), channel=make()) as talk:
@@ -379,7 +380,7 @@ def test_the_log_says_which_argument_was_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The argument, its value's type and what is allowed, once; the value never."""
-    monkeypatch.setattr("otel_chat.runtime._logged", set())
+    monkeypatch.setattr("otel_chat._telemetry.runtime._logged", set())
     with Telemetry(), caplog.at_level(logging.WARNING), otel_chat.turn() as now:
         report(now)
         report(now)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from otel_chat import Config, conversation, current_turn, feedback, model_call, tool, turn
 from otel_chat import semconv as sc
-from otel_chat.instruments import BY_NAME, CAPS, CLOSED, DEFAULT_CAP, SET_LIMIT, TABLE, Kind
+from otel_chat._telemetry.instruments import (
+    BY_NAME,
+    CAPS,
+    CLOSED,
+    DEFAULT_CAP,
+    SET_LIMIT,
+    TABLE,
+    Kind,
+)
 from otel_chat.testing import Telemetry
 
 
@@ -151,7 +159,7 @@ def test_steps_and_feedback_leave_an_exemplar_where_the_conversation_is_kept(
 
 def test_known_series_start_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters of declared agents and known values exist before their first count."""
-    monkeypatch.setattr("otel_chat.runtime.declared", {})
+    monkeypatch.setattr("otel_chat._telemetry.runtime.declared", {})
     config = Config(known_values={sc.AGENT_NAME: ["a"], sc.CHANNEL: ["web"], sc.ERROR_TYPE: ["E"]})
     with Telemetry(config) as telemetry:
         telemetry.runtime.flush()

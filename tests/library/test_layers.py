@@ -8,17 +8,7 @@ from pathlib import Path
 import otel_chat
 
 ROOT = Path(otel_chat.__file__).parent
-ALLOWED = (
-    "providers.py",
-    "exporting.py",
-    "outgoing.py",  # for its types only
-    "console.py",
-    "scraping.py",
-    "testing/",
-    "replay/",
-    "demo/",
-    "server/",
-)
+ALLOWED = ("_sdk/", "testing/", "replay/", "demo/", "server/")
 
 
 def imported(path: Path) -> set[str]:
@@ -40,5 +30,5 @@ def test_only_setup_and_the_tools_around_it_import_the_sdk() -> None:
             n.startswith(("opentelemetry.sdk", "opentelemetry.exporter")) for n in imported(path)
         )
     ]
-    assert "providers.py" in found
+    assert "_sdk/setup.py" in found
     assert [name for name in found if not name.startswith(ALLOWED)] == []

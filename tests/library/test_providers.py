@@ -696,7 +696,7 @@ def test_the_public_names_are_those_listed() -> None:
 import otel_chat
 for name in otel_chat.__all__:
     assert getattr(otel_chat, name) is not None, name
-import otel_chat.providers
+import otel_chat._sdk.setup
 assert callable(otel_chat.setup)
 """
     )

@@ -13,7 +13,8 @@ from opentelemetry import metrics, trace
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from otel_chat import Config, chat_handler, current_turn, runtime, tool, turn
+from otel_chat import Config, chat_handler, current_turn, tool, turn
+from otel_chat._telemetry import runtime
 from otel_chat.testing import FACTS, SteppedClock, Telemetry, assert_turn
 
 DOCS = Path(__file__).parents[2] / "docs"

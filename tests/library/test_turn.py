@@ -517,7 +517,7 @@ def test_an_error_of_ours_is_counted_and_logged_once(
 ) -> None:
     """A wrong value never raises; it is counted each time and logged once, without its text."""
     monkeypatch.delenv("OTEL_CHAT_RAISE")
-    monkeypatch.setattr("otel_chat.runtime._logged", set())
+    monkeypatch.setattr("otel_chat._telemetry.runtime._logged", set())
     with turn() as now:
         now.confidence(4111111111111111)
         now.confidence(4111111111111111)

@@ -12,8 +12,8 @@ from opentelemetry import trace
 
 from otel_chat import Config, chat_handler, model_call, turn
 from otel_chat import semconv as sc
+from otel_chat._turns.usage import Children, Usage
 from otel_chat.testing import Telemetry, assert_turn
-from otel_chat.usage import Children, Usage
 from tests.usage_cases import CASES, Case, Told
 
 KEYS = (

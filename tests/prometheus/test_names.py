@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from otel_chat import instruments
+from otel_chat._telemetry import instruments
 from otel_chat.server.access import METRICS_READ, Scope
 from otel_chat.server.gauges import WINDOWS, GaugeCollector, Gauges, Snapshot
 from otel_chat.server.settings import ServerSettings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from otel_chat.instruments import TABLE, Kind
+from otel_chat._telemetry.instruments import TABLE, Kind
 from prometheus.book import VARIABLES
 from prometheus.generate import HERE, rules
 from prometheus.names import COLLECTOR, PROMETHEUS, SERVER, counter, gauge, histogram

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from otel_chat._common.whole_file import writing
 from otel_chat.cli import app
 from otel_chat.errors import ConfigurationError
-from otel_chat.wholefile import writing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_chat import semconv as sc
+from otel_chat.client.local_server import free_port
 from otel_chat.demo.classifier import intent_classifier
-from otel_chat.localserver import free_port
 from otel_chat.replay.schedule import Schedule
 from otel_chat.replay.transcripts import parse
 from tests import web

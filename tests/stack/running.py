@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from otel_chat.client import AnalyticsClient
-from otel_chat.localserver import HOST, free_port
+from otel_chat.client.local_server import HOST, free_port
 from tests import web
 from tests.waiting import until
 from tools.stack.parts import ROOT, Settings

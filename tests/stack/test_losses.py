@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from tests import web
 from tests.requirements import demand
 from tests.stack.gateway import Receiver, gateway

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from tests.waiting import until
 from tools.stack.parts import Ports
 from tools.stack.processes import HOST, Part, Stack, StackError, answers

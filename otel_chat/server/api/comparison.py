@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.errors import QueryError
-from otel_chat.moments import UTC_NAME
 from otel_chat.server.api.comparison_example import COMPARISON_ANSWER
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from otel_chat.moments import UTC_NAME
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.api import engagement_examples as examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
 
+from otel_chat._common.moments import UTC_NAME, end_of, first_of, zone_of
 from otel_chat.errors import QueryError
-from otel_chat.moments import UTC_NAME, end_of, first_of, zone_of
 from otel_chat.server.access import (
     ADMIN,
     ANALYTICS_VIEW,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from otel_chat.moments import UTC_NAME
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     FiltersParameter,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, get_args
 
+from otel_chat._common.moments import end_of, first_of
 from otel_chat.errors import QueryError
-from otel_chat.moments import end_of, first_of
 from otel_chat.server.api.comparison import sides_of
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import Card, meanings

@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from otel_chat._common.moments import UTC_NAME, end_of, first_of, without_offset
 from otel_chat.errors import AccessError, QueryError, StoreUnavailableError
-from otel_chat.moments import UTC_NAME, end_of, first_of, without_offset
 from otel_chat.server.here import address_of, path_of
 from otel_chat.server.pages.render import page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.moments import UTC_NAME
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.moments import UTC_NAME, zone_of
+from otel_chat._common.moments import UTC_NAME, zone_of
 from otel_chat.server.queries.answers import Answer, TimeSpan, exact_mean
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
 from otel_chat.server.queries.figures import conditions_on_turns

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
-from otel_chat.moments import UTC_NAME, zone_of
+from otel_chat._common.moments import UTC_NAME, zone_of
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.hours import DAYS, HOURS, turns_by_hour
 from otel_chat.server.queries.leaders import (

@@ -18,8 +18,8 @@ from clickhouse_connect.driver.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from otel_chat._common.extras import require
 from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
-from otel_chat.extras import require
 from otel_chat.server.schema import otlp_definition
 from otel_chat.server.store.lock import StoreLock
 from otel_chat.server.store.private import PrivateFolder

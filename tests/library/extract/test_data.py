@@ -18,9 +18,9 @@ import pytest
 
 from otel_chat import chat_handler, current_turn
 from otel_chat import semconv as sc
+from otel_chat._telemetry.workers import Reader
 from otel_chat.extract import is_data
 from otel_chat.testing import Telemetry
-from otel_chat.workers import Reader
 
 COMPLETION = {
     "id": "c-1",
@@ -200,7 +200,7 @@ def test_an_answer_of_a_client_is_read_without_another_thread(
             handed_over.append(value)
             return super().read(value, function, *more)
 
-    monkeypatch.setattr("otel_chat.results.reader", Noting())
+    monkeypatch.setattr("otel_chat._turns.model_results.reader", Noting())
 
     @chat_handler(agent="support")
     def handler(answer: object) -> str:

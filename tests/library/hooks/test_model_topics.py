@@ -64,7 +64,7 @@ class Model:
 
 @pytest.fixture(name="model")
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
-    monkeypatch.setattr("otel_chat.runtime._logged", set())
+    monkeypatch.setattr("otel_chat._telemetry.runtime._logged", set())
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     model = Model()
     threading.Thread(target=model.server.serve_forever, daemon=True).start()

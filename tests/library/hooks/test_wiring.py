@@ -13,9 +13,9 @@ import pytest
 
 from otel_chat import Config, ConfigurationError, chat_handler, conversation, current_turn, turn
 from otel_chat import semconv as sc
+from otel_chat._telemetry.workers import Worker
 from otel_chat.hooks import Advice, EscalationAdvisor, SentimentAnalyser, Situation, TopicDetector
 from otel_chat.testing import Telemetry, assert_turn
-from otel_chat.workers import Worker
 from tests.waiting import until
 
 HOOKS = ("topic_detector", "sentiment_analyser", "escalation_advisor")
@@ -197,7 +197,7 @@ def test_a_hook_that_fails_costs_its_own_word_alone(
 ) -> None:
     """Counted each time, logged once; the turn and the other hooks go on."""
     monkeypatch.delenv("OTEL_CHAT_RAISE")
-    monkeypatch.setattr("otel_chat.runtime._logged", set())
+    monkeypatch.setattr("otel_chat._telemetry.runtime._logged", set())
     hooks: dict[str, Any] = {
         "topic_detector": lambda _: ["delivery"],
         "sentiment_analyser": lambda _: "neutral",

@@ -18,7 +18,7 @@ import pytest
 
 from otel_chat import semconv as sc
 from otel_chat.client import AnalyticsClient
-from otel_chat.localserver import free_port
+from otel_chat.client.local_server import free_port
 from otel_chat.server.store import open_store
 from otel_chat.server.summaries.settler import Settler
 from tests import web

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
-from otel_chat.moments import UTC_NAME
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.api.parameters import (
     FIRST,
     LAST,

@@ -1,0 +1,87 @@
+"""Metrics that Prometheus fetches from the application itself, where there is no collector.
+
+Stands on OpenTelemetry's own exporter and on prometheus-client, the extra `prometheus`. What the
+application counts by prometheus-client stands beside on the same page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics.export import ExponentialHistogram, MetricsData
+from prometheus_client import start_http_server
+
+from otel_chat._sdk.outgoing import metrics_of
+from otel_chat._telemetry.runtime import say_once
+
+
+class ScrapedReader(PrometheusMetricReader):
+    """OpenTelemetry's reader, of which one metric that it cannot write costs only itself."""
+
+    def __init__(self) -> None:
+        # The series are those that come by way of a collector, without labels of scopes
+        super().__init__(scope_info_enabled=False)
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> None:
+        super()._receive_metrics(_writable(metrics_of(metrics_data)), timeout_millis, **kwargs)
+
+
+def serve(host: str, port: int) -> Callable[[], None] | None:
+    """Answers Prometheus on a port of its own, in a thread.
+
+    Args:
+        host: The address to listen on.
+        port: 1 to 65535.
+
+    Returns:
+        What closes it; None where the port cannot be had, which is said.
+    """
+    try:
+        server, thread = start_http_server(port, addr=host)
+    except OSError as error:
+        say_once(
+            ("prometheus", str(port)),
+            f"prometheus_port: {host}:{port} cannot be listened on ({error.strerror}), so nobody"
+            " can fetch the metrics of this process: give another port, or send to a collector"
+            " where several processes serve",
+        )
+        return None
+
+    def close() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(1)
+
+    return close
+
+
+def _writable(data: MetricsData) -> MetricsData:
+    """Without exponential histograms, on which the exporter fails for the whole page."""
+    return replace(
+        data,
+        resource_metrics=[
+            replace(
+                resource,
+                scope_metrics=[
+                    replace(scope, metrics=[m for m in scope.metrics if _is_writable(m)])
+                    for scope in resource.scope_metrics
+                ],
+            )
+            for resource in data.resource_metrics
+        ],
+    )
+
+
+def _is_writable(metric: Any) -> bool:
+    if not isinstance(metric.data, ExponentialHistogram):
+        return True
+    say_once(
+        ("prometheus", metric.name),
+        f"the exponential histogram {metric.name} is left out of what Prometheus fetches here",
+    )
+    return False

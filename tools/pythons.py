@@ -26,7 +26,7 @@ SERVER: Final = (
     "tests/server/test_unanswered.py",
     "tests/server/ingest/test_requests.py",
     "tests/server/pages/test_routes.py",
-    "tests/test_cli.py",
+    "tests/cli/test_commands.py",
 )
 
 

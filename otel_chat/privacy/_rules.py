@@ -1,8 +1,8 @@
 """What is recognised as personal or secret, and how it is replaced.
 
 Every expression is linear in the text: quantifiers are bounded, or what follows them cannot fail,
-or the classes on both sides of them have no character in common. `tests/library/test_privacy.py`
-holds them to it with hostile input.
+or the classes on both sides of them have no character in common.
+`tests/library/privacy/test_privacy.py` holds them to it with hostile input.
 """
 
 from __future__ import annotations

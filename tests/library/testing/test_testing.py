@@ -17,7 +17,7 @@ from otel_chat import Config, chat_handler, current_turn, tool, turn
 from otel_chat._telemetry import runtime
 from otel_chat.testing import FACTS, SteppedClock, Telemetry, assert_turn
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @chat_handler(agent="support", conversation_id="session_id", channel="web")

@@ -31,7 +31,7 @@ from otel_chat.trackers import (
 )
 from tests.requirements import demand
 
-DOCUMENTS = Path(__file__).parents[3] / "shared" / "source-documents"
+DOCUMENTS = Path(__file__).parents[4] / "shared" / "source-documents"
 KEYS = {
     "total_messages",
     "user_messages",
@@ -279,7 +279,7 @@ class TestRecordsInADatabase:
     @pytest.fixture
     def shell(self, tmp_path: Path) -> Any:
         """Runs code in a process with the example's models and a tracker."""
-        examples = Path(__file__).parents[2] / "examples"
+        examples = Path(__file__).parents[3] / "examples"
         head = (
             "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'django_app.settings'\n"
             "django.setup()\n"

@@ -18,7 +18,7 @@ from otel_chat import chat_handler, model_call, turn
 from otel_chat.testing import Telemetry, conformance
 from otel_chat.testing.conformance import CASES, GROUPS, PROBE_SCOPE, Case, Level, Subject, run
 
-MAKER = "tests.library.conformance_subject:make"
+MAKER = "tests.library.testing.conformance_subject:make"
 
 
 @pytest.fixture(name="subject")

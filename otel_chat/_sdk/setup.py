@@ -40,7 +40,7 @@ from otel_chat._telemetry.clock import Clock, Ids
 from otel_chat._telemetry.flushing import Send
 from otel_chat._telemetry.runtime import Runtime, install, installed, report_error, say_once
 from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle
-from otel_chat._turns.usage import Usage
+from otel_chat._turns.usage import Children, Usage
 from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
 from otel_chat.hooks import Advice, Situation
@@ -80,7 +80,7 @@ class UsageRollup(SpanProcessor):
     )
 
     def __init__(self) -> None:
-        self._open: dict[int, Lifecycle] = {}
+        self._open: dict[int, Children] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Notes a span that starts inside a turn, and its parent."""
@@ -88,21 +88,21 @@ class UsageRollup(SpanProcessor):
         if isinstance(turn, Lifecycle) and span.context is not None:
             parent = None if span.parent is None else span.parent.span_id
             turn.children.started(span.context.span_id, parent)
-            self._open[span.context.span_id] = turn
+            self._open[span.context.span_id] = turn.children
 
     def on_end(self, span: ReadableSpan) -> None:
         """Notes the usage of a span that ended inside a turn."""
         if span.context is None:
             return
-        turn = self._open.pop(span.context.span_id, None)
+        children = self._open.pop(span.context.span_id, None)
         attributes = span.attributes
-        if turn is None or not attributes:
+        if children is None or not attributes:
             return
         try:
             if attributes.get(sc.OPERATION_NAME) in self.COUNTED:
                 usage = _usage(attributes)
                 if usage:
-                    turn.children.used(span.context.span_id, usage)
+                    children.used(span.context.span_id, usage)
         except Exception as error:  # noqa: BLE001 - another library's span may carry anything
             report_error("usage_rollup", error)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.util import find_spec
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider
@@ -44,8 +44,13 @@ from otel_chat.errors import (
 )
 from otel_chat.pricing import Prices
 
-if TYPE_CHECKING:
-    from otel_chat._turns.lifecycle import Lifecycle
+
+class Running(Protocol):
+    """A turn that runs, as far as it is counted."""
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Agent and channel."""
 
 
 class Ledger(Protocol):
@@ -131,7 +136,7 @@ class Runtime:
             background=background,
             on_round=self._count_round,
         )
-        self.active: set[Lifecycle] = set()
+        self.active: set[Running] = set()
         self._active_seen: dict[tuple[str, ...], float] = {}
         self._counts: dict[tuple[str, str, str], int] = {}
         self._counts_lock = threading.Lock()
@@ -256,6 +261,21 @@ class Runtime:
                 context = trace.set_span_in_context(trace.NonRecordingSpan(span), NO_SPAN)
             self._around = (span, context)
         return context
+
+    def exemplar_context(self, span: SpanContext | None, conversation_id: object = None) -> Context:
+        """The context to record something in that is known before its turn is over, or after it.
+
+        It holds the span where the trace is among the share that is always kept; whether the turn
+        is kept for what it was is not known here.
+
+        Args:
+            span: The ids of the span it belongs to, if any.
+            conversation_id: The conversation's; the trace stands for it where nobody gave one.
+        """
+        if span is None or not span.is_valid:
+            return NO_SPAN
+        known = conversation_id if isinstance(conversation_id, str) else f"{span.trace_id:032x}"
+        return self.context_of(span) if self.keeps(known) else NO_SPAN
 
     def emit(
         self,

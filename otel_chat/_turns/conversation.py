@@ -18,10 +18,9 @@ from otel_chat._common import checks
 from otel_chat._common.checks import is_a, number, one_of
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat._turns.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
-from otel_chat._turns.finish.metrics import exemplar_context
 from otel_chat._turns.lifecycle import identified
 from otel_chat._turns.model_results import text_from
-from otel_chat._turns.turn import CONVERSATION_KEY, Turn, current_turn, named
+from otel_chat._turns.turn import CONVERSATION_KEY, current_turn, named
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 Time = datetime | float | int
@@ -258,12 +257,11 @@ def feedback(  # noqa: PLR0913 - what there is to say of feedback
 def known_here(conversation_id: object, agent: str | None) -> dict[str, AnyValue]:
     """What is known here of turn and conversation, and what the caller says."""
     attributes: dict[str, AnyValue] = {}
-    surrounding = otel_context.get_current().get(CONVERSATION_KEY)
-    if isinstance(surrounding, Conversation):
-        attributes.update(surrounding.attributes)
-    turn: Turn = current_turn()
-    if turn._runtime is not None:
-        attributes.update({k: v for k in EVENT_KEYS if (v := turn._get(k)) is not None})
+    around = otel_context.get_current().get(CONVERSATION_KEY)
+    if isinstance(around, Conversation):
+        attributes.update(around.attributes)
+    of_turn = current_turn().state.attributes
+    attributes.update({k: v for k in EVENT_KEYS if (v := of_turn.get(k)) is not None})
     found, name = identified(conversation_id), named(agent)
     if found is not None:
         attributes[sc.CONVERSATION_ID] = found
@@ -313,7 +311,7 @@ def _feedback(
             given[sc.EVALUATION_EXPLANATION] = checks.text(comment, "comment")
         emit_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
         series = {**attributes, **given}
-        context = exemplar_context(runtime, span, attributes.get(sc.CONVERSATION_ID))
+        context = runtime.exemplar_context(span, attributes.get(sc.CONVERSATION_ID))
         record = runtime.instruments.record
         runtime.delivery.put((record, sc.METRIC_FEEDBACK_SCORE, score, series, context))
     except Exception as error:  # noqa: BLE001 - never in the caller's way

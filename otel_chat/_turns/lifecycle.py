@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Mapping
 from contextvars import Token
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext
+from opentelemetry.trace import SpanContext
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat._common.checks import Types, identifier, is_a
-from otel_chat._telemetry.recent_conversations import Predecessor, Seen
+from otel_chat._telemetry.recent_conversations import Predecessor
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, report_error
-from otel_chat._turns.fields import EVENT_KEYS
-from otel_chat._turns.finish.pipeline import complete, note_error
-from otel_chat._turns.model_results import Chunks
-from otel_chat._turns.request_context import Surroundings
-from otel_chat._turns.usage import Children, Usage
-from otel_chat.extract import Extracted, Texts
-
-if TYPE_CHECKING:
-    from otel_chat._turns.turn import Turn
+from otel_chat._telemetry.workers import Reader
+from otel_chat._turns.finish.events import emit_event
+from otel_chat._turns.finish.pipeline import finish_turn, finish_turn_quickly
+from otel_chat._turns.request_context import RequestContext
+from otel_chat._turns.state import TurnState
+from otel_chat._turns.usage import Children
 
 TURN_KEY: Final = otel_context.create_key("otel_chat.turn")
 
@@ -45,22 +43,19 @@ def identified(value: object) -> str | None:
 
 
 class Lifecycle:
-    """What a turn is from start to finish. `Turn` adds what can be reported of it.
+    """What a turn does from start to finish. `Turn` adds what can be reported of it.
 
     Args:
         runtime: Whose tracer, clock and delivery to use; None makes one that does nothing.
         agent: The agent's name.
         attributes: Attributes known at the start, clean.
         conversation_id: Given by the caller or its conversation, else None.
+        request: The request in which it starts.
     """
 
     __slots__ = (
-        "__weakref__", "_agent", "_as_before", "_before", "_confidence", "_context", "_cost",
-        "_counted", "_duration", "_early", "_end_ns", "_found", "_held", "_input", "_intents",
-        "_keep", "_late", "_left", "_links", "_live", "_metadata", "_mute", "_outer", "_output",
-        "_parts", "_provisional", "_reply_reader", "_result", "_returned", "_runtime", "_seen",
-        "_span", "_span_context", "_start_mono", "_start_ns", "_status", "_stream",
-        "_surroundings", "_tokens", "_told", "_usage", "children", "series",
+        "__weakref__", "_context", "_held", "_left", "_live", "_provisional", "_request",
+        "_runtime", "_start_mono", "state",
     )  # fmt: skip
 
     def __init__(
@@ -69,80 +64,48 @@ class Lifecycle:
         agent: str,
         attributes: dict[str, AnyValue],
         conversation_id: object = None,
+        request: RequestContext | None = None,
     ) -> None:
+        self.state: Final = TurnState(agent, attributes)
         self._runtime: Runtime = runtime  # type: ignore[assignment] # guarded by _live
-        self._agent = agent
-        self._early = attributes
-        self._late: dict[str, AnyValue] = {}
-        self._live = self._provisional = False
-        self._held = False
-        self._links: list[SpanContext] = []
-        self._before: Predecessor | None = None
-        self._as_before: Predecessor | None = None
-        self._surroundings: Surroundings | None = None
-        self._outer: Lifecycle | None = None
-        self._span: Span = trace.INVALID_SPAN
-        self._span_context: SpanContext = trace.INVALID_SPAN_CONTEXT
-        self._start_mono = self._start_ns = 0
-        self.children = Children()
-        self._usage: Usage | None = None
-        self._parts: list[Usage] = []
-        self._tokens: Usage | None = None
-        self._cost: float | None = None
-        self._confidence: float | None = None
-        self._mute = False
-        self._intents: list[tuple[str | None, float | None, bool, str]] = []
-        self._counted: list[tuple[str, dict[str, Any]]] = []
-        self._input: str | None = None
-        self._output: str | None = None
-        self._reply_reader: Callable[[Any], object] | None = None
-        self._told: Texts | None = None
-        self._result: object = None
-        self._returned: object = None
-        self._stream: Chunks | None = None
-        self._found: Extracted | None = None
-        self._metadata: list[Mapping[str, object]] = []
-        self._keep = False
-        self._seen: Seen | None = None
-        self._status = sc.STATUS_OK
-        self._duration = 0.0
-        self._end_ns = 0
+        self._request = request
+        self._live = self._provisional = self._held = False
+        self._start_mono = 0
         self._context: Context | None = None
         self._left: Context | None = None
-        self.series = ("", "")
         if runtime is not None and conversation_id is not None:
             found = identified(conversation_id)
             if found is not None:
                 attributes[sc.CONVERSATION_ID] = found
-
-    def as_turn(self) -> Turn:
-        """Itself: every object of this class is a `Turn`."""
-        return self  # type: ignore[return-value] # made as a subclass only
 
     # -- reading -------------------------------------------------------------------------------
 
     @property
     def trace_id(self) -> str | None:
         """The trace's id as 32 hexadecimal digits; None outside a turn."""
-        span = self._span_context
+        span = self.state.span_context
         return f"{span.trace_id:032x}" if span.is_valid else None
 
     @property
     def span_id(self) -> str | None:
         """The span's id as 16 hexadecimal digits; None outside a turn."""
-        span = self._span_context
+        span = self.state.span_context
         return f"{span.span_id:016x}" if span.is_valid else None
 
     @property
     def conversation_id(self) -> str | None:
         """The conversation's id; None where nobody gave one."""
-        found = self._get(sc.CONVERSATION_ID)
-        return found if isinstance(found, str) else None
+        return self.state.text(sc.CONVERSATION_ID)
 
     @property
     def span_context(self) -> SpanContext:
         """The ids of the turn's span; invalid outside a turn."""
-        return self._span_context
+        return self.state.span_context
+
+    @property
+    def children(self) -> Children:
+        """The spans inside."""
+        return self.state.children
 
     @property
     def is_live(self) -> bool:
@@ -168,18 +131,14 @@ class Lifecycle:
         runtime = self._runtime
         return self._live and (runtime.config.capture_content or bool(runtime.hooks))
 
-    def _get(self, key: str) -> AnyValue:
-        found = self._late.get(key)
-        return found if found is not None else self._early.get(key)
-
     @property
     def start_ns(self) -> int:
         """When it started, nanoseconds since 1970."""
-        return self._start_ns
+        return self.state.start_ns
 
     def now_ns(self) -> int:
         """The time on this turn's own clock, which never goes back."""
-        return self._start_ns + self._runtime.clock.monotonic_ns() - self._start_mono
+        return self.state.start_ns + self._runtime.clock.monotonic_ns() - self._start_mono
 
     def fix_time(self, now_ns: int) -> None:
         """Sets this turn's clock, for a turn that is reported afterwards."""
@@ -187,23 +146,24 @@ class Lifecycle:
 
     def finish_as(self, status: str, error_type: str | None, end_ns: int) -> None:
         """Ends a turn that is reported afterwards, as it was."""
-        self._status = status
+        self.state.status = status
         if status == sc.STATUS_ERROR and self._live:
             kind = error_type if is_a(error_type, str) and error_type else sc.OTHER
-            self._late[sc.ERROR_TYPE] = self._runtime.name(kind)
+            self.state.attributes[sc.ERROR_TYPE] = self._runtime.name(kind)
         self.finish(end_ns=end_ns)
 
     def said(self, reply: object = True) -> None:  # noqa: FBT002 - whatever came of it
         """Notes that there is a reply: anything but None and an empty text."""
         if reply is not None and not (type(reply) in _TEXTS and not reply):
-            self._mute = False
+            self.state.mute = False
 
     def first_chunk(self, at_ns: int | None = None) -> None:
         """Notes when the first chunk of a streamed reply came, now unless given; once."""
         self.said()
-        if sc.TIME_TO_FIRST_CHUNK not in self._late:
-            when = self.now_ns() if at_ns is None else max(at_ns, self._start_ns)
-            self._late[sc.TIME_TO_FIRST_CHUNK] = (when - self._start_ns) / 1e9
+        state = self.state
+        if sc.TIME_TO_FIRST_CHUNK not in state.attributes:
+            when = self.now_ns() if at_ns is None else max(at_ns, state.start_ns)
+            state.attributes[sc.TIME_TO_FIRST_CHUNK] = (when - state.start_ns) / 1e9
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -217,82 +177,82 @@ class Lifecycle:
             root: Makes a trace of its own, whatever surrounds it.
             provisional: Opened in expectation of a handler's turn, which takes it over.
         """
-        runtime = self._runtime
+        runtime, state = self._runtime, self.state
         self._start_mono = runtime.clock.monotonic_ns()
-        self._start_ns = runtime.clock.time_ns() if start_ns is None else start_ns
+        state.start_ns = runtime.clock.time_ns() if start_ns is None else start_ns
         self._provisional = provisional
         current = otel_context.get_current()
         parent = NO_SPAN if root else self._parent(current)
-        self._early[sc.AGENT_NAME] = self._agent
-        outer = self._outer
+        state.attributes[sc.AGENT_NAME] = state.agent
+        outer = state.outer
         if outer is None:
             self._enter_conversation()
-        self._span = runtime.tracer.start_span(
-            f"invoke_agent {self._agent}",
+        state.span = runtime.tracer.start_span(
+            f"invoke_agent {state.agent}",
             context=parent,
             # What samplers may ask for; all else is set at once at the end
             attributes=_TURN if outer is None else _NESTED,
-            start_time=self._start_ns,
+            start_time=state.start_ns,
             record_exception=False,
             set_status_on_exception=False,
         )
-        self._span_context = self._span.get_span_context()
-        self._context = Context({**current, _SPAN_KEY: self._span, TURN_KEY: self})
+        state.span_context = state.span.get_span_context()
+        self._context = Context({**current, _SPAN_KEY: state.span, TURN_KEY: self})
         runtime.delivery.ensure_started()
         self._live = True
         if outer is not None:
             above = trace.get_current_span(parent).get_span_context()
-            outer.children.started(self._span_context.span_id, above.span_id)
+            outer.children.started(state.span_context.span_id, above.span_id)
             return
-        runtime.active.add(self)
-        if self._surroundings is not None:
-            self._surroundings.started(self.as_turn())
+        runtime.active.add(state)
+        if self._request is not None:
+            self._request.started(self)
 
     def take_over(self, agent: str, attributes: dict[str, AnyValue], given_id: object) -> None:
         """Becomes the turn of a handler: what it says of itself holds from now on."""
+        state = self.state
         self._provisional = False
-        self._late.update(attributes)
-        if agent != self._agent:
-            self._agent = agent
-            self._late[sc.AGENT_NAME] = agent
-            self._span.update_name(f"invoke_agent {agent}")
+        state.attributes.update(attributes)
+        if agent != state.agent:
+            state.agent = agent
+            state.attributes[sc.AGENT_NAME] = agent
+            state.span.update_name(f"invoke_agent {agent}")
         found = identified(given_id)
         other = found is not None and found != self.conversation_id
         if other:
-            self._late[sc.CONVERSATION_ID] = found
-        if other or self._seen is None:
+            state.attributes[sc.CONVERSATION_ID] = found
+        if other or state.conversation is None:
             self._enter_conversation()
 
     def _parent(self, current: Context) -> Context:
         """The context to start in. A parent that is not sampled, or whose turn is over, would
         take this turn along: such a turn is a root, linked.
         """  # noqa: D205 - one thought
-        outer = current.get(TURN_KEY)
-        if isinstance(outer, Lifecycle) and outer._live:
-            self._outer = outer
+        state, outer = self.state, current.get(TURN_KEY)
+        if isinstance(outer, Lifecycle) and outer.is_live:
+            state.outer = outer.state
             return current
-        around = self._surroundings
-        linked = around.link() if around is not None else None
+        linked = self._request.link() if self._request is not None else None
         if linked is not None:
-            self._links.append(linked)
+            state.links.append(linked)
             return NO_SPAN
         span = trace.get_current_span(current).get_span_context()
         if span.is_valid and (outer is not None or not span.trace_flags.sampled):
-            self._links.append(span)
+            state.links.append(span)
             return NO_SPAN
         return current
 
     def _enter_conversation(self) -> None:
-        channel = self._get(sc.CHANNEL)
-        self.series = (self._agent, channel if isinstance(channel, str) else "")
+        state = self.state
+        state.series = (state.agent, state.text(sc.CHANNEL) or "")
         conversation_id = self.conversation_id
         if conversation_id is None:
             return
         seen, _ = self._runtime.conversations.touch(conversation_id, self._start_mono)
-        seen.series = self.series
+        seen.series = state.series
         seen.turns += 1
-        self._before = seen.previous
-        self._seen = seen
+        state.previous = seen.previous
+        state.conversation = seen
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -314,12 +274,12 @@ class Lifecycle:
             self._left = here
             otel_context.detach(token)
 
-    def _holds(self, inner: object) -> bool:
-        while isinstance(inner, Lifecycle):
-            if inner is self:
-                return True
-            inner = inner._outer
-        return False
+    def _holds(self, turn: object) -> bool:
+        """Whether a turn is this one, or nested in it."""
+        inner = turn.state if isinstance(turn, Lifecycle) else None
+        while inner is not None and inner is not self.state:
+            inner = inner.outer
+        return inner is not None
 
     # -- finish --------------------------------------------------------------------------------
 
@@ -341,24 +301,34 @@ class Lifecycle:
             return
         self._live = False
         try:
-            runtime = self._runtime
-            self._end_ns = self.now_ns() if end_ns is None else max(end_ns, self._start_ns)
-            runtime.active.discard(self)
-            if self._seen is not None:
-                self._seen.previous = self._as_before = Predecessor(self._span_context)
+            runtime, state = self._runtime, self.state
+            state.end_ns = self.now_ns() if end_ns is None else max(end_ns, state.start_ns)
+            runtime.active.discard(state)
+            if state.conversation is not None:
+                state.conversation.previous = state.as_previous = Predecessor(state.span_context)
             if error is not None:
-                self._note(error)
-            around = self._surroundings
-            if around is not None and not later and around.hold(self.as_turn()):
+                self._note_error(error)
+            request = self._request
+            if request is not None and not later and request.hold(self):
                 self._held = True
                 return
             self._hand_over(always=later)
         except Exception as problem:  # noqa: BLE001 - never in the handler's way
             report_error("turn", problem)
 
-    def _note(self, error: BaseException) -> None:
+    def _note_error(self, error: BaseException) -> None:
+        """Notes what ended the turn. The exception is not kept: it holds the handler's frames."""
+        state = self.state
+        if not isinstance(error, Exception):
+            state.status = sc.STATUS_CANCELLED
+            return
+        state.status = sc.STATUS_ERROR
         try:
-            note_error(self, error)
+            kind = state.attributes[sc.ERROR_TYPE] = type(error).__qualname__
+            told: dict[str, AnyValue] = {sc.EXCEPTION_TYPE: kind, sc.ERROR_TYPE: kind}
+            if self._runtime.config.capture_content:
+                told.update(_content_of(error))
+            self.emit(sc.EVENT_EXCEPTION, told)
         except Exception as problem:  # noqa: BLE001 - the handler's exception may do anything
             report_error("turn", problem)
 
@@ -370,44 +340,62 @@ class Lifecycle:
         """
         if self._held:
             self._held = False
-            if gone and self._status == sc.STATUS_OK:
-                self._status = sc.STATUS_CANCELLED
+            if gone and self.state.status == sc.STATUS_OK:
+                self.state.status = sc.STATUS_CANCELLED
             self._hand_over(always=False)
 
     def answered(self, status: int) -> None:
         """Notes the HTTP status of the answer that the turn is part of."""
-        self._late[sc.HTTP_STATUS_CODE] = status
+        self.state.attributes[sc.HTTP_STATUS_CODE] = status
 
     def _hand_over(self, *, always: bool) -> None:
-        if not self._runtime.delivery.put((complete, self), always=always):
-            complete(self, whole=False)
+        state, runtime = self.state, self._runtime
+        if not runtime.delivery.put((finish_turn, state, runtime), always=always):
+            finish_turn_quickly(state, runtime)
 
     # -- events --------------------------------------------------------------------------------
 
     def emit(self, name: str, attributes: Mapping[str, AnyValue], data: object = None) -> None:
         """Queues an event of this turn, at the time it is now."""
+        time_ns, uid = self.event_stamp()
+        self._runtime.delivery.put(
+            (_emit, self.state, self._runtime, name, attributes, data, time_ns, uid)
+        )
+
+    def event_stamp(self) -> tuple[int, str | None]:
+        """Time and uid of an event whose rest may be found out later."""
         runtime = self._runtime
         # Random ids need not be made here; ids that follow from the call must
-        uid = None if runtime.random_ids else runtime.ids.event_uid()
-        job = (self._deliver, name, attributes, data, self.now_ns(), uid)
-        runtime.delivery.put(job)
+        return self.now_ns(), None if runtime.random_ids else runtime.ids.event_uid()
 
-    def emit_late(self, name: str, attributes: Mapping[str, AnyValue], data: object = None) -> None:
-        """Emits an event of a turn that is over, at the time it ended; in the delivery thread."""
-        self._deliver(name, attributes, data, self._end_ns, None)
 
-    def _deliver(
-        self, name: str, given: Mapping[str, AnyValue], data: object, time_ns: int, uid: str | None
-    ) -> None:
-        early, late = self._early.get, self._late.get
-        attributes: dict[str, AnyValue] = {
-            k: v for k in EVENT_KEYS if (v := late(k, early(k))) is not None
-        }
-        attributes.update(given)
-        if data is not None:
-            attributes[sc.DATA] = self._runtime.redact_json(data)
-        for key in (sc.EXCEPTION_MESSAGE, sc.EXCEPTION_STACKTRACE, sc.ENTITY_VALUE):
-            text = attributes.get(key)
-            if isinstance(text, str):
-                attributes[key] = self._runtime.redact(text)
-        self._runtime.emit(name, attributes, span=self._span_context, time_ns=time_ns, uid=uid)
+def _emit(
+    state: TurnState,
+    runtime: Runtime,
+    name: str,
+    given: Mapping[str, AnyValue],
+    data: object,
+    time_ns: int,
+    uid: str | None,
+) -> None:
+    emit_event(state, runtime, name, given, data, time_ns=time_ns, uid=uid)
+
+
+_exceptions: Final = Reader(seconds=0.25)
+"""Reads them in the handler's way: kept until later, one would keep the handler's frames."""
+
+
+def _content_of(error: BaseException) -> Mapping[str, AnyValue]:
+    try:
+        told: Mapping[str, AnyValue] = _exceptions.read(error, _message_and_stack)
+    except Exception as problem:  # noqa: BLE001 - it says what it is in its own way
+        report_error("turn", problem)
+        return {}
+    return told
+
+
+def _message_and_stack(error: BaseException) -> dict[str, AnyValue]:
+    return {
+        sc.EXCEPTION_MESSAGE: str(error),
+        sc.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(error)),
+    }

@@ -1,4 +1,4 @@
-"""What a result says of itself, taken into the turn or the model call that it ends."""
+"""What a model's result or its chunks say: somebody else's objects, read in bounded time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from opentelemetry.util.types import AnyValue
 
@@ -16,9 +16,6 @@ from otel_chat._telemetry.runtime import Runtime, current, report_error
 from otel_chat._telemetry.workers import reader
 from otel_chat._turns.usage import Usage
 from otel_chat.extract import Extracted, Sender, StreamState, extract, is_data, text_of
-
-if TYPE_CHECKING:
-    from otel_chat._turns.lifecycle import Lifecycle
 
 R = TypeVar("R")
 
@@ -70,20 +67,19 @@ class Chunks:
             return
         try:
             foreign = (chunk for chunk in tuple(self._unread) if not is_plain(chunk))
-            reader.read(next(foreign, None), _digest, self)
+            reader.read(next(foreign, None), self._digest)
         except Exception as error:  # noqa: BLE001 - somebody else's objects
             self._given_up = True
             self._unread.clear()
             report_error("results", error)
 
+    def _digest(self, _: object) -> None:
+        while self._unread and not self._given_up:
+            self._state.record_chunk(self._unread.popleft())
+
 
 MOST_UNREAD: Final = 64
 MOST_KEPT: Final = 10_000
-
-
-def _digest(_: object, chunks: Chunks) -> None:
-    while chunks._unread and not chunks._given_up:
-        chunks._state.record_chunk(chunks._unread.popleft())
 
 
 def read(state: Chunks | None, result: object, *, whole: bool = True) -> Extracted | None:
@@ -158,40 +154,6 @@ def usages_of(found: Extracted) -> list[Usage]:
     return list(usage.parts or (usage,))
 
 
-def take(turn: Lifecycle, *, whole: bool) -> None:
-    """Takes what a turn's result says, where the handler did not say it itself.
-
-    Args:
-        turn: A turn whose end was noted.
-        whole: Without it a whole result is let go unread: this runs in the caller's thread.
-    """
-    state, result, returned = turn._stream, turn._result, turn._returned
-    turn._stream = turn._result = turn._returned = None
-    found = read(state, result, whole=whole)
-    if whole and turn._output is None and turn._runtime.config.capture_content:
-        own = returned is not result or found is None
-        turn._output = _reply(turn, found, returned if own else None)
-    if found is None:
-        return
-    turn._found = found
-    for key, value in described(turn._runtime, found).items():
-        if turn._get(key) is None:
-            turn._late[key] = value
-    if found.model is not None and turn._get(sc.REQUEST_MODEL) is None:
-        turn._late[sc.REQUEST_MODEL] = turn._late[sc.RESPONSE_MODEL]
-    classified = any(source != "annotation" for *_, source in turn._intents)
-    if found.fallback is not None and not classified:
-        _take_intent(turn, found, report=whole)
-
-
-def _reply(turn: Lifecycle, found: Extracted | None, returned: object) -> str | None:
-    """The reply as the user reads it: what `reply=` said of the chunks, else what is read."""
-    if turn._reply_reader is not None:
-        return turn._told.text or None if turn._told is not None else None
-    text = _looked_into(returned, _text)
-    return found.text if text is None and found is not None else text
-
-
 def text_from(value: object, sender: Sender = "assistant") -> str | None:
     """The text that a user reads in a value of the caller's, in bounded time.
 
@@ -208,31 +170,11 @@ def text_from(value: object, sender: Sender = "assistant") -> str | None:
     return _looked_into(value, partial(text_of, sender=sender))
 
 
+def reply_of(returned: object) -> str | None:
+    """The reply in what a handler returned, in bounded time."""
+    return _looked_into(returned, _text)
+
+
 def _text(returned: object) -> str | None:
     answer = extract(returned)
     return text_of(returned) if answer is None else answer.text
-
-
-def _take_intent(turn: Lifecycle, found: Extracted, *, report: bool) -> None:
-    name = None if found.intent is None else turn._runtime.name(found.intent)
-    missed = name is None or bool(found.fallback)
-    turn._intents.append((name, found.confidence, missed, "classifier"))
-    attributes: dict[str, AnyValue] = {sc.SOURCE: "classifier", sc.FALLBACK: missed}
-    if name is not None:
-        attributes[sc.INTENT_NAME] = name
-    if found.confidence is not None:
-        attributes[sc.CONFIDENCE] = found.confidence
-    if report:
-        turn.emit_late(sc.EVENT_INTENT, attributes)
-
-
-def settle_confidence(turn: Lifecycle) -> None:
-    """Where neither handler nor classifier said how sure they are, the model's tokens do."""
-    if turn._confidence is not None:
-        return
-    found = turn._found
-    confidence = None if found is None else found.confidence
-    if confidence is None:
-        confidence = turn.children.confidence
-    if confidence is not None:
-        turn._confidence = turn._late[sc.CONFIDENCE] = confidence

@@ -15,9 +15,12 @@ from otel_chat._common import checks
 from otel_chat._common.checks import count, flag, is_a, number, one_of, text, written
 from otel_chat._telemetry.runtime import Runtime, current, of_signature, report_error
 from otel_chat._turns.fields import TurnFields, span_attributes
+from otel_chat._turns.finish.events import emit_event
+from otel_chat._turns.finish.intents import event_attributes
 from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle, identified
 from otel_chat._turns.model_results import SILENT, Chunks, text_from
-from otel_chat._turns.request_context import current as surrounding
+from otel_chat._turns.request_context import current_request
+from otel_chat._turns.state import Intent, TurnState
 from otel_chat._turns.usage import Usage
 from otel_chat.errors import ArgumentTypeError
 from otel_chat.extract import Sender, Texts
@@ -43,7 +46,7 @@ def _guarded(
 
     @functools.wraps(method)
     def call(self: Turn, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if not self._live:
+        if not self.is_live:
             current().dropped(sc.SIGNAL_OUTSIDE_TURN)
             return
         try:
@@ -94,9 +97,11 @@ class Turn(Lifecycle):
             source: `classifier`, or `annotation` for what a person or a data set says.
             data: Anything JSON can hold.
         """
-        attributes = self._note_intent(name, confidence, fallback, source)
+        intent = self._intent(name, confidence, fallback, source)
+        attributes = event_attributes(intent)
         if success is not None:
             attributes[sc.INTENT_SUCCESS] = flag(success, "success")
+        self.state.intents.append(intent)
         self.emit(sc.EVENT_INTENT, attributes, data)
 
     def intent_at(
@@ -106,38 +111,37 @@ class Turn(Lifecycle):
         source: str,
         data: object,
     ) -> None:
-        """Notes an intent that was found later, in the delivery thread; `emitted` says when."""
-        attributes = self._note_intent(*found, source)
-        self._deliver(sc.EVENT_INTENT, attributes, data, *when)
+        """Notes an intent that was found later, in the delivery thread; `event_stamp` says when."""
+        intent = self._intent(*found, source)
+        self.state.intents.append(intent)
+        time_ns, uid = when
+        emit_event(
+            self.state,
+            self._runtime,
+            sc.EVENT_INTENT,
+            event_attributes(intent),
+            data,
+            time_ns=time_ns,
+            uid=uid,
+        )
 
-    def emitted(self) -> tuple[int, str | None]:
-        """Time and uid of an event whose rest is found out later."""
-        runtime = self._runtime
-        return self.now_ns(), None if runtime.random_ids else runtime.ids.event_uid()
-
-    def _note_intent(
+    def _intent(
         self,
         name: str | None,
         confidence: float | None,
         fallback: bool | None,  # noqa: FBT001 - as it is reported
         source: str,
-    ) -> dict[str, AnyValue]:
+    ) -> Intent:
         sure = None if confidence is None else number(confidence, "confidence", 0, 1)
         one_of(source, "source", sc.SOURCES)
         clean = None if name is None else self._runtime.name(name)
         missed = clean is None if fallback is None else flag(fallback, "fallback")
-        self._intents.append((clean, sure, missed, source))
-        attributes: dict[str, AnyValue] = {sc.SOURCE: source, sc.FALLBACK: missed}
-        if clean is not None:
-            attributes[sc.INTENT_NAME] = clean
-        if sure is not None:
-            attributes[sc.CONFIDENCE] = sure
-        return attributes
+        return Intent(clean, sure, missed, source)
 
     @_guarded
     def confidence(self, value: float) -> None:
         """Reports how sure the reply is, 0 to 1; wins over the intents'."""
-        self._confidence = self._late[sc.CONFIDENCE] = number(value, "confidence", 0, 1)
+        self.state.confidence = number(value, "confidence", 0, 1)
 
     @_guarded
     def usage(
@@ -168,12 +172,13 @@ class Turn(Lifecycle):
         }
         more = Usage.of(given)
         dollars = None if cost is None else number(cost, "cost", 0)
-        if self._usage is None:
-            self._usage = more
+        state = self.state
+        if state.reported_usage is None:
+            state.reported_usage = more
         else:
-            self._usage.add(more)
+            state.reported_usage.add(more)
         if dollars is not None:
-            self._cost = (self._cost or 0.0) + dollars
+            state.cost = (state.cost or 0.0) + dollars
 
     @_guarded
     def model(
@@ -181,11 +186,11 @@ class Turn(Lifecycle):
     ) -> None:
         """Names the model asked, who runs it, and the one that answered."""
         clean = self._runtime.name
-        self._late[sc.REQUEST_MODEL] = clean(name)
+        self.state.attributes[sc.REQUEST_MODEL] = clean(name)
         if provider is not None:
-            self._late[sc.PROVIDER_NAME] = clean(provider, "provider")
+            self.state.attributes[sc.PROVIDER_NAME] = clean(provider, "provider")
         if response_model is not None:
-            self._late[sc.RESPONSE_MODEL] = clean(response_model, "response_model")
+            self.state.attributes[sc.RESPONSE_MODEL] = clean(response_model, "response_model")
 
     @_guarded
     def handoff(self, reason: str, *, target: str | None = None) -> None:
@@ -198,13 +203,11 @@ class Turn(Lifecycle):
         attributes: dict[str, AnyValue] = {sc.HANDOFF_REASON: self._runtime.name(reason, "reason")}
         if target is not None:
             attributes[sc.HANDOFF_TARGET] = self._runtime.name(target, "target")
-        whole: Lifecycle = self
-        while True:
-            whole._late.update({sc.HANDOFF_TRIGGERED: True, **attributes})
-            if whole._outer is None:
-                break
-            whole = whole._outer
-        whole._counted.append((sc.METRIC_HANDOFFS, attributes))
+        state: TurnState | None = self.state
+        while state is not None:
+            state.attributes.update({sc.HANDOFF_TRIGGERED: True, **attributes})
+            state = state.outer
+        self._count(sc.METRIC_HANDOFFS, attributes)
         self.emit(sc.EVENT_HANDOFF_REQUESTED, attributes)
 
     @_guarded
@@ -237,22 +240,22 @@ class Turn(Lifecycle):
     @_guarded
     def sentiment(self, label: str) -> None:
         """Reports the user's mood: positive, neutral or negative."""
-        self._late[sc.SENTIMENT] = one_of(label, "sentiment", sc.SENTIMENTS)
+        self.state.attributes[sc.SENTIMENT] = one_of(label, "sentiment", sc.SENTIMENTS)
 
     @_guarded
     def cached(self, flag: bool = True) -> None:  # noqa: FBT001, FBT002 - reads as a statement
         """Reports that the reply came from a cache."""
-        self._late[sc.CACHED] = checks.flag(flag, "flag")
+        self.state.attributes[sc.CACHED] = checks.flag(flag, "flag")
 
     @_guarded
     def context_size(self, tokens: int) -> None:
         """Reports how many tokens of context the model was given."""
-        self._late[sc.CONTEXT_SIZE] = count(tokens, "context_size")
+        self.state.attributes[sc.CONTEXT_SIZE] = count(tokens, "context_size")
 
     @_guarded
     def message_type(self, kind: str) -> None:
         """Reports the kind of the user's message: text, voice, image, button."""
-        self._late[sc.MESSAGE_TYPE] = self._runtime.name(kind, "kind")
+        self.state.attributes[sc.MESSAGE_TYPE] = self._runtime.name(kind, "kind")
 
     @_guarded
     def metadata(self, mapping: Mapping[str, object]) -> None:
@@ -260,12 +263,12 @@ class Turn(Lifecycle):
         if not is_a(mapping, Mapping):
             raise ArgumentTypeError("mapping", "a mapping", mapping)
         # Only a dict is copied in no time; another is read later, in bounded time
-        self._metadata.append(dict(mapping) if type(mapping) is dict else mapping)
+        self.state.metadata.append(dict(mapping) if type(mapping) is dict else mapping)
 
     @_guarded
     def fields(self, **fields: Unpack[TurnFields]) -> None:
         """Sets fields that were not known at the start: channel, user_type, page, ..."""
-        self._late.update(span_attributes(self._runtime, fields))
+        self.state.attributes.update(span_attributes(self._runtime, fields))
 
     @_guarded
     def api_call(self, name: str, *, duration: float, status: str | int) -> None:
@@ -301,14 +304,14 @@ class Turn(Lifecycle):
     def message(self, text: str) -> None:
         """Gives the user's message; kept only with content capture on, else for hooks alone."""
         if self.takes_message:
-            self._input = content(text, "user")
+            self.state.user_message = content(text, "user")
 
     @_guarded
     def reply(self, text: str) -> None:
         """Gives the reply; kept only with content capture on."""
         self.said(text)
         if self.captures_content:
-            self._output = content(text, "assistant")
+            self.state.reply = content(text, "assistant")
 
     @_guarded
     def result(self, value: object) -> None:
@@ -319,29 +322,27 @@ class Turn(Lifecycle):
         """
         self.said(value)
         if type(value) not in SILENT:
-            self._result = value
+            self.state.result = value
 
     @_guarded
     def chunk(self, piece: object) -> None:
         """Notes a piece of a streamed reply; the first one's time is recorded."""
-        if sc.TIME_TO_FIRST_CHUNK not in self._late:
+        state = self.state
+        if sc.TIME_TO_FIRST_CHUNK not in state.attributes:
             self.first_chunk()
-        stream = self._stream
-        if stream is None:
+        chunks, reader = state.chunks, state.reply_reader
+        if chunks is None:
             keeps = self.captures_content
-            stream = self._stream = Chunks(keeps_text=keeps and self._reply_reader is None)
-            self._told = Texts() if keeps and self._reply_reader is not None else None
-        stream.record_chunk(piece)
-        if self._told is not None and self._reply_reader is not None:
-            told = text_from(self._reply_reader(piece))
+            chunks = state.chunks = Chunks(keeps_text=keeps and reader is None)
+            state.reply_pieces = Texts() if keeps and reader is not None else None
+        chunks.record_chunk(piece)
+        if state.reply_pieces is not None and reader is not None:
+            told = text_from(reader(piece))
             if told:
-                self._told.add(told)
+                state.reply_pieces.add(told)
 
     def _count(self, metric: str, attributes: dict[str, Any]) -> None:
-        whole: Lifecycle = self
-        while whole._outer is not None:
-            whole = whole._outer
-        whole._counted.append((metric, attributes))
+        self.state.outermost.counts.append((metric, attributes))
 
 
 NO_TURN: Final = Turn(None, "", {})
@@ -377,15 +378,15 @@ def begin(
     """
     here = otel_context.get_current()
     outer = here.get(TURN_KEY)
-    nested = isinstance(outer, Turn) and outer._live
-    surroundings = fact_id = None
+    nested = isinstance(outer, Turn) and outer.is_live
+    request = fact_id = None
     known = attributes
     conversation_id = identified(conversation_id)
     if nested:
         if conversation_id is None:
             conversation_id = outer.conversation_id  # type: ignore[attr-defined] # a Turn
-    elif (surroundings := surrounding(here)) is not None:
-        facts = dict(surroundings.facts())
+    elif (request := current_request(here)) is not None:
+        facts = dict(request.facts())
         fact_id = facts.pop("conversation_id", None)
         known = {**span_attributes(runtime, facts), **attributes}
     conversation: Known | None = here.get(CONVERSATION_KEY)  # type: ignore[assignment] # our key
@@ -399,9 +400,7 @@ def begin(
     if config.tenant is not None:
         known.setdefault(sc.TENANT, config.tenant)
     name = runtime.name(named(agent) or config.agent or default_agent)
-    turn = Turn(runtime, name, known, conversation_id or fact_id)
-    turn._surroundings = surroundings
-    return turn
+    return Turn(runtime, name, known, conversation_id or fact_id, request)
 
 
 def launch(
@@ -416,10 +415,10 @@ def launch(
     """A started turn: one of its own, or the provisional one that waits for a handler."""
     here = otel_context.get_current()
     waiting = here.get(TURN_KEY)
-    if not (isinstance(waiting, Turn) and waiting._live):
-        around = surrounding(here)
-        waiting = None if around is None else around.claim()
-    if isinstance(waiting, Turn) and waiting._provisional and waiting._live:
+    if not (isinstance(waiting, Turn) and waiting.is_live):
+        request = current_request(here)
+        waiting = None if request is None else request.claim()
+    if isinstance(waiting, Turn) and waiting.is_provisional:
         name = named(agent) or runtime.config.agent or default_agent
         waiting.take_over(runtime.name(name), attributes, conversation_id)
         return waiting

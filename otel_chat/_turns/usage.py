@@ -120,20 +120,20 @@ class Children:
     """The spans inside a turn: who is whose parent, and which carry usage."""
 
     __slots__ = (
-        "_answered",
-        "_parents",
-        "_repeated",
-        "_usages",
+        "answered",
         "confidence",
         "model",
+        "parents",
         "provider",
+        "repeated",
+        "usages",
     )
 
     def __init__(self) -> None:
-        self._parents: dict[int, int | None] = {}
-        self._usages: dict[int, Usage] = {}
-        self._answered: set[str] = set()
-        self._repeated: set[int] = set()
+        self.parents: dict[int, int | None] = {}
+        self.usages: dict[int, Usage] = {}
+        self.answered: set[str] = set()
+        self.repeated: set[int] = set()
         self.confidence: float | None = None
         """Of the last model call that knew it."""
         self.model: str | None = None
@@ -143,7 +143,7 @@ class Children:
 
     def started(self, span_id: int, parent_id: int | None) -> None:
         """A span started inside the turn."""
-        self._parents[span_id] = parent_id
+        self.parents[span_id] = parent_id
 
     def used(self, span_id: int, usage: Usage, *, own: bool = False) -> None:
         """A span ended that carries usage. It may be told twice; who knows more is believed.
@@ -154,13 +154,13 @@ class Children:
             own: It is a model call of ours, so two are two calls, even where a server gives both
                 answers the same id, as Ollama may and every mock does.
         """
-        known = self._usages.get(span_id)
+        known = self.usages.get(span_id)
         if own or known is None or known.known < usage.known:
-            self._usages[span_id] = usage
+            self.usages[span_id] = usage
         if own and usage.response_id is not None:
-            if usage.response_id in self._answered:
-                self._repeated.add(span_id)
-            self._answered.add(usage.response_id)
+            if usage.response_id in self.answered:
+                self.repeated.add(span_id)
+            self.answered.add(usage.response_id)
 
     def called(self, model: str | None, provider: str | None) -> None:
         """A model call was said to be one of this model, run by this provider."""
@@ -169,10 +169,10 @@ class Children:
 
     def take_over(self, other: Children) -> None:
         """Takes the spans of a nested turn over."""
-        self._parents.update(other._parents)
-        self._usages.update(other._usages)
-        self._answered |= other._answered
-        self._repeated |= other._repeated
+        self.parents.update(other.parents)
+        self.usages.update(other.usages)
+        self.answered |= other.answered
+        self.repeated |= other.repeated
         self.called(other.model, other.provider)
         if other.confidence is not None:
             self.confidence = other.confidence
@@ -194,8 +194,8 @@ class Children:
             >>> [usage.input_tokens for usage in children.calls()]
             [1, 3]
         """
-        told = {span: usage for span, usage in self._usages.items() if usage.known}
-        told = told or self._usages
+        told = {span: usage for span, usage in self.usages.items() if usage.known}
+        told = told or self.usages
         outer = {span: self._above(span, told) for span in told}
         call_of = {span: self._call_of(span, outer[span]) for span in told}
         above = {span: [call_of[a] for a in outer[span]] for span in told}
@@ -208,7 +208,7 @@ class Children:
         }
         counted = _outermost(spans, above, around)
         best = {
-            call: self._usages[min(those, key=lambda s: (-self._usages[s].known, len(above[s])))]
+            call: self.usages[min(those, key=lambda s: (-self.usages[s].known, len(above[s])))]
             for call, those in spans.items()
         }
         within: dict[Call, list[Usage]] = {}
@@ -223,24 +223,24 @@ class Children:
         return found
 
     def _call_of(self, span_id: int, outer: list[int]) -> Call:
-        response_id = self._usages[span_id].response_id
+        response_id = self.usages[span_id].response_id
         if response_id is None:
             return span_id
         for span in (span_id, *outer):
-            if span in self._repeated and self._usages[span].response_id == response_id:
+            if span in self.repeated and self.usages[span].response_id == response_id:
                 return span
         return response_id
 
     def _above(self, span_id: int, among: Container[int]) -> list[int]:
         """The spans around a span that are among some, the innermost first."""
         found: list[int] = []
-        parent = self._parents.get(span_id)
+        parent = self.parents.get(span_id)
         for _ in range(_MAX_DEPTH):
             if parent is None:
                 break
             if parent in among:
                 found.append(parent)
-            parent = self._parents.get(parent)
+            parent = self.parents.get(parent)
         return found
 
 

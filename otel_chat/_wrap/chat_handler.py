@@ -90,8 +90,8 @@ class _Spec:
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN
-        turn._reply_reader = self.reply
-        turn._mute = True
+        turn.state.reply_reader = self.reply
+        turn.state.mute = True
         if self.message is not None and turn.takes_message:
             self._note_message(turn, args, kwargs)
         return turn
@@ -113,12 +113,12 @@ class _Spec:
         if result is None or not turn.is_live:
             return
         turn.said(result)
-        if type(result) not in SILENT and turn._result is None:
+        if type(result) not in SILENT and turn.state.result is None:
             turn.result(result)
         if not turn.captures_content:
             return
         if self.reply is None and not is_a(result, str):
-            turn._returned = result  # read in the delivery thread
+            turn.state.returned = result  # read in the delivery thread
             return
         try:
             told = text_from(result if self.reply is None else self.reply(result))

@@ -186,7 +186,7 @@ class Classification(Step):
             found, data = _found(value)
             turn.intent(*found[:2], fallback=found[2], source=self._source, data=data)
         else:  # somebody else's object: to look into it may take any time
-            current().delivery.put((_take, turn, value, turn.emitted(), self._source))
+            current().delivery.put((_take, turn, value, turn.event_stamp(), self._source))
 
     @reporting("intent_classifier")
     def intent(self, name: str | None, confidence: float | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
@@ -16,8 +15,7 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat._common.checks import text
-from otel_chat._telemetry.runtime import Runtime, current, report_error, reporting
-from otel_chat._turns.finish.metrics import step_context
+from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat._turns.model_results import SILENT, Chunks, described, read, usage_of
 from otel_chat._turns.turn import NO_TURN, current_turn
 from otel_chat._turns.usage import GEN_AI_KEYS, Usage
@@ -70,17 +68,31 @@ class Step:
                 f"{self.operation}: a {kind} cannot be called; decorate a function."
             )
         self.check()
-        step = self._like()
-        if step._name is None and step.named is not None:
-            step._name = name_of(function)
-            step._given = {**step._given, step.named: step._name}
-        return cast("F", wrapper_of(function, step._open, _closer))
+        step = self.like()
+        if self._name is None and self.named is not None:
+            name = name_of(function)
+            step = self.like(_name=name, _given={**self._given, self.named: name})
+        return cast("F", wrapper_of(function, step.called, _closer))
 
-    def _like(self) -> Self:
+    def like(self, **fields: object) -> Self:
+        """A step of its own like this one, with fields that are others."""
         fresh = type(self).__new__(type(self))
-        fresh.__dict__.update(self.__dict__)
-        fresh._late = {}
+        fresh.__dict__.update(self.__dict__, _late={}, **fields)
         return fresh
+
+    def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        """A started step like this one, for a call of the decorated function."""
+        return self.like().begin(args, kwargs)
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
+        """Starts it for a call with these arguments; never raises."""
+        self._guarded(self.on_call, args, kwargs)
+        self._guarded(self._start)
+        return self
+
+    def take_result(self, value: object) -> None:
+        """Takes what the decorated function returned; never raises."""
+        self._guarded(self.on_result, value)
 
     def check(self) -> None:
         """Looks at what was given, for a decorator: a block reports it when it is entered.
@@ -90,12 +102,6 @@ class Step:
         """
         if self._name is not None:
             configured(text, self._name, f"{self.operation}: name")
-
-    def _open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
-        fresh = self._like()
-        fresh._guarded(fresh.on_call, args, kwargs)
-        fresh._guarded(fresh._start)
-        return fresh
 
     def _guarded(self, method: Callable[..., object], *args: object) -> None:
         try:
@@ -232,11 +238,19 @@ class Step:
             return
         series = {**self._clean, **self._late, sc.OPERATION_NAME: self.operation}
         seconds, record = self._elapsed / 1e9, runtime.instruments.record
-        context = step_context(runtime, self._span.get_span_context(), self._turn)
+        context = self._exemplar_context(runtime)
         if behind:
             record(self.metric, seconds, series, context)
         else:
             runtime.delivery.put((record, self.metric, seconds, series, context))
+
+    def _exemplar_context(self, runtime: Runtime) -> Context:
+        """The context to record it in; its span, where its turn is one that is always kept."""
+        if self._turn is NO_TURN:
+            return NO_SPAN
+        whole = self._turn.state.outermost
+        span = self._span.get_span_context()
+        return runtime.exemplar_context(span, whole.attributes.get(sc.CONVERSATION_ID))
 
     @property
     def waits(self) -> bool:
@@ -275,7 +289,7 @@ def configured(check: Callable[[Any, str], object], value: object, name: str) ->
 
 
 def _closer(step: Step) -> Callable[[object], object]:
-    return functools.partial(step._guarded, step.on_result)
+    return step.take_result
 
 
 class ModelCall(Step):

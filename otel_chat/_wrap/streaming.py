@@ -27,7 +27,7 @@ from types import (
     ModuleType,
     TracebackType,
 )
-from typing import Any, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context
@@ -548,7 +548,7 @@ class _Following:
         self, proxy: Any, name: str, method: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
         """Follows the special methods by which chunks come; the others are only called."""
-        special = _SPECIAL.get(name)
+        special = self.SPECIAL.get(name)
         if special is None:
             return method(*args, **kwargs)
         return special(self, proxy, method, *args, **kwargs)
@@ -560,7 +560,7 @@ class _Following:
             return proxy
         if not self._guard.turn.is_live:
             return value
-        plain = _METHODS.get(name)
+        plain = self.METHODS.get(name)
         if plain is not None and callable(value):
             return partial(plain, self, proxy, value)
         if type(value) in (MethodType, FunctionType) and getattr(value, "__self__", 0) is inner:
@@ -680,23 +680,25 @@ class _Following:
             return value
         return self._derived(proxy, value, ends=not self._guard.open_blocks)
 
+    SPECIAL: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "__iter__": _iterate,
+        "__aiter__": _iterate,
+        "__next__": _next,
+        "__anext__": _anext,
+        "__await__": _await,
+        "__enter__": _enter,
+        "__exit__": _exit,
+        "__aenter__": _aenter,
+        "__aexit__": _aexit,
+    }
+    """What is done with its special methods by which chunks come."""
 
-_SPECIAL: Final[Mapping[str, Callable[..., Any]]] = {
-    "__iter__": _Following._iterate,
-    "__aiter__": _Following._iterate,
-    "__next__": _Following._next,
-    "__anext__": _Following._anext,
-    "__await__": _Following._await,
-    "__enter__": _Following._enter,
-    "__exit__": _Following._exit,
-    "__aenter__": _Following._aenter,
-    "__aexit__": _Following._aexit,
-}
-_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    "send": _Following._next,
-    "throw": _Following._next,
-    "close": _Following._close,
-    "asend": _Following._anext,
-    "athrow": _Following._anext,
-    "aclose": _Following._close,
-}
+    METHODS: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "send": _next,
+        "throw": _next,
+        "close": _close,
+        "asend": _anext,
+        "athrow": _anext,
+        "aclose": _close,
+    }
+    """And with those of a generator."""

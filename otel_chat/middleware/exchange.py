@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanContext
 
 from otel_chat._telemetry import runtime
-from otel_chat._turns.request_context import within
+from otel_chat._turns.request_context import RequestTurn, within
 from otel_chat.middleware.request import Request, Rules
-
-if TYPE_CHECKING:
-    from otel_chat._turns.turn import Turn
 
 COMPONENT = "middleware"
 FAILED = 500
@@ -23,7 +19,7 @@ FAILED = 500
 
 
 class Exchange:
-    """The surroundings of a turn in an HTTP request. One object per request.
+    """The request of the turns inside it, over HTTP. One object per request.
 
     A handler returns before its answer has a status, so a turn that is over waits (with its own
     end time) until the answer starts. Where the client left before that, the turn is cancelled:
@@ -44,8 +40,8 @@ class Exchange:
         self._lock = threading.Lock()
         self._status: int | None = None
         self._over = False
-        self._turns: list[Turn] = []
-        self._held: list[Turn] = []
+        self._turns: list[RequestTurn] = []
+        self._held: list[RequestTurn] = []
 
     @property
     def waiting(self) -> bool:
@@ -78,15 +74,15 @@ class Exchange:
         """None: a turn in a request is a child of the request's span."""
         return None
 
-    def claim(self) -> Turn | None:
+    def claim(self) -> None:
         """None: in a request no turn is opened in expectation of a handler's."""
-        return None
+        return
 
-    def started(self, turn: Turn) -> None:
+    def started(self, turn: RequestTurn) -> None:
         """Notes a turn, to be told the status."""
         self._turns.append(turn)
 
-    def hold(self, turn: Turn) -> bool:
+    def hold(self, turn: RequestTurn) -> bool:
         """Keeps the end of a turn back until the answer starts or the request is over."""
         with self._lock:
             if self._status is not None or self._over:

@@ -16,8 +16,7 @@ from otel_chat import semconv as sc
 from otel_chat._telemetry import runtime
 from otel_chat._turns.conversation import Conversation
 from otel_chat._turns.conversation import message as report_message
-from otel_chat._turns.request_context import current as current_surroundings
-from otel_chat._turns.request_context import within
+from otel_chat._turns.request_context import RequestTurn, current_request, within
 from otel_chat._turns.turn import Turn, begin
 from otel_chat.middleware.exchange import COMPONENT
 from otel_chat.middleware.frames import Frame, is_control, is_engine_control, is_engine_io
@@ -75,7 +74,7 @@ class _Reply:
 
 
 class Connection:
-    """The surroundings of the turns in a WebSocket. One object per connection.
+    """The request of the turns in a WebSocket. One object per connection.
 
     It is also in the scope, as `otel_chat.connection`, for frameworks that hand messages to other
     tasks (`step()` gives the context in which to handle the latest message) or route in a copy of
@@ -116,7 +115,7 @@ class Connection:
         self._before: Context | None = None
         self._step_context: Context | None = None
 
-    # -- surroundings --------------------------------------------------------------------------
+    # -- as turns see it ----------------------------------------------------------------------
 
     def facts(self) -> dict[str, object]:
         """What handshake and frames say, read when a turn starts."""
@@ -135,10 +134,10 @@ class Connection:
         """The turn of the latest message, while it is open."""
         return None if self._reply is None else self._reply.turn
 
-    def started(self, turn: Turn) -> None:
+    def started(self, turn: RequestTurn) -> None:
         """Nothing: a turn in a connection ends by itself or with its reply."""
 
-    def hold(self, turn: Turn) -> bool:  # noqa: ARG002 - the protocol's
+    def hold(self, turn: RequestTurn) -> bool:  # noqa: ARG002 - the protocol's
         """False: there is no status to wait for."""
         return False
 
@@ -219,7 +218,7 @@ class Connection:
             self._reply = _Reply(None)
             return
         here = context_api.get_current()
-        if current_surroundings(here) is not self:
+        if current_request(here) is not self:
             here = within(self, self._outside)
         token = context_api.attach(here)
         try:

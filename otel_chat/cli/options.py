@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final
@@ -10,8 +11,11 @@ import typer
 
 from otel_chat._common.addresses import without_passwords
 from otel_chat._common.extras import needed, pip_command, require
-from otel_chat.errors import AccessError, OtelChatError
+from otel_chat.errors import AccessError, ConfigurationError, OtelChatError
 
+DEFAULT_STORE: Final = "chdb:./chat-store"
+FILE_SECONDS: Final = 600.0
+"""How long a server may take to write a file."""
 DEFAULT_SERVER: Final = "http://127.0.0.1:8400"
 _UNAUTHENTICATED: Final = 401
 _HOW_TO_SIGN_IN: Final = (
@@ -25,6 +29,17 @@ TokenOption = Annotated[
     str | None,
     typer.Option("--token", envvar="OTEL_CHAT_TOKEN", help="Token, where the server asks for one."),
 ]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="One of the API's filters, as agent=support. Repeat it."),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", help="Last day, which counts whole, or first moment after. Default: now."),
+]
+TimezoneOption = Annotated[str, typer.Option(help="Time zone of days and hours, as Europe/Berlin.")]
 
 
 @contextmanager
@@ -52,3 +67,23 @@ def errors_said(command: str, *, store: str | None = None) -> Iterator[None]:
 def _failed(words: str) -> typer.Exit:
     typer.secho(f"Error: {without_passwords(words)}", fg=typer.colors.RED, err=True)
     return typer.Exit(1)
+
+
+def filters_of(limited: list[str] | None) -> dict[str, str]:
+    """Filters given as `name=value`.
+
+    Raises:
+        ConfigurationError: one is given otherwise.
+    """
+    found: dict[str, str] = {}
+    for one in limited or ():
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"A filter is name=value, as agent=support, not {one!r}.")
+        found[name] = value
+    return found
+
+
+def print_json(value: object) -> None:
+    """Prints a value as one line of JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False))

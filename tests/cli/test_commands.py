@@ -173,7 +173,7 @@ def test_a_server_that_is_not_there_is_said() -> None:
 
 def test_tokens_can_be_made_where_no_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has not started one yet is told of `--store`."""
-    monkeypatch.setattr("otel_chat.cli.DEFAULT_SERVER", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("otel_chat.cli.token.DEFAULT_SERVER", f"http://127.0.0.1:{free_port()}")
     code, _, errors = call("token", "create", "x", "--scope", "admin", "--tenant", "*")
     assert (code, "does not answer" in errors, "give --store STORE" in errors) == (1, True, True)
 

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Final
 from uuid import UUID
 
-from otel_chat._common import encodable
+from otel_chat._common import otlp_values
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 ID_LIMIT: Final = 256
@@ -111,7 +111,7 @@ def identifier(value: Any) -> str | None:
     if type(value) is str and len(value) <= ID_LIMIT and value.isascii() and "\0" not in value:
         return value or None  # the usual case, quickly
     if is_a(value, str):
-        return encodable.text(str.__str__(value)[:ID_LIMIT]) or None
+        return otlp_values.text(str.__str__(value)[:ID_LIMIT]) or None
     if is_a(value, int) and not is_a(value, bool) and int.bit_length(value) < ID_BITS:
         return int.__repr__(value)
     if is_a(value, UUID):

@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_chat import semconv as sc
 from otel_chat._common.extras import require
-from otel_chat._sdk import answers, process
+from otel_chat._sdk import process_metrics, verdicts
 from otel_chat._sdk.console import ConsoleTurns
-from otel_chat._sdk.exporting import (
+from otel_chat._sdk.exporters import (
     Ledger,
     LogQueue,
     Reader,
@@ -34,10 +34,10 @@ from otel_chat._sdk.exporting import (
     WatchedMetrics,
     failed,
 )
-from otel_chat._sdk.outgoing import log_of, span_of
-from otel_chat._telemetry import exits
+from otel_chat._sdk.otlp_items import log_of, span_of
+from otel_chat._telemetry import process_end
 from otel_chat._telemetry.clock import Clock, Ids
-from otel_chat._telemetry.flushing import Send
+from otel_chat._telemetry.flush import Send
 from otel_chat._telemetry.runtime import Runtime, install, installed, report_error, say_once
 from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle
 from otel_chat._turns.usage import Children, Usage
@@ -162,7 +162,7 @@ class _Target:
         if protocol == "http" and not _has_credential_provider(signal):
             session = given["session"] = Session()
         where = given.get("endpoint") or _environ_endpoint(signal)
-        return kind(**given), session, answers.address(where)
+        return kind(**given), session, verdicts.address(where)
 
     def wanted(self, signal: str, *, installed: bool) -> bool:
         """Whether this signal gets an exporter of ours.
@@ -311,7 +311,7 @@ def _set_up(
         install(runtime)
         runtime.delivery.drain_at_exit()
         seconds = 6 * target.config.exit_seconds
-        exits.watch(runtime, seconds=seconds, sigterm=target.config.handle_sigterm)
+        process_end.watch(runtime, seconds=seconds, sigterm=target.config.handle_sigterm)
         _configured = runtime
         _given.update(given)
     if probed is not None and target.background:
@@ -392,7 +392,7 @@ def _build(
         logger_provider=logs,
         background=target.background,
     )
-    process.observe(runtime.instruments)
+    process_metrics.observe(runtime.instruments)
     runtime.expects_events = target.wanted("LOGS", installed=False)
     runtime.flushers = parts.flushers
     runtime.closers = parts.closers
@@ -496,7 +496,7 @@ def _scraped(config: Config, parts: _Parts) -> Any:
     if config.prometheus_port is None:
         return None
     require("prometheus_port", "prometheus")
-    from otel_chat._sdk.scraping import ScrapedReader, serve
+    from otel_chat._sdk.prometheus_port import ScrapedReader, serve
 
     reader = ScrapedReader()
     close = serve(config.prometheus_host, config.prometheus_port)
@@ -519,7 +519,7 @@ def _flusher(provider: Any, queue: SpanQueue | LogQueue | None) -> Send:
         missing = ledger.overflown(queued)
         if missing:
             fix = "raise OTEL_CHAT_QUEUE_SIZE, or send less"
-            verdict = answers.Verdict(answers.OVERFLOWN, "its queue was full", fix)
+            verdict = verdicts.Verdict(verdicts.OVERFLOWN, "its queue was full", fix)
             failed(ledger.signal, "this process", verdict, missing)
         return ledger.clean() and done
 
@@ -570,7 +570,7 @@ def _say_kept(provider: Any, known: Mapping[str, str], id_generator: IdGenerator
 
 
 def _say_closed(provider: object, target: _Target) -> None:
-    where = "" if target.endpoint is None else f", not to {answers.address(target.endpoint)}"
+    where = "" if target.endpoint is None else f", not to {verdicts.address(target.endpoint)}"
     say_once(
         ("closed",),
         f"the tracer provider ({_kind(provider)}) takes no span processor: turns go only where it"

@@ -25,13 +25,13 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import privacy
 from otel_chat import semconv as sc
-from otel_chat._common import checks, encodable
+from otel_chat._common import checks, otlp_values
 from otel_chat._telemetry.clock import Clock, Ids, RandomIds, SystemClock
 from otel_chat._telemetry.delivery import Delivery
 from otel_chat._telemetry.events import Emitter
-from otel_chat._telemetry.exits import LastWord
-from otel_chat._telemetry.flushing import Send, bounded, flush_globals
+from otel_chat._telemetry.flush import Send, bounded, flush_globals
 from otel_chat._telemetry.instruments import Instruments
+from otel_chat._telemetry.process_end import LastWord
 from otel_chat._telemetry.recent_conversations import ConversationTable
 from otel_chat._telemetry.workers import Worker, hook_workers, reader
 from otel_chat._version import __version__
@@ -188,18 +188,18 @@ class Runtime:
         text = value if type(value) is str else checks.text(value, argument)
         known = self._names.get(text)
         if known is None:
-            known = self._clean_name(encodable.text(text[: NAME_LIMIT * 2]))[:NAME_LIMIT]
+            known = self._clean_name(otlp_values.text(text[: NAME_LIMIT * 2]))[:NAME_LIMIT]
             if len(self._names) < KNOWN_NAMES:
                 self._names[text] = known
         return known
 
     def redact(self, text: str) -> str:
         """Free text as it may leave the process: redacted, cut at the limit with a word of it."""
-        return self._redactor(encodable.text(text))
+        return self._redactor(otlp_values.text(text))
 
     def redact_data(self, data: object) -> object:
         """Data with every text in it redacted: fresh, of what JSON and OTLP both can carry."""
-        return privacy.redact_value(encodable.value(data), self._redactor)
+        return privacy.redact_value(otlp_values.value(data), self._redactor)
 
     def redact_json(
         self,
@@ -208,7 +208,7 @@ class Runtime:
     ) -> str:
         """Data of the caller's as JSON, every text in it redacted; withheld where that hangs."""
         try:
-            clean = encodable.value(reader.read(data, redact, self._redactor))
+            clean = otlp_values.value(reader.read(data, redact, self._redactor))
         except Exception as error:  # noqa: BLE001 - the caller's object may do anything
             report_error("redactor", error)
             clean = privacy.FAILED

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 
 from otel_chat._telemetry.runtime import current, report_error
 from otel_chat._turns.fields import TurnFields, check_names, span_attributes
-from otel_chat._turns.turn import NO_TURN, Turn, launch
+from otel_chat._turns.turn import NO_TURN, Turn, start_turn
 
 
 class TurnBlock:
@@ -28,7 +28,7 @@ class TurnBlock:
         try:
             runtime = current()
             attributes = span_attributes(runtime, fields)
-            self._turn = launch(runtime, agent, attributes, conversation_id)
+            self._turn = start_turn(runtime, agent, attributes, conversation_id)
             self._token = self._turn.attach()
         except Exception as error:  # noqa: BLE001 - never in the caller's way
             report_error("turn", error)

@@ -18,9 +18,9 @@ from otel_chat._common import checks
 from otel_chat._common.checks import is_a, number, one_of
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat._turns.fields import EVENT_KEYS, ConversationFields, check_names, span_attributes
-from otel_chat._turns.lifecycle import identified
+from otel_chat._turns.lifecycle import conversation_id_of
 from otel_chat._turns.model_results import text_from
-from otel_chat._turns.turn import CONVERSATION_KEY, current_turn, named
+from otel_chat._turns.turn import CONVERSATION_KEY, agent_name, current_turn
 from otel_chat.errors import ArgumentTypeError, ArgumentValueError
 
 Time = datetime | float | int
@@ -91,14 +91,14 @@ class Conversation:
         self._runtime = runtime
         config = runtime.config
         attributes = span_attributes(runtime, self._fields)
-        self.agent = named(self.agent) or config.agent
+        self.agent = agent_name(self.agent) or config.agent
         if self.agent:
             attributes[sc.AGENT_NAME] = self.agent
         if config.channel:
             attributes.setdefault(sc.CHANNEL, config.channel)
         if config.tenant:
             attributes.setdefault(sc.TENANT, config.tenant)
-        found = identified(self._id)
+        found = conversation_id_of(self._id)
         self.attributes = attributes
         self._began_ns = runtime.clock.monotonic_ns()
         if found is None:
@@ -218,7 +218,7 @@ def message(
     Example:
         >>> message("An agent will be with you", sender="system", conversation_id="c-1")
     """
-    _message(known_here(conversation_id, agent), text, sender, time)
+    _message(context_attributes(conversation_id, agent), text, sender, time)
 
 
 @reporting("feedback")
@@ -250,11 +250,11 @@ def feedback(  # noqa: PLR0913 - what there is to say of feedback
     Example:
         >>> feedback(4, conversation_id="c-1")
     """
-    attributes, span = known_here(conversation_id, agent), _span(trace_id, span_id)
+    attributes, span = context_attributes(conversation_id, agent), _span(trace_id, span_id)
     _feedback(attributes, value, scale, name, comment, time=time, span=span)
 
 
-def known_here(conversation_id: object, agent: str | None) -> dict[str, AnyValue]:
+def context_attributes(conversation_id: object, agent: str | None) -> dict[str, AnyValue]:
     """What is known here of turn and conversation, and what the caller says."""
     attributes: dict[str, AnyValue] = {}
     around = otel_context.get_current().get(CONVERSATION_KEY)
@@ -262,7 +262,7 @@ def known_here(conversation_id: object, agent: str | None) -> dict[str, AnyValue
         attributes.update(around.attributes)
     of_turn = current_turn().state.attributes
     attributes.update({k: v for k in EVENT_KEYS if (v := of_turn.get(k)) is not None})
-    found, name = identified(conversation_id), named(agent)
+    found, name = conversation_id_of(conversation_id), agent_name(agent)
     if found is not None:
         attributes[sc.CONVERSATION_ID] = found
     if name:

@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 from otel_chat import semconv as sc
 from otel_chat._common.checks import is_a
 from otel_chat._telemetry.runtime import NO_SPAN, current, report_error
-from otel_chat._turns.conversation import Conversation, known_here
+from otel_chat._turns.conversation import Conversation, context_attributes
 from otel_chat._turns.turn import CONVERSATION_KEY, NO_TURN, current_turn
 from otel_chat.errors import ConfigurationError
 
@@ -110,7 +110,7 @@ def _check_weights(weights: Mapping[str, float]) -> None:
 def _note(value: str) -> None:
     runtime, turn = current(), current_turn()
     clean = runtime.name(value, "variant")
-    known = known_here(None, None)
+    known = context_attributes(None, None)
     around = otel_context.get_current().get(CONVERSATION_KEY)
     if turn is not NO_TURN:
         turn.fields(variant=clean)

@@ -33,7 +33,7 @@ _TEXTS: Final = Types((str, bytes))
 _TURN: Final[Mapping[str, AnyValue]] = {**_NESTED, sc.TURN_ROOT: True}
 
 
-def identified(value: object) -> str | None:
+def conversation_id_of(value: object) -> str | None:
     """A conversation's id; None where it is none that can be used, which is reported."""
     try:
         return identifier(value)
@@ -74,7 +74,7 @@ class Lifecycle:
         self._context: Context | None = None
         self._left: Context | None = None
         if runtime is not None and conversation_id is not None:
-            found = identified(conversation_id)
+            found = conversation_id_of(conversation_id)
             if found is not None:
                 attributes[sc.CONVERSATION_ID] = found
 
@@ -217,7 +217,7 @@ class Lifecycle:
             state.agent = agent
             state.attributes[sc.AGENT_NAME] = agent
             state.span.update_name(f"invoke_agent {agent}")
-        found = identified(given_id)
+        found = conversation_id_of(given_id)
         other = found is not None and found != self.conversation_id
         if other:
             state.attributes[sc.CONVERSATION_ID] = found

@@ -13,7 +13,7 @@ from otel_chat._telemetry.runtime import Runtime, current, report_error, reporti
 from otel_chat._telemetry.workers import reader
 from otel_chat._turns.conversation import Time, nanoseconds
 from otel_chat._turns.fields import TurnFields, check_names, span_attributes
-from otel_chat._turns.turn import Turn, begin
+from otel_chat._turns.turn import Turn, new_turn
 from otel_chat.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
 
 
@@ -117,7 +117,7 @@ def _record(
 ) -> str | None:
     start_ns, end_ns, status = when
     fields = {k: v for k, v in report.items() if k in _FIELDS}
-    turn = begin(runtime, agent, span_attributes(runtime, fields), conversation_id)
+    turn = new_turn(runtime, agent, span_attributes(runtime, fields), conversation_id)
     turn.start(start_ns, root=True)
     turn.fix_time(end_ns)
     try:

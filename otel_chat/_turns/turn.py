@@ -17,7 +17,7 @@ from otel_chat._telemetry.runtime import Runtime, current, of_signature, report_
 from otel_chat._turns.fields import TurnFields, span_attributes
 from otel_chat._turns.finish.events import emit_event
 from otel_chat._turns.finish.intents import event_attributes
-from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle, identified
+from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle, conversation_id_of
 from otel_chat._turns.model_results import SILENT, Chunks, text_from
 from otel_chat._turns.request_context import current_request
 from otel_chat._turns.state import Intent, TurnState
@@ -360,7 +360,7 @@ def current_turn() -> Turn:
     return found if isinstance(found, Turn) else NO_TURN
 
 
-def begin(
+def new_turn(
     runtime: Runtime,
     agent: str | None,
     attributes: dict[str, AnyValue],
@@ -381,7 +381,7 @@ def begin(
     nested = isinstance(outer, Turn) and outer.is_live
     request = fact_id = None
     known = attributes
-    conversation_id = identified(conversation_id)
+    conversation_id = conversation_id_of(conversation_id)
     if nested:
         if conversation_id is None:
             conversation_id = outer.conversation_id  # type: ignore[attr-defined] # a Turn
@@ -399,11 +399,11 @@ def begin(
         known.setdefault(sc.CHANNEL, config.channel)
     if config.tenant is not None:
         known.setdefault(sc.TENANT, config.tenant)
-    name = runtime.name(named(agent) or config.agent or default_agent)
+    name = runtime.name(agent_name(agent) or config.agent or default_agent)
     return Turn(runtime, name, known, conversation_id or fact_id, request)
 
 
-def launch(
+def start_turn(
     runtime: Runtime,
     agent: str | None,
     attributes: dict[str, AnyValue],
@@ -419,15 +419,15 @@ def launch(
         request = current_request(here)
         waiting = None if request is None else request.claim()
     if isinstance(waiting, Turn) and waiting.is_provisional:
-        name = named(agent) or runtime.config.agent or default_agent
+        name = agent_name(agent) or runtime.config.agent or default_agent
         waiting.take_over(runtime.name(name), attributes, conversation_id)
         return waiting
-    turn = begin(runtime, agent, attributes, conversation_id, default_agent)
+    turn = new_turn(runtime, agent, attributes, conversation_id, default_agent)
     turn.start(start_ns)
     return turn
 
 
-def named(agent: object) -> str | None:
+def agent_name(agent: object) -> str | None:
     """An agent's name as given; None where it is none, or no text, which is reported."""
     try:
         return None if agent is None else text(agent, "agent")

@@ -13,7 +13,7 @@ from otel_chat._common.checks import is_a
 from otel_chat._telemetry.runtime import Runtime, current, declare, report_error
 from otel_chat._turns.fields import check_names, span_attributes
 from otel_chat._turns.model_results import SILENT, text_from
-from otel_chat._turns.turn import NO_TURN, Turn, launch
+from otel_chat._turns.turn import NO_TURN, Turn, start_turn
 from otel_chat._wrap.arguments import Getter, argument_getter, name_of
 from otel_chat._wrap.shapes import wrapper_of
 from otel_chat.errors import ConfigurationError
@@ -86,7 +86,7 @@ class _Spec:
                 attributes.update(span_attributes(runtime, {field: value}))
             agent = self.agent_name if self.agent is None else _asked(self.agent, args, kwargs)
             conversation_id = _asked(self.conversation_id, args, kwargs)
-            turn = launch(runtime, agent, attributes, conversation_id, self.default_agent)
+            turn = start_turn(runtime, agent, attributes, conversation_id, self.default_agent)
         except Exception as error:  # noqa: BLE001 - never in the handler's way
             report_error("chat_handler", error)
             return NO_TURN

@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat._common.checks import is_a, number, text
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
-from otel_chat._turns.conversation import Time, emit_event, known_here
+from otel_chat._turns.conversation import Time, context_attributes, emit_event
 from otel_chat._wrap.arguments import is_function
 from otel_chat._wrap.steps import Step, configured
 from otel_chat.errors import ArgumentError, ArgumentTypeError
@@ -59,7 +59,7 @@ class Handoff(Step):
         if target is not None:
             known[sc.HANDOFF_TARGET] = runtime.name(target)
         self._late.update(known)
-        self._base = known_here(None, None)
+        self._base = context_attributes(None, None)
         self._where = turn.span_context if turn.is_live else self._span.get_span_context()
         if turn.is_live:
             turn.handoff(reason, target=target)
@@ -198,5 +198,5 @@ def handoff_ended(
     """
     runtime = current()
     given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target, "target")}
-    base = known_here(conversation_id, agent)
+    base = context_attributes(conversation_id, agent)
     emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from otel_chat._wrap.streaming import (
+from otel_chat._wrap.streams import (
     AsyncStream,
     Finish,
     Guard,

@@ -17,7 +17,7 @@ from otel_chat._telemetry import runtime
 from otel_chat._turns.conversation import Conversation
 from otel_chat._turns.conversation import message as report_message
 from otel_chat._turns.request_context import RequestTurn, current_request, within
-from otel_chat._turns.turn import Turn, begin
+from otel_chat._turns.turn import Turn, new_turn
 from otel_chat.middleware.exchange import COMPONENT
 from otel_chat.middleware.frames import Frame, is_control, is_engine_control, is_engine_io
 from otel_chat.middleware.request import Request, Rules
@@ -222,7 +222,7 @@ class Connection:
             here = within(self, self._outside)
         token = context_api.attach(here)
         try:
-            turn = begin(runtime.current(), self._sockets.agent, {})
+            turn = new_turn(runtime.current(), self._sockets.agent, {})
             turn.start(provisional=True)
         finally:
             context_api.detach(token)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from otel_chat._common.times import ALLOWED, possible, told
+from otel_chat._common.time_bounds import ALLOWED, possible, told
 from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import LocalServer
 from otel_chat.errors import ConfigurationError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat._common import times
+from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of
 from otel_chat.errors import OtelChatError, QueryError
 from otel_chat.server.queries.window import nanoseconds
@@ -54,8 +54,8 @@ def limit_of(text: str) -> datetime:
         '2026-11-01T00:00:00+00:00'
     """
     moment = first_of(text, "before")
-    if not times.possible(nanoseconds(moment)):
-        raise QueryError(f"'before' is {times.ALLOWED}.", field="before")
+    if not time_bounds.possible(nanoseconds(moment)):
+        raise QueryError(f"'before' is {time_bounds.ALLOWED}.", field="before")
     return moment
 
 

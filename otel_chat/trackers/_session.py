@@ -13,7 +13,7 @@ from otel_chat._common.checks import identifier
 from otel_chat._telemetry import runtime as runtimes
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime
 from otel_chat._turns.fields import EVENT_KEYS, span_attributes
-from otel_chat._turns.turn import Turn, launch
+from otel_chat._turns.turn import Turn, start_turn
 
 _TEXTS = (
     sc.MESSAGE_TEXT,
@@ -59,7 +59,7 @@ class Session:
         """
         runtime = runtimes.current()
         fields = span_attributes(runtime, self._fields)
-        turn = launch(runtime, self.agent, fields, self.id, start_ns=min(start_ns, end_ns))
+        turn = start_turn(runtime, self.agent, fields, self.id, start_ns=min(start_ns, end_ns))
         try:
             turn.fix_time(end_ns)
             report(turn)

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from rich.console import Console
 
-from otel_chat._common.times import possible
+from otel_chat._common.time_bounds import possible
 from otel_chat.errors import ConfigurationError
 from otel_chat.replay.player import exchanges
 from otel_chat.replay.run import ReplayOptions, _say_skipped, run, scan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otel_chat import semconv
-from otel_chat._common.times import EARLIEST, LATEST
+from otel_chat._common.time_bounds import EARLIEST, LATEST
 from otel_chat.errors import AccessError, IngestError
 from otel_chat.server.ingest.reading import LOGS, TRACES, Reader
 from otel_chat.server.ingest.wire import framed

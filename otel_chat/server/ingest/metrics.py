@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from otel_chat import semconv
-from otel_chat._common.times import EARLIEST, LATEST
+from otel_chat._common.time_bounds import EARLIEST, LATEST
 from otel_chat.server.ingest.check import Refusals, tenant_of
 from otel_chat.server.ingest.reading import METRICS, Reader
 

@@ -19,8 +19,8 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 
 from otel_chat import Config
 from otel_chat import semconv as sc
-from otel_chat._sdk.exporting import Ledger, Reader, Session, SpanQueue, Watched, WatchedMetrics
-from otel_chat._sdk.outgoing import span_of
+from otel_chat._sdk.exporters import Ledger, Reader, Session, SpanQueue, Watched, WatchedMetrics
+from otel_chat._sdk.otlp_items import span_of
 from otel_chat.testing import Telemetry
 from tests.library.otlp_sink import Answer, OtlpSink
 

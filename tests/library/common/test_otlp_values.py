@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._internal import _encode_key_value
 
-from otel_chat._common import encodable
+from otel_chat._common import otlp_values
 
 HALF = json.loads('"nice \\ud83d"')
 TEXTS = st.text(st.characters(codec=None), max_size=20)
@@ -43,7 +43,7 @@ class Hostile:
 @given(TEXTS, VALUES)
 def test_every_value_can_be_encoded(key: str, value: Any) -> None:
     """Whatever an attribute holds, the SDK's own encoder takes what is made of it."""
-    found = encodable.attributes({key: value})
+    found = otlp_values.attributes({key: value})
     assert len(found) == 1
     for name, made in found.items():
         _encode_key_value(name, made).SerializeToString()
@@ -52,10 +52,10 @@ def test_every_value_can_be_encoded(key: str, value: Any) -> None:
 @given(TEXTS)
 def test_text_is_kept_but_for_what_utf_8_cannot_hold(text: str) -> None:
     """Only halves of characters and NUL are replaced; doing it twice changes nothing."""
-    made = encodable.text(text)
+    made = otlp_values.text(text)
     made.encode()
     assert "\0" not in made
-    assert encodable.text(made) == made
+    assert otlp_values.text(made) == made
     if "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text):
         assert made == text
 
@@ -80,12 +80,12 @@ def test_text_is_kept_but_for_what_utf_8_cannot_hold(text: str) -> None:
 )
 def test_what_becomes_of_a_value(value: Any, made: Any) -> None:
     """Halves become U+FFFD, numbers beyond 64 bits and no numbers text, the rest stays."""
-    assert encodable.value(value) == made
+    assert otlp_values.value(value) == made
 
 
 def test_cycles_and_endless_data_end() -> None:
     """Data that holds itself, and more than 10,000 values, are cut off."""
     circle: list[Any] = []
     circle.append(circle)
-    encodable.value(circle)
-    assert len(encodable.value(list(range(20_000)))) == encodable.ITEMS - 1
+    otlp_values.value(circle)
+    assert len(otlp_values.value(list(range(20_000)))) == otlp_values.ITEMS - 1

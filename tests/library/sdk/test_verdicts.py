@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_chat._sdk import answers
-from otel_chat._sdk.answers import address, of_answer, of_error
+from otel_chat._sdk import verdicts
+from otel_chat._sdk.verdicts import address, of_answer, of_error
 
 URL = "http://collector:4318/v1/traces"
 SECRET = "sk-AbCdEf0123456789AbCdEf0123456789"
@@ -29,21 +29,26 @@ def partial(rejected: int, message: str = "") -> bytes:
         (200, "application/json", b"{}", None),
         (200, "application/json", b'{"partialSuccess": {}}', None),
         (202, "text/plain", b"ok", None),
-        (200, "application/x-protobuf", partial(3), answers.PARTIAL),
-        (200, "application/json", b'{"partialSuccess":{"rejectedSpans":"3"}}', answers.PARTIAL),
-        (200, "text/html; charset=utf-8", b"<html>Sign in</html>", answers.NOT_OTLP),
-        (200, "", b" <!doctype html>", answers.NOT_OTLP),
-        (301, "", b"", answers.REDIRECTED),
-        (307, "", b"", answers.REDIRECTED),
-        (400, "", b"", answers.REFUSED),
-        (401, "", b"", answers.UNAUTHORIZED),
-        (403, "", b"", answers.UNAUTHORIZED),
-        (404, "", b"", answers.WRONG_PATH),
-        (405, "", b"", answers.WRONG_PATH),
-        (413, "", b"", answers.TOO_LARGE),
-        (415, "", b"", answers.REFUSED),
-        (429, "", b"", answers.BUSY_REASON),
-        (503, "", b"", answers.BUSY_REASON),
+        (200, "application/x-protobuf", partial(3), verdicts.PARTIAL),
+        (
+            200,
+            "application/json",
+            b'{"partialSuccess":{"rejectedSpans":"3"}}',
+            verdicts.PARTIAL,
+        ),
+        (200, "text/html; charset=utf-8", b"<html>Sign in</html>", verdicts.NOT_OTLP),
+        (200, "", b" <!doctype html>", verdicts.NOT_OTLP),
+        (301, "", b"", verdicts.REDIRECTED),
+        (307, "", b"", verdicts.REDIRECTED),
+        (400, "", b"", verdicts.REFUSED),
+        (401, "", b"", verdicts.UNAUTHORIZED),
+        (403, "", b"", verdicts.UNAUTHORIZED),
+        (404, "", b"", verdicts.WRONG_PATH),
+        (405, "", b"", verdicts.WRONG_PATH),
+        (413, "", b"", verdicts.TOO_LARGE),
+        (415, "", b"", verdicts.REFUSED),
+        (429, "", b"", verdicts.BUSY_REASON),
+        (503, "", b"", verdicts.BUSY_REASON),
     ],
 )
 def test_an_answer_has_a_reason(status: int, kind: str, body: bytes, reason: str | None) -> None:
@@ -103,6 +108,6 @@ def test_errors_say_what_to_do() -> None:
 def test_any_answer_can_be_read(status: int, kind: str, body: bytes, url: str) -> None:
     """Whatever a server answers, there is a verdict, one printable line, and no exception."""
     verdict = of_answer(url, status, kind.lower(), body, url)
-    assert verdict.reason is None or verdict.reason in answers.REASONS
+    assert verdict.reason is None or verdict.reason in verdicts.REASONS
     assert verdict.said.isprintable()
-    assert of_error(url, OSError(kind)).reason == answers.UNREACHABLE
+    assert of_error(url, OSError(kind)).reason == verdicts.UNREACHABLE

@@ -29,9 +29,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from requests.adapters import HTTPAdapter
 
 from otel_chat import semconv as sc
-from otel_chat._sdk import answers
-from otel_chat._sdk.answers import Verdict
-from otel_chat._sdk.outgoing import metrics_of
+from otel_chat._sdk import verdicts
+from otel_chat._sdk.otlp_items import metrics_of
+from otel_chat._sdk.verdicts import Verdict
 from otel_chat._telemetry.runtime import installed, say_once
 
 # A fork while another thread imports leaves the child with a lock that nobody gives back: what a
@@ -155,18 +155,18 @@ class Session(requests.Session):
         try:
             answer = super().request(method, url, *args, **kwargs)
         except Exception as error:
-            self._note(url, answers.of_error(str(url), error))
+            self._note(url, verdicts.of_error(str(url), error))
             raise
         head = answer.headers
         kind, location = head.get("content-type", ""), head.get("location", "")
-        verdict = answers.of_answer(
+        verdict = verdicts.of_answer(
             str(url), answer.status_code, kind.lower(), answer.content, location
         )
         self._note(url, verdict)
         return answer
 
     def _note(self, url: Any, verdict: Verdict) -> None:
-        self._here.seen = (answers.address(str(url)), verdict)
+        self._here.seen = (verdicts.address(str(url)), verdict)
         told = getattr(self._here, "told", None)
         if told is not None:
             told(*self._here.seen)
@@ -221,7 +221,7 @@ class Watched:
                 items.append(self._prepare(item))
             except Exception as error:  # noqa: BLE001 - another library's item may be anything
                 said = f"one cannot be read ({type(error).__name__})"
-                self._lose(1, Verdict(answers.UNENCODABLE, said))
+                self._lose(1, Verdict(verdicts.UNENCODABLE, said))
         whole = self._send(items) and len(items) == len(batch)
         return SpanExportResult.SUCCESS if whole else SpanExportResult.FAILURE
 
@@ -229,10 +229,10 @@ class Watched:
         if not items:
             return True
         if self._closed:
-            self._lose(len(items), Verdict(answers.LATE, "it came after the shutdown"))
+            self._lose(len(items), Verdict(verdicts.LATE, "it came after the shutdown"))
             return False
         verdict, address = self._outcome(items)
-        if verdict.reason in (answers.UNENCODABLE, answers.TOO_LARGE) and len(items) > 1:
+        if verdict.reason in (verdicts.UNENCODABLE, verdicts.TOO_LARGE) and len(items) > 1:
             middle = len(items) // 2
             first, rest = self._send(items[:middle]), self._send(items[middle:])
             return first and rest
@@ -258,11 +258,13 @@ class Watched:
         if seen is not None:
             return seen[1], seen[0]
         if getattr(result, "name", None) == "SUCCESS":
-            return answers.ACCEPTED, self._address
+            return verdicts.ACCEPTED, self._address
         if error is None and self._session is None:
-            return Verdict(answers.GRPC, "refused", "see the lines of opentelemetry"), self._address
+            return Verdict(
+                verdicts.GRPC, "refused", "see the lines of opentelemetry"
+            ), self._address
         why = "too large, or cannot be encoded" if error is None else type(error).__name__
-        return Verdict(answers.UNENCODABLE, f"one cannot be sent ({why})"), self._address
+        return Verdict(verdicts.UNENCODABLE, f"one cannot be sent ({why})"), self._address
 
     def _lose(self, amount: int, verdict: Verdict, address: str | None = None) -> None:
         self._ledger.lose(amount)
@@ -318,7 +320,7 @@ class WatchedMetrics(MetricExporter):
             data = metrics_of(metrics_data)
             result = self._exporter.export(data, timeout_millis=timeout_millis, **kwargs)
         seen = None if self._session is None else self._session.seen()
-        verdict = Verdict(answers.REFUSED, "it could not be sent") if seen is None else seen[1]
+        verdict = Verdict(verdicts.REFUSED, "it could not be sent") if seen is None else seen[1]
         self.accepted = result is MetricExportResult.SUCCESS and (
             seen is None or verdict.reason is None
         )

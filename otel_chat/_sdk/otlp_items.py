@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv as sc
-from otel_chat._common import encodable
-from otel_chat._sdk import content
-from otel_chat._sdk.content import OURS, Redact, clean
+from otel_chat._common import otlp_values
+from otel_chat._sdk import content_attributes
+from otel_chat._sdk.content_attributes import OURS, Redact, clean
 from otel_chat._telemetry.runtime import installed
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def span_of(span: Any) -> Any:
     scope = span.instrumentation_scope
     return _Copy(
         span,
-        name=content.name(encodable.text(str(span.name))),
+        name=content_attributes.name(otlp_values.text(str(span.name))),
         attributes=_attributes(span.attributes, redact, scope),
         events=[_event(event, redact) for event in span.events],
         links=[_Copy(link, attributes=_attributes(link.attributes, redact)) for link in span.links],
@@ -58,9 +58,9 @@ def log_of(item: Any) -> Any:
     """The log record, with what surrounds it, as it may and can leave."""
     redact = _redact()
     record, scope = item.log_record, item.instrumentation_scope
-    body = encodable.value(record.body)
+    body = otlp_values.value(record.body)
     if body is not None and (scope is None or scope.name != OURS):
-        body = None if redact is None else encodable.value(redact(body))
+        body = None if redact is None else otlp_values.value(redact(body))
     inner = _Copy(
         record,
         body=body,
@@ -108,7 +108,7 @@ def _metric(metric: Any) -> Any:
         points[key] = point if known is None else _sum(known, point)
     return replace(
         metric,
-        name=encodable.text(metric.name),
+        name=otlp_values.text(metric.name),
         description=_text(metric.description),
         unit=_text(metric.unit),
         data=replace(metric.data, data_points=[*points.values()]),
@@ -127,7 +127,7 @@ def _point(point: Any) -> Any:
             for e in point.exemplars
         ]
     value = getattr(point, "value", None)
-    if isinstance(value, int) and isinstance(encodable.number(value), str):
+    if isinstance(value, int) and isinstance(otlp_values.number(value), str):
         fields["value"] = float(value)
     return replace(point, **fields) if fields else point
 
@@ -159,7 +159,7 @@ def _redact() -> Redact | None:
 
 
 def _attributes(given: object, redact: Redact | None, scope: Any = None) -> Mapping[str, Any]:
-    found = encodable.attributes(given)
+    found = otlp_values.attributes(given)
     if redact is None or scope is None or scope.name != OURS:
         return clean(found, redact)
     own = {key: value for key, value in found.items() if key in OWN_TEXTS}
@@ -169,7 +169,7 @@ def _attributes(given: object, redact: Redact | None, scope: Any = None) -> Mapp
 def _event(event: Any, redact: Redact | None) -> Any:
     return _Copy(
         event,
-        name=encodable.text(str(event.name)),
+        name=otlp_values.text(str(event.name)),
         attributes=_attributes(event.attributes, redact),
     )
 
@@ -178,18 +178,18 @@ def _status(status: Any, redact: Redact | None) -> Any:
     """Its description is an exception's message wherever the SDK writes it."""
     if status is None or not status.description:
         return status
-    description = None if redact is None else encodable.text(str(redact(status.description)))
+    description = None if redact is None else otlp_values.text(str(redact(status.description)))
     return _Copy(status, description=description)
 
 
 def _text(value: object) -> Any:
-    return encodable.text(value) if isinstance(value, str) else value
+    return otlp_values.text(value) if isinstance(value, str) else value
 
 
 def _resource(resource: Any) -> Any:
     """The resource itself, so that spans of one are grouped; a clean one where it needs to be."""
     given = dict(resource.attributes)
-    attributes = encodable.attributes(given)
+    attributes = otlp_values.attributes(given)
     if attributes == given:
         return resource
     return type(resource)(attributes, resource.schema_url)
@@ -201,7 +201,7 @@ def _scope(scope: Any) -> Any:
         return scope
     name, version = _text(scope.name), _text(scope.version)
     given = dict(getattr(scope, "attributes", None) or {})
-    attributes = encodable.attributes(given)
+    attributes = otlp_values.attributes(given)
     if (name, version, attributes) == (scope.name, scope.version, given):
         return scope
     return type(scope)(name, version, scope.schema_url, attributes)

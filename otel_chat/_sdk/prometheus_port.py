@@ -14,7 +14,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, MetricsData
 from prometheus_client import start_http_server
 
-from otel_chat._sdk.outgoing import metrics_of
+from otel_chat._sdk.otlp_items import metrics_of
 from otel_chat._telemetry.runtime import say_once
 
 

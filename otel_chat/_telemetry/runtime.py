@@ -78,6 +78,14 @@ R = TypeVar("R")
 NO_SPAN: Final = Context({"otel_chat.no_span": True})
 """A context without a span. Not empty: the SDK takes an empty one for "use the current one"."""
 
+EVENT_TEXTS: Final = (
+    sc.MESSAGE_TEXT,
+    sc.ENTITY_VALUE,
+    sc.EXCEPTION_MESSAGE,
+    sc.EXCEPTION_STACKTRACE,
+    sc.EVALUATION_EXPLANATION,
+)
+"""Attributes of events that hold what people and programs wrote."""
 NAME_LIMIT: Final = 256
 KNOWN_NAMES: Final = 4096
 SHORT_SECONDS: Final = 1.0
@@ -280,13 +288,28 @@ class Runtime:
     def emit(
         self,
         name: str,
-        attributes: Mapping[str, AnyValue],
-        *,
+        attributes: dict[str, AnyValue],
+        data: object,
         span: SpanContext | None,
         time_ns: int,
         uid: str | None,
     ) -> None:
-        """Emits an event; called by the delivery thread. Without an uid it gets a random one."""
+        """Emits an event, redacted; called by the delivery thread.
+
+        Args:
+            name: One of the names in `semconv`.
+            attributes: What is known of it; becomes the event's own.
+            data: Anything JSON can hold.
+            span: The ids of the span that it belongs to.
+            time_ns: When.
+            uid: Its `log.record.uid`; a random one without.
+        """
+        if data is not None:
+            attributes[sc.DATA] = self.redact_json(data)
+        for key in EVENT_TEXTS:
+            if key in attributes:
+                text = attributes[key]
+                attributes[key] = self.redact(text) if isinstance(text, str) else text
         context = NO_SPAN if span is None else self.context_of(span)
         if not self.emitter.emit(
             name, time_ns, attributes, context, uid=uid or self.ids.event_uid()

@@ -109,7 +109,7 @@ class Conversation:
         self._turns_before = seen.turns
         self._owned = new if self._start is None else self._start
         if self._owned:
-            emit_event(runtime, sc.EVENT_CONVERSATION_START, attributes, {})
+            queue_event(runtime, sc.EVENT_CONVERSATION_START, attributes, {})
 
     @reporting("conversation")
     def end(self, outcome: str | None = None, reason: str | None = None) -> None:
@@ -130,7 +130,7 @@ class Conversation:
             if reason is not None:
                 given[sc.REASON] = runtime.name(reason, "reason")
             self._ended = True
-            emit_event(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
+            queue_event(runtime, sc.EVENT_CONVERSATION_END, self.attributes, given)
             series = {**self.attributes, **given}
             add, record = runtime.instruments.add, runtime.instruments.record
             put = runtime.delivery.put
@@ -280,7 +280,7 @@ def _message(
             told = text_from(text, "user" if sender == "user" else "assistant")
             if told is not None:
                 given[sc.MESSAGE_TEXT] = told
-        emit_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
+        queue_event(runtime, sc.EVENT_MESSAGE, attributes, given, time=time)
     except Exception as error:  # noqa: BLE001 - never in the caller's way
         report_error("message", error)
 
@@ -309,7 +309,7 @@ def _feedback(
         }
         if comment is not None and runtime.config.capture_content:
             given[sc.EVALUATION_EXPLANATION] = checks.text(comment, "comment")
-        emit_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
+        queue_event(runtime, sc.EVENT_EVALUATION, attributes, given, time=time, span=span)
         series = {**attributes, **given}
         context = runtime.exemplar_context(span, attributes.get(sc.CONVERSATION_ID))
         record = runtime.instruments.record
@@ -330,7 +330,7 @@ def _scale(scale: tuple[float, float]) -> tuple[float, float]:
 _SCALE: Final = "a pair of numbers, the lowest and the highest value"
 
 
-def emit_event(
+def queue_event(
     runtime: Runtime,
     name: str,
     base: Mapping[str, AnyValue],
@@ -346,22 +346,7 @@ def emit_event(
     attributes.update(given)
     when = runtime.clock.time_ns() if time is None else nanoseconds(time)
     uid = runtime.ids.event_uid()
-    runtime.delivery.put((_deliver, runtime, name, attributes, where, when, uid))
-
-
-def _deliver(
-    runtime: Runtime,
-    name: str,
-    attributes: dict[str, AnyValue],
-    span: SpanContext,
-    time_ns: int,
-    uid: str,
-) -> None:
-    for key in (sc.MESSAGE_TEXT, sc.EVALUATION_EXPLANATION):
-        text = attributes.get(key)
-        if isinstance(text, str):
-            attributes[key] = runtime.redact(text)
-    runtime.emit(name, attributes, span=span, time_ns=time_ns, uid=uid)
+    runtime.delivery.put((runtime.emit, name, attributes, None, where, when, uid))
 
 
 def _span(trace_id: str | None, span_id: str | None) -> SpanContext | None:

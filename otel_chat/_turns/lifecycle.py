@@ -359,7 +359,7 @@ class Lifecycle:
         """Queues an event of this turn, at the time it is now."""
         time_ns, uid = self.event_stamp()
         self._runtime.delivery.put(
-            (_emit, self.state, self._runtime, name, attributes, data, time_ns, uid)
+            (emit_event, self.state, self._runtime, name, attributes, data, time_ns, uid)
         )
 
     def event_stamp(self) -> tuple[int, str | None]:
@@ -367,18 +367,6 @@ class Lifecycle:
         runtime = self._runtime
         # Random ids need not be made here; ids that follow from the call must
         return self.now_ns(), None if runtime.random_ids else runtime.ids.event_uid()
-
-
-def _emit(
-    state: TurnState,
-    runtime: Runtime,
-    name: str,
-    given: Mapping[str, AnyValue],
-    data: object,
-    time_ns: int,
-    uid: str | None,
-) -> None:
-    emit_event(state, runtime, name, given, data, time_ns=time_ns, uid=uid)
 
 
 _exceptions: Final = Reader(seconds=0.25)

@@ -114,16 +114,8 @@ class Turn(Lifecycle):
         """Notes an intent that was found later, in the delivery thread; `event_stamp` says when."""
         intent = self._intent(*found, source)
         self.state.intents.append(intent)
-        time_ns, uid = when
-        emit_event(
-            self.state,
-            self._runtime,
-            sc.EVENT_INTENT,
-            event_attributes(intent),
-            data,
-            time_ns=time_ns,
-            uid=uid,
-        )
+        attributes = event_attributes(intent)
+        emit_event(self.state, self._runtime, sc.EVENT_INTENT, attributes, data, *when)
 
     def _intent(
         self,

@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat._common.checks import is_a, number, text
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
-from otel_chat._turns.conversation import Time, context_attributes, emit_event
+from otel_chat._turns.conversation import Time, context_attributes, queue_event
 from otel_chat._wrap.arguments import is_function
 from otel_chat._wrap.steps import Step, configured
 from otel_chat.errors import ArgumentError, ArgumentTypeError
@@ -115,7 +115,7 @@ class Handoff(Step):
     def _report(self, name: str, more: dict[str, AnyValue] | None = None) -> None:
         keys = (sc.HANDOFF_REASON, sc.HANDOFF_TARGET)
         known = {key: self._late[key] for key in keys if key in self._late}
-        emit_event(current(), name, self._base, {**known, **(more or {})}, span=self._where)
+        queue_event(current(), name, self._base, {**known, **(more or {})}, span=self._where)
 
 
 def _optional(value: object, option: str) -> str | None:
@@ -199,4 +199,4 @@ def handoff_ended(
     runtime = current()
     given = {} if target is None else {sc.HANDOFF_TARGET: runtime.name(target, "target")}
     base = context_attributes(conversation_id, agent)
-    emit_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)
+    queue_event(runtime, sc.EVENT_HANDOFF_ENDED, base, given, time=time)

@@ -274,13 +274,7 @@ class Player:
         runtime = self._runtime
 
         def emit(name: str, attributes: Mapping[str, str], data: object) -> None:
-            extra = {} if data is None else {sc.DATA: runtime.redact_json(data)}
-            runtime.emit(
-                name,
-                {**known, **attributes, **extra},
-                span=None,
-                time_ns=self._clock.time_ns(),
-                uid=self._ids.event_uid(),
-            )
+            when, uid = self._clock.time_ns(), self._ids.event_uid()
+            runtime.emit(name, {**known, **attributes}, data, None, when, uid)
 
         return emit

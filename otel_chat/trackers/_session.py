@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat._common.checks import identifier
 from otel_chat._telemetry import runtime as runtimes
-from otel_chat._telemetry.runtime import NO_SPAN, Runtime
+from otel_chat._telemetry.runtime import EVENT_TEXTS, NO_SPAN, Runtime
 from otel_chat._turns.fields import EVENT_KEYS, span_attributes
 from otel_chat._turns.turn import Turn, start_turn
-
-_TEXTS = (
-    sc.MESSAGE_TEXT,
-    sc.ENTITY_VALUE,
-    sc.EXCEPTION_MESSAGE,
-    sc.EVALUATION_EXPLANATION,
-)
 
 
 class Session:
@@ -89,12 +81,12 @@ class Session:
         runtime = runtimes.current()
         known = self._attributes(runtime)
         if not runtime.config.capture_content:
-            attributes = {k: v for k, v in attributes.items() if k not in _TEXTS}
+            attributes = {k: v for k, v in attributes.items() if k not in EVENT_TEXTS}
         when = runtime.clock.time_ns() if time_ns is None else time_ns
         uid = runtime.ids.event_uid()
         everything = {**{k: v for k, v in known.items() if k in EVENT_KEYS}, **attributes}
         put = runtime.delivery.put
-        put((_deliver, runtime, name, everything, data, self._last, when, uid))
+        put((runtime.emit, name, everything, data, self._last, when, uid))
         if count is not None:
             put((runtime.instruments.add, count, 1, {**known, **attributes}, NO_SPAN))
 
@@ -110,20 +102,3 @@ class Session:
         if agent := self.agent or config.agent:
             known[sc.AGENT_NAME] = agent
         return known
-
-
-def _deliver(
-    runtime: Runtime,
-    name: str,
-    attributes: dict[str, Any],
-    data: object,
-    span: SpanContext,
-    time_ns: int,
-    uid: str,
-) -> None:
-    for key in _TEXTS:
-        if isinstance(text := attributes.get(key), str):
-            attributes[key] = runtime.redact(text)
-    if data is not None:
-        attributes[sc.DATA] = runtime.redact_json(data)
-    runtime.emit(name, attributes, span=span, time_ns=time_ns, uid=uid)

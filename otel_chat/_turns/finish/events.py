@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from opentelemetry.util.types import AnyValue
 
-from otel_chat import semconv as sc
 from otel_chat._telemetry.runtime import Runtime
 from otel_chat._turns.fields import EVENT_KEYS
 from otel_chat._turns.state import TurnState
-
-_TEXTS: Final = (sc.EXCEPTION_MESSAGE, sc.EXCEPTION_STACKTRACE, sc.ENTITY_VALUE)
 
 
 def emit_event(
@@ -21,7 +17,6 @@ def emit_event(
     name: str,
     given: Mapping[str, AnyValue],
     data: object = None,
-    *,
     time_ns: int | None = None,
     uid: str | None = None,
 ) -> None:
@@ -39,11 +34,5 @@ def emit_event(
     known = state.attributes.get
     attributes: dict[str, AnyValue] = {k: v for k in EVENT_KEYS if (v := known(k)) is not None}
     attributes.update(given)
-    if data is not None:
-        attributes[sc.DATA] = runtime.redact_json(data)
-    for key in _TEXTS:
-        text = attributes.get(key)
-        if isinstance(text, str):
-            attributes[key] = runtime.redact(text)
     when = state.end_ns if time_ns is None else time_ns
-    runtime.emit(name, attributes, span=state.span_context, time_ns=when, uid=uid)
+    runtime.emit(name, attributes, data, state.span_context, when, uid)

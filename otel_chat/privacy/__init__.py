@@ -77,7 +77,7 @@ class Redactor:
         'My card is [card], order 4111111111111112'
     """
 
-    __slots__ = ("_builtin", "_function", "_max_length", "_on_error", "_own")
+    __slots__ = ("_builtin", "_max_length", "_on_error", "_own", "function")
 
     def __init__(
         self,
@@ -96,14 +96,14 @@ class Redactor:
             raise ConfigurationError(f"max_length: {max_length} is less than {_MIN_LENGTH}")
         self._builtin = tuple(rule for rule in RULES if rule.kind in kinds)
         self._own = tuple(_own_rule(name, pattern) for name, pattern in (patterns or {}).items())
-        self._function = function
+        self.function = function
         self._max_length = max_length
         self._on_error = on_error
 
     def __call__(self, text: str) -> str:
         """`text` with every match replaced, at most `max_length` characters long."""
         try:
-            if len(text) <= self._max_length and not (self._own or self._function):
+            if len(text) <= self._max_length and not (self._own or self.function):
                 if _is_plain(text):
                     return text
                 redacted = self._settle(text)
@@ -114,15 +114,10 @@ class Redactor:
                 self._on_error(error)
             return FAILED
 
-    @property
-    def function(self) -> Callable[[str], str] | None:
-        """What is called last."""
-        return self._function
-
     def with_function(self, function: Callable[[str], str] | None) -> Redactor:
         """The same with another function, or with none."""
         other = copy(self)
-        other._function = function  # noqa: SLF001 - of this class
+        other.function = function
         return other
 
     @property
@@ -134,8 +129,8 @@ class Redactor:
         window = 4 * self._max_length + _MARGIN
         left_out = max(len(text) - window, 0)
         redacted = self._settle(text[:window])
-        if self._function is not None:
-            redacted = self._settle(_text(self._function(redacted)))
+        if self.function is not None:
+            redacted = self._settle(_text(self.function(redacted)))
         if left_out:
             left_out += min(_MARGIN, len(redacted))
             redacted = redacted[:-_MARGIN]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import inspect
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -91,7 +91,7 @@ class EventTracker:
         self._mapper = Mapper()
         self._writing: asyncio.Lock | None = None
         self._auto: asyncio.Task[None] | None = None
-        self._at_exit = _ExitFlush(self)
+        self._at_exit = _AtExit(self._flush_at_exit)
 
     async def track(self, event: AnalyticsEvent) -> None:
         """Takes an event: telemetry, the stream processor, the buffer; flushes a full one."""
@@ -204,35 +204,35 @@ class EventTracker:
         self._mapper.give_up()
         await self.flush()
 
+    def _flush_at_exit(self) -> None:
+        """Writes what no flush has written."""
+        self._writing = None  # its event loop is over
+        try:
+            asyncio.run(asyncio.wait_for(self.flush(), EXIT_SECONDS))
+        except Exception as error:  # noqa: BLE001 - the process ends either way
+            report_error(COMPONENT, error)
+        if left := len(self.buffer):
+            runtimes.current().dropped(sc.SIGNAL_EVENTS, left)
 
-class _ExitFlush:
-    """Writes at the end of the process what no flush has written; keeps the tracker until then."""
 
-    def __init__(self, tracker: EventTracker) -> None:
-        self._tracker = tracker
+class _AtExit:
+    """Calls a function as the process ends, while it is armed; keeps its object until then."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
         self._armed = False
 
     def arm(self) -> None:
         """There is something to write."""
         if not self._armed:
             self._armed = True
-            atexit.register(self._flush)
+            atexit.register(self._function)
 
     def disarm(self) -> None:
         """There is nothing to write any more."""
         if self._armed:
             self._armed = False
-            atexit.unregister(self._flush)
-
-    def _flush(self) -> None:
-        tracker = self._tracker
-        tracker._writing = None  # noqa: SLF001 - its event loop is over
-        try:
-            asyncio.run(asyncio.wait_for(tracker.flush(), EXIT_SECONDS))
-        except Exception as error:  # noqa: BLE001 - the process ends either way
-            report_error(COMPONENT, error)
-        if left := len(tracker.buffer):
-            runtimes.current().dropped(sc.SIGNAL_EVENTS, left)
+            atexit.unregister(self._function)
 
 
 async def _settled(result: Any) -> object:

@@ -49,7 +49,7 @@ test-thorough: setup
 	@$(BIN)/python -m pytest -m "not stack" -n 2 --dist loadfile --store clickhouse $(SERVED)
 
 test-pythons: setup
-	@$(BIN)/python tools/pythons.py
+	@$(BIN)/python tools/pythons.py $(ARGS)
 
 test-stack: tools
 	@$(BIN)/python -m pytest -m stack tests/stack $(wildcard tests/prometheus) $(ARGS)

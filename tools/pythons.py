@@ -103,10 +103,13 @@ def passes(name: str, python: Path, tests: tuple[str, ...]) -> bool:
 
 
 def main() -> None:
-    """Tries all; ends with 1 where a test fails."""
+    """Tries all, or those that are named (`lowest`, `3.14`); ends with 1 where a test fails."""
+    wanted = sys.argv[1:]
     HOME.mkdir(parents=True, exist_ok=True)
     told = {}
     for version in VERSIONS:
+        if wanted and ("lowest" if version == "3.11" else version) not in wanted:
+            continue
         found = interpreter(version)
         if found is None:
             told[version] = "not to be had here, not tried"

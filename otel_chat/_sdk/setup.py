@@ -20,6 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+from otel_chat import _dialects as dialects
 from otel_chat import semconv as sc
 from otel_chat._common.extras import require
 from otel_chat._sdk import process_metrics, verdicts
@@ -40,7 +41,7 @@ from otel_chat._telemetry.clock import Clock, Ids
 from otel_chat._telemetry.flush import Send
 from otel_chat._telemetry.runtime import Runtime, install, installed, report_error, say_once
 from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle
-from otel_chat._turns.usage import Children, Usage
+from otel_chat._usage import Children
 from otel_chat.config import Config, flag
 from otel_chat.errors import ConfigurationError
 from otel_chat.hooks import Advice, Situation
@@ -75,10 +76,6 @@ class UsageRollup(SpanProcessor):
         >>> provider.add_span_processor(UsageRollup())
     """
 
-    COUNTED: Final = frozenset(
-        {None, sc.OPERATION_CHAT, sc.OPERATION_INVOKE_AGENT, "text_completion", "generate_content"}
-    )
-
     def __init__(self) -> None:
         self._open: dict[int, Children] = {}
 
@@ -99,8 +96,8 @@ class UsageRollup(SpanProcessor):
         if children is None or not attributes:
             return
         try:
-            if attributes.get(sc.OPERATION_NAME) in self.COUNTED:
-                usage = _usage(attributes)
+            if dialects.counts(span.name, attributes):
+                usage = dialects.usage(attributes)
                 if usage:
                     children.used(span.context.span_id, usage)
         except Exception as error:  # noqa: BLE001 - another library's span may carry anything
@@ -114,27 +111,6 @@ class UsageRollup(SpanProcessor):
         """Ends the spans of turns that are over, so that a provider's own flush sends them."""
         runtime = installed()
         return runtime is None or runtime.delivery.flush(timeout_millis / 1000)
-
-
-def _usage(attributes: Mapping[str, Any]) -> Usage:
-    def tokens(key: str) -> int | None:
-        value = attributes.get(key)
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        return value if good else None
-
-    model = attributes.get(sc.RESPONSE_MODEL) or attributes.get(sc.REQUEST_MODEL)
-    provider = attributes.get(sc.PROVIDER_NAME)
-    response_id = attributes.get(sc.RESPONSE_ID)
-    return Usage(
-        input_tokens=tokens(sc.GEN_AI_INPUT_TOKENS),
-        output_tokens=tokens(sc.GEN_AI_OUTPUT_TOKENS),
-        cache_read_tokens=tokens(sc.GEN_AI_CACHE_READ_TOKENS),
-        reasoning_tokens=tokens(sc.GEN_AI_REASONING_TOKENS),
-        cache_write_tokens=tokens(sc.GEN_AI_CACHE_WRITE_TOKENS),
-        model=model if isinstance(model, str) else None,
-        provider=provider if isinstance(provider, str) else None,
-        response_id=(response_id or None) if isinstance(response_id, str) else None,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from otel_chat._turns.finish.events import emit_event
 from otel_chat._turns.finish.pipeline import finish_turn, finish_turn_quickly
 from otel_chat._turns.request_context import RequestContext
 from otel_chat._turns.state import TurnState
-from otel_chat._turns.usage import Children
+from otel_chat._usage import Children
 
 TURN_KEY: Final = otel_context.create_key("otel_chat.turn")
 

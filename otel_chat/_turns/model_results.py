@@ -14,7 +14,7 @@ from otel_chat import semconv as sc
 from otel_chat._common.checks import Types, is_a, is_plain
 from otel_chat._telemetry.runtime import Runtime, current, report_error
 from otel_chat._telemetry.workers import reader
-from otel_chat._turns.usage import Usage
+from otel_chat._usage import Usage
 from otel_chat.extract import Extracted, Sender, StreamState, extract, is_data, text_of
 
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from opentelemetry.util.types import AnyValue
 from otel_chat import semconv as sc
 from otel_chat._telemetry.recent_conversations import Predecessor, Seen
 from otel_chat._turns.model_results import Chunks
-from otel_chat._turns.usage import Children, Usage
+from otel_chat._usage import Children, Usage
 from otel_chat.extract import Extracted, Texts
 
 CLASSIFIER: Final = sc.SOURCES[0]

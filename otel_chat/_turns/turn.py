@@ -21,7 +21,7 @@ from otel_chat._turns.lifecycle import TURN_KEY, Lifecycle, conversation_id_of
 from otel_chat._turns.model_results import SILENT, Chunks, text_from
 from otel_chat._turns.request_context import current_request
 from otel_chat._turns.state import Intent, TurnState
-from otel_chat._turns.usage import Usage
+from otel_chat._usage import Usage
 from otel_chat.errors import ArgumentTypeError
 from otel_chat.extract import Sender, Texts
 

@@ -18,7 +18,7 @@ from otel_chat._common.checks import text
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat._turns.model_results import SILENT, Chunks, described, read, usage_of
 from otel_chat._turns.turn import NO_TURN, current_turn
-from otel_chat._turns.usage import GEN_AI_KEYS, Usage
+from otel_chat._usage import GEN_AI_KEYS, Usage
 from otel_chat._wrap.arguments import is_function, name_of
 from otel_chat._wrap.shapes import wrapper_of
 from otel_chat.errors import ArgumentError, ConfigurationError

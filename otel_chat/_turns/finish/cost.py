@@ -6,7 +6,7 @@ from otel_chat import semconv as sc
 from otel_chat._telemetry.runtime import Runtime
 from otel_chat._turns.finish.usage import model_of
 from otel_chat._turns.state import TurnState
-from otel_chat._turns.usage import priced
+from otel_chat._usage import priced
 
 _PROVIDER, _, _UNPRICED = sc.COST_SOURCES
 

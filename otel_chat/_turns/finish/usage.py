@@ -6,7 +6,7 @@ from otel_chat import semconv as sc
 from otel_chat._telemetry.runtime import Runtime
 from otel_chat._turns.model_results import usages_of
 from otel_chat._turns.state import TurnState
-from otel_chat._turns.usage import GEN_AI_KEYS, TURN_KEYS, Usage, total, with_result
+from otel_chat._usage import GEN_AI_KEYS, TURN_KEYS, Usage, total, with_result
 
 
 def sum_usage(state: TurnState, _: Runtime) -> None:

@@ -20,7 +20,9 @@ _MACROS: Final = (
     " text_maps, scalar_text, text, count, number, seconds, ratio, flag, money, moment, without"
     " with context -%}"
 )
-_TEXT: Final = re.compile(r"\{\{ (?:text|count|number|seconds|ratio|flag|money|rounded_money)\(n\.(\w+)\) \}\}")
+_TEXT: Final = re.compile(
+    r"\{\{ (?:text|count|number|seconds|ratio|flag|money|rounded_money)\(n\.(\w+)\) \}\}"
+)
 _CLUSTER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat import dialects
+from otel_chat import _dialects as dialects
 from otel_chat.server.summaries import turn_rule
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from otel_chat import dialects
+from otel_chat import _dialects as dialects
 from otel_chat import semconv as sc
-from otel_chat.usage import TURN_KEYS, Children, total
+from otel_chat._usage import TURN_KEYS, Children, total
 
 OWN_SCOPE: Final = "otel_chat"
 CONTAINERS: Final = ("server", "consumer")
@@ -264,7 +264,7 @@ def _usage(spans: list[Span]) -> dict[str, str]:
         parent = span.parent.span_id if span.parent is not None else None
         children.started(_number(span), int(parent, 16) if parent in inside else None)
         usage = dialects.usage(span.attributes)
-        if usage and span.role != "tool":
+        if usage and dialects.counts(span.name, span.attributes):
             children.used(_number(span), usage)
     calls = children.calls()
     told = {key: str(value) for key, value in total(calls).attributes(TURN_KEYS).items()}

@@ -19,7 +19,7 @@ from otel_chat._turns.finish.redaction import redact_messages, redact_metadata
 from otel_chat._turns.finish.result import read_result
 from otel_chat._turns.finish.usage import sum_usage
 from otel_chat._turns.state import ANNOTATION, CLASSIFIER, Intent, TurnState
-from otel_chat._turns.usage import Usage
+from otel_chat._usage import Usage
 
 COMPLETION = {
     "object": "chat.completion",

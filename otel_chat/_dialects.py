@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from otel_chat import semconv as sc
-from otel_chat.usage import Usage
+from otel_chat._usage import Usage
 
 Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
 Attributes = Mapping[str, Any]
@@ -143,6 +143,7 @@ _KIND_ATTRIBUTES: Final = (
 MARKS: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES, *CONVERSATION_IDS)
 """Attributes of which a span of an agent or a model carries at least one."""
 
+_TOLD_BY: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES)
 _KINDS: Final[Mapping[str, Kind]] = {
     sc.OPERATION_INVOKE_AGENT: "agent",
     "invoke_workflow": "workflow",
@@ -238,6 +239,19 @@ cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=N
         cost=_amount(first(attributes, COSTS)),
         response_id=_told(attributes, RESPONSE_IDS),
     )
+
+
+def counts(name: str, attributes: Attributes) -> bool:
+    """Whether what a span uses is that of a model's answer: not of a tool or an embedding.
+
+    Example:
+        >>> counts("chat m", {"gen_ai.operation.name": "chat"}), counts("x", {})
+        (True, True)
+        >>> counts("embed", {"gen_ai.operation.name": "embeddings"})
+        False
+    """
+    role = kind(name, attributes)
+    return role not in ("tool", "other") or not any(attributes.get(key) for key in _TOLD_BY)
 
 
 def _told(attributes: Attributes, names: Iterable[str]) -> str | None:

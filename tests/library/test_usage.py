@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from otel_chat import Config, chat_handler, model_call, turn
 from otel_chat import semconv as sc
-from otel_chat._turns.usage import Children, Usage
+from otel_chat._usage import Children, Usage
 from otel_chat.testing import Telemetry, assert_turn
 from tests.usage_cases import CASES, Case, Told
 

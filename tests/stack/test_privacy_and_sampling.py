@@ -102,32 +102,6 @@ def test_addresses_go_no_further_than_to_their_path(running: Running) -> None:
         assert text in found
 
 
-def test_series_that_an_address_alone_told_apart_are_one(running: Running) -> None:
-    """Metrics of whoever sends without `setup()`: no series a query, and nothing is lost by it."""
-    now = time.time_ns()
-    points = [
-        {
-            "asInt": str(number),
-            "startTimeUnixNano": str(now - 10**9),
-            "timeUnixNano": str(now),
-            "attributes": [
-                {"key": "http.target", "value": {"stringValue": f"/chat?text={text}"}},
-                {"key": "url.query", "value": {"stringValue": f"text={text}"}},
-            ],
-        }
-        for number, text in ((3, "boom"), (4, "hello"))
-    ]
-    summed = {"dataPoints": points, "aggregationTemporality": 2, "isMonotonic": True}
-    metrics = [{"name": "theirs.requests", "sum": summed}]
-    body = {"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"metrics": metrics}]}]}
-    url = f"{running.settings.ports.url('otlp_http')}/v1/metrics"
-    web.post(url, json=body).raise_for_status()
-
-    asked = 'theirs_requests_total{http_target="/chat",url_query=""}'
-    assert until(lambda: running.query(asked)) == [7.0]
-    assert running.query("count(theirs_requests_total)") == [1.0]
-
-
 def _found(running: Running, trace_id: str) -> dict[str, Any] | None:
     from otel_chat.errors import AccessError
 

@@ -151,6 +151,7 @@ SOURCES: Final = ("classifier", "annotation")
 METRIC_TURN_DURATION: Final = "otel_chat.turn.duration"
 METRIC_TURN_ERRORS: Final = "otel_chat.turn.errors"
 METRIC_TURN_ACTIVE: Final = "otel_chat.turn.active"
+METRIC_TURN_OLDEST: Final = "otel_chat.turn.oldest"
 METRIC_TIME_TO_FIRST_CHUNK: Final = "otel_chat.turn.time_to_first_chunk"
 METRIC_TURN_TOKENS: Final = "otel_chat.turn.tokens"
 METRIC_TURN_COST: Final = "otel_chat.turn.cost"

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
 from otel_chat import semconv as sc
-from prometheus.names import AGENT, ENVIRONMENT, MODEL, SERVICE, UnknownNameError, label
+from prometheus.names import (
+    AGENT,
+    ENVIRONMENT,
+    INSTANCE,
+    MODEL,
+    SERVICE,
+    Metric,
+    UnknownNameError,
+    label,
+)
 from prometheus.settings import Settings, text_of
 
 LEVELS: Final = {
     "agent": (SERVICE, ENVIRONMENT, AGENT),
+    "channel": (SERVICE, ENVIRONMENT, AGENT, label(sc.CHANNEL)),
+    "process": (SERVICE, ENVIRONMENT, INSTANCE),
     "reason": (SERVICE, ENVIRONMENT, AGENT, label(sc.HANDOFF_REASON)),
     "model": (SERVICE, ENVIRONMENT, AGENT, MODEL),
     "tokens": (SERVICE, ENVIRONMENT, AGENT, MODEL, label(sc.TOKEN_TYPE)),
@@ -30,6 +42,7 @@ VARIABLES: Final = {
     ENVIRONMENT: "environment",
     AGENT: "agent",
     "agent": "agent",
+    label(sc.CHANNEL): "channel",
     "channel": "channel",
     MODEL: "model",
 }
@@ -69,6 +82,8 @@ class Alert:
         description: What it means for users; a template.
         dashboard: Where to look, one of `DASHBOARDS`.
         labels: Further labels: component, falsified_by, slo, window.
+        keep: How long it goes on after it was so for the last time, nominal, so that what comes
+            and goes is told once; empty where it ends at once.
     """
 
     name: str
@@ -79,6 +94,7 @@ class Alert:
     description: str
     dashboard: str
     labels: dict[str, str] = field(default_factory=dict)
+    keep: str = "10m"
 
 
 @dataclass(slots=True)
@@ -97,6 +113,20 @@ class Book:
     def time(self, nominal: str) -> str:
         """A duration as it stands in the rules."""
         return self.settings.time(nominal)
+
+    def grown(self, metric: Metric, window: str, by: Sequence[str], late: str = "") -> str:
+        """What a counter grew by in a window, its very first count included.
+
+        Args:
+            metric: The counter.
+            window: Nominal.
+            by: The labels to keep.
+            late: How long ago the window ends, nominal; now, where it is empty.
+        """
+        metric.require(by)
+        how = " anchored" if self.settings.anchored else ""
+        ago = f" offset {self.time(late)}" if late else ""
+        return f"sum by ({', '.join(by)}) (increase({metric}[{self.time(window)}]{how}{ago}))"
 
     def record(self, group: str, name: str, expr: str, *, slow: bool = False, **labels: str) -> str:
         """Records an expression and gives the name to use instead of it.
@@ -165,6 +195,7 @@ class Book:
             "alert": alert.name,
             "expr": alert.expr,
             "for": self.time(alert.wait),
+            **({"keep_firing_for": self.time(alert.keep)} if alert.keep else {}),
             "labels": {"severity": alert.severity, **alert.labels},
             "annotations": {
                 "summary": alert.summary,

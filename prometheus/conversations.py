@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from otel_chat import semconv as sc
-from prometheus.book import LEVELS, TICKET, Alert, Book
-from prometheus.measures import OF_AGENT, SHARE, WHO, grown, recorded, turns
-from prometheus.names import Metric, counter, histogram, label, scraped
+from prometheus.book import TICKET, Alert, Book
+from prometheus.measures import OF_AGENT, SHARE, WHO, amount, recorded, turns
+from prometheus.names import counter, histogram, label, scraped
 
 REASON: Final = label(sc.HANDOFF_REASON)
 OF_PLACE: Final = ("agent", "channel")
@@ -21,13 +21,7 @@ def add_handoffs(book: Book) -> None:
     """Adds the alert on spikes of handoffs for one reason, beside the traffic of the day before."""
     settings, before = book.settings, book.time("30m")
     now, usual = (_handoffs_per_turn(book, window) for window in ("30m", "1d"))
-    many = recorded(
-        book,
-        "otel_chat_handoffs",
-        "30m",
-        grown(counter(sc.METRIC_HANDOFFS), before, LEVELS["reason"]),
-        level="reason",
-    )
+    many = amount(book, "otel_chat_handoffs", "30m", counter(sc.METRIC_HANDOFFS), "reason")
     on = ", ".join(OF_AGENT)
     book.alert(
         "conversations",
@@ -47,23 +41,27 @@ def add_handoffs(book: Book) -> None:
 
 
 def _handoffs_per_turn(book: Book, window: str) -> str:
-    long = book.time(window)
-    handoffs = grown(counter(sc.METRIC_HANDOFFS), long, LEVELS["reason"])
-    all_turns = grown(histogram(sc.METRIC_TURN_DURATION, "count"), long, OF_AGENT)
-    expr = f"{handoffs}\n/ on ({', '.join(OF_AGENT)}) group_left ()\n{all_turns}"
+    handoffs = amount(book, "otel_chat_handoffs", window, counter(sc.METRIC_HANDOFFS), "reason")
+    expr = f"{handoffs}\n/ on ({', '.join(OF_AGENT)}) group_left ()\n{turns(book, window)}"
     return recorded(book, "otel_chat_handoffs_per_turn", window, expr, "ratio", "reason")
 
 
 def of_window(name: str, window: str) -> str:
-    """A figure of the analytics server by agent and channel, over a window of that server."""
+    """A figure of the analytics server by agent and channel, over a window of that server.
+
+    Several servers on one store tell the same; of each figure one is taken.
+    """
     metric = scraped(name).where("window", window)
     metric.require(OF_PLACE)
-    return f"sum by ({', '.join(OF_PLACE)}) ({metric})"
+    return f"max by ({', '.join(OF_PLACE)}) ({metric})"
 
 
 def settled(window: str) -> str:
     """Settled conversations by agent and channel, in a window of the analytics server."""
-    return of_window("otel_chat_conversations_settled", window)
+    metric = scraped("otel_chat_conversations_settled").where("window", window)
+    by = ", ".join(OF_PLACE)
+    metric.require((*OF_PLACE, "outcome"))
+    return f"sum by ({by}) (max by ({by}, outcome) ({metric}))"
 
 
 def add_outcomes(book: Book) -> None:
@@ -105,9 +103,7 @@ def add_feedback(book: Book) -> None:
     """Adds the alert on ratings of users, today's beside the week's."""
     settings = book.settings
     today, week = (_mean_rating(book, window) for window in ("1d", "7d"))
-    many = recorded(
-        book, "otel_chat_ratings", "1d", grown(_ratings("count"), book.time("1d"), OF_AGENT)
-    )
+    many = _ratings(book, "1d", "count")
     book.alert(
         "conversations",
         Alert(
@@ -123,12 +119,12 @@ def add_feedback(book: Book) -> None:
     )
 
 
-def _ratings(part: str) -> Metric:
+def _ratings(book: Book, window: str, part: str) -> str:
     scores = histogram(sc.METRIC_FEEDBACK_SCORE, part)
-    return scores.where(label(sc.EVALUATION_NAME), sc.EVALUATION_USER_FEEDBACK)
+    given = scores.where(label(sc.EVALUATION_NAME), sc.EVALUATION_USER_FEEDBACK)
+    return amount(book, f"otel_chat_ratings_{part}", window, given)
 
 
 def _mean_rating(book: Book, window: str) -> str:
-    long = book.time(window)
-    total, count = (grown(_ratings(part), long, OF_AGENT) for part in ("sum", "count"))
-    return recorded(book, "otel_chat_ratings", window, f"{total}\n/\n{count}", "mean")
+    expr = f"{_ratings(book, window, 'sum')} / ({_ratings(book, window, 'count')} > 0)"
+    return recorded(book, "otel_chat_ratings", window, expr, "mean")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -84,8 +84,9 @@ def cases() -> dict[str, str]:
     documents = {}
     for (home, step), chosen in by_file.items():
         needed = [f"../{path}" for path in needed_by(home, written)]
-        values = VALUES if home == "alerts/conversations.yml" and step == "1m" else ()
-        name = Path(home).stem + ("" if step == "1m" else f"_{step}")
+        stem = Path(home).stem
+        values = [one for one in VALUES if one.home == stem and step == "1m"]
+        name = stem + ("" if step == "1m" else f"_{step}")
         documents[f"tests/{name}.yml"] = _yaml(document(chosen, values, needed, step))
     return documents
 
@@ -138,6 +139,15 @@ def write(output: Path, contents: Mapping[str, str]) -> None:
         (output / path).write_text(text)
 
 
+def _flag(value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise ValueError(f"{value!r} is neither true nor false.")
+    return value == "true"
+
+
+_READ: Final[Mapping[str, Callable[[str], Any]]] = {"int": int, "float": float, "bool": _flag}
+
+
 def _settings(given: argparse.Namespace) -> Settings:
     kinds = {line.name: line.type for line in fields(Settings)}
     values: dict[str, Any] = {"windows_factor": given.windows_factor}
@@ -145,7 +155,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         name, _, value = assignment.partition("=")
         if name not in kinds:
             raise ValueError(f"There is no setting {name!r}: {', '.join(kinds)}.")
-        values[name] = {"int": int, "float": float}.get(str(kinds[name]), str)(value)
+        values[name] = _READ.get(str(kinds[name]), str)(value)
     return Settings(**values)
 
 

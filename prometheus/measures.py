@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from otel_chat import semconv as sc
 from prometheus.book import LEVELS, Book
-from prometheus.names import AGENT, SERVICE, Metric, histogram
+from prometheus.names import AGENT, SERVICE, Metric, histogram, label
 
 OF_AGENT: Final = LEVELS["agent"]
 WHO: Final = f"{{{{ $labels.{AGENT} }}}}"
@@ -15,19 +14,14 @@ SERVICE_NAME: Final = f"{{{{ $labels.{SERVICE} }}}}"
 SHARE: Final = "{{ $value | humanizePercentage }}"
 DOLLARS: Final = '{{ printf "%.2f" $value }} USD'
 FALSIFIED: Final = {"falsified_by": "pipeline"}
-_LONG: Final = frozenset({"6h", "1d", "3d", "7d"})
-
-
-def grown(metric: Metric, window: str, by: Sequence[str]) -> str:
-    """What a counter grew by in a window, its very first count included.
-
-    Args:
-        metric: The counter.
-        window: As it stands in the rules.
-        by: The labels to keep.
-    """
-    metric.require(by)
-    return f"sum by ({', '.join(by)}) (increase({metric}[{window}] anchored))"
+LONG: Final = frozenset({"6h", "1d", "3d", "7d"})
+"""Windows that are summed from recorded short ones, once a minute."""
+STEP: Final = "5m"
+LATE: Final = "1m"
+"""So late a sample may come and is still in its own step."""
+TURNS: Final = "otel_chat_turns"
+COUNT: Final = histogram(sc.METRIC_TURN_DURATION, "count")
+FAILED: Final = COUNT.where(label(sc.STATUS), sc.STATUS_ERROR)
 
 
 def recorded(
@@ -43,17 +37,41 @@ def recorded(
         operation: Begins the third part.
         level: The first part.
     """
-    return book.record(level, f"{level}:{name}:{operation}{window}", expr, slow=window in _LONG)
+    return book.record(level, f"{level}:{name}:{operation}{window}", expr, slow=window in LONG)
 
 
-def turns(book: Book, window: str) -> str:
-    """Turns of an agent in a window, however they ended."""
-    count = histogram(sc.METRIC_TURN_DURATION, "count")
-    return recorded(book, "otel_chat_turns", window, grown(count, book.time(window), OF_AGENT))
+def amount(book: Book, name: str, window: str, metric: Metric, level: str = "agent") -> str:
+    """Records what a counter grew by in a window; a long one is the sum of its steps.
+
+    Args:
+        book: Where.
+        name: What the growth is called.
+        window: Nominal.
+        metric: The counter.
+        level: The labels to keep, by their name in `LEVELS`.
+    """
+    by = LEVELS[level]
+    if window not in LONG:
+        return recorded(book, name, window, book.grown(metric, window, by), level=level)
+    grown = book.grown(metric, STEP, by, LATE)
+    step = book.record(level, f"{level}:{name}:step", grown, slow=True)
+    expr = f"sum_over_time({step}[{book.time(window)}:{book.time(STEP)}])"
+    return recorded(book, name, window, expr, level=level)
+
+
+def turns(book: Book, window: str, level: str = "agent") -> str:
+    """Turns in a window, however they ended."""
+    return amount(book, TURNS, window, COUNT, level)
 
 
 def share(
-    book: Book, name: str, window: str, part: Metric, whole: Metric, *, level: str = "agent"
+    book: Book,
+    name: str,
+    window: str,
+    part: Metric,
+    whole: tuple[str, Metric],
+    *,
+    level: str = "agent",
 ) -> str:
     """The share that one counter has of another in a window.
 
@@ -62,9 +80,10 @@ def share(
         name: What the share is called.
         window: The window, nominal.
         part: The one.
-        whole: The other.
+        whole: What the other is called, and it.
         level: The labels that it keeps, by their name in `LEVELS`.
     """
-    long, by = book.time(window), LEVELS[level]
-    expr = f"{grown(part, long, by)}\n/\n{grown(whole, long, by)}"
+    called, metric = whole
+    of = amount(book, called, window, metric, level)
+    expr = f"{amount(book, name, window, part, level)} / ({of} > 0)"
     return recorded(book, name, window, expr, "ratio", level)

@@ -15,7 +15,8 @@ from otel_chat._telemetry.instruments import BY_NAME, Instrument, Kind
 
 SERVICE: Final = "service_name"
 ENVIRONMENT: Final = "deployment_environment_name"
-RESOURCE: Final = (SERVICE, ENVIRONMENT)
+INSTANCE: Final = "service_instance_id"
+RESOURCE: Final = (SERVICE, ENVIRONMENT, INSTANCE)
 """Resource attributes that prometheus.yml promotes to labels, as far as the rules use them."""
 _SUFFIX: Final = {"s": "_seconds", "By": "_bytes"}
 
@@ -84,7 +85,9 @@ class Metric:
         text = f"{bound:g}"
         if text not in self.bounds:
             raise UnknownNameError(f"{text} is no bound of {self.name}; {', '.join(self.bounds)}.")
-        return self.where("le", text)
+        # "5" where it came over OTLP, "5.0" where Prometheus fetched it
+        whole = float(bound).is_integer()
+        return self.where("le", f"{text}|{text}.0", "=~") if whole else self.where("le", text)
 
 
 def _labels(line: Instrument) -> frozenset[str]:
@@ -114,8 +117,8 @@ def counter(name: str) -> Metric:
 
 
 def gauge(name: str) -> Metric:
-    """An up-down counter of the table of instruments, which is a gauge in Prometheus."""
-    line = _line(name, Kind.UP_DOWN)
+    """A gauge or up-down counter of the table of instruments; both are gauges in Prometheus."""
+    line = _line(name, Kind.UP_DOWN, Kind.GAUGE)
     return Metric(_name(line), _labels(line))
 
 
@@ -128,7 +131,7 @@ def histogram(name: str, part: str) -> Metric:
 
     Example:
         >>> str(histogram("otel_chat.turn.duration", "bucket").at_most(5))
-        'otel_chat_turn_duration_seconds_bucket{le="5"}'
+        'otel_chat_turn_duration_seconds_bucket{le=~"5|5.0"}'
     """
     line = _line(name, Kind.HISTOGRAM)
     if part not in {"count", "sum", "bucket"}:
@@ -140,8 +143,6 @@ def histogram(name: str, part: str) -> Metric:
     return Metric(f"{_name(line)}_bucket", labels | {"le"}, bounds=bounds)
 
 
-SERVER_JOB: Final = "otel-chat-server"
-COLLECTOR_JOB: Final = "otel-collector"
 _PLACE: Final = ("agent", "channel", "window")
 _BUDGET: Final = ("budget", "period", "agent", "tenant")
 _TARGET: Final = ("job", "instance")
@@ -155,6 +156,8 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_budget_usd": _BUDGET,
     "otel_chat_budget_spent_usd": _BUDGET,
     "otel_chat_server_ingest_failed_inserts_total": (),
+    "otel_chat_server_gauge_failures_total": (),
+    "otel_chat_server_gauges_timestamp_seconds": (),
 }
 """What the analytics server tells, as far as the rules use it."""
 
@@ -166,14 +169,18 @@ COLLECTOR: Final[Mapping[str, tuple[str, ...]]] = {
     "otelcol_exporter_queue_size": ("exporter", "data_type"),
     "otelcol_exporter_queue_capacity": ("exporter", "data_type"),
     "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early": (),
+    "otelcol_processor_filter_datapoints_filtered": ("filter",),
 }
 """What the collector tells, as far as the rules use it."""
 
 PROMETHEUS: Final[Mapping[str, tuple[str, ...]]] = {
     "up": (),
     "prometheus_rule_evaluation_failures_total": ("rule_group",),
+    "prometheus_notifications_dropped_total": (),
+    "prometheus_notifications_alertmanagers_discovered": (),
+    "alertmanager_notifications_failed_total": ("integration",),
 }
-"""What Prometheus tells of itself, as far as the rules use it."""
+"""What Prometheus and Alertmanager tell of themselves, as far as the rules use it."""
 
 
 def scraped(name: str) -> Metric:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from otel_chat import semconv as sc
+from prometheus.anomalies import expected_now
 from prometheus.book import INFO, LEVELS, PAGE, TICKET, Alert, Book
-from prometheus.measures import FALSIFIED, SERVICE_NAME, SHARE, grown, recorded
+from prometheus.measures import FALSIFIED, SERVICE_NAME, SHARE, amount
 from prometheus.names import (
-    COLLECTOR_JOB,
-    SERVER_JOB,
+    INSTANCE,
     SERVICE,
     SIGNALS,
     Metric,
@@ -24,14 +24,15 @@ ANALYTICS: Final = {"component": "analytics"}
 APPLICATION: Final = {"component": "application"}
 EXPORTER: Final = "{{ $labels.exporter }}"
 OF_TEMPO: Final = ".*tempo.*"
+WATCHDOG: Final = "Watchdog"
 
 
-def appeared(metric: Metric, window: str, level: str) -> str:
+def appeared(book: Book, metric: Metric, window: str, level: str) -> str:
     """What a scraped counter grew by; one that is told only after its first count is new."""
     by = LEVELS[level]
     metric.require(by)
-    new = f"sum by ({', '.join(by)}) ({metric} unless {metric} offset {window})"
-    return f"({new} > 0)\nor {grown(metric, window, by)}"
+    new = f"sum by ({', '.join(by)}) ({metric} unless {metric} offset {book.time(window)})"
+    return f"({new} > 0)\nor {book.grown(metric, window, by)}"
 
 
 def add_application(book: Book) -> None:
@@ -39,71 +40,100 @@ def add_application(book: Book) -> None:
     lost = counter(sc.METRIC_TELEMETRY_DROPPED)
     signal = label(sc.TELEMETRY_SIGNAL)
     lost = lost.where(signal, sc.SIGNAL_OUTSIDE_TURN, "!=")
-    dropped = recorded(
-        book,
-        "otel_chat_telemetry_dropped",
-        "10m",
-        grown(lost, book.time("10m"), LEVELS["signal"]),
-        level="signal",
-    )
-    book.alert(
-        "telemetry",
-        Alert(
+    dropped = amount(book, "otel_chat_telemetry_dropped", "10m", lost, "signal")
+    attribute = label(sc.TELEMETRY_ATTRIBUTE)
+    folded = counter(sc.METRIC_CAPPED_ATTRIBUTES)
+    capped = amount(book, "otel_chat_telemetry_capped_attributes", "1h", folded, "attribute")
+    for name, severity, expr, wait, summary, description, more in (
+        (
             "TelemetryDropped",
             TICKET,
             f"{dropped} > 0",
             "5m",
             f"{SERVICE_NAME} dropped {{{{ $value | humanize }}}} {{{{ $labels.{signal} }}}}",
             "The application made more telemetry than it could send: figures are too low.",
-            "pipeline",
-            dict(APPLICATION),
+            {},
         ),
-    )
-    attribute = label(sc.TELEMETRY_ATTRIBUTE)
-    capped = recorded(
-        book,
-        "otel_chat_telemetry_capped_attributes",
-        "1h",
-        grown(counter(sc.METRIC_CAPPED_ATTRIBUTES), book.time("1h"), LEVELS["attribute"]),
-        level="attribute",
-    )
-    book.alert(
-        "telemetry",
-        Alert(
+        (
             "TelemetryAttributeCapReached",
             INFO,
             f"{capped} >= {book.settings.capped_values}",
             "5m",
             f"{SERVICE_NAME}: too many values of {{{{ $labels.{attribute} }}}}",
-            f"{{{{ $value | humanize }}}} values were folded into {sc.OTHER} in an hour; metrics no"
-            " longer tell them apart. Traces and analytics still do.",
-            "pipeline",
-            dict(APPLICATION),
+            (
+                f"{{{{ $value | humanize }}}} values were folded into {sc.OTHER} in an hour;"
+                " metrics no longer tell them apart. Traces and analytics still do."
+            ),
+            {},
         ),
-    )
-    _add_absent(book)
-
-
-def _add_absent(book: Book) -> None:
-    by = LEVELS["application"]
-    memory = gauge(sc.METRIC_PROCESS_MEMORY).where(SERVICE, sc.DOCTOR, "!=")  # it ends at once
-    memory.require(by)
-    there, lately = (
-        f"group by ({', '.join(by)}) (present_over_time({memory}[{book.time(window)}]))"
-        for window in ("5m", "6h")
-    )
-    book.alert(
-        "telemetry",
-        Alert(
+        (
             "TelemetryAbsent",
             PAGE,
-            f"{lately}\nunless {there}",
+            expected_now(book),
             "5m",
             f"{SERVICE_NAME} sends no telemetry any more",
-            "It did within 6 hours; no process of it has told its memory for 5 minutes.",
-            "pipeline",
-            {**APPLICATION, **FALSIFIED},
+            (
+                "It did within 6 hours, and at this time yesterday; no process of it has told its"
+                " memory for 5 minutes."
+            ),
+            FALSIFIED,
         ),
+        (
+            "TelemetryInstanceShared",
+            TICKET,
+            _shared(book, "process"),
+            "10m",
+            f"{SERVICE_NAME}: several processes call themselves {{{{ $labels.{INSTANCE} }}}}",
+            (
+                "Their counters overwrite each other, so that every figure in Prometheus is wrong,"
+                " too high or too low. Each process needs a service.instance.id of its own."
+            ),
+            {},
+        ),
+        (
+            "ChatProcessesShortLived",
+            TICKET,
+            f"{_short_lived(book)} >= {book.settings.short_lived}",
+            "5m",
+            f"{SERVICE_NAME}: {{{{ $value }}}} processes lived for less than 5 minutes",
+            "In the last half hour: they crash, or are killed and started again and again.",
+            {},
+        ),
+    ):
+        labels = {**APPLICATION, **more}
+        keep = "" if name == "TelemetryAbsent" else "10m"
+        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, keep)
+        book.alert("telemetry", alert)
+
+
+def _shared(book: Book, level: str) -> str:
+    """Where the own counter of a process keeps falling, because others write it too."""
+    spent, by, window = _spent(), ", ".join(LEVELS[level]), book.time("10m")
+    falls = f"max by ({by}) (resets({spent}[{window}]) / count_over_time({spent}[{window}]))"
+    return f"{falls} > {book.settings.shared:g}"
+
+
+def _spent() -> Metric:
+    spent = counter(sc.METRIC_PROCESS_CPU_TIME)
+    spent.require(LEVELS["process"])
+    return spent
+
+
+def _short_lived(book: Book) -> str:
+    """Processes that ended lately and lived for less than 5 minutes; or one under one name."""
+    memory = gauge(sc.METRIC_PROCESS_MEMORY).where(SERVICE, sc.DOCTOR, "!=")
+    by, half_hour = ", ".join(LEVELS["application"]), book.time("30m")
+    ended, there = (f"present_over_time({memory}[{w}])" for w in (half_hour, book.time("2m")))
+    # A value is seen for 5 minutes after it was told
+    long = f"{memory} and {memory} offset {book.time('10m')}"
+    lived = f"max_over_time(({long})[{half_hour}:{book.time('1m')}])"
+    again = f"max by ({by}) (resets({_spent()}[{half_hour}]))"
+    return book.record(
+        "application",
+        "application:process_memory_usage_bytes:short_lived30m",
+        f"count by ({by}) ({ended} unless {there} unless {lived})\n"
+        f"or ({again} unless {_shared(book, 'application')})",
+        slow=True,
     )
 
 
@@ -111,15 +141,20 @@ def add_collector(book: Book) -> None:
     """Adds the alerts on the collector: away, refusing, filling, losing, waiting."""
     refusing = _each_signal(book, "otelcol_receiver_refused", "receiver")
     size, capacity = (scraped(f"otelcol_exporter_queue_{part}") for part in ("size", "capacity"))
+    bounds = scraped("otelcol_processor_filter_datapoints_filtered")
+    bounds = bounds.where("filter", "filter/bounds")
     early = scraped("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early")
     for name, severity, expr, wait, summary, description in (
         (
             "TelemetryCollectorAway",
             PAGE,
-            f"{scraped('up').where('job', COLLECTOR_JOB)} == 0",
+            _away(book.settings.collector_job),
             "2m",
             "The collector does not answer",
-            "Applications keep telemetry for some seconds, then it is lost.",
+            (
+                "Applications keep telemetry for some seconds, then it is lost. Or Prometheus has"
+                " no job of this name."
+            ),
         ),
         (
             "TelemetryCollectorRefusing",
@@ -143,7 +178,7 @@ def add_collector(book: Book) -> None:
         (
             "TelemetryTracesDecidedEarly",
             TICKET,
-            f"{grown(early, book.time('10m'), ('job', 'instance'))} > 0",
+            f"{book.grown(early, '10m', ('job', 'instance'))} > 0",
             "10m",
             "Tail sampling dropped {{ $value | humanize }} traces before they were decided on",
             (
@@ -151,10 +186,28 @@ def add_collector(book: Book) -> None:
                 " matter. Analytics has all."
             ),
         ),
+        (
+            "TelemetryPointsOutOfBounds",
+            TICKET,
+            f"{book.grown(bounds, '10m', ('job', 'instance'))} > 0",
+            "10m",
+            "The collector drops {{ $value | humanize }} points that Prometheus would refuse",
+            (
+                "In 10 minutes. A sender's clock is more than 5 minutes ahead or 25 behind, or it"
+                " sends delta sums: its figures are missing; those of others are whole."
+            ),
+        ),
     ):
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", dict(PIPELINE))
+        labels = dict(PIPELINE)
+        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
         book.alert("collector", alert)
     _add_exporters(book)
+
+
+def _away(job: str) -> str:
+    """A server that does not answer Prometheus, or is not known to it."""
+    up = scraped("up").where("job", job)
+    return f"{up} == 0 or absent({up})"
 
 
 def _each_signal(book: Book, prefix: str, level: str, window: str = "5m") -> str:
@@ -163,7 +216,7 @@ def _each_signal(book: Book, prefix: str, level: str, window: str = "5m") -> str
         name = book.record(
             level,
             f"{level}:{prefix}:increase{window}",
-            appeared(scraped(f"{prefix}_{signal}"), book.time(window), level),
+            appeared(book, scraped(f"{prefix}_{signal}"), window, level),
             signal=signal,
         )
     return name
@@ -177,7 +230,6 @@ def _add_exporters(book: Book) -> None:
     )
     sent = _each_signal(book, "otelcol_exporter_sent", "exporter")
     size = scraped("otelcol_exporter_queue_size")
-    by = ", ".join(LEVELS["exporter"])
     for name, severity, expr, wait, summary, description in (
         (
             "TelemetryExportFailing",
@@ -193,64 +245,133 @@ def _add_exporters(book: Book) -> None:
         (
             "TelemetryExportStalled",
             PAGE,
-            _stalled(size.where("exporter", OF_TEMPO, "!~"), sent, by),
+            _stalled(size.where("exporter", OF_TEMPO, "!~"), sent),
             "5m",
-            f"Nothing reaches {EXPORTER}",
-            "Telemetry waits in the collector's queue on disk and none is taken.",
+            f"No {{{{ $labels.data_type }}}} reach {EXPORTER}",
+            "They wait in the collector's queue on disk and none are taken.",
         ),
         (
             "TelemetryTempoAway",
             TICKET,
-            _stalled(size.where("exporter", OF_TEMPO, "=~"), sent, by),
+            _stalled(size.where("exporter", OF_TEMPO, "=~"), sent),
             "5m",
             "No trace reaches Tempo",
             "Traces wait in the collector's queue on disk and none is taken. Analytics has all.",
         ),
     ):
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", dict(PIPELINE))
+        labels = dict(PIPELINE)
+        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
         book.alert("collector", alert)
 
 
-def _stalled(size: Metric, sent: str, by: str) -> str:
-    size.require(LEVELS["exporter"])
-    return f"sum by ({by}) ({size}) > 0\nunless sum by ({by}) ({sent}) > 0"
+def _stalled(size: Metric, sent: str) -> str:
+    """Something waits of a signal of which nothing was sent, whatever the others do."""
+    on = ", ".join(LEVELS["exporter"])
+    size.require((*LEVELS["exporter"], "data_type"))
+    return "\nor ".join(
+        f"(sum by ({on}, data_type) ({size.where('data_type', kind)}) > 0\n"
+        f'unless on ({on}) sum by ({on}) ({sent}{{signal="{signal}"}}) > 0)'
+        for kind, signal in zip(("traces", "logs", "metrics"), SIGNALS, strict=True)
+    )
 
 
 def add_servers(book: Book) -> None:
-    """Adds the alerts on the analytics server and on Prometheus' own rules."""
+    """Adds the alerts on the analytics server, Prometheus' own rules and who is told of them."""
+    settings = book.settings
     inserts = scraped("otel_chat_server_ingest_failed_inserts_total")
     failures = scraped("prometheus_rule_evaluation_failures_total")
+    uncounted = scraped("otel_chat_server_gauge_failures_total")
+    counted = scraped("otel_chat_server_gauges_timestamp_seconds")
+    untold = scraped("alertmanager_notifications_failed_total")
+    dropped = scraped("prometheus_notifications_dropped_total")
+    nobody = scraped("prometheus_notifications_alertmanagers_discovered")
+    target = ("job", "instance")
     for name, severity, expr, wait, summary, description, component in (
         (
             "AnalyticsAway",
             PAGE,
-            f"{scraped('up').where('job', SERVER_JOB)} == 0",
+            _away(settings.server_job),
             "2m",
             "The analytics server does not answer",
             (
                 "Its pages and its figures of whole conversations are missing. Telemetry waits in"
-                " the collector's queue on disk."
+                " the collector's queue on disk. Or Prometheus has no job of this name."
             ),
             ANALYTICS,
         ),
         (
             "AnalyticsInsertsFailing",
             PAGE,
-            f"{grown(inserts, book.time('5m'), ('job', 'instance'))} > 0",
+            f"{book.grown(inserts, '5m', target)} > 0",
             "5m",
             "The analytics server cannot write",
             "{{ $value | humanize }} inserts failed in 5 minutes; the collector tries again.",
             ANALYTICS,
         ),
         (
+            "AnalyticsFiguresOld",
+            TICKET,
+            (
+                f"time() - max({counted}) > {settings.gauges_seconds:g}\n"
+                f"or sum by ({', '.join(target)}) (increase({uncounted}[{book.time('30m')}])) > 2"
+            ),
+            "5m",
+            "The figures of whole conversations stand still",
+            (
+                "The analytics server answers, but has not worked them out, or fails to: alerts on"
+                " containment, abandonment and cost of a conversation say nothing."
+            ),
+            ANALYTICS,
+        ),
+        (
             "TelemetryRulesFailing",
             TICKET,
-            f"{grown(failures, book.time('10m'), ('job', 'instance', 'rule_group'))} > 0",
+            f"{book.grown(failures, '10m', (*target, 'rule_group'))} > 0",
             "5m",
             "Rules cannot be worked out: {{ $labels.rule_group }}",
             "Alerts of this group may be silent. Prometheus' page of rules names the error.",
             PIPELINE,
         ),
+        (
+            "AlertmanagerAway",
+            PAGE,
+            f"{_away(settings.alertmanager_job)} or {nobody} == 0",
+            "5m",
+            "Alertmanager does not answer",
+            (
+                "Nobody is told of anything; this alert itself is seen on Prometheus' page alone,"
+                " unless there is a second Alertmanager. Or Prometheus has no job of this name."
+            ),
+            PIPELINE,
+        ),
+        (
+            "TelemetryNotificationsFailing",
+            PAGE,
+            (
+                f"{book.grown(untold, '10m', (*target, 'integration'))} > 0\n"
+                f"or {book.grown(dropped, '10m', target)} > 0"
+            ),
+            "5m",
+            "Alerts do not reach people{{ with $labels.integration }} by {{ . }}{{ end }}",
+            "A receiver refuses what Alertmanager sends, or Prometheus cannot hand alerts on.",
+            PIPELINE,
+        ),
     ):
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", dict(component))
+        labels = dict(component)
+        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
         book.alert("servers", alert)
+    book.alert(
+        "servers",
+        Alert(
+            WATCHDOG,
+            INFO,
+            "vector(1)",
+            "0s",
+            "Prometheus works out alerts, and Alertmanager sends them",
+            "Always so. A receiver that tells people when this stops to come notices what neither"
+            " of them can tell: that they are away themselves.",
+            "pipeline",
+            dict(PIPELINE),
+            "",
+        ),
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from otel_chat import semconv as sc
-from prometheus.book import LEVELS, PAGE, TICKET, Alert, Book
+from prometheus.book import PAGE, TICKET, Alert, Book
 from prometheus.conversations import OF_ANALYTICS, PLACE, of_window, settled
 from prometheus.measures import (
     DOLLARS,
     SERVICE_NAME,
     SHARE,
     WHO,
-    grown,
+    amount,
     recorded,
     share,
 )
@@ -21,8 +21,19 @@ from prometheus.names import ENVIRONMENT, MODEL, Metric, counter, histogram, lab
 WHICH_MODEL: Final = f"{{{{ $labels.{MODEL} }}}}"
 OF_BUDGET: Final = ("budget", "period", "agent", "tenant")
 WHERE: Final = f'{{{{ or $labels.{ENVIRONMENT} "all" }}}}'
-THROTTLED: Final = ".*(RateLimit|TooManyRequests|Throttl|ResourceExhausted|Quota|429).*"
-"""Classes of errors by which the providers' clients say that there were too many calls."""
+THROTTLED: Final = {
+    "rate_?limit": "OpenAI, Anthropic, Groq: RateLimitError; Azure: RateLimitReached",
+    "too_?many_?requests": "Cohere: TooManyRequestsError; Google: TooManyRequests",
+    "throttl": "AWS: ThrottlingException",
+    "resource_?exhausted": "Google: ResourceExhausted, RESOURCE_EXHAUSTED",
+    "quota": "AWS: ServiceQuotaExceededException; OpenAI: insufficient_quota",
+    "overload": "Anthropic: OverloadedError, overloaded_error; OpenAI: engine_overloaded",
+    "(tier_?|over_?)capacity": "Mistral: service_tier_capacity_exceeded; Groq: over_capacity",
+    "slow_?down": "OpenAI: slow_down",
+    "(^|[^0-9])(429|529)($|[^0-9])": "the status itself; 529 is Anthropic's overload",
+}
+"""How providers' clients say that there were too many calls, in any case, and who does."""
+ERRORS: Final = f"(?i:.*({'|'.join(THROTTLED)}).*)"
 
 
 def add_costs(book: Book) -> None:
@@ -61,12 +72,11 @@ def add_costs(book: Book) -> None:
         Alert(
             "ChatDailyBudgetForecast",
             TICKET,
-            f"{_forecast(book)} > {settings.daily_usd:g}\nand {day} <= {settings.daily_usd:g}\n"
-            f"and {_spent(book, '6h')} > {settings.daily_usd / 10:g}",
+            f"{_forecast(book)} > {settings.daily_usd:g}\nand {day} <= {settings.daily_usd:g}",
             "30m",
             f"Environment {WHERE}: on the way to {DOLLARS} a day, over the budget",
-            "The last 6 hours beside the same hours yesterday, times yesterday; without a"
-            f" yesterday, at the present pace. The budget of a day is {settings.daily_usd:g} USD.",
+            "The last 24 hours, and once more what the last 6 of them cost above the same hours"
+            f" yesterday. The budget of a day is {settings.daily_usd:g} USD.",
             "cost",
         ),
     )
@@ -106,16 +116,17 @@ def _of_budget(name: str) -> Metric:
 
 
 def _spent(book: Book, window: str) -> str:
-    cost = grown(histogram(sc.METRIC_TURN_COST, "sum"), book.time(window), LEVELS["environment"])
-    return recorded(book, "otel_chat_cost_usd", window, cost, level="environment")
+    cost = histogram(sc.METRIC_TURN_COST, "sum")
+    return amount(book, "otel_chat_cost_usd", window, cost, "environment")
 
 
 def _forecast(book: Book) -> str:
-    """What a day will cost: yesterday's day, grown like the last hours."""
+    """What a day will cost if the hours to come grow like the last ones; nothing is multiplied."""
     day, hours = _spent(book, "1d"), _spent(book, "6h")
-    yesterday = f"({hours} offset {book.time('1d')} > 0)"
-    grown_like = f"{day} offset {book.time('6h')}\n* {hours} / {yesterday}"
-    expr = f"{grown_like}\nor 4 * {hours}"
+    yesterday = f"{hours} offset {book.time('1d')}"
+    # Of the first day and a half the hours of yesterday are not whole
+    known = f"{hours} offset {book.time('30h')}"
+    expr = f"{day} + clamp_min({hours} - ({yesterday} and {known}), 0)"
     return recorded(book, "otel_chat_cost_usd", "1d", expr, "forecast", "environment")
 
 
@@ -123,12 +134,8 @@ def add_models(book: Book) -> None:
     """Adds the alerts on tokens, prices and throttling."""
     settings = book.settings
     _add_tokens(book)
-    unpriced = recorded(
-        book,
-        "otel_chat_turn_unpriced",
-        "1h",
-        grown(counter(sc.METRIC_TURN_UNPRICED), book.time("1h"), LEVELS["model"]),
-        level="model",
+    unpriced = amount(
+        book, "otel_chat_turn_unpriced", "6h", counter(sc.METRIC_TURN_UNPRICED), "model"
     )
     book.alert(
         "models",
@@ -138,15 +145,15 @@ def add_models(book: Book) -> None:
             f"{unpriced} >= {settings.unpriced_turns}",
             "5m",
             f"{WHO}: {{{{ $value }}}} turns with {WHICH_MODEL} have no price",
-            "Nobody knows what this model costs: the figures of cost are too low.",
+            "Seen over 6 hours. Nobody knows what this model costs: the figures are too low.",
             "cost",
         ),
     )
     calls = histogram(sc.METRIC_CLIENT_OPERATION_DURATION, "count")
-    refused = calls.where(label(sc.ERROR_TYPE), THROTTLED, "=~")
-    many = grown(refused, book.time("10m"), LEVELS["provider"])
-    ratio = share(book, "gen_ai_client_throttled", "10m", refused, calls, level="provider")
-    number = recorded(book, "gen_ai_client_throttled", "10m", many, level="provider")
+    refused = calls.where(label(sc.ERROR_TYPE), ERRORS, "=~")
+    name = "gen_ai_client_throttled"
+    ratio = share(book, name, "10m", refused, ("gen_ai_client_calls", calls), level="provider")
+    number = amount(book, name, "10m", refused, "provider")
     book.alert(
         "models",
         Alert(
@@ -155,8 +162,9 @@ def add_models(book: Book) -> None:
             f"{ratio} > {settings.throttled:g}\nand {number} >= {settings.throttled_least}",
             "5m",
             f"{SERVICE_NAME}: {{{{ $labels.{label(sc.PROVIDER_NAME)} }}}} refuses {SHARE} of calls"
-            f" to {WHICH_MODEL} (429)",
-            "The provider's rate limit or quota is reached; turns wait for retries or fail.",
+            f" to {WHICH_MODEL}",
+            "The provider's rate limit or quota is reached, or it is overloaded; turns wait for"
+            " retries or fail.",
             "cost",
         ),
     )
@@ -165,13 +173,7 @@ def add_models(book: Book) -> None:
 def _add_tokens(book: Book) -> None:
     settings, before = book.settings, book.time("30m")
     now, usual = (_tokens_per_turn(book, window) for window in ("30m", "1d"))
-    many = recorded(
-        book,
-        "otel_chat_turn_tokens",
-        "30m",
-        grown(histogram(sc.METRIC_TURN_TOKENS, "count"), before, LEVELS["tokens"]),
-        level="tokens",
-    )
+    many = _tokens(book, "30m", "count")
     book.alert(
         "models",
         Alert(
@@ -190,13 +192,13 @@ def _add_tokens(book: Book) -> None:
 
 
 def _tokens_per_turn(book: Book, window: str) -> str:
-    total, count = (
-        grown(histogram(sc.METRIC_TURN_TOKENS, part), book.time(window), LEVELS["tokens"])
-        for part in ("sum", "count")
-    )
-    return recorded(
-        book, "otel_chat_turn_tokens", window, f"{total}\n/\n({count} > 0)", "mean", "tokens"
-    )
+    expr = f"{_tokens(book, window, 'sum')} / ({_tokens(book, window, 'count')} > 0)"
+    return recorded(book, "otel_chat_turn_tokens", window, expr, "mean", "tokens")
+
+
+def _tokens(book: Book, window: str, part: str) -> str:
+    tokens = histogram(sc.METRIC_TURN_TOKENS, part)
+    return amount(book, f"otel_chat_turn_tokens_{part}", window, tokens, "tokens")
 
 
 def add_tools(book: Book) -> None:
@@ -204,15 +206,15 @@ def add_tools(book: Book) -> None:
     settings = book.settings
     calls = histogram(sc.METRIC_EXECUTE_TOOL_DURATION, "count")
     failed = calls.where(label(sc.ERROR_TYPE), "", "!=")
-    ratio = share(book, "gen_ai_execute_tool_failed", "30m", failed, calls, level="tool")
-    many = grown(calls, book.time("30m"), LEVELS["tool"])
-    number = recorded(book, "gen_ai_execute_tool", "30m", many, level="tool")
+    name = "gen_ai_execute_tool_failed"
+    ratio = share(book, name, "1h", failed, ("gen_ai_execute_tool", calls), level="tool")
+    number = amount(book, name, "1h", failed, "tool")
     book.alert(
         "models",
         Alert(
             "ChatToolErrors",
             TICKET,
-            f"{ratio} > {settings.tool_errors:g}\nand {number} >= {settings.minimum_turns}",
+            f"{ratio} > {settings.tool_errors:g}\nand {number} >= {settings.tool_least}",
             "10m",
             f"{SERVICE_NAME}: {SHARE} of calls of {{{{ $labels.{label(sc.TOOL_NAME)} }}}} fail",
             "Turns that need this tool answer without it, or fail.",

@@ -122,9 +122,9 @@ def _in_prometheus(line: Instrument) -> tuple[str, str]:
         bucket, count = (names.histogram(line.name, part) for part in ("bucket", "count"))
         inner = f"sum by (le) (rate({bucket}[5m]))"
         return str(count).removesuffix("_count"), f"histogram_quantile(0.95, {inner})"
-    if line.kind is Kind.UP_DOWN:
+    if line.kind in {Kind.UP_DOWN, Kind.GAUGE}:
         gauge = str(names.gauge(line.name))
-        return gauge, f"sum{by} ({gauge})"
+        return gauge, f"{'sum' if line.kind is Kind.UP_DOWN else 'max'}{by} ({gauge})"
     counter = str(names.counter(line.name))
     return counter, f"sum{by} (rate({counter}[5m]))"
 

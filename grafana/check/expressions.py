@@ -31,6 +31,7 @@ _WORDS: Final = frozenset(
         *("sort", "sort_desc", "label_replace", "vector", "time", "abs", "clamp_min", "clamp_max"),
     }
 )
+_GAUGES: Final = {Kind.UP_DOWN, Kind.GAUGE}
 _PARTS: Final = ("bucket", "count", "sum")
 _IN_PROMETHEUS: Final = frozenset(
     {"le", "job", "instance", "__name__", "service_version", "service_instance_id"}
@@ -45,7 +46,7 @@ def known() -> Mapping[str, frozenset[str]]:
         metrics = (
             [rules.histogram(line.name, part) for part in _PARTS]
             if line.kind is Kind.HISTOGRAM
-            else [rules.gauge(line.name) if line.kind is Kind.UP_DOWN else rules.counter(line.name)]
+            else [rules.gauge(line.name) if line.kind in _GAUGES else rules.counter(line.name)]
         )
         found.update({metric.name: metric.labels | _IN_PROMETHEUS for metric in metrics})
     for table in (names.SERVER, names.COLLECTOR, rules.SERVER, rules.COLLECTOR, rules.PROMETHEUS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -53,6 +54,7 @@ class Kind(Enum):
     HISTOGRAM = "histogram"
     UP_DOWN = "observable up-down counter"
     OBSERVABLE_COUNTER = "observable counter"
+    GAUGE = "observable gauge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,14 @@ TABLE: Final[tuple[Instrument, ...]] = (
         Kind.UP_DOWN,
         "{turn}",
         "Turns running now",
+        "whenever metrics are read",
+        _AGENT,
+    ),
+    Instrument(
+        sc.METRIC_TURN_OLDEST,
+        Kind.GAUGE,
+        "s",
+        "Age of the turn that has been running for longest",
         "whenever metrics are read",
         _AGENT,
     ),
@@ -477,21 +487,24 @@ class Instruments:
             read: Gives values by attribute values in the order of the table, '' for an unknown one.
         """
         line = BY_NAME[name]
+        meter = self._meter
+        create = {
+            Kind.OBSERVABLE_COUNTER: meter.create_observable_counter,
+            Kind.UP_DOWN: meter.create_observable_up_down_counter,
+            Kind.GAUGE: meter.create_observable_gauge,
+        }[line.kind]
+        # Of series that are folded into one: the sum of amounts, the greatest of gauges
+        joined = max if line.kind is Kind.GAUGE else operator.add
 
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            sums: dict[tuple[tuple[str, AttributeValue], ...], float] = {}
+            found: dict[tuple[tuple[str, AttributeValue], ...], float] = {}
             for values, amount in read().items():
                 given = {k: v or None for k, v in zip(line.attributes, values, strict=True)}
                 key = tuple(self._series(name, given).attributes.items())
-                sums[key] = sums.get(key, 0) + amount
-            return [Observation(amount, dict(key)) for key, amount in sums.items()]
+                found[key] = joined(found[key], amount) if key in found else amount
+            return [Observation(amount, dict(key)) for key, amount in found.items()]
 
-        if line.kind is Kind.OBSERVABLE_COUNTER:
-            self._meter.create_observable_counter(name, [callback], line.unit, line.description)
-        else:
-            self._meter.create_observable_up_down_counter(
-                name, [callback], line.unit, line.description
-            )
+        create(name, [callback], line.unit, line.description)
 
     def seed(self, known: Mapping[str, Iterable[AttributeValue]], context: Context) -> None:
         """Starts at 0 every counter series whose attributes are all known.

@@ -162,6 +162,7 @@ class Runtime:
         self._keep_key = hashlib.sha256(self.config.keep_key.encode()).digest()
         self._keep_below = int(self.config.keep_rate * 2**64)
         self.instruments.observe(sc.METRIC_TURN_ACTIVE, self._read_active)
+        self.instruments.observe(sc.METRIC_TURN_OLDEST, self._read_oldest)
         self.instruments.observe(sc.METRIC_CONVERSATION_ACTIVE, self._read_conversations)
         for model in self.config.models:
             self.prices.load(model, None)
@@ -329,6 +330,14 @@ class Runtime:
                 now[key] = now.get(key, 0.0) + 1
         self._active_seen = dict.fromkeys(now, 0.0)
         return now
+
+    def _read_oldest(self) -> Mapping[tuple[str, ...], float]:
+        ages: dict[tuple[str, ...], float] = dict.fromkeys(self._active_seen, 0.0)
+        if not self._stopped:
+            for turn in tuple(self.active):
+                age = (turn.now_ns() - turn.start_ns) / 1e9
+                ages[turn.series] = max(ages.get(turn.series, 0.0), age)
+        return ages
 
     def _read_conversations(self) -> Mapping[tuple[str, ...], float]:
         return self.conversations.active(self.clock.monotonic_ns(), zero=self._stopped)

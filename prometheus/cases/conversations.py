@@ -23,6 +23,12 @@ RATINGS: Final = {
     for part in ("sum", "count")
 }
 
+
+def _second(told: str) -> str:
+    """The same, told by a second analytics server on the same store."""
+    return told.replace('instance="a"', 'instance="b"')
+
+
 CASES: Final = (
     Case(
         "ChatHandoffSpike", {**TICKET, **AGENT, **REASON},
@@ -41,7 +47,17 @@ CASES: Final = (
         "ChatContainmentFalling", {**TICKET, **PLACE, **OF_ANALYTICS},
         {CONTAINED: "0.8x10 0.6x120 0.75x60", USUAL: "0.8x200", SETTLED: "100x200"},
         "11m", "1h", "2h20m",
-        {"too few conversations": {CONTAINED: "0.1x140", USUAL: "0.8x140", SETTLED: "49x140"}},
+        {
+            "too few conversations": {CONTAINED: "0.1x140", USUAL: "0.8x140", SETTLED: "49x140"},
+            "too few, told by two servers": {
+                CONTAINED: "0.1x140", USUAL: "0.8x140", SETTLED: "30x140",
+                _second(CONTAINED): "0.1x140", _second(SETTLED): "30x140",
+            },
+            "two servers tell the same": {
+                CONTAINED: "0.8x140", USUAL: "0.8x140", SETTLED: "100x140",
+                _second(CONTAINED): "0.8x140", _second(USUAL): "0.8x140",
+            },
+        },
     ),
     Case(
         "ChatAbandonmentHigh", {**TICKET, **PLACE, **OF_ANALYTICS},

@@ -15,6 +15,8 @@ AGENT: Final = {
     "gen_ai_agent_name": "support",
 }
 APPLICATION: Final = {"service_name": "shop", "deployment_environment_name": "live"}
+KEPT: Final = 10
+"""Minutes for which an alert goes on after it was so for the last time."""
 FALSIFIED: Final = {"falsified_by": "pipeline"}
 PIPELINE: Final = {"component": "pipeline"}
 
@@ -28,6 +30,24 @@ def series(metric: str, /, **labels: str) -> str:
     """
     matchers = (f'{name}="{value}"' for name, value in labels.items())
     return f"{metric}{{{','.join(matchers)}}}"
+
+
+def course(*parts: tuple[float, int], start: float = 0.0) -> str:
+    """A counter that grows at one rate after the other.
+
+    Args:
+        parts: What it grows by in a minute, and for how many minutes.
+        start: What it begins at.
+
+    Example:
+        >>> course((2, 60), (0.5, 30))
+        '0+2x59 120+0.5x29'
+    """
+    words = []
+    for rate, minutes in parts:
+        words.append(f"{start:.9g}{f'+{rate:.9g}' if rate else ''}x{minutes - 1}")
+        start = round(start + rate * minutes, 9)
+    return " ".join(words)
 
 
 def of_agent(metric: str, /, **labels: str) -> str:
@@ -50,7 +70,7 @@ class Case:
         given: The series that make it fire; a value a minute.
         begins: The first evaluation at which what it is about is so.
         wait: How long it must be so, as the alert has it.
-        resolved: A time at which it must be over.
+        resolved: A time at which it must not be so any more; `KEPT` later it is over.
         quiet: What must not make it fire, by why: series of too little, or of the usual.
         until: How long the quiet series are looked at; else as long as the others.
         lately: How far back they are looked at then; else from the beginning.
@@ -76,7 +96,7 @@ class Case:
             "just begun": (begins, "pending"),
             "just before its time": (begins + wait - step, "pending"),
             "its time has come": (begins + wait, "firing"),
-            "over": (_minutes(self.resolved), None),
+            "over": (_minutes(self.resolved) + KEPT, None),
         }
         name = " ".join([self.alert, self.labels.get("window", "")]).strip()
         fires = [self._expected(minute, state) for minute, state in moments.values()]
@@ -113,10 +133,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """When an alert does not fire, where that takes days to show.
+    """When alerts do not fire, where that takes days to show.
 
     Args:
-        alert: Its name.
+        alerts: Their names.
         why: What is shown.
         given: The series; a value a minute.
         until: How long they are looked at.
@@ -124,18 +144,24 @@ class Silence:
         step: Time between evaluations.
     """
 
-    alert: str
+    alerts: tuple[str, ...]
     why: str
     given: Series
     until: str
     lately: str | None = None
     step: str = "15m"
 
+    @property
+    def alert(self) -> str:
+        """One of them: all are in one file."""
+        return self.alerts[0]
+
     def groups(self) -> list[dict[str, Any]]:
         """The group of promtool's tests."""
-        firing = series("ALERTS", alertname=self.alert, alertstate="firing")
+        names = "|".join(self.alerts)
+        firing = f'ALERTS{{alertname=~"{names}",alertstate="firing"}}'
         silent = _silent(firing, self.until, self.lately)
-        return [_group(f"{self.alert}: {self.why}", self.given, [silent])]
+        return [_group(f"{' and '.join(self.alerts)}: {self.why}", self.given, [silent])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +174,7 @@ class Value:
         expr: What is asked.
         at: When.
         expected: The values by labels.
+        home: The file of alerts beside which it stands.
     """
 
     name: str
@@ -155,6 +182,7 @@ class Value:
     expr: str
     at: str
     expected: Mapping[str, float] = field(default_factory=dict)
+    home: str = "conversations"
 
     def group(self) -> dict[str, Any]:
         """The group of promtool's tests."""

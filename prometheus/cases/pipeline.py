@@ -10,6 +10,7 @@ from prometheus.cases.model import (
     PIPELINE,
     Case,
     Series,
+    Value,
     of_application,
     series,
 )
@@ -22,6 +23,7 @@ TICKET: Final = {"severity": "ticket", **PIPELINE}
 OF_APPLICATION: Final = {"component": "application", **APPLICATION}
 ANALYTICS: Final = {"exporter": "otlp_http/analytics"}
 TEMPO: Final = {"exporter": "otlp_grpc/tempo"}
+SPENT: Final = of_application("process_cpu_time_seconds_total", cpu_mode="user")
 MEMORY: Final = of_application("process_memory_usage_bytes")
 SPANS: Final = {"otel_chat_telemetry_signal": "spans"}
 CHANNEL: Final = {"otel_chat_telemetry_attribute": "otel_chat.channel"}
@@ -32,9 +34,19 @@ REFUSED: Final = series(
 )
 SEND_FAILED: Final = series("otelcol_exporter_send_failed_log_records", **TARGET, **ANALYTICS)
 ENQUEUE_FAILED: Final = series("otelcol_exporter_enqueue_failed_spans", **TARGET, **ANALYTICS)
+BOUNDS: Final = series(
+    "otelcol_processor_filter_datapoints_filtered", **TARGET, filter="filter/bounds"
+)
 EARLY: Final = series("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early", **TARGET)
 FAILED_INSERTS: Final = series("otel_chat_server_ingest_failed_inserts_total", **SERVER)
+COUNTED: Final = series("otel_chat_server_gauges_timestamp_seconds", **SERVER)
+UNCOUNTED: Final = series("otel_chat_server_gauge_failures_total", **SERVER)
+ALERTMANAGER: Final = {"job": "alertmanager", "instance": "m"}
 RULES: Final = series("prometheus_rule_evaluation_failures_total", **ITSELF, rule_group="g")
+
+
+def _process(name: str) -> str:
+    return series("process_memory_usage_bytes", **APPLICATION, service_instance_id=name)
 
 
 def _queue(exporter: dict[str, str], size: str, sent: str) -> Series:
@@ -68,27 +80,69 @@ APPLICATIONS: Final = (
     ),
     Case(
         "TelemetryAbsent", {"severity": "page", **OF_APPLICATION, **FALSIFIED},
-        {MEMORY: "100x10 _x30 100x30"}, "15m", "5m", "42m",
+        {MEMORY: "100x1560 _x30 100x30"}, "1d2h5m", "5m", "1d2h32m",
         {
-            "a process of several": {
-                MEMORY: "100x10 _x60",
-                series(
-                    "process_memory_usage_bytes", **APPLICATION, service_instance_id="b"
-                ): "9x70",
-            },
-            "a short pause": {MEMORY: "100x10 _x8 100x60"},
+            "a process of several": {MEMORY: "100x1560 _x60", _process("b"): "9x1620"},
+            "a short pause": {MEMORY: "100x1560 _x8 100x60"},
+            "new, and known for less than a day": {MEMORY: "100x300 _x1300"},
         },
     ),
     Case(
         "TelemetryAbsent", {"severity": "page", **OF_APPLICATION, **FALSIFIED},
-        {MEMORY: "100x10 _x600"}, "15m", "5m", "6h20m", {},
+        {MEMORY: "100x1560 _x600"}, "1d2h5m", "5m", "1d8h20m",
+        {"scaled to zero each night": {MEMORY: f"100x720 {'_x719 100x719 ' * 2}"}},
+        until="2d12h",
+    ),
+    Case(
+        "TelemetryInstanceShared",
+        {"severity": "ticket", **OF_APPLICATION, "service_instance_id": "a"},
+        # Two processes take turns
+        {SPENT: f"{'100 10 ' * 20}{'11 ' * 40}"}, "1m", "10m", "50m",
+        {
+            "a process": {SPENT: "0+1x60"},
+            "one that is started again now and then": {SPENT: "0+1x20 0+1x20 0+1x20"},
+        },
+    ),
+    Case(
+        "ChatProcessesShortLived", {"severity": "ticket", **OF_APPLICATION},
+        {_process(f"p{n}"): f"{f'_x{4 * n} ' if n else ''}9 9 9" for n in range(5)},
+        "20m", "5m", "40m",
+        {
+            "four of them": {
+                _process(f"p{n}"): f"{f'_x{4 * n} ' if n else ''}9 9 9" for n in range(4)
+            },
+            "as many that lived for longer": {
+                _process(f"p{n}"): f"{f'_x{4 * n} ' if n else ''}9x12" for n in range(5)
+            },
+        },
+    ),
+    # Under one name: its counter falls each time, but for most of the time it rises
+    Case(
+        "ChatProcessesShortLived", {"severity": "ticket", **OF_APPLICATION},
+        {SPENT: f"{'0+1x4 ' * 8}0+1x90"}, "25m", "5m", "50m",
+        {"started again four times": {SPENT: f"{'0+1x4 ' * 4}0+1x90"}},
     ),
 )  # fmt: skip
 COLLECTOR: Final = (
     Case(
         "TelemetryCollectorAway", {**PAGE, **TARGET},
         _up(TARGET, "1x5 0x20 1x20"), "6m", "2m", "30m",
-        {"a restart": _up(TARGET, "1x5 0x1 1x30"), "another server": _up(ITSELF, "0x30")},
+        {"a restart": _up(TARGET, "1x5 0x1 1x30")},
+    ),
+    # Prometheus does not know it any more
+    Case(
+        "TelemetryCollectorAway", {**PAGE, "job": "otel-collector"},
+        _up(TARGET, "1x5 _x20 1x20"), "10m", "2m", "30m", {},
+    ),
+    Case(
+        "TelemetryPointsOutOfBounds", {**TICKET, **TARGET},
+        {BOUNDS: "0x5 3+3x20 63x30"}, "6m", "10m", "40m",
+        {
+            "nothing dropped": {BOUNDS: "0x40"},
+            "metrics that are not of chat": {
+                BOUNDS.replace("filter/bounds", "filter/chat"): "0+9x40",
+            },
+        },
     ),
     Case(
         "TelemetryCollectorRefusing", {**PAGE, **TARGET, "receiver": "otlp", "signal": "spans"},
@@ -116,7 +170,7 @@ COLLECTOR: Final = (
         {"nothing lost": {ENQUEUE_FAILED: "0x40"}},
     ),
     Case(
-        "TelemetryExportStalled", {**PAGE, **TARGET, **ANALYTICS},
+        "TelemetryExportStalled", {**PAGE, **TARGET, **ANALYTICS, "data_type": "traces"},
         _queue(ANALYTICS, "0x5 10+1x30 0x30", "0+9x5 45x30 54+9x30"), "10m", "5m", "45m",
         {
             "busy": _queue(ANALYTICS, "10x45", "0+9x45"),
@@ -124,8 +178,20 @@ COLLECTOR: Final = (
             "Tempo's queue": _queue(TEMPO, "10x45", "45x45"),
         },
     ),
+    # Of logs none goes on, while spans do
     Case(
-        "TelemetryTempoAway", {**TICKET, **TARGET, **TEMPO},
+        "TelemetryExportStalled", {**PAGE, **TARGET, **ANALYTICS, "data_type": "logs"},
+        {
+            series("otelcol_exporter_queue_size", **TARGET, **ANALYTICS, data_type="logs"):
+                "0x5 10+1x30 0x30",
+            series("otelcol_exporter_sent_log_records", **TARGET, **ANALYTICS):
+                "0+9x5 45x30 54+9x30",
+            series("otelcol_exporter_sent_spans", **TARGET, **ANALYTICS): "0+9x70",
+        },
+        "10m", "5m", "45m", {},
+    ),
+    Case(
+        "TelemetryTempoAway", {**TICKET, **TARGET, **TEMPO, "data_type": "traces"},
         _queue(TEMPO, "0x5 10+1x30 0x30", "0+9x5 45x30 54+9x30"), "10m", "5m", "45m",
         {
             "busy": _queue(TEMPO, "10x45", "0+9x45"),
@@ -145,8 +211,83 @@ SERVERS: Final = (
         {"nothing failed": {FAILED_INSERTS: "0x45"}},
     ),
     Case(
+        "AnalyticsAway", {"severity": "page", "component": "analytics", "job": "otel-chat-server"},
+        _up(SERVER, "1x5 _x20 1x20"), "10m", "2m", "30m", {},
+    ),
+    Case(
+        "AnalyticsFiguresOld", {"severity": "ticket", "component": "analytics"},
+        {COUNTED: "0+60x60 3600x60 7200+60x60"}, "1h31m", "5m", "2h5m",
+        {
+            "worked out now and then": {COUNTED: "0x20 1200x20 2400x20"},
+            # Two servers on one store, of which one works them out
+            "another server does": {
+                COUNTED: "0x60", COUNTED.replace('instance="s"', 'instance="t"'): "0+60x60",
+            },
+        },
+    ),
+    Case(
+        "AnalyticsFiguresOld", {"severity": "ticket", "component": "analytics", **SERVER},
+        {UNCOUNTED: "0x5 1+1x20 21x40"}, "8m", "5m", "1h",
+        {"once": {UNCOUNTED: "0x5 1x60"}},
+    ),
+    Case(
+        "AlertmanagerAway", {**PAGE, **ALERTMANAGER},
+        _up(ALERTMANAGER, "1x5 0x20 1x20"), "6m", "5m", "30m",
+        {"a restart": _up(ALERTMANAGER, "1x5 0x3 1x30")},
+    ),
+    Case(
+        "AlertmanagerAway", {**PAGE, "job": "alertmanager"},
+        _up(ALERTMANAGER, "1x5 _x20 1x20"), "10m", "5m", "30m", {},
+    ),
+    Case(
+        "AlertmanagerAway", {**PAGE, **ITSELF},
+        # Scraped, but Prometheus hands it nothing
+        {
+            series("prometheus_notifications_alertmanagers_discovered", **ITSELF): "1x5 0x20 1x20",
+            **_up(ALERTMANAGER, "1x60"),
+        },
+        "6m", "5m", "30m", {},
+    ),
+    Case(
+        "TelemetryNotificationsFailing", {**PAGE, **ALERTMANAGER, "integration": "webhook"},
+        {
+            series(
+                "alertmanager_notifications_failed_total", **ALERTMANAGER,
+                integration="webhook", reason="other",
+            ): "0x5 1+1x20 21x30"
+        },
+        "6m", "5m", "40m",
+        {
+            "none failed": {
+                series(
+                    "alertmanager_notifications_failed_total", **ALERTMANAGER,
+                    integration="webhook", reason="other",
+                ): "3x40"
+            }
+        },
+    ),
+    Case(
+        "TelemetryNotificationsFailing", {**PAGE, **ITSELF},
+        {series("prometheus_notifications_dropped_total", **ITSELF): "0x5 1+1x20 21x30"},
+        "6m", "5m", "40m", {},
+    ),
+    Case(
         "TelemetryRulesFailing", {**TICKET, **ITSELF, "rule_group": "g"},
         {RULES: "0x5 1+1x20 21x30"}, "6m", "5m", "45m",
         {"nothing failed": {RULES: "0x45"}},
     ),
 )  # fmt: skip
+VALUES: Final = (
+    Value(
+        "it always fires",
+        {},
+        'ALERTS{alertname="Watchdog"}',
+        "1m",
+        {
+            series(
+                "ALERTS", alertname="Watchdog", alertstate="firing", severity="info", **PIPELINE
+            ): 1
+        },
+        "servers",
+    ),
+)

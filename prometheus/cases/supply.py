@@ -10,6 +10,7 @@ from prometheus.cases.model import (
     APPLICATION,
     Case,
     Series,
+    course,
     of_agent,
     of_application,
     series,
@@ -38,10 +39,10 @@ def _tokens(total: str, count: str) -> Series:
     }
 
 
-def _calls(good: str, refused: str) -> Series:
+def _calls(good: str, refused: str, error: str = "RateLimitError") -> Series:
     return {
         of_application(CALLS, **PROVIDER): good,
-        of_application(CALLS, **PROVIDER, error_type="RateLimitError"): refused,
+        of_application(CALLS, **PROVIDER, error_type=error): refused,
     }
 
 
@@ -66,16 +67,20 @@ CASES: Final = (
     ),
     Case(
         "ChatDailyBudgetForecast", {**TICKET, **ENVIRONMENT},
-        # 7.5 dollars an hour: a quarter of the budget after 3 h 20 min
-        {COST: "0+0.125x360 45x600"}, "3h25m", "30m", "12h",
-        {"within the budget": {COST: "0+0.0625x900"}, "spent already": {COST: "0 101x900"}},
+        # 43 dollars a day for two days, then five times that for six hours
+        {COST: course((0.03, 2880), (0.15, 360), (0.03, 900))}, "2d4h", "30m", "2d13h",
+        {
+            "within the budget": {COST: "0+0.0625x3800"},
+            "spent already": {COST: "0 101x900"},
+            "each day has these hours": {COST: course(*((0, 720), (0.1, 720)) * 3)},
+            "a day after an outage": {
+                COST: course((0.0417, 2160), (0, 360), (0.0417, 360), (0.0417, 900)),
+            },
+            "the second night of a new installation": {
+                COST: course((0.125, 480), (0, 960), (0.125, 480), (0, 960), (0.125, 480)),
+            },
+        },
         step="5m",
-    ),
-    Case(
-        "ChatDailyBudgetForecast", {**TICKET, **ENVIRONMENT},
-        {COST: "0+0.125x360 45x600"}, "3h25m", "30m", "12h",
-        {"each day has these hours": {COST: "0x60 0+0.25x300 75x1140 75.25+0.25x299 150x600"}},
-        until="1d14h", lately="14h", step="5m",
     ),
     Case(
         "ChatBudgetSpent", {**TICKET, **BUDGET, **OF_ANALYTICS},
@@ -96,8 +101,9 @@ CASES: Final = (
     ),
     Case(
         "ChatModelUnpriced", {"severity": "ticket", **AGENT, **MODEL},
-        {UNPRICED: "0+1x20 20x120"}, "5m", "5m", "1h20m",
-        {"four turns": {UNPRICED: "0+1x4 4x120"}},
+        # Four an hour, for three hours
+        {UNPRICED: course((0.0667, 180), (0, 500))}, "1h20m", "5m", "8h20m",
+        {"four turns": {UNPRICED: "0+1x4 4x600"}},
     ),
     Case(
         "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
@@ -110,9 +116,21 @@ CASES: Final = (
             },
         },
     ),
+    *(
+        Case(
+            "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
+            _calls("0+18x20 380+20x40", "0+2x20 40x40", error), "3m", "5m", "35m", {},
+        )
+        for error in ("overloaded_error", "THROTTLINGEXCEPTION", "529")
+    ),
     Case(
         "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},
-        _tools("0+8x30 250+10x60", "0+2x30 60x60"), "3m", "10m", "1h10m",
-        {"too few calls": _tools("0x90", "0+0.9x90")},
+        _tools("0+8x30 250+10x120", "0+2x30 60x120"), "3m", "10m", "1h35m",
+        {"four failures": _tools("0+10x120", "0+1x4 4x120")},
+    ),
+    # Each of 50 calls an hour fails
+    Case(
+        "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},
+        _tools("0x60 0+1x120", "0+0.8334x59 50x120"), "6m", "10m", "2h5m", {},
     ),
 )  # fmt: skip

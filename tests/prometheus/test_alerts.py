@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from prometheus.cases import CASES
 from prometheus.generate import HERE, cases, files, rules, write
 from prometheus.settings import Settings
+from prometheus.supply import ERRORS
 from tests.prometheus.conftest import program
 
 pytestmark = pytest.mark.stack
@@ -27,6 +29,9 @@ def test_alerts_fire_in_time_and_resolve_and_stay_silent(
 
 NO_LIMITS = Settings(
     minimum_turns=0,
+    budget_turns=0,
+    bad_least=1,
+    tool_least=1,
     conversations=0,
     ratings=0,
     expected_turns=1,
@@ -71,8 +76,36 @@ def test_the_cases_would_notice_longer_waits(tmp_path: Path) -> None:
 
 
 def test_every_alert_has_cases() -> None:
-    """Each alert, and each window of an objective, is shown to fire and to stay silent."""
-    shown = {(case.alert, case.labels.get("window")) for case in CASES}
+    """Each alert, and each window of an objective, is shown to fire and to stay silent.
+
+    The watchdog alone is never silent.
+    """
+    shown = {(case.alert, case.labels.get("window")) for case in CASES} | {("Watchdog", None)}
     book = rules(Settings())
     assert shown == {(alert.name, alert.labels.get("window")) for alert in book.alerts}
-    assert {case.alert for case in CASES if case.quiet} == {alert.name for alert in book.alerts}
+    quiet = {case.alert for case in CASES if case.quiet} | {"Watchdog"}
+    assert quiet == {alert.name for alert in book.alerts}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RateLimitError", "rate_limit_error", "rate_limit_exceeded", "RateLimitReached",
+        "insufficient_quota", "engine_overloaded", "slow_down",
+        "OverloadedError", "overloaded_error", "529",
+        "ResourceExhausted", "RESOURCE_EXHAUSTED", "TooManyRequests", "google.429",
+        "ThrottlingException", "botocore.errorfactory.ThrottlingException",
+        "ServiceQuotaExceededException",
+        "TooManyRequestsError", "too_many_requests",
+        "service_tier_capacity_exceeded", "over_capacity", "HTTPStatusError_429",
+    ],
+)  # fmt: skip
+def test_errors_of_six_providers_count_as_throttling(name: str) -> None:
+    """OpenAI, Anthropic, Google, AWS, Cohere and Mistral, and those who speak like them."""
+    assert re.fullmatch(ERRORS, name)
+
+
+@pytest.mark.parametrize("name", ["BadRequestError", "TimeoutError", "14290", "CapacityPlanning"])
+def test_other_errors_do_not(name: str) -> None:
+    """What is wrong with a call itself says nothing about their number."""
+    assert not re.fullmatch(ERRORS, name)

@@ -40,7 +40,7 @@ def known() -> set[str]:
     for line in TABLE:
         if line.kind is Kind.HISTOGRAM:
             sent |= {histogram(line.name, part).name for part in ("count", "sum", "bucket")}
-        elif line.kind is Kind.UP_DOWN:
+        elif line.kind in {Kind.UP_DOWN, Kind.GAUGE}:
             sent.add(gauge(line.name).name)
         else:
             sent.add(counter(line.name).name)
@@ -72,8 +72,20 @@ def test_the_limits_that_a_page_tells_are_the_alerts(name: str) -> None:
     page = (FOLDER / f"{name}.md").read_text()
     settings = Settings()
     told = {
-        "ChatResponseTimeBudgetBurn": (settings.response_seconds, settings.minimum_turns),
-        "ChatErrorBudgetBurn": ((1 - settings.error_target) * 100, settings.minimum_turns),
+        "ChatResponseTimeBudgetBurn": (
+            settings.response_seconds,
+            settings.enough(settings.response_target),
+        ),
+        "ChatErrorBudgetBurn": (
+            (1 - settings.error_target) * 100,
+            settings.enough(settings.error_target),
+        ),
+        "ChatMostTurnsBad": (settings.bad * 100, settings.bad_least, settings.response_seconds),
+        "ChatProcessFailing": (settings.bad * 100, settings.bad_least),
+        "ChatTurnsStuck": (settings.stuck_seconds / 60,),
+        "ChatSilentForHours": (settings.expected_turns,),
+        "ChatProcessesShortLived": (settings.short_lived,),
+        "AnalyticsFiguresOld": (settings.gauges_seconds,),
         "ChatFirstChunkLate": (settings.first_chunk_late * 100, settings.first_chunk_seconds),
         "ChatCancelledRateHigh": (settings.cancelled * 100, settings.minimum_turns),
         "ChatLowConfidenceRateHigh": (settings.low_confidence * 100,),
@@ -88,9 +100,9 @@ def test_the_limits_that_a_page_tells_are_the_alerts(name: str) -> None:
         "ChatBudgetSpent": (settings.budget_share * 100,),
         "ChatModelUnpriced": (settings.unpriced_turns,),
         "ChatProviderThrottling": (settings.throttled * 100, settings.throttled_least),
-        "ChatToolErrors": (settings.tool_errors * 100, settings.minimum_turns),
+        "ChatToolErrors": (settings.tool_errors * 100, settings.tool_least),
         "ChatNoTraffic": (settings.expected_turns,),
-        "ChatTrafficAnomaly": (settings.band, settings.band_least * 100, settings.minimum_turns),
+        "ChatTrafficAnomaly": (1 + settings.band, 1 - settings.band, settings.minimum_turns),
     }.get(name, ())
     for number in told:
         assert re.search(rf"(?<![\d.]){number:g}(0)?(?![\d.]*\d)", page), number
@@ -112,7 +124,9 @@ def test_metrics_in_queries_are_sent_or_recorded(name: str) -> None:
     text = "\n".join(queries((FOLDER / f"{name}.md").read_text()))
     outside_labels = re.sub(r"\{[^}]*\}|\bby \([^)]*\)", "", text)
     words = set(
-        re.findall(r"[\w:]*(?:otel|gen_ai|process|prometheus|\bup\b)[\w:]*", outside_labels)
+        re.findall(
+            r"[\w:]*(?:otel|gen_ai|process_|prometheus|alertmanager|\bup\b)[\w:]*", outside_labels
+        )
     )
     assert words
     assert words <= known()

@@ -22,7 +22,11 @@ from tools.stack.parts import Ports, Settings, parts
 from tools.stack.processes import HOST, Stack
 
 pytestmark = pytest.mark.stack
-FORWARDED = {"OTEL_CHAT_ALERT_PAGE": "webhook-and-email", "OTEL_CHAT_ALERT_TICKET": "email"}
+FORWARDED = {
+    "OTEL_CHAT_ALERT_PAGE": "webhook-and-email",
+    "OTEL_CHAT_ALERT_TICKET": "email",
+    "OTEL_CHAT_ALERT_WATCHDOG": "watchdog",
+}
 RUNBOOK = "https://example.org/runbooks/a"
 DASHBOARD = "https://example.org/d/a"
 
@@ -65,6 +69,7 @@ def test_the_file_holds_with_every_receiver(amtool: str, tmp_path: Path, receive
         (["severity=ticket"], "email"),
         (["severity=info"], "page-only"),
         (["alertname=Unlabelled"], "email"),
+        (["alertname=Watchdog", "severity=info"], "watchdog"),
     ],
 )
 def test_an_alert_goes_to_the_receiver_of_its_severity(
@@ -147,12 +152,12 @@ def test_alerts_reach_a_webhook_once_are_inhibited_and_resolve(built: None, tmp_
             sent = [
                 alert("FastBurn", severity="page", **burn),
                 alert("SlowBurn", severity="ticket", **burn),
-                alert("CollectorRefuses", severity="page", component="pipeline"),
+                alert("TelemetryCollectorAway", severity="page", component="pipeline"),
                 alert("NoTraffic", severity="page", falsified_by="pipeline"),
                 alert("Unpriced", severity="ticket", service_name="shop"),
             ]
             web.post(api, json=sent).raise_for_status()
-            expected = {"FastBurn", "CollectorRefuses", "Unpriced"}
+            expected = {"FastBurn", "TelemetryCollectorAway", "Unpriced"}
             until(lambda: len(kept.alerts("firing")) >= len(expected))
             told = kept.alerts("firing")
             sent[0] = alert("FastBurn", ended=True, severity="page", **burn)

@@ -46,13 +46,15 @@ def test_every_alert_goes_to_the_receiver_of_its_severity(
     amtool: str, tmp_path: Path, shipped: Alert
 ) -> None:
     """With all the labels that it has."""
-    labels = [f"{k}={v}" for k, v in {"severity": shipped.severity, **shipped.labels}.items()]
+    given = {"alertname": shipped.name, "severity": shipped.severity, **shipped.labels}
+    labels = [f"{k}={v}" for k, v in given.items()]
+    receiver = "watchdog" if shipped.name == "Watchdog" else RECEIVERS[shipped.severity]
     config = f"--config.file={expanded(tmp_path, FORWARDED)}"
     said = amtool_says(
         amtool, "config", "routes", "test", config,
-        f"--verify.receivers={RECEIVERS[shipped.severity]}", *labels,
+        f"--verify.receivers={receiver}", *labels,
     )  # fmt: skip
-    assert said.strip().startswith(RECEIVERS[shipped.severity])
+    assert said.strip().startswith(receiver)
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +146,32 @@ def test_what_analytics_misses_falsifies_whole_conversations_alone(
     }
 
 
-def test_metrics_that_do_not_reach_prometheus_falsify_no_traffic(silenced: Asked) -> None:
-    """The exporter's name tells it from one to the analytics server."""
-    told = silenced(
-        [
-            posted("TelemetryExportStalled", exporter="otlp_http/prometheus"),
-            posted("ChatNoTraffic", **AGENT),
-        ]
-    )
-    assert told == {"TelemetryExportStalled": False, "ChatNoTraffic": True}
+@pytest.mark.parametrize(
+    ("name", "more", "silences"),
+    [
+        ("TelemetryExportStalled", {"exporter": "otlp_http/prometheus"}, True),
+        ("TelemetryExportFailing", {"exporter": "otlp_http/prometheus"}, True),
+        ("TelemetryCollectorRefusing", {"signal": "metric_points"}, True),
+        ("TelemetryCollectorRefusing", {"signal": "spans"}, False),
+        ("TelemetryExportFailing", {"exporter": "otlp_grpc/tempo"}, False),
+        ("AlertmanagerAway", {}, False),
+        ("TelemetryNotificationsFailing", {}, False),
+        ("TelemetryAbsent", {"service_name": "shop"}, True),
+        ("TelemetryAbsent", {"service_name": "another"}, False),
+    ],
+)
+def test_what_keeps_metrics_from_prometheus_falsifies_no_traffic_and_nothing_else_does(
+    silenced: Asked, name: str, more: dict[str, str], silences: bool
+) -> None:
+    """Of a failing pipeline only that part; an application that is gone only its own alerts."""
+    told = silenced([posted(name, **more), posted("ChatNoTraffic", **AGENT)])
+    assert told == {name: False, "ChatNoTraffic": silences}
+
+
+def test_silence_is_told_once(silenced: Asked) -> None:
+    """That of half an hour, not that of six hours too."""
+    told = silenced([posted("ChatNoTraffic", **AGENT), posted("ChatSilentForHours", **AGENT)])
+    assert told == {"ChatNoTraffic": False, "ChatSilentForHours": True}
 
 
 @pytest.mark.parametrize("name", ["ChatErrorBudgetBurn", "ChatResponseTimeBudgetBurn"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import Context
 from decimal import Decimal
 
 import pytest
@@ -414,6 +415,35 @@ def test_a_turn_that_runs_is_active(telemetry: Telemetry) -> None:
         point = telemetry.metric(sc.METRIC_TURN_ACTIVE).points[0]
         assert (point.value, point.attributes) == (1, {sc.AGENT_NAME: "a", sc.CHANNEL: "web"})
     assert telemetry.metric(sc.METRIC_TURN_ACTIVE).total == 0
+
+
+def test_the_age_of_the_oldest_running_turn_is_told(telemetry: Telemetry) -> None:
+    """Of several turns of an agent that of the first; 0 when all are over."""
+
+    def age() -> float:
+        (point,) = telemetry.metric(sc.METRIC_TURN_OLDEST).points
+        return float(point.value or 0)
+
+    with turn("a", channel="web"):
+        telemetry.clock.advance(seconds=60)
+        assert telemetry.metric(sc.METRIC_TURN_ACTIVE).total == 1
+        with turn("a", channel="web"):
+            telemetry.clock.advance(seconds=5)
+            assert age() == pytest.approx(65, abs=0.1)
+    assert age() == 0
+
+
+def test_the_oldest_of_agents_beyond_the_cap_is_not_their_sum(telemetry: Telemetry) -> None:
+    """Folded into one series, it is still the age of one turn."""
+    running = [(Context(), turn(f"agent {number}", channel="web")) for number in range(30)]
+    for apart, one in running:
+        apart.run(one.__enter__)
+    telemetry.clock.advance(seconds=60)
+    points = telemetry.metric(sc.METRIC_TURN_OLDEST).points
+    assert sc.OTHER in {p.attributes[sc.AGENT_NAME] for p in points}
+    assert {round(p.value or 0) for p in points} == {60}
+    for apart, one in running:
+        apart.run(one.__exit__, None, None, None)
 
 
 def test_steps_are_child_spans_with_their_metrics(telemetry: Telemetry) -> None:

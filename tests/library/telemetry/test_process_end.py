@@ -37,8 +37,10 @@ def start(path: Path, code: str, **environ: str) -> subprocess.Popen[str]:
     script = path / "script.py"
     script.write_text(code)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
+    # From 3.12 on Python warns a script that forks once it has threads, as exporting has.
+    quiet = ("-W", "ignore:This process:DeprecationWarning")
     return subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, *quiet, str(script)],
         env={**kept, "OTEL_CHAT_RAISE": "1", **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -194,6 +194,8 @@ class Children:
             >>> [usage.input_tokens for usage in children.calls()]
             [1, 3]
         """
+        if not self.usages:
+            return []
         told = {span: usage for span, usage in self.usages.items() if usage.known}
         told = told or self.usages
         outer = {span: self._above(span, told) for span in told}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from opentelemetry._logs import (
     LoggerProvider,
     LogRecord,
@@ -52,7 +50,7 @@ class Emitter:
         self,
         name: str,
         time_ns: int,
-        attributes: Mapping[str, AnyValue],
+        attributes: dict[str, AnyValue],
         context: Context,
         *,
         uid: str,
@@ -62,7 +60,7 @@ class Emitter:
         Args:
             name: One of the names in `semconv`.
             time_ns: When it happened, nanoseconds since 1970.
-            attributes: What is known of it.
+            attributes: What is known of it; becomes the event's own.
             context: Holds the span it belongs to.
             uid: Its `log.record.uid`.
         """
@@ -71,6 +69,7 @@ class Emitter:
             taken = self._taken[name] = self._enabled(name)
         if not taken:
             return False
+        attributes[EVENT_UID] = uid
         failed = name == EVENT_EXCEPTION
         self._logger.emit(
             LogRecord(
@@ -79,7 +78,7 @@ class Emitter:
                 context=context,
                 severity_number=SeverityNumber.ERROR if failed else SeverityNumber.INFO,
                 severity_text="ERROR" if failed else "INFO",
-                attributes={**attributes, EVENT_UID: uid},
+                attributes=attributes,
                 event_name=name,
             )
         )

@@ -177,9 +177,8 @@ def chat_handler(
         message: The same for the user's message, kept only with content capture on.
         reply: Gives the reply's text from the handler's result, of a streamed reply from each
             chunk. Without it the text is read where it can be: out of text, dictionaries, models,
-            messages and the frames of a stream. A handler that ends with None, an empty text or no
-            chunk made no reply (`otel_chat.reply` = false), unless a WebSocket's frame or
-            `current_turn().reply(...)` was one.
+            messages, frames of a stream. A handler that ends with None, an empty text or no chunk
+            made no reply (`otel_chat.reply` = false), unless a WebSocket's frame was one.
         **fields: channel, model, user_type, variant and so on (`TurnFields`): a value, or a
             function of the handler's arguments. `user_id` is a parameter's name or a function.
 

@@ -296,24 +296,23 @@ def _extracted(shape: str, answers: list[Answer], tokens: Tokens, **more: Any) -
     """Of several answers the last word counts, and the costs are summed where each has one."""
     costs = [answer.cost for answer in answers if answer.counts]
 
-    def last(name: str) -> Any:
-        for answer in reversed(answers):
-            value = getattr(answer, name)
-            if value is not None:
-                return value
-        return None
-
+    model = provider = finish_reason = response_id = None
+    for answer in answers:
+        model = answer.model or model
+        provider = answer.provider or provider
+        finish_reason = answer.finish_reason or finish_reason
+        response_id = answer.response_id or response_id
     return Extracted(
         shape=shape,
-        model=last("model"),
-        provider=last("provider"),
+        model=model,
+        provider=provider,
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cache_read_tokens=tokens.cache_read,
         cache_write_tokens=tokens.cache_write,
         reasoning_tokens=tokens.reasoning,
         cost=None if None in costs or not costs else sum(c for c in costs if c is not None),
-        finish_reason=last("finish_reason"),
-        response_id=last("response_id"),
+        finish_reason=finish_reason,
+        response_id=response_id,
         **more,
     )

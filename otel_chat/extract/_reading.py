@@ -17,6 +17,9 @@ from types import SimpleNamespace
 from typing import Any, Final, Generic
 from weakref import WeakSet
 
+# Tuples: a union would be made anew for each value
+_NUMBERS: Final = (int, float, Decimal)
+_LISTS: Final = (list, tuple)
 _MAX_ITEMS: Final = 20_000
 _MAX_COUNT: Final = 10**12
 _MAX_NAME: Final = 1_000
@@ -119,7 +122,7 @@ def count(value: Any) -> int | None:
 
 def number(value: Any) -> float | None:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if value is None or isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return None
     result = float(value)
     return result if math.isfinite(result) else None
@@ -133,12 +136,12 @@ def probability(value: Any) -> float | None:
 
 def items(value: Any) -> Sequence[Any]:
     """The items of a list or tuple, the first 20,000 of them."""
-    return value[:_MAX_ITEMS] if isinstance(value, list | tuple) else ()
+    return value[:_MAX_ITEMS] if isinstance(value, _LISTS) else ()
 
 
 def first(value: Any) -> Any:
     """The first item of a list or tuple, or None."""
-    return value[0] if isinstance(value, list | tuple) and value else None
+    return value[0] if isinstance(value, _LISTS) and value else None
 
 
 def total(*parts: int | None) -> int | None:

@@ -1,7 +1,8 @@
 """What the metrics are called in Prometheus: a name or label that does not exist is an error here.
 
-The application's names come from `otel_chat.instruments`; those of the analytics server, of the
-collector and of Prometheus itself stand here, and tests compare them with what these servers tell.
+The application's names come from `otel_chat._telemetry.instruments`; those of the analytics
+server, of the collector and of Prometheus itself stand here, and tests compare them with what
+these servers tell.
 """
 
 from __future__ import annotations

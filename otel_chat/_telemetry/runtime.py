@@ -52,6 +52,13 @@ class Running(Protocol):
     def series(self) -> tuple[str, ...]:
         """Agent and channel."""
 
+    @property
+    def start_ns(self) -> int:
+        """When it started, in nanoseconds since 1970."""
+
+    def now_ns(self) -> int:
+        """The time by its own clock, which no change of the machine's moves."""
+
 
 class Ledger(Protocol):
     """What became of the items of one signal."""

@@ -52,12 +52,8 @@ class Running(Protocol):
     def series(self) -> tuple[str, ...]:
         """Agent and channel."""
 
-    @property
-    def start_ns(self) -> int:
-        """When it started, in nanoseconds since 1970."""
-
-    def now_ns(self) -> int:
-        """The time by its own clock, which no change of the machine's moves."""
+    start_mono_ns: int
+    """When it started, by the runtime's monotonic clock."""
 
 
 class Ledger(Protocol):
@@ -341,8 +337,9 @@ class Runtime:
     def _read_oldest(self) -> Mapping[tuple[str, ...], float]:
         ages: dict[tuple[str, ...], float] = dict.fromkeys(self._active_seen, 0.0)
         if not self._stopped:
+            now = self.clock.monotonic_ns()
             for turn in tuple(self.active):
-                age = (turn.now_ns() - turn.start_ns) / 1e9
+                age = (now - turn.start_mono_ns) / 1e9
                 ages[turn.series] = max(ages.get(turn.series, 0.0), age)
         return ages
 

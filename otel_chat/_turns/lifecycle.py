@@ -55,7 +55,7 @@ class Lifecycle:
 
     __slots__ = (
         "__weakref__", "_context", "_held", "_left", "_live", "_provisional", "_request",
-        "_runtime", "_start_mono", "state",
+        "_runtime", "state",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +70,6 @@ class Lifecycle:
         self._runtime: Runtime = runtime  # type: ignore[assignment] # guarded by _live
         self._request = request
         self._live = self._provisional = self._held = False
-        self._start_mono = 0
         self._context: Context | None = None
         self._left: Context | None = None
         if runtime is not None and conversation_id is not None:
@@ -138,11 +137,11 @@ class Lifecycle:
 
     def now_ns(self) -> int:
         """The time on this turn's own clock, which never goes back."""
-        return self.state.start_ns + self._runtime.clock.monotonic_ns() - self._start_mono
+        return self.state.start_ns + self._runtime.clock.monotonic_ns() - self.state.start_mono_ns
 
     def fix_time(self, now_ns: int) -> None:
         """Sets this turn's clock, for a turn that is reported afterwards."""
-        self._start_mono -= now_ns - self.now_ns()
+        self.state.start_mono_ns -= now_ns - self.now_ns()
 
     def finish_as(self, status: str, error_type: str | None, end_ns: int) -> None:
         """Ends a turn that is reported afterwards, as it was."""
@@ -178,7 +177,7 @@ class Lifecycle:
             provisional: Opened in expectation of a handler's turn, which takes it over.
         """
         runtime, state = self._runtime, self.state
-        self._start_mono = runtime.clock.monotonic_ns()
+        self.state.start_mono_ns = runtime.clock.monotonic_ns()
         state.start_ns = runtime.clock.time_ns() if start_ns is None else start_ns
         self._provisional = provisional
         current = otel_context.get_current()
@@ -248,7 +247,7 @@ class Lifecycle:
         conversation_id = self.conversation_id
         if conversation_id is None:
             return
-        seen, _ = self._runtime.conversations.touch(conversation_id, self._start_mono)
+        seen, _ = self._runtime.conversations.touch(conversation_id, self.state.start_mono_ns)
         seen.series = state.series
         seen.turns += 1
         state.previous = seen.previous

@@ -51,6 +51,8 @@ class TurnState:
     as_previous: Predecessor | None = None
     """What the conversation's next turn links to."""
     start_ns: int = 0
+    start_mono_ns: int = 0
+    """The same by the clock that no change of the machine's moves."""
     end_ns: int = 0
     status: str = sc.STATUS_OK
 

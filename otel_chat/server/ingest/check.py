@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from otel_chat import semconv
 from otel_chat._common.time_bounds import EARLIEST, LATEST
 from otel_chat.errors import AccessError, IngestError
-from otel_chat.server.ingest.reading import LOGS, TRACES, Reader
+from otel_chat.server.ingest.reading import ITEMS, LOGS, TRACES, Reader
 from otel_chat.server.ingest.wire import framed
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ Signal = Literal["traces", "logs"]
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
+_NO_TRACE: Final = bytes(TRACE_ID_BYTES)
+_NO_SPAN: Final = bytes(SPAN_ID_BYTES)
 _KINDS: Final = 5
 _CODES: Final = 2
 _SEVERITIES: Final = 24
@@ -123,6 +125,11 @@ class Refusals:
         return " ".join((*parts, *self._plain))
 
 
+def _of_tenant(tenant: str | None) -> bytes:
+    """The field that says whose a message is, to stand last in it."""
+    return b"" if tenant is None else framed(_TENANT_FIELD, tenant.encode())
+
+
 class _Writer:
     """Writes what was checked, for each tenant a message of its own."""
 
@@ -149,8 +156,7 @@ class _Writer:
     def bodies(self) -> tuple[bytes, ...]:
         """The messages, in which the tenant stands last."""
         return tuple(
-            b"".join(self._groups(origins))
-            + (framed(_TENANT_FIELD, tenant.encode()) if tenant is not None else b"")
+            b"".join(self._groups(origins)) + _of_tenant(tenant)
             for tenant, origins in self._tenants.items()
         )
 
@@ -201,9 +207,10 @@ def _own_tenant(item: Item) -> str | None:
 def _span_fault(span: Span) -> str | None:  # noqa: PLR0911 - one return a field
     """What is wrong with a span, as `field: reason`."""
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
-    if len(span.trace_id) != TRACE_ID_BYTES or not any(span.trace_id):
+    trace_id, span_id = span.trace_id, span.span_id
+    if len(trace_id) != TRACE_ID_BYTES or trace_id == _NO_TRACE:
         return f"trace_id: {TRACE_ID_BYTES} bytes, not all zero, are needed"
-    if len(span.span_id) != SPAN_ID_BYTES or not any(span.span_id):
+    if len(span_id) != SPAN_ID_BYTES or span_id == _NO_SPAN:
         return f"span_id: {SPAN_ID_BYTES} bytes, not all zero, are needed"
     if len(span.parent_span_id) not in (0, SPAN_ID_BYTES):
         return f"parent_span_id: {SPAN_ID_BYTES} bytes or none are needed"
@@ -223,7 +230,9 @@ def _span_fault(span: Span) -> str | None:  # noqa: PLR0911 - one return a field
 
 
 def _record_fault(record: LogRecord) -> str | None:
-    """What is wrong with a log record, as `field: reason`."""
+    """What is wrong with a log record, as `field: reason`, or that it is no event."""
+    if not _is_event(record):
+        return _NO_EVENT
     if not record.time_unix_nano:
         # As OTLP says of a time that is unknown; one that arrives is observed at the latest here.
         record.time_unix_nano = record.observed_time_unix_nano or time.time_ns()
@@ -238,16 +247,46 @@ def _record_fault(record: LogRecord) -> str | None:
     return None
 
 
+def _whole(
+    signal: Signal, reader: Reader, grant: IngestGrant, fault_of: Callable[[Any], str | None]
+) -> Batch | None:
+    """The body in one piece, if all of it may be stored under one rule for its tenant.
+
+    None where something is to be refused, told or sorted by tenants: then item by item.
+    """
+    if (grant.tenants is not None and grant.fixed is None) or (request := reader.whole()) is None:
+        return None
+    shape = reader.shape
+    steps = items = repeated = 0
+    for group in getattr(request, shape.groups):
+        said = group.resource.ByteSize()
+        for scoped in getattr(group, shape.scopes):
+            held = getattr(scoped, shape.items)
+            if any(map(fault_of, held)):
+                return None
+            items += len(held)
+            repeated += said * len(held)
+            steps += 1
+        steps += 1
+    if not items or steps + items > ITEMS or repeated > _RESOURCE_BYTES:
+        return None
+    # What OTLP does not know, or not of this type, the engine might read all the same.
+    request.DiscardUnknownFields()
+    return Batch(signal, (request.SerializeToString() + _of_tenant(grant.fixed),), items)
+
+
 def _check(
     signal: Signal, reader: Reader, grant: IngestGrant, fault_of: Callable[[Any], str | None]
 ) -> Batch:
+    if batch := _whole(signal, reader, grant, fault_of):
+        return batch
     writer, refused = _Writer(), Refusals()
     for item in reader.read():
         if item.message is None:
             refused.add(item.fault, unreadable=True)
-        elif signal == "logs" and not _is_event(item.message):
+        elif (fault := fault_of(item.message)) == _NO_EVENT:
             refused.pass_over(_NO_EVENT)
-        elif fault := fault_of(item.message):
+        elif fault:
             refused.add(f"{item.path}.{fault}")
         else:
             writer.add(tenant_of(grant, item), item)

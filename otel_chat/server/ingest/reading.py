@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
@@ -39,26 +44,26 @@ class Shape:
     """How a signal's body is built: groups of a resource hold groups of a scope, these the items.
 
     Args:
-        request: What the whole is called.
+        request: The message of the whole.
         groups: The field of the groups of a resource.
         scopes: That of the groups of a scope.
         items: That of the items.
         item: The message of an item.
     """
 
-    request: str
+    request: type[Message]
     groups: str
     scopes: str
     items: str
     item: type[Message]
 
 
-TRACES: Final = Shape("ExportTraceServiceRequest", "resource_spans", "scope_spans", "spans", Span)
+TRACES: Final = Shape(ExportTraceServiceRequest, "resource_spans", "scope_spans", "spans", Span)
 LOGS: Final = Shape(
-    "ExportLogsServiceRequest", "resource_logs", "scope_logs", "log_records", LogRecord
+    ExportLogsServiceRequest, "resource_logs", "scope_logs", "log_records", LogRecord
 )
 METRICS: Final = Shape(
-    "ExportMetricsServiceRequest", "resource_metrics", "scope_metrics", "metrics", Metric
+    ExportMetricsServiceRequest, "resource_metrics", "scope_metrics", "metrics", Metric
 )
 # The same in all three: a group's resource or scope, and what it holds.
 _ABOUT, _HELD = 1, 2
@@ -151,12 +156,25 @@ class Reader:
 
     # Protobuf
 
+    def whole(self) -> Any:
+        """The body as one message: three times as fast as item by item.
+
+        None where it is too large to be read uncounted, or cannot be read as it is.
+        """
+        if self.kind == JSON or len(self.body) > _UNCOUNTED_BODY:
+            return None
+        try:
+            return self.shape.request.FromString(self.body)
+        except (DecodeError, RecursionError):
+            return None
+
     def _of_protobuf(self) -> Iterator[Item]:
         shape = self.shape
         try:
             groups = self._split(0, len(self.body))[1]
         except DecodeError as error:
-            raise IngestError(f"The body is no {shape.request}: {error}.") from error
+            name = shape.request.DESCRIPTOR.name
+            raise IngestError(f"The body is no {name}: {error}.") from error
         for i, (begin, end) in enumerate([at for number, *at in groups if number == _ABOUT]):
             place = f"{shape.groups}[{i}]"
             try:

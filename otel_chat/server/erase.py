@@ -121,7 +121,6 @@ class Eraser:
         self._delete(
             "conversations", "last_activity_at < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')"
         )
-        self._delete("waiting_keys", "last < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')")
         self._delete("unclaimed_spans", old["spans"])
         return self._erase(conditions, by_trace=False)
 
@@ -158,12 +157,15 @@ class Eraser:
         pairs = "arrayZip({settled_tenants:Array(String)}, {settled:Array(String)})"
         self._delete("conversations", f"(tenant, conversation_id) IN {pairs}")
         self._delete("touched_keys", f"(tenant, key) IN {pairs}", once=False)
-        self._delete("waiting_keys", f"(tenant, key) IN {pairs}")
+        left = " UNION ALL ".join(
+            f"SELECT tenant, conversation_id, {TIMES[table]} AS seen FROM {table}"  # noqa: S608
+            f" WHERE (tenant, conversation_id) IN {pairs} AND {self._within}"
+            for table in ("turns", "events")
+        )
         self._store.command(
             "INSERT INTO touched_keys (queue, tenant, key, first, last, at)"  # noqa: S608
-            " SELECT 'earlier', tenant, conversation_id, min(start), max(start), now64(9)"
-            f" FROM turns WHERE (tenant, conversation_id) IN {pairs} AND {self._within}"
-            " GROUP BY tenant, conversation_id",
+            " SELECT 'earlier', tenant, conversation_id, min(seen), max(seen), now64(9)"
+            f" FROM ({left}) GROUP BY tenant, conversation_id",
             self._values,
         )
 

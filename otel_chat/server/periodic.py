@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 _log = logging.getLogger("otel_chat.server")
@@ -17,16 +16,12 @@ class Periodic:
         name: The thread's name.
         seconds: How long to wait between two calls where nobody wakes it.
         act: What to do; an error that it does not handle is logged, and the next time comes.
-        rest: How long it rests at least after a call, as a multiple of what that took.
     """
 
-    def __init__(
-        self, name: str, seconds: float, act: Callable[[], object], *, rest: float = 0
-    ) -> None:
+    def __init__(self, name: str, seconds: float, act: Callable[[], object]) -> None:
         self._name = name
         self._seconds = seconds
         self._act = act
-        self._rest = rest
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -38,7 +33,7 @@ class Periodic:
         self._thread.start()
 
     def wake(self) -> None:
-        """Has the next call come when it has rested."""
+        """Has the next call come at once."""
         self._woken.set()
 
     def stop(self) -> None:
@@ -52,10 +47,8 @@ class Periodic:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._woken.clear()
-            began = time.monotonic()
             try:
                 self._act()
             except Exception:  # noqa: BLE001 - the one place for what nobody foresaw
                 _log.exception("%s failed; it is tried again in %g s", self._name, self._seconds)
-            if not self._stopped.wait(self._rest * (time.monotonic() - began)):
-                self._woken.wait(self._seconds)
+            self._woken.wait(self._seconds)

@@ -178,3 +178,29 @@ def test_a_lease_that_is_renewed_stays(stores: tuple[Store, Store]) -> None:
     one.command("TRUNCATE TABLE settled")
     assert Settler(other, lease=waiting).settle() == 0
     assert Settler(one, lease=held).settle() > 0
+
+
+def test_every_server_says_up_to_when_all_is_settled(stores: tuple[Store, Store]) -> None:
+    """The one that does not settle says it too, and no sooner than the other has settled."""
+    one, other = stores
+    settling, asked = Settler(one), Settler(other)
+    before = asked.as_of
+    settling.settle()
+    assert asked.as_of == settling.as_of
+    assert asked.as_of is not None
+    assert before is None or before < asked.as_of
+    again = asked.as_of
+    settling.stop()
+    settling.settle()
+    assert asked.as_of == again
+
+
+def test_claims_of_servers_that_are_gone_are_forgotten(stores: tuple[Store, Store]) -> None:
+    """The day after, when the engine puts parts together."""
+    one, _ = stores
+    one.command(
+        "INSERT INTO leases (name, holder, taken, until, at) SELECT 'old chore', 'gone', 1, 1,"
+        " toUnixTimestamp64Nano(now64(9) - INTERVAL 2 DAY)"
+    )
+    one.command("OPTIMIZE TABLE leases FINAL")
+    assert one.query("SELECT count() AS n FROM leases WHERE name = 'old chore'") == [{"n": 0}]

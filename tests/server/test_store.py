@@ -190,7 +190,7 @@ def test_on_a_cluster_rows_that_share_a_key_meet_on_one_shard() -> None:
     """Every distributed table is sharded by columns of its own sorting key."""
     tables = [text for step in render("main") for text in step.statements]
     distributed = [text for text in tables if "ENGINE = Distributed" in text]
-    assert len(distributed) == 25
+    assert len(distributed) == 24
     assert all("sipHash64(" in text for text in distributed)
     made = [text for text in tables if not text.startswith("INSERT")]
     assert all(" ON CLUSTER 'main'" in text.split("\n", 1)[0] for text in made)

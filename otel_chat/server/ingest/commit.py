@@ -85,6 +85,7 @@ class Committer:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open = False
+        self._writing = 0
         self.stats = CommitStats()
 
     def start(self) -> None:
@@ -105,6 +106,10 @@ class Committer:
         for thread in self._threads:
             thread.join()
         self._threads = []
+
+    def busy(self) -> bool:
+        """Whether every writer is at work: then telemetry takes what the machine has."""
+        return self._writing == WRITERS
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is on disk.
@@ -145,7 +150,11 @@ class Committer:
 
     def _run(self) -> None:
         while group := self._take():
+            with self._changed:
+                self._writing += 1
             self._write(group)
+            with self._changed:
+                self._writing -= 1
 
     def _take(self) -> list[_Entry]:
         """The next group; empty when there is nothing left to do."""

@@ -199,4 +199,4 @@ def row_now(
     }
     columns = _told(query, window, Filters(), names)
     rows = conversations_sql(query.store.rules, synthetic=query.synthetic)
-    return f"(SELECT {KEY}, {', '.join(columns)} FROM ({rows}) AS r)"  # noqa: S608
+    return f"(SELECT {KEY}, {', '.join(columns)} FROM ({rows}) AS r WHERE gone = 0)"  # noqa: S608

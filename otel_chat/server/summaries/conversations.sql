@@ -1,6 +1,7 @@
 {#- The rows of some conversations, worked out from all of their turns and events.
 
-    All that is there of them lies between `first` and `last`. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
+    All that is there of them lies between `first` and `last`. An id that has events and no turn yet has a row
+    that is gone: it remembers when the events were, for a turn that comes later. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
 {%- set facts = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'platform', 'location', 'user_type',
   'model', 'page', 'referrer', 'user_agent', 'user_hash'] -%}
 {%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type'] -%}
@@ -135,14 +136,14 @@ WITH
       arraySort(arrayFilter(x -> x.4 > 0 OR x.5 = 2, workflows))[-1] AS left_at,
       multiIf(told, explicit, with_human, 2, last_turn = 2, 4, last_rating = 1, 1, last_rating = 2, 3,
         last_turn = 1 OR left_open, 3, 1) AS number
-    FROM t LEFT JOIN e USING (tenant, conversation_id)
+    FROM t FULL JOIN e USING (tenant, conversation_id)
   )
-SELECT tenant, toDate32(started_at) AS day, conversation_id, toInt64(0) AS episode,
-  {{ '{version:UInt64}' }} AS version, 0 AS gone,
-  if(events_from = 0, started_at, least(started_at, events_from)) AS seen_from,
+SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversation_id, toInt64(0) AS episode,
+  {{ '{version:UInt64}' }} AS version, turns = 0 AS gone,
+  multiIf(events_from = 0, started_at, turns = 0, events_from, least(started_at, events_from)) AS seen_from,
   greatest(last_start, events_to) AS seen_to,
   started_at,
-  greatest(turns_end, messages_to) AS last_activity_at,
+  if(turns = 0, events_to, greatest(turns_end, messages_to)) AS last_activity_at,
   ended_at > toDateTime64(0, 9, 'UTC') AND ended_at >= greatest(last_start, messages_to) AS ended,
   CAST(number, {{ rules.OUTCOME_TYPE }}) AS outcome,
   number = 1 AND (told OR last_rating = 1) AS confirmed,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,7 +23,7 @@ from otel_chat.server.summaries.derived_turns import DerivedTurns
 from otel_chat.server.summaries.statements import conversations_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
@@ -48,6 +49,10 @@ INSERT_NS: Final = 120 * 10**9
 """How long an insert may take, from when its `at` is taken to when it is seen."""
 HOUR_NS: Final = 3600 * 10**9
 RECENT_NS: Final = 48 * HOUR_NS
+REST_SECONDS: Final = 10.0
+"""The longest rest between two batches: less than a lease lasts."""
+AS_OF: Final = "as_of"
+"""The mark that says up to when all is settled."""
 RULES: Final = "rules: "
 """Before the name of rules: the mark of the rebuild that they asked for. The latest is in force."""
 
@@ -56,18 +61,16 @@ _FRESH: Final = (
     " AND at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
     " AND toUnixTimestamp64Nano(at) IN {fresh:Array(Int64)}"
 )
-# What was seen of a conversation before counts too: all of it is read, however old it is.
+# What was seen of a conversation before counts too: all of it is read, however old it is. Rows that
+# are gone know it as well: of an id with events and no turn yet, there is no other.
 _KEYS: Final = """
 SELECT tenant, key, toUnixTimestamp64Nano(min(begun)) AS first,
   toUnixTimestamp64Nano(max(ended)) AS last
 FROM (
   SELECT tenant, key, t.first AS begun, t.last AS ended FROM touched_keys AS t WHERE {fresh}
   UNION ALL
-  SELECT tenant, conversation_id, seen_from, seen_to FROM conversations FINAL
+  SELECT tenant, conversation_id, seen_from, seen_to FROM conversations
   WHERE (tenant, conversation_id) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
-  UNION ALL
-  SELECT tenant, key, w.first, w.last FROM waiting_keys AS w
-  WHERE (tenant, key) IN (SELECT tenant, key FROM touched_keys WHERE {fresh})
 )
 GROUP BY tenant, key ORDER BY first DESC
 """.replace("{fresh}", _FRESH)
@@ -77,30 +80,19 @@ SELECT tenant, key, toUnixTimestamp64Nano(min(t.first)) AS first,
 FROM touched_keys AS t WHERE {_FRESH} GROUP BY tenant, key ORDER BY first DESC
 """  # noqa: S608
 # A row whose first turn moved to another day has another key; one without turns has no successor.
-# Of two settlers the one that read later is right.
+# Of two settlers the one that read later is right. A tombstone is erased with the row beneath.
 _TOMBSTONES: Final = """
-INSERT INTO conversations (tenant, day, conversation_id, episode, version, gone)
-SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1 FROM (
-  SELECT tenant, day, conversation_id, episode, version,
+INSERT INTO conversations (tenant, day, conversation_id, episode, version, gone, seen_from, seen_to,
+  last_activity_at)
+SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1, seen_from, seen_to,
+  last_activity_at
+FROM (
+  SELECT tenant, day, conversation_id, episode, version, seen_from, seen_to, last_activity_at,
     max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest
   FROM conversations FINAL
   WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
     AND conversation_id IN {ids:Array(String)}
 ) WHERE version < greatest(newest, {version:UInt64})
-"""
-# An id without turns has no row to remember when its events were.
-_WAITING: Final = """
-INSERT INTO waiting_keys (tenant, key, first, last)
-SELECT one.1, one.2, fromUnixTimestamp64Nano(one.3, 'UTC'), fromUnixTimestamp64Nano(one.4, 'UTC')
-FROM (
-  SELECT arrayJoin(arrayZip({tenants:Array(String)}, {ids:Array(String)},
-    {firsts:Array(Int64)}, {lasts:Array(Int64)})) AS one
-)
-WHERE (one.1, one.2) NOT IN (
-  SELECT tenant, conversation_id FROM conversations FINAL
-  WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
-    AND conversation_id IN {ids:Array(String)}
-)
 """
 # The newest day first: to the settler it is what was touched first.
 _TOUCH_ALL: Final = """
@@ -125,12 +117,24 @@ class Settler:
         store: The store.
         batch: Conversations that are worked out by one statement, from 1.
         lease: What says whether this one is to do it; None where nobody else does.
+        rests: How long to leave the machine to others after a batch, as a multiple of what that
+            took; asked after each.
     """
 
-    def __init__(self, store: Store, *, batch: int = BATCH, lease: Lease | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        batch: int = BATCH,
+        lease: Lease | None = None,
+        rests: Callable[[], float] = lambda: 0,
+    ) -> None:
         self._store = store
         self._lease = lease
         self._batch = batch
+        self._rests = rests
+        self._rested = 0.0
+        self._marks: dict[str, int] = {}
         self._derived = DerivedTurns(store)
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
@@ -175,29 +179,45 @@ class Settler:
             StoreError: If the store does not answer, or refuses.
         """
         with self._running:
+            self._rested = time.monotonic()
             if not self._goes_on():
                 return 0
+            self._marks = self._read_marks()
             began = self._now()
             self._begin_rebuild()
             done = 0
-            while (
-                sliced := self._settle_some("trace")
-                or self._settle_some("recent")
-                or self._settle_some("earlier")
-            ) is not None:
-                done += sliced
-            if not self._stopped.is_set():
-                self._as_of = began
-                if done:
-                    self._forget_touched(began)
+            while (waiting := self._next(began)) is not None:
+                done += self._settle_some(*waiting)
+            self._rest()
             return done
+
+    def _next(self, began: int) -> tuple[Queue, dict[int, int], int] | None:
+        """What waits next, and where all is settled notes as of when."""
+        if not self._goes_on():
+            return None
+        touched = self._touched()
+        for queue in QUEUES:
+            seen = self._seen[queue]
+            if any(seen.get(at) != keys for at, keys in touched[queue].items()):
+                return queue, touched[queue], began
+        self._as_of = began
+        if self._store.url.path is None:
+            self._note(AS_OF, began)
+        self._forget_touched(began)
+        return None
 
     @property
     def as_of(self) -> datetime | None:
-        """Up to when what was stored is in the rows; nothing before the first run."""
-        if self._as_of is None:
+        """Up to when what was stored is in the rows; nothing before the first run.
+
+        Every server of a served store says the same, whichever of them settles.
+        """
+        as_of = self._as_of
+        if self._store.url.path is None:
+            as_of = self._read_marks().get(AS_OF)
+        if as_of is None:
             return None
-        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self._as_of // 1000)
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=as_of // 1000)
 
     @property
     def rules(self) -> str | None:
@@ -207,12 +227,13 @@ class Settler:
     def lag(self) -> float:
         """How long the oldest insert that is not in the rows has been on disk, in seconds."""
         waits = [0.0]
+        marks = self._read_marks()
         for queue in QUEUES:
             (row,) = self._store.query(
                 "SELECT toUnixTimestamp64Nano(min(at)) AS oldest,"
                 " toUnixTimestamp64Nano(now64(9)) AS now FROM touched_keys WHERE"
                 " queue = {queue:String} AND at > fromUnixTimestamp64Nano({mark:Int64}, 'UTC')",
-                {"queue": queue, "mark": self._mark(queue)},
+                {"queue": queue, "mark": marks.get(queue, 0)},
             )
             if int(row["oldest"]):
                 waits.append((int(row["now"]) - int(row["oldest"])) / 1e9)
@@ -220,6 +241,11 @@ class Settler:
 
     def _goes_on(self) -> bool:
         return not self._stopped.is_set() and (self._lease is None or self._lease.held())
+
+    def _rest(self) -> None:
+        taken = time.monotonic() - self._rested
+        self._stopped.wait(min(taken * self._rests(), REST_SECONDS))
+        self._rested = time.monotonic()
 
     def _begin_rebuild(self) -> None:
         if self._rebuilt:
@@ -238,10 +264,9 @@ class Settler:
     def _rules(self) -> str:
         return f"{RULES}{self._store.rules.name}"
 
-    def _settle_some(self, queue: Queue) -> int | None:
-        """Works out a slice of a queue; None where nothing of it waits."""
-        mark = self._mark(queue)
-        touched = self._touched(queue, max(mark - INSERT_NS, 0))
+    def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> int:
+        """Works out a slice of a queue; its mark moves on when all of the slice is done."""
+        mark = self._marks.get(queue, 0)
         seen = self._seen[queue]
         fresh: list[int] = []
         keys = 0
@@ -251,17 +276,16 @@ class Settler:
                 keys += touched[at]
             if keys >= SLICE or len(fresh) >= SLICE_INSERTS:
                 break
-        if not fresh or self._stopped.is_set():
-            return None
         done = 0
-        for part in self._parts(queue, fresh, self._now() - RECENT_NS):
+        for part in self._parts(queue, fresh, began - RECENT_NS):
             if not self._goes_on():
-                return None
+                return done
             if queue == "trace":
                 self._derived.work_out(part, self._now())
             else:
                 self._work_out(part)
             done += len(part)
+            self._rest()
         self._seen[queue] = {
             at: touched[at] for at in (*seen, *fresh) if at in touched and at > mark - INSERT_NS
         }
@@ -296,8 +320,6 @@ class Settler:
             "ids": [row["key"] for row in part],
             "first": min(int(row["first"]) for row in part),
             "last": max(int(row["last"]) for row in part),
-            "firsts": [int(row["first"]) for row in part],
-            "lasts": [int(row["last"]) for row in part],
             "version": self._now(),
         }
         columns, rows = self._columns(), conversations_sql(self._store.rules)
@@ -306,7 +328,6 @@ class Settler:
             bound,
         )
         self._store.command(_TOMBSTONES, bound)
-        self._store.command(_WAITING, bound)
 
     def _columns(self) -> str:
         """The columns of a row, by name, as an INSERT would take them by their place."""
@@ -322,11 +343,9 @@ class Settler:
         (row,) = self._store.query("SELECT toUnixTimestamp64Nano(now64(9)) AS now")
         return int(row["now"])
 
-    def _mark(self, name: str) -> int:
-        found = self._store.query(
-            "SELECT mark FROM settled FINAL WHERE name = {name:String}", {"name": name}
-        )
-        return int(found[0]["mark"]) if found else 0
+    def _read_marks(self) -> dict[str, int]:
+        rows = self._store.query("SELECT name, mark FROM settled FINAL")
+        return {row["name"]: int(row["mark"]) for row in rows}
 
     def _note(self, name: str, mark: int) -> None:
         self._store.command(
@@ -334,22 +353,32 @@ class Settler:
             " SELECT {name:String}, {mark:Int64}, toUnixTimestamp64Nano(now64(9))",
             {"name": name, "mark": mark},
         )
+        self._marks[name] = mark
 
-    def _touched(self, queue: Queue, after: int) -> dict[int, int]:
-        """When inserts touched something, and how many keys each."""
+    def _touched(self) -> dict[Queue, dict[int, int]]:
+        """By queue, when inserts touched something that may not be settled, and how many keys."""
         rows = self._store.query(
-            "SELECT toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
-            " WHERE queue = {queue:String} AND at > fromUnixTimestamp64Nano({after:Int64}, 'UTC')"
-            " GROUP BY at ORDER BY at LIMIT {limit:UInt32}",
-            {"queue": queue, "after": after, "limit": MOST_INSERTS},
+            "SELECT queue, toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
+            " WHERE at > fromUnixTimestamp64Nano("
+            "multiIf(queue = 'trace', {trace:Int64}, queue = 'recent', {recent:Int64},"
+            " {earlier:Int64}), 'UTC') AND at > fromUnixTimestamp64Nano("
+            "least({trace:Int64}, {recent:Int64}, {earlier:Int64}), 'UTC')"
+            " GROUP BY queue, at ORDER BY at LIMIT {limit:UInt32} BY queue",
+            {queue: max(self._marks.get(queue, 0) - INSERT_NS, 0) for queue in QUEUES}
+            | {"limit": MOST_INSERTS},
         )
-        return {int(row["ns"]): int(row["keys"]) for row in rows}
+        touched: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
+        for row in rows:
+            touched[row["queue"]][int(row["ns"])] = int(row["keys"])
+        return touched
 
     def _forget_touched(self, settled: int) -> None:
         """Drops the hours of touches that are settled, once an hour."""
         hour = (settled - INSERT_NS) // HOUR_NS * HOUR_NS
         if hour <= self._forgot:
             return
+        for queue in QUEUES:
+            self._note(queue, max(self._marks.get(queue, 0), settled))
         rows = self._store.query(
             "SELECT DISTINCT _partition_id AS id FROM touched_keys"
             " WHERE at < fromUnixTimestamp64Nano({hour:Int64}, 'UTC')",

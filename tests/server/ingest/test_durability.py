@@ -103,7 +103,7 @@ def _settled(store: Path) -> tuple[list[Row], list[Row]]:
     with closing(open_store(f"chdb:{store}")) as opened:
         Settler(opened).settle()
         rows = opened.query(sql)
-        for table in ("conversations", "settled", "touched_keys", "waiting_keys"):
+        for table in ("conversations", "settled", "touched_keys"):
             opened.command(f"TRUNCATE TABLE {table}")
         Settler(opened).settle()
         return rows, opened.query(sql)

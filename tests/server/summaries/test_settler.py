@@ -14,7 +14,7 @@ from otel_chat.server.erase import Eraser
 from otel_chat.server.rules import Rules
 from otel_chat.server.summaries.settler import RULES, Settler
 from tests.examples import examples
-from tests.server.given import Given, insert
+from tests.server.given import Given, at, insert
 from tests.server.summaries.filled import fill
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True, scope="module")
 def nothing_else_is_there(store: Store) -> None:
     """All of the store is settled anew again and again: what other tests sent would be too."""
-    for table in ("turns", "events", "conversations", "waiting_keys"):
+    for table in ("turns", "events", "conversations"):
         store.command(f"TRUNCATE TABLE {table}")
 
 
@@ -58,7 +58,6 @@ def rebuilt(given: Given) -> dict[str, dict[str, Any]]:
     given.store.command("TRUNCATE TABLE conversations")
     given.store.command("TRUNCATE TABLE touched_keys")
     given.store.command("TRUNCATE TABLE settled")
-    given.store.command("TRUNCATE TABLE waiting_keys")
     Settler(given.store).settle()
     return kept(given)
 
@@ -162,6 +161,57 @@ def test_what_is_erased_has_no_row(store: Store, given: Given) -> None:
     assert rows == [{"n": 0}]
 
 
+def test_a_conversation_that_moved_is_one_after_old_ones_are_erased(
+    store: Store, given: Given
+) -> None:
+    """What hides its former row is not old itself."""
+    given.turn("old", -60 * 24 * 3600)
+    given.turn("c")
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    given.rows.clear()
+    given.turn("c", -3 * 24 * 3600)
+    given.save()
+    settler.settle()
+    Eraser(store, given.scope).before(at(-30 * 24 * 3600))
+    assert {name: row["turns"] for name, row in kept(given).items()} == {"c": 2}
+
+
+def test_what_is_left_of_a_conversation_is_all_settled_again(store: Store, given: Given) -> None:
+    """An event of a user is erased; a rating that came after the last turn is still there."""
+    given.turn("c")
+    given.event("action", "c", 5, action="buy", user_hash="ann")
+    given.feedback(5, "c", 600)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    Eraser(store, given.scope).user("ann")
+    settler.settle()
+    row = kept(given)["c"]
+    assert (row["actions"], row["scores"]) == (0, 1)
+
+
+def test_it_rests_between_batches_and_is_done_at_once_when_it_stops(
+    store: Store, given: Given
+) -> None:
+    """How long is asked after each batch, and a rest ends with the settler."""
+    given.turn("one")
+    given.turn("two")
+    given.save()
+    asked: list[int] = []
+
+    def rests() -> float:
+        asked.append(1)
+        settler.stop()
+        return 1e9
+
+    settler = Settler(store, batch=1, rests=rests)
+    settler.settle()
+    assert len(asked) == 2  # after the first batch, and at the end
+    assert len(kept(given)) == 1
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None:
     """It is nothing once all is settled."""
@@ -198,7 +248,7 @@ class Failing:
         return self._store.command(sql, parameters)
 
 
-@pytest.mark.parametrize("kind", ["turn_at", "1, 1 FROM", "INSERT INTO settled"])
+@pytest.mark.parametrize("kind", ["turn_at", "+ 1, 1, seen_from", "INSERT INTO settled"])
 def test_a_run_that_failed_is_done_again(store: Store, given: Given, kind: str) -> None:
     """By another settler, long after: the mark is noted when the rows are written, not before."""
     Settler(store).settle()

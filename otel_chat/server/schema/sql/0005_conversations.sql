@@ -43,21 +43,13 @@ ENGINE = Distributed({{ cluster }}, currentDatabase(), touched_keys{{ local }}, 
   at Int64
 {% endcall %};
 
-{% call table('leases', version='at', order='(name, holder)', shard='sipHash64(name)') %}
+{% call table('leases', version='at', order='(name, holder)', shard='sipHash64(name)',
+  ttl='toDateTime(intDiv(at, 1000000000)) + INTERVAL 1 DAY') %}
   name String,
   holder String,
   taken Int64,
   until Int64,
   at Int64
-{% endcall %};
-
-{# Ids of which there were events and no turn yet, and when those were: a turn that comes later
-   makes a conversation of all of them. #}
-{% call table('waiting_keys', version='last', shard='sipHash64(tenant, key)', order='(tenant, key, first)') %}
-  tenant LowCardinality(String),
-  key String CODEC(ZSTD),
-  first DateTime64(9, 'UTC'),
-  last DateTime64(9, 'UTC')
 {% endcall %};
 
 {% call table('conversations', version='version, gone', granularity=2048, partition='toYYYYMM(day)',

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def send(port: int, queue: Iterator[bytes], guard: threading.Lock, failed: list[
                 failed.append(answer.status)
 
 
-def timed(port: int, requests: list[bytes], senders: int) -> tuple[float, list[int]]:
+def timed(port: int, requests: Iterable[bytes], senders: int) -> tuple[float, list[int]]:
     queue, guard, failed = iter(requests), threading.Lock(), []
     threads = [
         threading.Thread(target=send, args=(port, queue, guard, failed)) for _ in range(senders)

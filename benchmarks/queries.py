@@ -39,6 +39,7 @@ READER: Final = Path(__file__).with_name("read_export.py")
 RATIO_OF: Final = "7d"
 Address = tuple[str, dict[str, str], bool]
 Asked = tuple[httpx.Client, str, dict[str, str]]
+Taken = tuple[float, float]
 # Answered otherwise: for ever, in one piece each, of tokens.
 LEFT_OUT: Final = ("/stream", "/exports", "/tokens")
 
@@ -56,6 +57,7 @@ def ids(client: httpx.Client) -> dict[str, str]:
     turn = client.get(f"{API}/interactions", params={"window": "7d"}).json()["items"][0]
     return {
         "conversation_id": turn["conversation_id"],
+        "session_id": turn["conversation_id"],
         "trace_id": turn["trace_id"],
         "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
     }
@@ -90,24 +92,31 @@ def addresses(client: httpx.Client) -> list[Address]:
     return found
 
 
-def seconds(client: httpx.Client, path: str, params: dict[str, str]) -> float | None:
-    """How long an answer takes; None where there is none."""
-    began = time.perf_counter()
+def seconds(client: httpx.Client, path: str, params: dict[str, str]) -> Taken | None:
+    """How long an answer takes, and this process' processor meanwhile; None where there is none."""
+    began, worked = time.perf_counter(), time.process_time()
     answer = client.get(path, params=params)
-    taken = time.perf_counter() - began
+    taken = time.perf_counter() - began, time.process_time() - worked
     if answer.status_code == httpx.codes.OK:
         return taken
     sys.stderr.write(f"{path}: {answer.status_code} {answer.text[:200]}\n")
     return None
 
 
-def medians(asked: Sequence[Asked], runs: int) -> list[float | None]:
-    """The median of each, in ms, of some runs after a first one, in which they take turns."""
+def medians(asked: Sequence[Asked], runs: int) -> list[Taken | None]:
+    """The medians of each, in ms, of some runs after a first one, in which they take turns."""
     taken = list(zip(*([seconds(*one) for one in asked] for _ in range(runs + 1)), strict=True))
-    return [
-        None if None in some else round(statistics.median(cast("Any", some[1:])) * 1000, 1)
-        for some in taken
-    ]
+    return [None if None in some else _medians(cast("Any", some[1:])) for some in taken]
+
+
+def _medians(some: Sequence[Taken]) -> Taken:
+    wall, processor = (round(statistics.median(one) * 1000, 1) for one in zip(*some, strict=True))
+    return wall, processor
+
+
+def note(row: dict[str, Any], name: str, taken: Taken | None) -> None:
+    """Puts an answer's time into a row, and its processor time, which others disturb less."""
+    row[name], row[f"{name}_processor"] = taken or (None, None)
 
 
 def endpoint(servers: Sequence[httpx.Client], told: Sequence[Address], runs: int) -> dict[str, Any]:
@@ -119,17 +128,18 @@ def endpoint(servers: Sequence[httpx.Client], told: Sequence[Address], runs: int
     name = path if not params else f"{path}?{'&'.join(params)}="
     row: dict[str, Any] = {"endpoint": name}
     if not windowed:
-        (row["ms"],) = medians([(servers[0], path, params)], runs)
+        note(row, "ms", *medians([(servers[0], path, params)], runs))
         return row
-    (row["fixed_ms"],) = medians([(servers[0], path, {**params, **LONG_AGO})], runs)
+    note(row, "fixed_ms", *medians([(servers[0], path, {**params, **LONG_AGO})], runs))
     for window in WINDOWS:
         both = [
             (server, one[0], {**params, "window": window})
             for server, one in zip(servers, told, strict=True)
         ]
-        row[window], *others = medians(both if window == RATIO_OF else both[:1], runs)
-        if others and others[0] and row[window]:
-            row[f"{window}_ratio"] = round(row[window] / others[0], 2)
+        taken, *others = medians(both if window == RATIO_OF else both[:1], runs)
+        note(row, window, taken)
+        if others and others[0] and taken:
+            row[f"{window}_ratio"] = round(taken[0] / others[0][0], 2)
     return row
 
 

@@ -59,7 +59,7 @@ _WORKED_OUT: Final[Mapping[str, str]] = {
     "satisfaction": f"r.score_sum / nullIf(r.scores, 0) / {SCALE}",
     "rating": f"r.rating_sum / nullIf(r.rated, 0) / {SCALE}",
     "feedback": f"arrayFilter(x -> x.evaluation = '{USER_FEEDBACK}' AND isNotNull(x.score)"
-    " AND (x.combination = 0 OR ({matching})), r.ratings)",
+    " AND ({matching}), r.ratings)",
 }
 """What is told of a conversation beside the columns of its row; a name stands for one before it."""
 _READS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -136,10 +136,10 @@ class Filters:
         return conditions
 
     def of_rating(self, query: Query) -> str:
-        """The condition on `x`, a rating of a turn in a row, that the turn matches."""
-        combination = self._combination(query, "r.combinations[x.combination]")
-        alone = self._of_turns_alone(query, "x.")
-        return " AND ".join(one for one in (combination, *alone) if one) or "true"
+        """The condition on `x`, a rating in a row, that the turn matches, if it is of one."""
+        named = [self._combination(query, "x"), *self._of_turns_alone(query, "x.")]
+        matches = " AND ".join(one for one in named if one)
+        return f"NOT x.of_turn OR ({matches})" if matches else "true"
 
     def _combination(self, query: Query, one: str) -> str:
         return " AND ".join(

@@ -191,33 +191,50 @@ def _first_run(moments: str, steps: int) -> str:
             " arrayEnumerate(moments), moments))"
         )
         rows = f"(SELECT moments, {', '.join(before)}, {place} AS r_{index} FROM {rows})"  # noqa: S608
-    places = ", ".join(f"r_{number}" for number in range(steps))
-    run = f"arrayFilter(place -> place > 0, [{places}])"
-    return f"(SELECT arrayMap(place -> moments[place].1, {run}) AS run FROM {rows})"  # noqa: S608
+    return _times(rows, steps)
 
 
 def _farthest_run(moments: str, steps: int, within: str) -> str:
     """A subquery with the times of the run of each conversation that got farthest within a time.
 
-    Moment by moment, for each step the run with the latest beginning that came to it is known:
-    whatever any other can still reach in time, that one can. The first to come to a step is what
-    is told, so the cost grows with the moments, however many runs begin.
+    Of each step, `v_` tells at which moments a run came to it, by when that run began: the one that
+    began last, as whatever any other can still reach in time, that one can. The first to come to
+    the farthest step is what is told, back from there.
 
     Args:
         moments: A subquery with the moments of each conversation, in order.
         steps: How many steps there are.
         within: SQL for the limit of time in nanoseconds.
     """
-    none = f"arrayMap(k -> emptyArrayInt64(), range({steps}))"
-    late = f"(k > 1 AND (empty(s.1[k - 1]) OR m.1 - s.1[k - 1][1] > {within}))"
-    runs = (
-        f"arrayMap(k -> if(NOT bitTest(m.2, k - 1) OR {late}, s.1[k],"
-        f" arrayPushBack(if(k = 1, emptyArrayInt64(), s.1[k - 1]), m.1)), range(1, {steps + 1}))"
-    )
-    first = "arrayMap((known, run) -> if(empty(known), run, known), s.2, runs)"
-    step = f"(s, m) -> arrayMap(runs -> (runs, {first}), [{runs}])[1]"
-    every = f"arrayFold({step}, moments, ({none}, {none})).2"
-    return f"(SELECT arrayLast(run -> notEmpty(run), {every}) AS run FROM {moments})"  # noqa: S608
+    begun = "arrayMap(moment -> if(bitTest(moment.2, 0), moment.1, 0), moments)"
+    rows = f"(SELECT moments, {begun} AS v_0 FROM {moments})"  # noqa: S608
+    for index in range(1, steps):
+        known = f"arrayPushFront(arrayFill(run -> run > 0, v_{index - 1}), toInt64(0))"
+        came = f"bitTest(moment.2, {index}) AND run > 0 AND moment.1 - run <= {within}"
+        runs = (
+            f"arrayMap((moment, run) -> if({came}, run, 0), moments,"
+            f" arraySlice({known}, 1, length(moments)))"
+        )
+        rows = f"(SELECT *, {runs} AS v_{index} FROM {rows})"  # noqa: S608
+    rows = f"(SELECT *, 0 AS r_{steps} FROM {rows})"  # noqa: S608
+    for index in reversed(range(steps)):
+        found = f"arrayFirstIndex(run -> run > 0, v_{index})"
+        earlier = f"arraySlice(v_{index}, 1, r_{index + 1} - 1)"
+        place = f"if(r_{index + 1} = 0, {found}, arrayLastIndex(run -> run > 0, {earlier}))"
+        rows = f"(SELECT *, {place} AS r_{index} FROM {rows})"  # noqa: S608
+    return _times(rows, steps)
+
+
+def _times(rows: str, steps: int) -> str:
+    """A subquery with the times of the run of each conversation, given the places of its moments.
+
+    Args:
+        rows: A subquery with the moments, and the place of that of each step, 0 without.
+        steps: How many steps there are.
+    """
+    times = ", ".join(f"moments[r_{number}].1" for number in range(steps))
+    reached = " + ".join(f"(r_{number} > 0)" for number in range(steps))
+    return f"(SELECT arraySlice([{times}], 1, {reached}) AS run FROM {rows})"  # noqa: S608
 
 
 def _row(

@@ -11,6 +11,7 @@ OtelChatError
 └── StoreError             the analytics store failed
     ├── StoreLockedError       another process holds the embedded store
     └── StoreUnavailableError  the store is away for now; try again later
+        └── QuestionLimitError     a question takes more memory or time than one may
 """
 
 from __future__ import annotations
@@ -130,3 +131,7 @@ class StoreUnavailableError(StoreError):
         super().__init__(message)
         self.retry_after = retry_after
         self.told = told or message
+
+
+class QuestionLimitError(StoreUnavailableError):
+    """A question takes more memory or time than one may. The store answers others."""

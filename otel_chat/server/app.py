@@ -63,6 +63,7 @@ from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.rules import Rules
 from otel_chat.server.store import Store, open_store
+from otel_chat.server.store.limits import Limit
 from otel_chat.server.summaries.lease import Lease
 from otel_chat.server.summaries.settler import Settler, SettlerCollector
 from otel_chat.server.tokens import TokenStore
@@ -291,12 +292,20 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _limit(store: Store, settings: ServerSettings) -> None:
+    # A ClickHouse server has a limit of its own for all that it does.
+    together = settings.question_memory + settings.export_memory if store.url.path else 0
+    store.question = Limit(settings.question_memory, settings.question_seconds, together)
+    store.export = Limit(settings.export_memory, settings.export_seconds, together)
+
+
 @contextlib.contextmanager
 def _server(
     settings: ServerSettings, serving: Callable[[str], None] | None = None
 ) -> Iterator[tuple[uvicorn.Server, str, socket.socket]]:
     """A server that is ready to run: store open and migrated, socket bound."""
     with contextlib.closing(open_store(settings.store)) as store:
+        _limit(store, settings)
         store.migrate()
         _check_exposure(store, settings)
         with contextlib.closing(_listen(settings)) as bound:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from otel_chat.errors import ConfigurationError
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.budgets import MOST, Budget
+from otel_chat.server.store.limits import EXPORT, QUESTION
 
 _ORIGIN: Final = r"^https?://[^/\s*]+$"
 _ADDRESS: Final = r"^https?://[^\s?#]+$"
@@ -40,6 +41,11 @@ class ServerSettings(BaseSettings):
             what becomes of a conversation whose last turn was unsure. Where it changes, all
             conversations are worked out anew in the background.
         idle_seconds: After so many seconds without anything new a conversation is settled.
+        question_memory: What the store may take to answer a question, as `750MB`, at least 1 MB;
+            what takes more is answered 503. A question and an export fit at once.
+        question_seconds: How long it may take, 0.01 to 3600.
+        export_memory: What it may take for an export, which flows, whatever its length.
+        export_seconds: How long an export may take, 1 to 86,400.
 
     Example:
         >>> ServerSettings(port=9000).port
@@ -60,6 +66,10 @@ class ServerSettings(BaseSettings):
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     low_confidence: Annotated[float, Field(ge=0, le=1)] = LOW_CONFIDENCE_THRESHOLD
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
+    question_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(QUESTION.memory)
+    question_seconds: Annotated[float, Field(ge=0.01, le=3600)] = QUESTION.seconds
+    export_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(EXPORT.memory)
+    export_seconds: Annotated[float, Field(ge=1, le=86_400)] = EXPORT.seconds
 
     @field_validator("budgets")
     @classmethod

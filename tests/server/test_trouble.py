@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from otel_chat.server.store import Store
 
-GREEDY = "SELECT number FROM numbers(10000000) GROUP BY number SETTINGS max_memory_usage = 1000000"
+GREEDY = (
+    "SELECT number FROM numbers(10000000) GROUP BY number"
+    " SETTINGS max_memory_usage_for_user = 1000000"
+)
 
 
 @pytest.fixture(autouse=True)

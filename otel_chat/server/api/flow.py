@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from starlette.responses import StreamingResponse
 
-from otel_chat.errors import StoreUnavailableError
+from otel_chat.errors import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 T = TypeVar("T")
+_log = logging.getLogger("otel_chat.server")
 
 AT_ONCE: Final = 2
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
@@ -122,6 +124,9 @@ class FlowResponse(StreamingResponse):
         """Answer the request."""
         try:
             await super().__call__(scope, receive, send)
+        except StoreError as error:
+            # It has begun: without its last chunk the server cuts the connection.
+            _log.error("An export broke off: %s", error)
         finally:
             self._flow.close()
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from otel_chat._common.moments import UTC_NAME, end_of, first_of, without_offset
-from otel_chat.errors import AccessError, QueryError, StoreUnavailableError
+from otel_chat.errors import AccessError, QueryError, QuestionLimitError, StoreUnavailableError
 from otel_chat.server.here import address_of, path_of
 from otel_chat.server.pages.render import page
 
@@ -28,6 +28,7 @@ TITLES: Final = {
     422: "This address asks for something that does not exist",
     503: "The store is away for the moment",
 }
+TOO_MUCH: Final = "This page asks for too much at once"
 UNEXPECTED: Final = "Something went wrong"
 _TIMES: Final = {"from": first_of, "to": end_of, "from_b": first_of, "to_b": end_of}
 
@@ -79,6 +80,9 @@ def _in_utc(name: str, value: str, zone: str) -> str:
 def error_page(request: Request, error: Exception) -> Response:
     """An error as a page."""
     status, message = _told(error)
+    title = TITLES.get(status, UNEXPECTED)
+    if isinstance(error, QuestionLimitError):
+        title = TOO_MUCH
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     answer = page(
@@ -87,7 +91,7 @@ def error_page(request: Request, error: Exception) -> Response:
         "",
         status=status,
         code=int(status),
-        title=TITLES.get(status, UNEXPECTED),
+        title=title,
         message=message,
         address=address_of(request),
     )
@@ -107,6 +111,8 @@ def _told(error: Exception) -> tuple[int, str]:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"][1:])
             told = 422, f"{place}: {first['msg']}" if place else str(first["msg"])
+        case QuestionLimitError():
+            told = 503, error.told
         case StoreUnavailableError():
             told = 503, f"{error.told} The page works again as soon as the store does."
         case HTTPException(status_code=404):

@@ -158,7 +158,7 @@ def stream(
     places = ", ".join(f"`order_{place}`" for place in range(len(order)))
     sql = (
         f"SELECT {named} FROM (SELECT {selected}{keys} FROM {source}) AS r"  # noqa: S608
-        f" ORDER BY {places} SETTINGS {_SETTINGS}"
+        f" ORDER BY {places} SETTINGS {_SETTINGS}, {query.store.export.sql()}"
     )
     pieces = query.stream(sql, _ENGINE[form])
     return _with_names(columns, pieces) if form == "csv" else pieces

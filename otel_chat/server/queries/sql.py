@@ -127,7 +127,7 @@ class Query:
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""
-        rows = self.store.query(sql, self.parameters)
+        rows = self.store.query(f"{sql} SETTINGS {self.store.question.sql()}", self.parameters)
         return [{name: _clean(value) for name, value in row.items()} for row in rows]
 
     def one(self, sql: str) -> dict[str, Any]:

@@ -19,11 +19,17 @@ from clickhouse_connect.driver.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from otel_chat._common.extras import require
-from otel_chat.errors import ConfigurationError, StoreError, StoreUnavailableError
+from otel_chat.errors import (
+    ConfigurationError,
+    QuestionLimitError,
+    StoreError,
+    StoreUnavailableError,
+)
 from otel_chat.server.schema import otlp_definition
+from otel_chat.server.store.limits import EXPORT, QUESTION
 from otel_chat.server.store.lock import StoreLock
 from otel_chat.server.store.private import PrivateFolder
-from otel_chat.server.store.trouble import Trouble, condition
+from otel_chat.server.store.trouble import Trouble, beyond, condition
 from otel_chat.server.store.url import StoreUrl
 
 Parameters = Mapping[str, object] | None
@@ -91,6 +97,7 @@ class Engine:
             require(f"The store {url}", "embedded")
         self.url = url
         self.trouble = Trouble()
+        self.question, self.export = QUESTION, EXPORT
         self._pid = os.getpid()
         self._clients: list[_Client] = []
         self._idle: list[_Client] = []
@@ -280,6 +287,8 @@ class _translated:  # noqa: N801 - reads as a verb where it is used
         url, trouble = self._engine.url, self._engine.trouble
         if isinstance(error, ClickHouseError | UnicodeDecodeError | OSError | HTTPError):
             reason = _reason(error)
+            if words := beyond(reason):
+                raise QuestionLimitError(f"{words} {reason}", told=words) from error
             if words := condition(reason, inserting=self._inserting):
                 trouble.note(words, reason)
                 raise StoreUnavailableError(f"{url}: {words} {reason}", told=words) from error

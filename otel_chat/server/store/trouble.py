@@ -69,6 +69,12 @@ _WRITING: Final = dict.fromkeys(
     ),
     _TABLES,
 )
+_BEYOND: Final = {
+    "Query memory limit exceeded": "more memory",
+    "Timeout exceeded: elapsed": "longer",
+}
+"""Where one question took more than it may: what the engine says then, and what it took."""
+_CODE: Final = re.compile(r"(?:Code: (?:241|159)\. DB::Exception: )+")
 _NAME: Final = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 LASTS_SECONDS: Final = 60.0
 
@@ -92,6 +98,28 @@ def condition(text: str, *, inserting: bool = False) -> str | None:
         return None
     last = names[-1]  # others may stand in what was asked or sent
     return _WORDS.get(last) or (_WRITING if inserting else _READING).get(last)
+
+
+def beyond(text: str) -> str | None:
+    """What to tell of a question that took more than one may.
+
+    Args:
+        text: What the engine said.
+
+    Returns:
+        A sentence for whoever asked; `None` if something else is wrong.
+
+    Example:
+        >>> beyond("Code: 159. DB::Exception: Timeout exceeded: elapsed 9 s").split(". ")[0]
+        'This takes longer than one question may'
+    """
+    # The number comes first; the name may be cut off, behind all that the engine was doing.
+    begun = _CODE.search(text)
+    said = text[begun.end() :] if begun else ""
+    what = next((what for start, what in _BEYOND.items() if said.startswith(start)), None)
+    if what is None:
+        return None
+    return f"This takes {what} than one question may. Ask about less time or fewer conversations."
 
 
 class Trouble:

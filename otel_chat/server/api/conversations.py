@@ -26,6 +26,7 @@ from otel_chat.server.queries import conversations as queries
 from otel_chat.server.queries import ranked, traces
 from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.search import LONGEST
+from otel_chat.server.queries.timeline import ITEMS, MOST_ITEMS
 
 router = APIRouter(tags=["conversations"])
 
@@ -36,6 +37,10 @@ TraceId = Annotated[
         description="32 hexadecimal digits.",
         examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
     ),
+]
+ItemsParameter = Annotated[
+    int,
+    Query(ge=1, le=MOST_ITEMS, description=f"Turns and events to a page; {ITEMS} without."),
 ]
 SearchParameter = Annotated[
     str | None,
@@ -89,7 +94,7 @@ def conversations(
 
 @router.get(
     "/conversations/{conversation_id:id}/traces",
-    summary="The traces of a conversation",
+    summary="The traces of a page of a conversation",
     responses=FOUND_RESPONSES,
 )
 def conversation_traces(
@@ -98,9 +103,14 @@ def conversation_traces(
     window: NowParameter,
     conversation_id: ConversationId,
     tenant: TenantParameter = None,
+    limit: ItemsParameter = ITEMS,
+    cursor: CursorParameter = None,
 ) -> dict[str, traces.Trace]:
-    """The traces of all turns of a conversation, by trace id."""
-    return traces.conversation_traces(store, scope, window, conversation_id, tenant)
+    """The traces of the turns on a page of a conversation, by trace id.
+
+    Ask with the same `cursor` and `limit` as for the page itself.
+    """
+    return traces.conversation_traces(store, scope, window, conversation_id, tenant, cursor, limit)
 
 
 @router.get(
@@ -114,9 +124,16 @@ def conversation(
     window: NowParameter,
     conversation_id: ConversationId,
     tenant: TenantParameter = None,
+    limit: ItemsParameter = ITEMS,
+    cursor: CursorParameter = None,
 ) -> conversation_queries.Conversation:
-    """One conversation, whenever it was. Text needs a token with conversations:read."""
-    return conversation_queries.conversation(store, scope, window, conversation_id, tenant)
+    """One conversation, whenever it was, page by page. Text needs conversations:read too.
+
+    A page ends before a turn where it can, so that what happened in a turn is on its page.
+    """
+    return conversation_queries.conversation(
+        store, scope, window, conversation_id, tenant, cursor, limit
+    )
 
 
 @router.get(

@@ -256,6 +256,7 @@ CONVERSATION_ANSWER: Final = shown(
         turns=[TURN],
         events=[EVENT],
         times=[TIMES],
+        next_cursor=None,
     )
 )
 TRACE_ANSWER: Final = shown(

@@ -82,10 +82,17 @@ class View:
         return _address(path, [*self.hidden(*OF_THE_LIST, *values), *values.items()])
 
     def conversation(
-        self, conversation_id: str, tenant: str | None, turn: str | None = None
+        self,
+        conversation_id: str,
+        tenant: str | None,
+        turn: str | None = None,
+        cursor: str | None = None,
     ) -> str:
         """The address of a conversation, from which the way back leads to the same filters."""
-        return conversation(conversation_id, tenant=tenant, turn=turn, carried=self._for(LIST))
+        carried = self._for(LIST)
+        if cursor is not None:
+            carried = [*carried, ("cursor", cursor)]
+        return conversation(conversation_id, tenant=tenant, turn=turn, carried=carried)
 
     def without_values(self, *names: str) -> View:
         """The same view without these parameters."""

@@ -169,7 +169,7 @@ def conversations_page(
     """The conversations of the window, in the order and as far as the reader asks."""
     query = asked.request.query_params
     if (named := query.get("id")) is not None:
-        return _conversation(asked, named, tenant, turn)
+        return _conversation(asked, named, tenant, turn, cursor)
     found = ranked.ranked(asked.store, asked.scope, window, filters, wanted, cursor=cursor)
     view = links.View.of(links.LIST, query)
     keys = [(item.tenant, item.conversation_id) for item in found.items]
@@ -203,9 +203,10 @@ def conversation_page(
     conversation_id: ConversationId,
     tenant: TenantParameter = None,
     turn: TurnParameter = None,
+    cursor: CursorParameter = None,
 ) -> Response:
     """One conversation: the transcript, and the spans of each turn beside it."""
-    return _conversation(asked, conversation_id, tenant, turn)
+    return _conversation(asked, conversation_id, tenant, turn, cursor)
 
 
 def _sheet_route(sheet: Sheet) -> None:
@@ -314,12 +315,18 @@ def _tenants(scope: Scope, items: list[conversations.ConversationSummary]) -> di
 
 
 def _conversation(
-    asked: Question, conversation_id: str, tenant: str | None, turn: str | None
+    asked: Question,
+    conversation_id: str,
+    tenant: str | None,
+    turn: str | None,
+    cursor: str | None,
 ) -> Response:
     source = (asked.store, asked.scope, asked.now, conversation_id)
-    found = one_conversation.conversation(*source, tenant)
+    if turn is not None and cursor is None:
+        cursor = one_conversation.cursor_of_turn(*source, tenant, turn)
+    found = one_conversation.conversation(*source, tenant, cursor)
     about = found.summary
-    spans = traces.conversation_traces(*source, about.tenant)
+    spans = traces.conversation_traces(*source, about.tenant, cursor)
     return page(
         asked.request,
         "conversation.html",
@@ -335,6 +342,8 @@ def _conversation(
         mark=marks.mark(*source, about.tenant),
         may_mark=asked.scope.allows(MARKS_WRITE),
         chosen=turn,
+        begins=cursor is None,
+        following=found.next_cursor,
         flags=transcript.FLAGS,
         flag_meanings=transcript.FLAG_MEANINGS,
         engagement_meaning=overview.meanings("engagement_score"),

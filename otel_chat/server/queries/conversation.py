@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +26,16 @@ from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
-from otel_chat.server.queries.turns import Turn, transcript, turn_intents, turns_sql
+from otel_chat.server.queries.timeline import ITEMS, Page, cursor_of, page_of
+from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
+
+
+MOST_PAGES: Final = 1000
 
 
 class Event(Answer):
@@ -60,16 +64,22 @@ class Action(Answer):
 
 
 class Conversation(Answer):
-    """One conversation with its turns and events in order."""
+    """One conversation with its turns and events in order, page by page where it is long."""
 
     summary: ConversationSummary
     pages_visited: list[str] = Field(
-        description="The pages of its turns and events, each once, in order of the first visit."
+        description="The pages of all its turns and events, each once, in order of the first"
+        f" visit; the first {MOST_PAGES}."
     )
-    actions: list[Action] = Field(description="What was done for the user, by time.")
-    turns: list[Turn] = Field(description="The turns by time.")
-    events: list[Event] = Field(description="The events by time.")
+    actions: list[Action] = Field(
+        description="What was done for the user on this page of it, by time."
+    )
+    turns: list[Turn] = Field(description="The turns of the page by time.")
+    events: list[Event] = Field(description="The events of the page by time.")
     times: list[TimeSplit] = Field(description="Where the time of each of the turns went.")
+    next_cursor: str | None = Field(
+        description="Ask with it for the turns and events that follow; null at the end."
+    )
 
 
 DETAILS: Final = (
@@ -101,19 +111,19 @@ def _event(scope: Scope, row: dict[str, Any]) -> Event:
 
 
 def _event_rows(statement: Query, conditions: list[str]) -> list[dict[str, Any]]:
-    """The events that fulfil the conditions, by time."""
+    """The events that fulfil the conditions."""
     columns = (
         *DETAILS,
         *READABLE,
         *TEXTS,
         "name",
+        "uid",
         "attributes",
         f"{nanos('time')} AS time_ns",
         "lower(hex(trace_id)) AS trace_hex",
         "lower(hex(span_id)) AS span_hex",
     )
-    events = statement.select("events", columns, conditions)
-    return statement.run(f"{events} ORDER BY time, name, uid")
+    return statement.run(statement.select("events", columns, conditions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +147,13 @@ class Found:
         """The end of whatever belongs to it."""
         return max(self.turns[1], self.events[1]) if self.events else self.turns[1]
 
-    def of_turns(self) -> list[str]:
-        """The conditions that turns belong to it."""
-        return [*self._named(), self.statement.between("start", *self.turns)]
+    def of_turns(self, statement: Query, page: Page | None = None) -> list[str]:
+        """The conditions that turns belong to it, or to the time of those of a page."""
+        return self._within(statement, "start", self.turns if page is None else page.span("0"))
 
-    def of_events(self) -> list[str]:
-        """The conditions that events belong to it."""
-        start, end = self.events or (self.turns[0], self.turns[0])
-        return [*self._named(), self.statement.between("time", start, end)]
+    def of_events(self, statement: Query, page: Page | None = None) -> list[str]:
+        """The conditions that events belong to it, or to the time of those of a page."""
+        return self._within(statement, "time", self.events if page is None else page.span("1"))
 
     def about(self, window: Window) -> ConversationSummary:
         """Its summary, as things stand when `window` is asked about."""
@@ -154,11 +163,18 @@ class Found:
             statement.one(summaries_sql(row_now(statement, self.key, window, seen, *COLUMNS)))
         )
 
-    def _named(self) -> list[str]:
+    def page(self, cursor: str | None, limit: int) -> Page:
+        """A page of its turns and events; see `page_of`."""
+        statement = self.statement.again()
+        turns, events = self.of_turns(statement), self.of_events(statement)
+        return page_of(statement, turns, events, cursor, limit)
+
+    def _within(self, statement: Query, column: str, span: Span | None) -> list[str]:
         tenant, conversation_id = self.key
         return [
-            f"conversation_id = {self.statement.bind(conversation_id, 'String')}",
-            f"tenant = {self.statement.bind(tenant, 'String')}",
+            f"conversation_id = {statement.bind(conversation_id, 'String')}",
+            f"tenant = {statement.bind(tenant, 'String')}",
+            statement.between(column, *(span or (self.turns[0], self.turns[0]))),
         ]
 
 
@@ -192,8 +208,10 @@ def conversation(
     window: Window,
     conversation_id: str,
     tenant: str | None = None,
+    cursor: str | None = None,
+    limit: int = ITEMS,
 ) -> Conversation:
-    """One conversation with its turns and events in order.
+    """One conversation with its turns and events in order, a page of them.
 
     Args:
         store: The store to ask.
@@ -202,35 +220,73 @@ def conversation(
         conversation_id: Its id.
         tenant: Its tenant, where several of the scope's tenants have one of this id; the first
             by name without.
+        cursor: Where the page begins, as the one before said; at its start without.
+        limit: How many turns and events to a page at most, 1 to 1000.
+
+    Raises:
+        AccessError: With status 404, if the scope has no conversation of this id.
+        QueryError: If the cursor or the limit is wrong.
+    """
+    found = find(store, scope, conversation_id, tenant)
+    about = store.beside(found.about, window)
+    visited = store.beside(_pages, found)
+    page = found.page(cursor, limit)
+    statement = found.statement.again()
+    events = page.events(_event_rows(statement, found.of_events(statement, page)))
+    rows = page.turns(statement.run(turns_sql(statement, found.of_turns(statement, page))))
+    traces = statement.of_traces((row["trace_hex"] for row in rows), "events")
+    intents = intents_of(statement, [*found.of_events(statement), traces]) if rows else {}
+    return Conversation(
+        summary=about.result(),
+        pages_visited=visited.result(),
+        actions=[_action(scope, row) for row in events if row["name"] == semconv.EVENT_ACTION],
+        turns=transcript(scope, rows, intents, page.before),
+        events=[_event(scope, row) for row in events],
+        times=_times(found, page, rows),
+        next_cursor=page.next_cursor,
+    )
+
+
+@query()
+def cursor_of_turn(
+    store: Store,
+    scope: Scope,
+    window: Window,  # noqa: ARG001
+    conversation_id: str,
+    tenant: str | None,
+    turn: str,
+) -> str | None:
+    """The cursor of a page on which a turn is; `None` for the first page, or without such a turn.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: When it is asked about.
+        conversation_id: The conversation's id.
+        tenant: Its tenant; the first by name without.
+        turn: The hexadecimal digits of the turn's span.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
     found = find(store, scope, conversation_id, tenant)
-    statement = found.statement
-    of_events = found.of_events()
-    about = store.beside(found.about, window)
-    events_beside = store.beside(_event_rows, statement.again(), of_events)
+    if found.page(None, ITEMS).has_turn(turn):
+        return None
+    statement = found.statement.again()
+    return cursor_of(statement, found.of_turns(statement), turn)
+
+
+def _pages(found: Found) -> list[str]:
+    statement = found.statement.again()
+    there = "page != ''"
+    of_turns, of_events = found.of_turns(statement), found.of_events(statement)
+    turns = statement.select("turns", ("page", "start AS at"), [*of_turns, there])
+    events = statement.select("events", ("page", "time AS at"), [*of_events, there])
     rows = statement.run(
-        f"{turns_sql(statement, found.of_turns())} ORDER BY start_ns, trace_hex, span_hex"
+        f"SELECT page FROM ({turns} UNION ALL {events}) GROUP BY page"  # noqa: S608
+        f" ORDER BY min(at), page LIMIT {MOST_PAGES}"
     )
-    times = _times(found, rows)
-    events = events_beside.result()
-    intents = turn_intents(row for row in events if row["name"] == semconv.EVENT_INTENT)
-    return Conversation(
-        summary=about.result(),
-        pages_visited=_pages(rows, events),
-        actions=[_action(scope, row) for row in events if row["name"] == semconv.EVENT_ACTION],
-        turns=transcript(scope, rows, intents),
-        events=[_event(scope, row) for row in events],
-        times=times,
-    )
-
-
-def _pages(turns: list[dict[str, Any]], events: list[dict[str, Any]]) -> list[str]:
-    visits = [(row["start_ns"], row["page"]) for row in turns]
-    visits += [(row["time_ns"], row["page"]) for row in events]
-    return list(dict.fromkeys(page for _, page in sorted(visits) if page))
+    return [row["page"] for row in rows]
 
 
 def _action(scope: Scope, row: dict[str, Any]) -> Action:
@@ -246,12 +302,14 @@ def _read(data: str | None) -> Any:
         return data
 
 
-def _times(found: Found, rows: list[dict[str, Any]]) -> list[TimeSplit]:
+def _times(found: Found, page: Page, rows: list[dict[str, Any]]) -> list[TimeSplit]:
     traces = [row["trace_hex"] for row in rows]
+    first, last = page.span("0") or found.turns
+    last += timedelta(seconds=max((row["duration"] for row in rows), default=0))
     inside = {
         (trace, one.span_id): (one, spans)
         for (tenant, trace), spans in intervals(
-            found.statement, traces, found.turns[0], found.last
+            found.statement.again(), traces, first, last
         ).items()
         if tenant == found.key[0]
         for one in spans

@@ -17,6 +17,7 @@ from otel_chat.server.queries.found import found_when
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
+from otel_chat.server.queries.timeline import ITEMS
 from otel_chat.server.queries.window import MARGIN, Window
 
 if TYPE_CHECKING:
@@ -291,8 +292,10 @@ def conversation_traces(
     window: Window,  # noqa: ARG001
     conversation_id: str,
     tenant: str | None = None,
+    cursor: str | None = None,
+    limit: int = ITEMS,
 ) -> dict[str, Trace]:
-    """The traces of all turns of a conversation, by trace id.
+    """The traces of the turns on a page of a conversation, by trace id.
 
     Args:
         store: The store to ask.
@@ -300,17 +303,24 @@ def conversation_traces(
         window: When it is asked about; a conversation of any time is found.
         conversation_id: Its id.
         tenant: Its tenant, where several of the scope's tenants have one of this id.
+        cursor: Where the page begins, as `conversation` said; at its start without.
+        limit: How many turns and events to a page at most, 1 to 1000.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
+        QueryError: If the cursor or the limit is wrong.
     """
     found = find(store, scope, conversation_id, tenant)
-    statement, (owner, _) = found.statement, found.key
-    turns = _turn_rows(statement, found.of_turns())
+    statement, (owner, _) = found.statement.again(), found.key
+    page = found.page(cursor, limit)
+    turns = page.turns(_turn_rows(statement, found.of_turns(statement, page)))
+    if not turns:
+        return {}
+    ends = [moment(row["end_ns"]) for row in turns]
     # The time is there for the primary key; a span may begin a little before its turn.
     near = [
         f"tenant = {statement.bind(owner, 'String')}",
-        statement.between("start", found.turns[0] - MARGIN, found.last + MARGIN),
+        statement.between("start", moment(turns[0]["start_ns"]) - MARGIN, max(ends) + MARGIN),
         statement.of_traces((row["trace_hex"] for row in turns), "spans"),
     ]
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -183,9 +183,10 @@ def transcript(
     scope: Scope,
     rows: Iterable[dict[str, Any]],
     intents: dict[tuple[str, str], list[TurnIntent]],
+    before: int = 0,
 ) -> list[Turn]:
-    """The turns of a conversation, given in order, numbered from 1."""
+    """The turns of a conversation, given in order, numbered from 1, or after so many before."""
     return [
         read_turn(scope, row, intents.get((row["trace_hex"], row["span_hex"]), ()), index)
-        for index, row in enumerate(rows, start=1)
+        for index, row in enumerate(rows, start=before + 1)
     ]

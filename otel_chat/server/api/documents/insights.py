@@ -23,6 +23,7 @@ from otel_chat.server.api.documents.parameters import (
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
     ConversationId,
+    CursorParameter,
     NowParameter,
     StoreParameter,
     TenantParameter,
@@ -33,6 +34,7 @@ from otel_chat.server.queries import business, drop_off, nlu, overview, workflow
 from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.timeline import MOST_ITEMS
 from otel_chat.server.queries.window import Window, WindowName
 from otel_chat.server.store import Store
 
@@ -83,7 +85,10 @@ class Journey(Answer):
     """All that happened in a session, in order."""
 
     session_id: str
-    journey: list[JourneyStep]
+    journey: list[JourneyStep] = Field(description=f"{MOST_ITEMS} turns and events at most.")
+    next_cursor: str | None = Field(
+        description="Ask with it for what follows, if the session was longer; null at the end."
+    )
 
 
 class DropOffAnalysis(Answer):
@@ -180,11 +185,18 @@ def user_journey(
     window: NowParameter,
     session_id: ConversationId,
     tenant: TenantParameter = None,
+    cursor: CursorParameter = None,
 ) -> Journey:
     """As `/api/v1/conversations/{conversation_id}` tells."""
-    found = conversation_queries.conversation(store, scope, window, session_id, tenant)
+    found = conversation_queries.conversation(
+        store, scope, window, session_id, tenant, cursor, MOST_ITEMS
+    )
     steps = [*_of_turns(found), *map(_of_event, found.events)]
-    return Journey(session_id=session_id, journey=sorted(steps, key=lambda step: step.timestamp))
+    return Journey(
+        session_id=session_id,
+        journey=sorted(steps, key=lambda step: step.timestamp),
+        next_cursor=found.next_cursor,
+    )
 
 
 @router.get("/users/drop-off", summary="Where users gave up")

@@ -16,7 +16,7 @@ from opentelemetry._logs import NoOpLoggerProvider, get_logger_provider, set_log
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
@@ -355,7 +355,7 @@ def _build(
         off.expects_events = False
         return off, None
     parts = _Parts()
-    resource = Resource.create(known)
+    resource = Resource.create(known).merge(_own_instance())
     traces = _traces(target, resource, id_generator, known, parts)
     logs = _logs(target, resource, parts)
     meters = _metrics(target, resource, parts)
@@ -374,6 +374,16 @@ def _build(
     runtime.closers = parts.closers
     runtime.ledgers = list(parts.ledgers)
     return runtime, parts.probed
+
+
+def _own_instance() -> Resource:
+    """What tells this process from others to which the environment gives the same id.
+
+    All workers of a pod have its name there; in Prometheus they would write the same series.
+    """
+    given = OTELResourceDetector().detect().attributes.get(SERVICE_INSTANCE_ID)
+    own = {SERVICE_INSTANCE_ID: f"{given}-{os.getpid()}"} if given else {}
+    return Resource(own)
 
 
 def _is_unset(provider: object) -> bool:

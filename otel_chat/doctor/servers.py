@@ -112,7 +112,22 @@ class Prometheus:
         series = self._ask("query_exemplars", query=selector, start=at - 600, end=at + 60)
         named = marked.trace_id in str(series)
         without = "; without an exemplar: run it with --enable-feature=exemplar-storage"
-        return f"has counted the turn: {self._url}{'' if named else without}"
+        return f"has counted the turn: {self._url}{'' if named else without}{self._shared()}"
+
+    def _shared(self) -> str:
+        """Which services have several processes under one id, whose figures are wrong here."""
+        spent = "process_cpu_time_seconds_total"
+        falls = f"resets({spent}[10m]) / count_over_time({spent}[10m]) > 0.2"
+        by = "service_name, service_instance_id"
+        found = self._ask("query", query=f"count by ({by}) ({falls})")["result"]
+        named = [one.get("metric", {}) for one in found]
+        whose = sorted(
+            f"{one.get('service_name', '')} ({one['service_instance_id']})"
+            for one in named
+            if "service_instance_id" in one
+        )
+        several = "; several processes send as one (runbook TelemetryInstanceShared): "
+        return several + ", ".join(whose) if whose else ""
 
     def _ask(self, path: str, **parameters: str | float) -> Any:
         fix = "Start Prometheus, or give --prometheus; 'none' leaves it out."

@@ -248,6 +248,17 @@ def test_a_missing_exemplar_is_told() -> None:
     assert "exemplar-storage" in of(found, "prometheus").detail
 
 
+def test_processes_that_send_under_one_id_are_named() -> None:
+    """The turn is counted, but figures of that service in Prometheus are wrong."""
+    shared = {"metric": {"service_name": "shop", "service_instance_id": "pod-1"}, "value": [0, "1"]}
+    answers = iter([COUNTED, {"data": {"result": [shared]}}])
+    with serving(**{"/api/v1/query": lambda: (200, next(answers))}) as fake:
+        found = examine(fake.addresses(), send=sent)
+    assert found.failed is None
+    assert "several processes send as one" in of(found, "prometheus").detail
+    assert "shop (pod-1)" in of(found, "prometheus").detail
+
+
 def test_a_server_without_an_address_is_not_asked() -> None:
     """An empty variable and the word none leave a server out."""
     with serving() as fake:

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.waiting import until
@@ -30,6 +33,7 @@ class Sink:
     endpoint: str = ""
     spans: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[tuple[dict[str, Any], Any]] = field(default_factory=list)
 
     @property
     def turns(self) -> list[dict[str, Any]]:
@@ -49,22 +53,24 @@ class Sink:
     def take(self, path: str, body: bytes) -> None:
         """Takes the body of a request."""
         if path == "/v1/traces":
-            request = ExportTraceServiceRequest.FromString(body)
-            for resource in request.resource_spans:
-                for scope in resource.scope_spans:
-                    for span in scope.spans:
-                        known = {"name": span.name, "links": len(span.links)}
-                        known["seconds"] = (
-                            span.end_time_unix_nano - span.start_time_unix_nano
-                        ) / 1e9
-                        self.spans.append({**known, **_plain(span.attributes)})
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.spans += [
+                    _span(span) for scope in resource.scope_spans for span in scope.spans
+                ]
+        elif path == "/v1/metrics":
+            for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                of = _plain(metrics.resource.attributes)
+                self.metrics += [(of, m) for scope in metrics.scope_metrics for m in scope.metrics]
         elif path == "/v1/logs":
-            logs = ExportLogsServiceRequest.FromString(body)
-            for resource in logs.resource_logs:
-                for scope in resource.scope_logs:
-                    for record in scope.log_records:
-                        known = _plain(record.attributes)
-                        self.events.append({**known, "name": record.event_name})
+            for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
+                records = [record for scope in logs.scope_logs for record in scope.log_records]
+                self.events += [{**_plain(r.attributes), "name": r.event_name} for r in records]
+
+
+def _span(span: Any) -> dict[str, Any]:
+    seconds = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
+    known = {"name": span.name, "links": len(span.links), "seconds": seconds}
+    return {**known, **_plain(span.attributes)}
 
 
 def _plain(attributes: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What `docker compose up` does first, once: tokens, configuration, and whose the volumes are.
 
-It needs the store (`OTEL_CHAT_SERVER_STORE`) to be up, and may run again at any time.
+It waits for the store (`OTEL_CHAT_SERVER_STORE`), and may run again at any time.
 """
 
 from __future__ import annotations
@@ -8,21 +8,65 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.stack.expand import MissingVariableError, expand_file, expand_rules
 
-OWNERS: Final = {"collector": 10001, "queue": 10001, "prometheus": 65534, "alertmanager": 65534}
+OWNERS: Final = {
+    "collector": 10001,
+    "queue": 10001,
+    "tempo": 10001,
+    "prometheus": 65534,
+    "alertmanager": 65534,
+}
 """The users that the servers' images run as."""
+SECRETS: Final = {
+    "webhook_url": "OTEL_CHAT_ALERT_WEBHOOK",
+    "watchdog_url": "OTEL_CHAT_ALERT_WATCHDOG_URL",
+    "smtp_password": "OTEL_CHAT_SMTP_PASSWORD",
+}
+"""Files that Alertmanager reads, and whence they come."""
+CREATE: Final = """
+import os, sys
+sys.argv += ["--store", os.environ["OTEL_CHAT_SERVER_STORE"]]
+from otel_chat.cli import main
+main()
+"""
+"""The store's address has a password, which a command line would show to everybody."""
+WAIT_SECONDS: Final = 120.0
 TOKENS: Final = (
     ("collector", "ingest_token", "ingest:write", "default"),
     ("prometheus", "metrics_token", "metrics:read", "*"),
 )
+
+
+def wait_for(store: str, seconds: float = WAIT_SECONDS) -> None:
+    """Waits until the store's server takes connections; an embedded store has none.
+
+    Raises:
+        ValueError: it takes none; without its address, which holds a password.
+    """
+    address = urlsplit(store)
+    if not address.hostname:
+        return
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address.hostname, address.port or 8123), 2).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ValueError(f"The store {address.hostname} does not answer.") from error
+            time.sleep(0.5)
+        else:
+            return
 
 
 def make_tokens(out: Path) -> None:
@@ -31,11 +75,10 @@ def make_tokens(out: Path) -> None:
         path = out / folder / name
         if path.exists():
             continue
-        command = [sys.executable, "-m", "otel_chat.cli", "token", "create", folder]
+        command = [sys.executable, "-c", CREATE, "token", "create", folder]
         command.append("--without-admin")  # people make that one themselves: see docs/server.md
-        store = os.environ["OTEL_CHAT_SERVER_STORE"]
         made = subprocess.run(
-            [*command, "--scope", scope, "--tenant", tenant, "--store", store, "--json"],
+            [*command, "--scope", scope, "--tenant", tenant, "--json"],
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -50,9 +93,10 @@ def write_configuration(source: Path, out: Path) -> None:
     for name in ("prometheus", "alertmanager"):
         expand_file(source / f"{name}.yml", out / name / f"{name}.yml", os.environ)
     expand_rules(source, out / "prometheus", os.environ)
-    webhook = out / "alertmanager" / "webhook_url"
-    webhook.touch(mode=0o600)
-    webhook.write_text(os.environ.get("OTEL_CHAT_ALERT_WEBHOOK", ""))
+    for name, variable in SECRETS.items():
+        file = out / "alertmanager" / name
+        file.touch(mode=0o600)
+        file.write_text(os.environ.get(variable, ""))
 
 
 def give_away(out: Path) -> None:
@@ -68,10 +112,21 @@ def give_away(out: Path) -> None:
 def main() -> None:
     """Does all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="the folder prometheus/")
-    parser.add_argument("--out", type=Path, required=True, help="the volumes, one folder each")
+    parser.add_argument("--source", type=Path, help="the folder prometheus/")
+    parser.add_argument("--out", type=Path, help="the volumes, one folder each")
+    parser.add_argument("--admin", metavar="NAME", help="make a token of all rights, and no more")
     given = parser.parse_args()
     try:
+        wait_for(os.environ["OTEL_CHAT_SERVER_STORE"])
+        if given.admin:
+            command = [sys.executable, "-c", CREATE, "token", "create", given.admin]
+            subprocess.run(
+                [*command, "--scope", "admin", "--scope", "analytics:view", "--tenant", "*"],
+                check=True,
+            )
+            return
+        if given.source is None or given.out is None:
+            parser.error("--source and --out are needed")
         make_tokens(given.out)
         write_configuration(given.source, given.out)
         if os.geteuid() == 0:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,18 @@ from typing import Any
 import pytest
 import yaml
 
+from otel_chat.localserver import HOST, free_port
 from tests.stack.running import Running, Sender
 from tests.waiting import until
 from tools.binaries import binary
+from tools.compose_init import wait_for
 from tools.stack.parts import ROOT, Ports, Settings, parts
 from tools.stack.processes import Part, Stack
 
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
 PUBLISHED = {
+    "alertmanager": ["127.0.0.1:9093:9093"],
     "analytics": ["127.0.0.1:8400:8400"],
     "collector": ["127.0.0.1:4317:4317", "127.0.0.1:4318:4318"],
     "demo": ["127.0.0.1:8401:8401"],
@@ -37,6 +42,8 @@ def test_every_service_is_pinned_limited_and_stripped_of_rights(name: str) -> No
     assert re.search(r":(v?\d+(\.\d+)+|local)$", service["image"])
     assert service["mem_limit"]
     assert "no-new-privileges:true" in service["security_opt"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
     assert service.get("ports", []) == PUBLISHED.get(name, [])
 
 
@@ -62,11 +69,15 @@ def test_the_images_are_of_the_versions_that_run_here() -> None:
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    """Each password or key comes from the environment, and compose stops where it is missing."""
+    """Each password or key comes from the environment, and compose stops where it is missing.
+
+    But for that of a mail server, which need not ask for one.
+    """
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD$|KEY$|SECRET$", name):
-                assert re.fullmatch(r"\$\{\w+:\?run make env\}", value), name
+                wanted = r"\$\{\w+:-\}" if "SMTP" in name else r"\$\{\w+:\?run make env\}"
+                assert re.fullmatch(wanted, value), name
 
 
 def test_make_env_writes_all_that_is_asked_for_once(tmp_path: Path) -> None:
@@ -84,6 +95,38 @@ def test_make_env_writes_all_that_is_asked_for_once(tmp_path: Path) -> None:
     assert all(len(given[name]) >= 32 for name in asked)
     assert path.read_text() == first
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_store_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    """What runs first waits, then ends with the name of the server alone."""
+    with pytest.raises(ValueError, match=r"^The store 127.0.0.1 does not answer\.$"):
+        wait_for(f"clickhouse://otel_chat:secret@{HOST}:{free_port()}/otel_chat", 0)
+    wait_for(f"chdb:{tmp_path}", 0)
+
+
+def test_a_store_that_comes_up_is_waited_for() -> None:
+    """It need not be there from the start."""
+    port = free_port()
+    with socket.socket() as server:
+        server.bind((HOST, port))
+        later = threading.Timer(0.2, server.listen)
+        later.start()
+        wait_for(f"clickhouse://otel_chat:secret@{HOST}:{port}/otel_chat", 30)
+        later.join()
+
+
+def test_what_goes_to_tempo_stays_in_its_folder_and_on_this_machine() -> None:
+    """Every path of its file lies under one folder, every address is loopback unless told."""
+    text = (ROOT / "exporters" / "tempo" / "tempo.yaml").read_text()
+    read = yaml.safe_load(text)
+    paths = re.findall(r"^\s+\w*(?:path|_dir): (.*)$", text, re.MULTILINE)
+    assert len(paths) == 5
+    assert all(path.startswith("${OTEL_CHAT_TEMPO_DATA}/") for path in paths)
+    places = [read["server"][f"{kind}_listen_address"] for kind in ("http", "grpc")]
+    places += read["memberlist"]["bind_addr"]
+    places.append(read["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"])
+    assert all("127.0.0.1" in place for place in places)
+    assert read["usage_report"]["reporting_enabled"] is False
 
 
 @pytest.mark.stack
@@ -130,12 +173,23 @@ def test_tokens_made_at_first_start_open_the_way(built: None, tmp_path: Path) ->
                 **os.environ,
                 **settings.variables(),
                 "OTEL_CHAT_SERVER_STORE": f"chdb:{tmp_path / 'store'}",
+                "OTEL_CHAT_SMTP_PASSWORD": "told to nobody",
             },
             check=True,
         )
     assert (out / "prometheus" / "metrics_token").stat().st_mode & 0o777 == 0o600
+    assert (out / "alertmanager" / "smtp_password").read_text() == "told to nobody"
     for name in ("prometheus", "alertmanager"):
         assert "${" not in re.sub(r"#.*", "", (out / name / f"{name}.yml").read_text())
+
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "compose_init.py"), "--admin", "me"],
+        env={**os.environ, "OTEL_CHAT_SERVER_STORE": f"chdb:{tmp_path / 'store'}"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "otc_" in made.stdout
 
     with Stack([_with_token(part) for part in parts(settings)], tmp_path / "logs") as stack:
         running = Running(stack, settings)

@@ -1,12 +1,14 @@
 """Writes the rules: `python -m prometheus.generate [--windows-factor 0.01] [--output DIR]`.
 
 `--output` takes the folders `rules/` and `alerts/`; without it, those of this package are written
-anew, and the tests for promtool with them. `--grafana` writes the alerts as Grafana's own instead.
+anew, and the tests for promtool with them. `--grafana` writes the alerts as Grafana's own instead,
+`--operator` rules and dashboards as resources of Kubernetes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +18,13 @@ from typing import Any, Final
 
 import yaml
 
-from prometheus import anomalies, conversations, pipeline, slo, supply
+from prometheus import anomalies, conversations, operator, pipeline, slo, supply
 from prometheus.book import Book
 from prometheus.cases import CASES, SILENCES, VALUES
 from prometheus.cases.model import Case, Silence, document
 from prometheus.managed import FILE, provisioning, settings_for
 from prometheus.settings import Settings
+from tools.stack.expand import expand
 
 HERE: Final = Path(__file__).parent
 HEAD: Final = "# Written by `python -m prometheus.generate`; change that, not this.\n"
@@ -166,6 +169,19 @@ def _write_managed(settings: Settings) -> None:
     sys.stdout.write(f"{FILE} written. Take it away again where Alertmanager tells people.\n")
 
 
+def _write_operator(settings: Settings) -> None:
+    found = {
+        "rules.yaml": [operator.prometheus_rule(rules(settings))],
+        "dashboards.yaml": operator.dashboards(),
+    }
+    operator.FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, resources in found.items():
+        path = operator.FOLDER / name
+        text = "---\n".join(_yaml(resource) for resource in resources)
+        path.write_text(expand(text, os.environ) if name == "rules.yaml" else text)
+        sys.stdout.write(f"{path} written.\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m prometheus.generate", description=__doc__)
@@ -177,8 +193,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="store_true",
         help="write the alerts for Grafana to work out, for those without Alertmanager",
     )
+    parser.add_argument(
+        "--operator",
+        action="store_true",
+        help="write rules and dashboards for Prometheus' operator and Grafana's sidecar",
+    )
     given = parser.parse_args(arguments)
     try:
+        if given.operator:
+            _write_operator(_settings(given))
+            return
         if given.grafana:
             _write_managed(_settings(given))
             return

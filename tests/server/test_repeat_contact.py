@@ -56,6 +56,22 @@ def test_conversations_whose_time_is_not_over_are_pending(given: Given) -> None:
     assert found.all.model_dump() == {"rate": 1.0, "returned": 1, "observed": 1}
 
 
+def test_a_conversation_may_last_beyond_the_window_or_have_begun_before_it(given: Given) -> None:
+    """One goes on three days later; its user comes back after that, or began another between."""
+    given.turn("long", 0, user_hash="u")
+    given.turn("long", 72 * HOUR, user_hash="u")
+    given.turn("again", 73 * HOUR, user_hash="u")
+    given.turn("old", -72 * HOUR, user_hash="v")
+    given.turn("old", 0, user_hash="v")
+    given.turn("between", -48 * HOUR, user_hash="v")
+    given.save()
+    window = replace(DAY, now=at(200 * HOUR))
+    started = repeat_contact(given.store, given.scope, window, Filters())
+    assert (started.all.observed, started.all.returned) == (1, 1)
+    active = repeat_contact(given.store, given.scope, replace(window, by="active"), Filters())
+    assert (active.all.observed, active.all.returned) == (2, 2)
+
+
 def test_the_hours_begin_with_the_last_activity(given: Given) -> None:
     """A conversation of 3 h; coming back 1 h after its end is 4 h after its start."""
     given.turn("a", 0, user_hash="u")

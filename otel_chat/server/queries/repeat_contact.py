@@ -89,8 +89,9 @@ def _row(statement: Query, window: Window, filters: Filters, period: timedelta) 
         "handed_off",
     )  # fmt: skip
     # Whoever comes back may do so through another channel, to another agent.
+    # A conversation may last long after the window, and one that was active may have begun before.
     begun = EARLIEST if window.by == "active" else window.start
-    later = replace(window, start=begun, end=min(window.end + period, LATEST), by="started")
+    later = replace(window, start=begun, end=LATEST, by="started")
     starts = conversation_rows(statement, Selection(later, Filters()), "user", "started_at")
     micros = statement.bind(period // timedelta(microseconds=1), "Int64")
     now = statement.moment(window.now)

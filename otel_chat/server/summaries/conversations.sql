@@ -10,7 +10,6 @@
   ~ ('' if synthetic else ' AND NOT synthetic') -%}
 {%- set of_turns = of_keys ~ ' AND start >= seen_first AND start <= seen_last' -%}
 {%- set of_events = of_keys ~ ' AND time >= seen_first AND time <= seen_last' -%}
-{%- set trace = 'toFixedString(trace_id, 16)' -%}
 {%- set ends = "name = '" ~ n.EVENT_CONVERSATION_END ~ "'" -%}
 {%- set action = "name = '" ~ n.EVENT_ACTION ~ "'" -%}
 {%- set message = "name = '" ~ n.EVENT_MESSAGE ~ "'" -%}
@@ -24,10 +23,6 @@ WITH
   arrayZip({{ '{tenants:Array(String)}' }}, {{ '{ids:Array(String)}' }}) AS keys,
   fromUnixTimestamp64Nano({{ '{first:Int64}' }}, 'UTC') AS seen_first,
   fromUnixTimestamp64Nano({{ '{last:Int64}' }}, 'UTC') AS seen_last,
-  marked_traces AS (
-    SELECT tenant, conversation_id, trace_id FROM turns FINAL
-    WHERE {{ of_turns }} AND handoff
-  ),
   t AS (
     SELECT tenant, conversation_id,
       min(start) AS started_at, max(start) AS last_start, max(end) AS turns_end,
@@ -62,7 +57,9 @@ WITH
       groupUniqArrayIf(page, page != '') AS pages,
       arraySort(groupUniqArray({{ combination }})) AS combinations,
       groupUniqArrayIf(handoff_reason, handoff) AS handoff_reasons,
-      groupArrayIf((toUnixTimestamp64Nano(start), toUInt8(1)), handoff) AS marked,
+      groupArrayIf((concat(trace_id, ''), 0, toUnixTimestamp64Nano(start), 1), handoff) AS marked,
+      groupArray((concat(trace_id, ''), 0, -toUnixTimestamp64Nano(start))) AS turn_keys,
+      groupArray(({{ combination[1:-1] }}, toString(message_type), confidence)) AS turn_facts,
       argMaxIf(intent, (start, trace_id, span_id), intent != '') AS last_intent,
       groupArraySorted({{ most }})((toUnixTimestamp64Nano(start), trace_id, span_id, toString(intent),
         toString({{ rules.MODEL }}), duration, confidence)) AS in_order
@@ -80,10 +77,8 @@ WITH
         {{ ends }} AND {{ number(rules.OUTCOMES, 'events.outcome') }} > 0) AS explicit,
       argMaxIf(reason, (time, uid), {{ ends }}) AS end_reason,
       countIf({{ among(rules.HANDOFF_EVENTS) }}) AS handoff_events,
-      -- A request inside a marked turn is that turn's.
-      groupArrayIf((toUnixTimestamp64Nano(time), toUInt8({{ number(rules.HANDOFF_EVENTS, 'name') }})),
-        {{ among(rules.HANDOFF_EVENTS) }} AND NOT (name = '{{ n.EVENT_HANDOFF_REQUESTED }}'
-          AND (tenant, conversation_id, {{ trace }}) IN marked_traces)) AS handoff_moves,
+      groupArrayIf((trace_id, {{ number(rules.HANDOFF_EVENTS, 'name') }}, toUnixTimestamp64Nano(time),
+        {{ number(rules.HANDOFF_EVENTS, 'name') }}), {{ among(rules.HANDOFF_EVENTS) }}) AS handoff_moves,
       argMaxIf(multiIf({{ rules.POSITIVE }}, 1, {{ rules.NEGATIVE }}, 2, 0), (time, uid), {{ rated }}) AS last_rating,
       countIf({{ rules.IS_FEEDBACK }} AND {{ rules.POSITIVE }}) AS positive,
       countIf({{ rules.IS_FEEDBACK }} AND {{ rules.NEGATIVE }}) AS negative,
@@ -103,6 +98,9 @@ WITH
       groupUniqArrayIf(reason, name = '{{ n.EVENT_HANDOFF_REQUESTED }}') AS asked_for,
       arraySort(groupArrayIf(topic, name = '{{ n.EVENT_TOPIC }}' AND topic != '')) AS topics,
       arraySort(groupArrayIf(lead_kind, name = '{{ n.EVENT_LEAD }}')) AS leads,
+      groupArrayIf((toUnixTimestamp64Nano(time), uid, toString(evaluation), value, scale_min, scale_max,
+        {{ rules.SCORE }}), name = '{{ n.EVENT_EVALUATION }}') AS evaluations,
+      groupArrayIf((trace_id, 1, toUnixTimestamp64Nano(time)), name = '{{ n.EVENT_EVALUATION }}') AS evaluation_keys,
       arraySort(groupArrayIf((toUnixTimestamp64Nano(time), {{ number(rules.WORKFLOW_EVENTS, 'name') }},
         toString(workflow), toString(step)), {{ among(rules.WORKFLOW_EVENTS) }} AND workflow != '')) AS moves,
       groupArraySortedIf({{ most }})((toUnixTimestamp64Nano(time), uid, splitByChar('.', toString(name))[-1],
@@ -113,40 +111,32 @@ WITH
     WHERE {{ of_events }}
     GROUP BY tenant, conversation_id
   ),
-  -- The evaluations, each with the turn that it was told of, if there is one.
-  r AS (
-    SELECT tenant, conversation_id,
-      arraySort(groupArray((toUnixTimestamp64Nano(time), uid, toString(evaluation), value, scale_min, scale_max,
-        {{ rules.SCORE }}, rated_turns.of_turn))) AS rated_in_order
-    FROM (
-      SELECT *, {{ trace }} AS trace FROM events FINAL
-      WHERE {{ of_events }} AND name = '{{ n.EVENT_EVALUATION }}'
-    ) AS evaluations
-    LEFT JOIN (
-      SELECT tenant, conversation_id, trace_id AS trace,
-        argMin((true, {{ combination[1:-1] }}, toString(message_type), confidence), (start, span_id)) AS of_turn
-      FROM turns FINAL
-      WHERE {{ of_turns }} AND trace_id IN (
-        SELECT {{ trace }} FROM events
-        WHERE {{ of_events }} AND name = '{{ n.EVENT_EVALUATION }}')
-      GROUP BY tenant, conversation_id, trace_id
-    ) AS rated_turns USING (tenant, conversation_id, trace)
-    GROUP BY tenant, conversation_id
-  ),
   worked_out AS (
     SELECT *,
       explicit > 0 AS told,
       classified_turns + length(arrayIntersect(unclassified, annotated)) AS classified,
       handoff_turns + handoff_events > 0 OR told_handed_off AS with_human,
-      -- What is accepted or ended was asked for, unless none waits. The state: how many, how many of
-      -- them wait, how many were accepted and go on.
+      -- In order of their traces each request and each evaluation is behind the turn that it belongs to:
+      -- a lambda that looked for it in all turns would be given a copy of all of them each time.
+      arraySort(arrayConcat(marked, handoff_moves)) AS of_handoffs,
+      arraySort(arrayZip(
+        arrayConcat(turn_keys, evaluation_keys),
+        arrayResize(turn_facts, length(turn_facts) + length(evaluations)),
+        arrayConcat(arrayResize(arraySlice(evaluations, 1, 0), length(turn_facts)), evaluations))) AS of_ratings,
+      arrayFilter(x -> x.1.1 > 0, arraySort(arrayMap(
+        (x, turn) -> (x.3, turn.1.2 = 0 AND turn.1.1 = x.1.1, if(turn.1.2 = 0 AND turn.1.1 = x.1.1, turn.2, x.2)),
+        of_ratings, arrayFill(x -> x.1.2 = 0, of_ratings)))) AS rated_in_order,
+      -- A request inside a marked turn is that turn's; what is accepted or ended was asked for, unless
+      -- none waits. The state: how many, how many of them wait, how many were accepted and go on.
       arrayFold((s, x) -> multiIf(
           x.2 = 1, (s.1 + 1, s.2 + 1, s.3),
           x.2 = 2, if(s.2 > 0, (s.1, s.2 - 1, s.3 + 1), (s.1 + 1, s.2, s.3 + 1)),
           s.3 > 0, (s.1, s.2, s.3 - 1),
           s.2 > 0, (s.1, s.2 - 1, s.3),
           (s.1 + 1, s.2, s.3)),
-        arraySort(arrayConcat(marked, handoff_moves)),
+        arraySort(arrayMap(x -> (x.3, x.4), arrayFilter(
+          (x, turn) -> NOT (x.2 = 1 AND turn.2 = 0 AND turn.1 = x.1),
+          of_handoffs, arrayFill(x -> x.2 = 0, of_handoffs)))),
         (toInt64(0), toInt64(0), toInt64(0))).1 AS handoffs,
       arrayMap(w -> (w, arrayFilter(x -> x.3 = w, moves)), arrayDistinct(arrayMap(x -> x.3, moves))) AS runs,
       -- When it moved last, its name, the last step of its last run, how often it is open, how it ended last.
@@ -160,7 +150,7 @@ WITH
       arraySort(arrayFilter(x -> x.4 > 0 OR x.5 = 2, workflows))[-1] AS left_at,
       multiIf(told, explicit, with_human, 2, last_turn = 2, 4, last_rating = 1, 1, last_rating = 2, 3,
         last_turn = 1 OR left_open, 3, 1) AS number
-    FROM t FULL JOIN e USING (tenant, conversation_id) LEFT JOIN r USING (tenant, conversation_id)
+    FROM t FULL JOIN e USING (tenant, conversation_id)
   )
 SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversation_id, toInt64(0) AS episode,
   {{ '{version:UInt64}' }} AS version, turns = 0 AS gone,
@@ -183,8 +173,8 @@ SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversa
   users,
   arraySort(arrayDistinct(arrayConcat(pages, event_pages))) AS pages,
   CAST(combinations, 'Array(Tuple({{ combined | join(' LowCardinality(String), ') }} LowCardinality(String)))') AS combinations,
-  arrayMap(x -> (x.1, x.3, x.4, x.5, x.6, x.7, {% for nth in range(combined | length + 3) -%}
-    x.8.{{ nth + 1 }}{{ ', ' if not loop.last }}{% endfor %}), rated_in_order) AS ratings,
+  arrayMap(x -> (x.1.1, x.1.3, x.1.4, x.1.5, x.1.6, x.1.7, x.2, {% for nth in range(combined | length + 2) -%}
+    x.3.{{ nth + 1 }}{{ ', ' if not loop.last }}{% endfor %}), rated_in_order) AS ratings,
   arraySort(arrayDistinct(arrayConcat(handoff_reasons, asked_for))) AS handoff_reasons,
   topics, leads, action_names, annotated_intents, last_annotated_intent, last_intent, end_reason,
   turns > {{ most }} OR length(steps) = {{ most }} AS capped,

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from otel_chat.localserver import HOST, free_port
 
+from otel_chat.client.local_server import HOST, free_port
 from tests.stack.running import Running, Sender
 from tests.waiting import until
 from tools.binaries import binary

@@ -126,7 +126,7 @@ CASES: Final = (
     Case(
         "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},
         _tools("0+8x30 250+10x120", "0+2x30 60x120"), "3m", "10m", "1h35m",
-        {"four failures": _tools("0+10x120", "0+1x4 4x120")},
+        {"four failures": _tools("0+0.1x120", "0+1x4 4x120")},
     ),
     # Each of 50 calls an hour fails
     Case(

@@ -100,6 +100,8 @@ def fill(given: Given, marker: str) -> dict[str, str]:
         "session_id": "shared",
         "trace_id": turn["trace_id"],
         "interaction_id": f"{turn['trace_id']}-{turn['span_id']}",
+        "tenant": given.tenant,
+        "turn": turn["span_id"],
         "token_id": "none",
         "dimension": "channel",
         "pack": "lex-v2",
@@ -142,7 +144,7 @@ def test_a_query_refuses_a_scope_without_its_permission(name: str) -> None:
     """With every permission but its own the store is not even asked."""
     function = all_queries()[name]
     scope = Scope(None, frozenset(PERMISSIONS) - {QUERIES[name]})
-    ids = dict.fromkeys(("conversation_id", "trace_id", "interaction_id"), "x")
+    ids = dict.fromkeys(("conversation_id", "trace_id", "interaction_id", "tenant", "turn"), "x")
     with pytest.raises(AccessError) as raised:
         function(object(), scope, **arguments(function, ids))
     assert raised.value.status == 403

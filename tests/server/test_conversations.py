@@ -23,7 +23,7 @@ def listed(given: Given, window=DAY, **options) -> list[str]:
 
 
 def test_a_summary_says_what_there_was(given: Given) -> None:
-    """Two turns of 2 and 4 s, one streamed off, tokens and cost on one of them."""
+    """Two turns of 2 and 4 s, the second failed, tokens and cost on one of them."""
     given.turn(
         "a", 0, 2, agent="shop", channel="web", user_type="client", intent="buy",
         input_tokens=10, output_tokens=5, cost="0.5", response_model="large",
@@ -36,7 +36,7 @@ def test_a_summary_says_what_there_was(given: Given) -> None:
     assert (found.started_at, found.last_at, found.duration) == (at(0), at(14), 14)
     assert (found.turns, found.messages) == (2, 3)
     assert (found.intents, found.last_intent) == (["buy", "pay"], "pay")
-    assert (found.models, found.mean_response_time) == (["large"], 3.0)
+    assert (found.models, found.mean_response_time) == (["large"], 2.0)
     assert found.tokens.model_dump() == {"input": 10, "output": 5, "total": 15}
     assert (found.cost, found.errors, found.fallbacks, found.actions) == (Decimal("0.5"), 1, 1, 1)
 

@@ -61,7 +61,7 @@ def test_the_last_minutes_are_counted_by_hand(given: Given) -> None:
         "minutes": 5,
         "active_conversations": 3,
         "turns": 2,
-        "avg_response_time_ms": 2000,
+        "avg_response_time_ms": 1000,
         "errors": 1,
         "handoffs": 1,
         "avg_satisfaction": 0.75,

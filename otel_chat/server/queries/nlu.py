@@ -189,12 +189,13 @@ def _annotated(statement: Query, window: Window, filters: Filters) -> dict[str, 
     ids = ("tenant", "toFixedString(trace_id, 16)", "toFixedString(span_id, 8)")
     named = statement.select("events", ids, annotations, once=False)
     taken = [*conditions_on_turns(statement, window, filters), f"{turn} IN ({named})"]
-    turns = statement.select("turns", ("tenant", "toString(trace_id)", "toString(span_id)"), taken)
+    turns = statement.select("turns", ("tenant", "trace_id", "span_id"), taken)
     source = statement.table("events", columns, annotations)
+    # Not as text: that would end before the zeros with which an id may end.
     rows = statement.run(f"""
         SELECT intent AS name, count() AS many
         FROM {source} AS e
-        WHERE {turn} IN ({turns})
+        WHERE ({", ".join(ids)}) IN ({turns})
         GROUP BY name
     """)  # noqa: S608
     return {row["name"]: row["many"] for row in rows}

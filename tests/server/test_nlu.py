@@ -90,6 +90,15 @@ def test_reports_of_success_hold_whenever_they_come(given: Given) -> None:
     assert (found.turns, found.success, found.failure) == (6, 3, 3)
 
 
+def test_annotations_of_turns_whose_ids_end_in_zeros_are_counted(given: Given) -> None:
+    """One id in 256 does."""
+    ids = {"trace_id": f"{7:030x}00", "span_id": f"{7:014x}00"}
+    given.turn("a", 0, **ids)
+    given.event("intent", "a", 0, intent="BuyTicket", source="annotation", **ids)
+    given.save()
+    assert intents(given.store, given.scope, DAY, Filters()).annotations == 1
+
+
 def test_classifications_and_annotations_are_counted_apart(given: Given) -> None:
     """Several a turn; an intent that only an annotation names is listed too."""
     turn = given.turn("a", 0, intent="buy")

@@ -323,7 +323,12 @@ def test_another_tenants_ids_lead_nowhere(world: World, reading: Reading) -> Non
             assert text == same
 
 
-PAGED = [one for one in READINGS if "cursor" in one.parameters and one.path.startswith("/api/")]
+# What is read of one conversation is looked for by an id: those are another test's.
+PAGED = [
+    one
+    for one in READINGS
+    if "cursor" in one.parameters and one.path.startswith("/api/") and "{" not in one.path
+]
 
 
 def listed(answer: str) -> list[Any]:

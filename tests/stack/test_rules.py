@@ -15,6 +15,7 @@ from prometheus.generate import HERE
 from prometheus.names import COLLECTOR
 from tests import web
 from tests.stack.running import Running, Sender
+from tests.stack.test_bad_senders import BEHIND, gauge
 from tests.waiting import until
 from tools.stack.parts import ROOT, Ports, Settings, parts
 from tools.stack.processes import Part, Process
@@ -42,7 +43,7 @@ def failing(built: None, tmp_path: Path) -> Iterator[Ports]:
     """A collector in trouble: nobody behind it, and hardly any room in queues and memory."""
     hardly_any = {
         "retry_on_failure": {"max_interval": "1s", "max_elapsed_time": "2s"},
-        "sending_queue": {"batch": {"min_size": 1000, "max_size": 2000}},
+        "sending_queue": {"num_consumers": 1, "batch": {"min_size": 1000, "max_size": 2000}},
     }
     exporters = ("otlp_http/prometheus", "otlp_http/analytics", "otlp_grpc/tempo")
     worse = {
@@ -80,10 +81,19 @@ def test_a_collector_in_trouble_tells_what_the_rules_ask(failing: Ports) -> None
 
     with Sender("trouble", failing.url("otlp_http")) as sender:
         sender.answer(1)
+        late = gauge("trouble", 1, late=BEHIND)
+        web.post(f"{failing.url('otlp_http')}/v1/metrics", json=late).raise_for_status()
         lost = {name for name in asked if "_send_failed_" in name}
         until(lambda: lost <= told(), timeout=40, every=0.2)
         sender.answer(400)
-        until(lambda: asked <= told(), timeout=40, every=0.2)
+
+        def pressed() -> bool:
+            # Metrics go on one request at a time, so that it takes many of them to fill a queue
+            for number in range(50):
+                web.post(f"{failing.url('otlp_http')}/v1/metrics", json=gauge("trouble", number))
+            return asked <= told()
+
+        until(pressed, timeout=40, every=0.2)
 
 
 def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender: Sender) -> None:

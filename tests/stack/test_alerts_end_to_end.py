@@ -28,6 +28,7 @@ SHORTENED = [
     "--set=response_seconds=0.5",
     "--set=response_target=0.99",
     "--set=minimum_turns=10",
+    "--set=budget_turns=0",
 ]
 GRAFANA = "https://grafana.example"
 

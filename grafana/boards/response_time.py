@@ -16,7 +16,6 @@ from grafana.boards.common import (
 )
 from grafana.panels import (
     FAULTS,
-    FRESH,
     QUIET,
     About,
     Column,
@@ -88,8 +87,7 @@ def _figures(found: Board) -> None:
             About(
                 "Budget left, 3 days",
                 f"What is left of the {allowed:.0%} of turns that may be slow, over the last 3"
-                " days, of the agent with the least; below 0 the objective was missed."
-                f" {FRESH}",
+                " days, of the agent with the least; below 0 the objective was missed.",
                 "percentunit", ((None, "red"), (0.1, "orange"), (0.5, "green")), 0,
             ),
             f"1 - {burnt} / {allowed:.6g}",

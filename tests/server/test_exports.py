@@ -71,9 +71,10 @@ def talked(given: Given) -> Given:
     """A rated conversation of two turns, an event each; then one that failed; one still open."""
     given.turn("a", 0, 2, user_hash="u1", user_type="client", intent="greet", cost="0.25",
                response_model="m", input_tokens=10, output_tokens=5, cached=True,
-               input_messages=HELLO, output_messages=WELCOME, metadata='{"k": 1}')  # fmt: skip
+               page="/cart", http_status=200, input_messages=HELLO, output_messages=WELCOME, metadata='{"k": 1}')  # fmt: skip
     given.turn("a", 10, 4, user_hash="u1", user_type="client", handoff=True, handoff_reason="r")
     given.event("message", "a", 20, sender="human", text="I am here", user_hash="u1")
+    given.event("lead", "a", 4, lead_kind="call", page="/help")
     given.event("topic", "a", 1, topic="orders")
     given.event("topic", "a", 2, topic="billing")
     given.event("topic", "a", 3, topic="orders")
@@ -108,6 +109,9 @@ def test_sessions_have_the_figures_of_whole_conversations(talked: Given) -> None
         "intents": ["greet"], "models": ["m"], "input_tokens": 10, "output_tokens": 5,
         "cost": "0.25", "errors": 0, "fallbacks": 0,
         "engagement_score": pytest.approx(8 + 20 / 3 + 20),
+        "device": "", "os": "", "browser": "", "referrer": "", "page": "/cart",
+        "pages": ["/cart", "/help"], "converted": True, "lead_kinds": ["call"],
+        "last_sentiment": "", "entities": [], "routes": [], "statuses": [200],
     }  # fmt: skip
     assert (failed["outcome"], failed["resolved"], failed["topics"]) == ("failed", False, [])
     assert (failed["assistant_messages"], failed["satisfaction"]) == (0, None)

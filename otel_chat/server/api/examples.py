@@ -151,6 +151,14 @@ SUMMARY: Final = summary(
         "positive": 1,
         "negative": 0,
         "foreign": False,
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "referrer": "https://shop.example/help",
+        "last_sentiment": "neutral",
+        "entities": ["order_id"],
+        "converted": False,
+        "lead_kinds": [],
+        "routes": ["/chat"],
+        "statuses": [200],
     }
 )
 TURN: Final = Turn(

@@ -321,6 +321,13 @@ def facts(about: ConversationSummary) -> list[tuple[str, str]]:
         ("platform", about.platform),
         ("user", about.user_type),
         ("location", about.location),
+        ("", " · ".join(filter(None, (about.device, about.os, about.browser)))),
+        ("from", about.referrer),
+        ("sentiment", about.last_sentiment),
+        ("entities", ", ".join(about.entities)),
+        ("lead", ", ".join(filter(None, about.lead_kinds)) or ("yes" if about.converted else "")),
+        ("route", ", ".join(about.routes)),
+        ("status", ", ".join(map(str, about.statuses))),
         ("ended:", about.end_reason),
         ("", "from other instrumentation" if about.foreign else ""),
     ]

@@ -52,6 +52,9 @@ _WORKED_OUT: Final[Mapping[str, str]] = {
     "user": "r.users[-1]",
     "intents": "arraySort(arrayDistinct(arrayFilter(x -> x != '', r.combinations.intent)))",
     "models": "arraySort(arrayDistinct(arrayFilter(x -> x != '', r.combinations.model)))",
+    "routes": "arraySort(arrayDistinct(arrayFilter(x -> x != '', r.combinations.route)))",
+    "converted": "notEmpty(r.leads)",
+    "lead_kinds": "arraySort(arrayDistinct(arrayFilter(x -> x != '', r.leads)))",
     "path": "arrayFilter(x -> x != '', r.turn_intent)",
     "intents_at": _named("r.turn_at", "r.turn_intent"),
     "actions_at": f"arrayMap(x -> (x.1, x.3), {_ACTIONS})",
@@ -141,8 +144,9 @@ def conversation_rows(query: Query, selection: Selection, *names: str) -> str:
         names: What to tell of each: columns of `conversations`, and what is worked out of them:
             last_at, settled, outcome (open unless settled), confirmed, engagement (the score
             times three, a whole number), duration (nanoseconds), messages, foreign, user, intents,
-            models, path, intents_at, actions_at, moves, satisfaction, rating, feedback (the ratings
-            that the filters let through). Beside these its tenant and its id are told.
+            models, routes, converted, lead_kinds, path, intents_at, actions_at, moves,
+            satisfaction, rating, feedback (the ratings that the filters let through). Beside these
+            its tenant and its id are told.
 
     Returns:
         SQL of the subquery.

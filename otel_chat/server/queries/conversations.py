@@ -10,6 +10,7 @@ from pydantic import Field
 from otel_chat.semconv import SENDERS
 from otel_chat.server.queries.answers import Answer, Money, TimeSpan, exact_mean
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.devices import SEEN, seen
 from otel_chat.server.queries.filters import Filters, Outcome
 from otel_chat.server.queries.headlines import MessagesBySender
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
@@ -30,7 +31,8 @@ COLUMNS: Final = (
     "variant", "agent_version", "platform", "location", "intents", "last_intent", "models",
     "input_tokens", "output_tokens", "cost", "responses", "response_sum",
     "errors", "fallbacks", "foreign",
-    *(f"{sender}_messages" for sender in SENDERS), "end_reason",
+    *(f"{sender}_messages" for sender in SENDERS), "end_reason", "user_agent", "referrer",
+    "converted", "lead_kinds", "last_sentiment", "entities", "routes", "statuses",
 )  # fmt: skip
 """What `summary` reads of a conversation's row."""
 
@@ -55,6 +57,10 @@ class ConversationSummary(Answer):
     user_type: str
     platform: str
     location: str
+    device: str = Field(description="Phone, Tablet, Desktop, Bot or Other, by its first turn.")
+    browser: str = Field(description="Its family, by the first turn.")
+    os: str = Field(description="Its family, by the first turn.")
+    referrer: str = Field(description="Where the user came from, by the first turn.")
     started_at: datetime = Field(description="When the first turn started, UTC.")
     last_at: datetime = Field(description="The last activity: a turn's end or an event, UTC.")
     duration: float = Field(description="Seconds from the first turn to the last activity.")
@@ -71,6 +77,12 @@ class ConversationSummary(Answer):
     intents: list[str] = Field(description="The intents of its turns, by name.")
     last_intent: str
     models: list[str]
+    last_sentiment: str = Field(description="Of the last turn that has one; empty without.")
+    entities: list[str] = Field(description="The types of entities that were seen, by name.")
+    converted: bool = Field(description="Whether it made a lead.")
+    lead_kinds: list[str] = Field(description="The kinds of its leads, by name.")
+    routes: list[str] = Field(description="The routes that its turns came by, by name.")
+    statuses: list[int] = Field(description="The HTTP statuses that its turns were answered with.")
     tokens: ConversationTokens
     cost: Money | None = Field(description="USD, exact; null if no turn is priced.")
     mean_response_time: float | None = Field(description="Of answered turns, seconds.")
@@ -101,6 +113,7 @@ def summary(row: dict[str, Any]) -> ConversationSummary:
     senders["user"] += row["turns"]
     senders["assistant"] += row["replies"]
     tokens = [row[side] for side in ("input_tokens", "output_tokens") if row[side] is not None]
+    devices: dict[str, str] = {what: seen(what, row["user_agent"]) for what in SEEN}
     same = {name: row[name] for name in ConversationSummary.model_fields if name in row}
     return ConversationSummary(
         **{
@@ -118,6 +131,7 @@ def summary(row: dict[str, Any]) -> ConversationSummary:
                 total=sum(tokens) if tokens else None,
             ),
             "mean_response_time": exact_mean(row["response_sum"], row["responses"]),
+            **devices,
             "engagement_score": row["engagement"] / 3,
             "feedback": _feedback(row["positive"], row["negative"]),
         }

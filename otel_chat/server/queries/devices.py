@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from ua_parser import Result, parse
 
 Seen = Literal["device", "os", "browser"]
+SEEN: Final[tuple[Seen, ...]] = get_args(Seen)
 UNKNOWN: Final = ""
 BOT: Final = "Bot"
 _KEPT: Final = 10_000

@@ -9,6 +9,7 @@ from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
 from otel_chat.server.queries.content import readable
 from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.devices import SEEN, seen
 from otel_chat.server.queries.figures import turn_conditions, turns_source
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
@@ -30,7 +31,8 @@ _TOLD: Final = (
     "platform", "location", "user_type", "user_hash", "replies", "intents", "models",
     "input_tokens", "output_tokens", "cost", "responses", "response_sum",
     "errors", "fallbacks", *_SENDERS,
-    "end_reason", "satisfaction", "rating", "topics", "action_names",
+    "end_reason", "satisfaction", "rating", "topics", "action_names", "user_agent", "referrer",
+    "page", "pages", "last_sentiment", "entities", "converted", "lead_kinds", "routes", "statuses",
 )  # fmt: skip
 
 _COUNTS: Final = (
@@ -45,6 +47,27 @@ _RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool
 _OUTCOME: Final = Column("outcome", "toString(outcome)")
 _ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
 _TOPICS: Final = Column("topics", "arraySort(arrayDistinct(topics))", kind="list")
+_DEVICES: Final = tuple(
+    Column(
+        what,
+        f"transform(user_agent, {{agents:Array(String)}}, {{{what}:Array(String)}}, '')",
+        "text",
+    )
+    for what in SEEN
+)
+"""What user agents say, which are known to `_with_devices`."""
+_AROUND: Final = (
+    *_DEVICES,
+    *texts("referrer", "page"),
+    Column("pages", kind="list"),
+    Column("converted", kind="flag"),
+    Column("lead_kinds", kind="list"),
+    *texts("last_sentiment"),
+    Column("entities", kind="list"),
+    Column("routes", kind="list"),
+    Column("statuses", kind="list"),
+)
+"""What there was around a conversation."""
 
 SESSIONS: Final = (
     *texts("conversation_id", "tenant", "user_hash", "user_type", "agent", "agent_version"),
@@ -68,6 +91,7 @@ SESSIONS: Final = (
     Column("output_tokens", kind="large"),
     *plain("cost", "errors", "fallbacks"),
     _ENGAGEMENT,
+    *_AROUND,
 )
 ANALYTICS: Final = (
     *texts("conversation_id", "tenant", "user_hash", "user_type"),
@@ -82,6 +106,8 @@ ANALYTICS: Final = (
     Column("actions_taken", kind="said"),
     _ENGAGEMENT,
     Column("duration", f"duration / {SCALE}"),
+    Column("intents", kind="list"),
+    *_AROUND,
 )
 MESSAGES: Final = (
     *texts("message_id", "conversation_id", "tenant", "user_hash", "sender"),
@@ -137,6 +163,9 @@ INTERACTIONS: Final = (
     *texts("handoff_reason", "handoff_target"),
     Column("metadata", kind="said"),
     *plain("foreign"),
+    *_DEVICES,
+    *texts("referrer", "page", "route"),
+    *plain("http_status"),
     *_IDS,
 )
 _READ: Final = (
@@ -146,7 +175,8 @@ _READ: Final = (
     "output_messages", "intent", "confidence", "fallback", "sentiment", "request_model",
     "response_model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
     "reasoning_tokens", "cost", "cost_source", "context_size", "cached", "handoff",
-    "handoff_reason", "handoff_target", "metadata", "foreign",
+    "handoff_reason", "handoff_target", "metadata", "foreign", "user_agent", "referrer", "page",
+    "route", "http_status",
 )  # fmt: skip
 
 _EVENT_TEXTS: Final = (
@@ -186,6 +216,8 @@ def _conversations(
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
         rows = conversation_rows(statement, Selection(part, filters), *_TOLD)
+        if {one.name for one in _DEVICES} & {one.name for one in columns}:
+            _with_devices(statement, rows)
         if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
             taken = _actions_taken(statement, part)
             rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING ({KEY}))"  # noqa: S608
@@ -198,6 +230,14 @@ def _conversations(
     begun = conversation_rows(statement, Selection(window, filters))
     (row,) = statement.run(f"SELECT count() AS conversations FROM {begun} AS c")  # noqa: S608
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
+
+
+def _with_devices(statement: Query, source: str) -> None:
+    """Binds what the user agents of a source say, for the columns of `_DEVICES`."""
+    rows = statement.run(f"SELECT DISTINCT user_agent FROM {source} AS u")  # noqa: S608
+    agents = sorted({"", *(row["user_agent"] for row in rows)})
+    statement.parameters["agents"] = agents
+    statement.parameters |= {what: [seen(what, one) for one in agents] for what in SEEN}
 
 
 def _actions_taken(statement: Query, part: Window) -> str:
@@ -374,6 +414,7 @@ def export_interactions(
     """
     statement = Query(store, scope)
     source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
+    _with_devices(statement, source)
     # In the order in which they lie in the store nothing is sorted: memory stays flat.
     order = ("tenant", "toStartOfHour(start)", "conversation_id", "trace_id", "span_id")
     return stream(statement, scope, f"{source} AS t", INTERACTIONS, order, form)

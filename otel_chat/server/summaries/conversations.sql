@@ -61,6 +61,8 @@ WITH
       groupArray((concat(trace_id, ''), 0, -toUnixTimestamp64Nano(start))) AS turn_keys,
       groupArray(({{ combination[1:-1] }}, toString(message_type), confidence)) AS turn_facts,
       argMaxIf(intent, (start, trace_id, span_id), intent != '') AS last_intent,
+      argMaxIf(sentiment, (start, trace_id, span_id), sentiment != '') AS last_sentiment,
+      arraySort(groupUniqArray(http_status)) AS http_statuses,
       groupArraySorted({{ most }})((toUnixTimestamp64Nano(start), trace_id, span_id, toString(intent),
         toString({{ rules.MODEL }}), duration, confidence)) AS in_order
     FROM turns FINAL
@@ -97,6 +99,7 @@ WITH
       groupUniqArrayIf(concat(trace_id, span_id), {{ rules.ANNOTATION }}) AS annotated,
       groupUniqArrayIf(reason, name = '{{ n.EVENT_HANDOFF_REQUESTED }}') AS asked_for,
       arraySort(groupArrayIf(topic, name = '{{ n.EVENT_TOPIC }}' AND topic != '')) AS topics,
+      arraySort(groupUniqArrayIf(entity_type, name = '{{ n.EVENT_ENTITY }}' AND entity_type != '')) AS entities,
       arraySort(groupArrayIf(lead_kind, name = '{{ n.EVENT_LEAD }}')) AS leads,
       groupArrayIf((toUnixTimestamp64Nano(time), uid, toString(evaluation), value, scale_min, scale_max,
         {{ rules.SCORE }}), name = '{{ n.EVENT_EVALUATION }}') AS evaluations,
@@ -176,7 +179,8 @@ SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversa
   arrayMap(x -> (x.1.1, x.1.3, x.1.4, x.1.5, x.1.6, x.1.7, x.2, {% for nth in range(combined | length + 2) -%}
     x.3.{{ nth + 1 }}{{ ', ' if not loop.last }}{% endfor %}), rated_in_order) AS ratings,
   arraySort(arrayDistinct(arrayConcat(handoff_reasons, asked_for))) AS handoff_reasons,
-  topics, leads, action_names, annotated_intents, last_annotated_intent, last_intent, end_reason,
+  topics, leads, action_names, annotated_intents, last_annotated_intent, last_intent, last_sentiment, entities,
+  CAST(http_statuses, 'Array(UInt16)') AS statuses, end_reason,
   turns > {{ most }} OR length(steps) = {{ most }} AS capped,
   in_order.1 AS turn_at, in_order.4 AS turn_intent, in_order.5 AS turn_model,
   in_order.6 AS turn_seconds, in_order.7 AS turn_confidence,

@@ -21,7 +21,7 @@ from tests.server.recount.comparison import FIGURES, Told, same
 from tests.server.recount.facts import read
 from tests.server.recount.figures import Figures, Question
 from tests.server.recount.lives import lives
-from tests.server.recount.world import DAY, bodies, world_of
+from tests.server.recount.world import DAY, DEVICES, bodies, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +106,26 @@ def _line(one: Conversation) -> dict[str, Any]:
         "resolved": one.outcome == "resolved" if one.settled else None,
         "state": "settled" if one.settled else "open",
         "topics": sorted({e.text(sc.TOPIC_NAME) for e in one.named(sc.EVENT_TOPIC)}),
+        **_around(one),
+    }  # fmt: skip
+
+
+def _around(one: Conversation) -> dict[str, Any]:
+    """What was around a conversation, by its first turn, or by all turns and events."""
+    device, system, browser = DEVICES[one.first.text(sc.USER_AGENT)]
+    leads = one.named(sc.EVENT_LEAD)
+    sentiments = [found for turn in one.turns if (found := turn.text(sc.SENTIMENT))]
+    visited = {place.text(sc.PAGE) for place in (*one.turns, *one.events)}
+    statuses = {turn.text(sc.HTTP_STATUS_CODE) for turn in one.turns} - {""}
+    return {
+        "device": device, "os": system, "browser": browser,
+        "referrer": one.first.text(sc.REFERRER), "page": one.first.text(sc.PAGE),
+        "pages": sorted(visited - {""}), "converted": bool(leads),
+        "lead_kinds": sorted({lead.text(sc.LEAD_KIND) for lead in leads}),
+        "last_sentiment": sentiments[-1] if sentiments else "",
+        "entities": sorted({e.text(sc.ENTITY_TYPE) for e in one.named(sc.EVENT_ENTITY)}),
+        "routes": sorted({turn.text(sc.HTTP_ROUTE) for turn in one.turns} - {""}),
+        "statuses": sorted(map(int, statuses)),
     }  # fmt: skip
 
 
@@ -132,24 +152,42 @@ def _lines(asked: Asked, address: str, number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("address", ["conversations", "exports/sessions", "exports/analytics"])
-def test_a_list_has_the_conversations_that_were_counted(asked: Asked, address: str) -> None:
-    """Each with the same outcome, numbers and cost."""
+@pytest.mark.parametrize(
+    ("address", "elsewhere"),
+    [
+        ("conversations", {"page", "pages"}),
+        ("exports/sessions", set()),
+        ("exports/analytics", set()),
+    ],
+)
+def test_a_list_has_the_conversations_that_were_counted(
+    asked: Asked, address: str, elsewhere: set[str]
+) -> None:
+    """Each with the same outcome, numbers, cost and what was around it."""
     for number, question in enumerate(asked.questions):
         lines = _lines(asked, address, number)
+        assert all(_around(asked.everything[0]).keys() - one.keys() == elsewhere for one in lines)
         if wrong := _unlike(lines, asked.figures(number)):
             pytest.fail("\n".join([str(question), *wrong[:5]]), pytrace=False)
 
 
 def test_an_export_has_the_turns_that_were_counted(asked: Asked) -> None:
-    """Each once, by its ids."""
+    """Each once, by its ids, and with what was around it."""
     for number, question in enumerate(asked.questions):
         if "handoff" in question.filters:
             continue
         lines = _lines(asked, "exports/interactions", number)
-        told = sorted(line["interaction_id"] for line in lines)
-        taken = asked.figures(number).taken
-        assert told == sorted(f"{turn.trace.hex()}-{turn.span.hex()}" for turn in taken), question
+        told = {line["interaction_id"]: line for line in lines}
+        taken = {f"{one.trace.hex()}-{one.span.hex()}": one for one in asked.figures(number).taken}
+        assert (told.keys(), len(lines)) == (taken.keys(), len(taken)), question
+        for key, turn in taken.items():
+            line = told[key]
+            around = (line["device"], line["os"], line["browser"])
+            assert around == DEVICES[turn.text(sc.USER_AGENT)]
+            places = (line["referrer"], line["page"], line["route"], line["http_status"])
+            names = (sc.REFERRER, sc.PAGE, sc.HTTP_ROUTE)
+            status = turn.told.get(sc.HTTP_STATUS_CODE)
+            assert places == (*map(turn.text, names), status)
 
 
 def test_an_export_has_the_messages_that_were_counted(asked: Asked) -> None:

@@ -27,6 +27,17 @@ INTENTS: Final = ("greet", "order", "refund", "track")
 WORKFLOWS: Final = ("booking", "return")
 SCALES: Final = ((1, 5), (0, 1), (0, 10), (1, 3), (0, 100))
 CONFIDENCES: Final = (0.2, 0.55, 0.69, 0.7, 0.71, 0.95)
+DEVICES: Final = {
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": (
+        "Desktop", "Linux", "Firefox",
+    ),
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1": (
+        "Phone", "iOS", "Mobile Safari",
+    ),
+    "": ("", "", ""),
+}  # fmt: skip
+"""Device, operating system and browser of user agents."""
 EVENT_NS: Final = 1_000_003
 """Events of one conversation are so far apart at least: the definitions order those of one moment
 by uid alone, which only what is told of the whole conversation (outcomes, ratings) is tried by."""
@@ -120,6 +131,18 @@ def _habits(rng: random.Random) -> dict[str, object]:
     if rng.random() < 0.6:
         found[sc.VARIANT] = rng.choice(("a", "b"))
     return found
+
+
+def _around(rng: random.Random) -> dict[str, object]:
+    """Where a turn came from, as far as it was told."""
+    drawn = {
+        sc.USER_AGENT: rng.choice(tuple(DEVICES)),
+        sc.REFERRER: rng.choice(("https://shop.example/help", "https://news.example")),
+        sc.PAGE: rng.choice(("/cart", "/help")),
+        sc.HTTP_ROUTE: rng.choice(("/chat", "/ask")),
+        sc.HTTP_STATUS_CODE: rng.choice((200, 202, 500)),
+    }
+    return {name: value for name, value in drawn.items() if rng.random() < 0.5}
 
 
 def _understood(rng: random.Random) -> dict[str, object]:
@@ -268,6 +291,7 @@ def talk_of(
     user = rng.choice(("u1", "u2", "u3", "")) if rng.random() < 0.7 else ""
     if gaps is None:
         gaps = [_gap(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3, 5, 12)))]
+    around = random.Random(f"{tenant} {name}")
     last = None
     for number, gap in enumerate([0, *gaps]):
         start += gap
@@ -277,6 +301,7 @@ def talk_of(
         if rng.random() < 0.1:
             habits |= _habits(rng)
         attributes = habits | _understood(rng) | _paid(rng, habits[sc.AGENT_NAME]) | _ended(rng)
+        attributes |= _around(around)
         attributes[sc.MESSAGE_TYPE] = rng.choice(("text", "text", "voice"))
         if rng.random() < 0.3:
             attributes[sc.RESPONSE_MODEL] = rng.choice(("small-7", "large-7"))
@@ -287,6 +312,9 @@ def talk_of(
             attributes |= {sc.HANDOFF_TRIGGERED: True, sc.HANDOFF_REASON: "asked"}
         last = talk.turn(number, start, length, attributes)
         _tell_of_turn(talk, last, marked=marked)
+        if around.random() < 0.2:
+            entity = {sc.ENTITY_TYPE: around.choice(("order", "date"))}
+            talk.event(sc.EVENT_ENTITY, start, entity | {sc.PAGE: "/faq"}, last)
     if last is not None:
         _tell_of_whole(talk, last)
     return talk

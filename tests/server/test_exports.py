@@ -71,7 +71,8 @@ def talked(given: Given) -> Given:
     """A rated conversation of two turns, an event each; then one that failed; one still open."""
     given.turn("a", 0, 2, user_hash="u1", user_type="client", intent="greet", cost="0.25",
                response_model="m", input_tokens=10, output_tokens=5, cached=True,
-               page="/cart", http_status=200, input_messages=HELLO, output_messages=WELCOME, metadata='{"k": 1}')  # fmt: skip
+               page="/cart", http_status=200, input_messages=HELLO, output_messages=WELCOME,
+               metadata='{"k": 1}')  # fmt: skip
     given.turn("a", 10, 4, user_hash="u1", user_type="client", handoff=True, handoff_reason="r")
     given.event("message", "a", 20, sender="human", text="I am here", user_hash="u1")
     given.event("lead", "a", 4, lead_kind="call", page="/help")
@@ -242,7 +243,7 @@ def test_many_rows_come_by_hour_and_within_an_hour_by_conversation(given: Given,
 
 def test_events_can_be_limited_to_a_name(talked: Given) -> None:
     """In order of time."""
-    assert len(lines(talked, "events")) == 6
+    assert len(lines(talked, "events")) == 7
     found = lines(talked, "events", name="otel_chat.topic")
     assert [row["topic"] for row in found] == ["orders", "billing", "orders"]
 

@@ -18,6 +18,7 @@ from otel_chat import semconv
 from otel_chat.errors import OtelChatError
 from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
 from otel_chat.server.queries.budgets import Spending, spendings
+from otel_chat.server.queries.conversation_sums import RESOLVED_LOW, SHARES
 from otel_chat.server.queries.gauges import Counts, Place, counts, joined
 from otel_chat.server.queries.window import Window
 
@@ -190,24 +191,24 @@ def _settled(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     for window, found in windows.items():
         for place, one in found.items():
             for outcome in semconv.OUTCOMES:
-                if outcome != "open" and one["settled"]:
+                if outcome != "open" and one["settled_n"]:
                     gauge.add_metric((*place, window, outcome), one[f"outcome_{outcome}"])
     yield gauge
 
 
 _RATIOS: Final = (
-    ("containment", "Settled conversations without a handoff ÷ settled.", "contained", "settled"),
-    ("handoff", "Settled conversations with a handoff ÷ settled.", "handed_off", "settled"),
-    ("abandonment", "Abandoned ÷ settled conversations.", "outcome_abandoned", "settled"),
-    ("fallback", "Turns without an intent ÷ classified turns.", "fallbacks", "classified"),
-    ("csat", "Feedback in the top two boxes ÷ all feedback.", "top_ratings", "ratings"),
+    ("fallback_ratio", "Turns without an intent ÷ classified turns.", "fallbacks", "classified"),
+    ("csat_ratio", "Feedback in the top two boxes ÷ all feedback.", "top_ratings", "ratings"),
 )
 
 
 def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     labels = (*PLACE, "window")
-    for name, text, part, whole in _RATIOS:
-        gauge = GaugeMetricFamily(f"otel_chat_{name}_ratio", text, labels=labels)
+    shares = [
+        (one.name, one.definition, one.part, one.whole) for one in SHARES.values() if one.gauge
+    ]
+    for name, text, part, whole in (*shares, *_RATIOS):
+        gauge = GaugeMetricFamily(f"otel_chat_{name}", text, labels=labels)
         for window, place, one in _each(windows):
             if one[whole]:
                 gauge.add_metric((*place, window), one[part] / one[whole])
@@ -222,11 +223,11 @@ def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     )
     for window, place, one in _each(windows):
         at = (*place, window)
-        if one["settled"]:
-            resolution.add_metric((*at, "confirmed"), one["confirmed"] / one["settled"])
-            resolution.add_metric((*at, "assumed"), one["outcome_resolved"] / one["settled"])
+        if one["settled_n"]:
+            resolution.add_metric((*at, "confirmed"), one[RESOLVED_LOW.part] / one["settled_n"])
+            resolution.add_metric((*at, "assumed"), one["outcome_resolved"] / one["settled_n"])
         if one["conversations"]:
-            engagement.add_metric(at, one["engagement"] / one["conversations"] / 3)
+            engagement.add_metric(at, one["engagement_sum"] / one["conversations"] / 3)
     yield from (resolution, engagement)
 
 
@@ -243,7 +244,7 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
         at = (*place, window)
         if one["priced"]:
             cost.add_metric(at, float(one.cost))
-        if one["settled"]:
+        if one["settled_n"]:
             for bound, many in (("low", "contained_confirmed"), ("high", "contained_resolved")):
                 saved = one[many] * price - one.settled_cost
                 savings.add_metric((*at, bound), float(saved))

@@ -17,6 +17,7 @@ from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
 from otel_chat.server.queries import choices, comparison
 from otel_chat.server.queries.comparison import By
+from otel_chat.server.queries.conversation_sums import SHARES
 from otel_chat.server.queries.registry import FIGURES
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ KINDS: Final[tuple[tuple[By, str, str], ...]] = (
     ("channel", "Channel", "channels"),
 )
 _LABELS: Final = {
-    "resolution_ratio_low": "Resolved, confirmed",
-    "resolution_ratio_high": "Resolved, with assumed",
-    "containment_ratio": "Contained",
-    "handoff_ratio": "Handed off",
-    "abandonment_ratio": "Abandoned",
     "fallback_ratio": "Fallback",
     "low_confidence_ratio": "Unsure",
     "error_ratio": "Errors",
@@ -55,7 +51,6 @@ _LABELS: Final = {
     "engagement_score": "Engagement score",
 }
 _MEANT: Final = {
-    "abandonment_ratio": ("Abandoned", "Settled conversations that were abandoned \u00f7 settled."),
     "tokens_per_turn": ("Tokens of a turn", "Mean input and output tokens of turns with any."),
     "cost_per_turn": ("Cost of a turn", "Mean cost of turns with a price."),
 }
@@ -222,11 +217,15 @@ def _signed(value: float, written: Written) -> str:
     return f"{'+' if value > 0 else chr(0x2212) if value < 0 else ''}{written(abs(value))}"
 
 
+def _label(name: str) -> str:
+    return SHARES[name].label if name in SHARES else _LABELS[name]
+
+
 def _meaning(name: str) -> tuple[str, str]:
     if name in _MEANT:
         return _MEANT[name]
     figure = name.removesuffix("_p50").removesuffix("_p95")
-    return _LABELS[name], FIGURES[figure].definition
+    return _label(name), FIGURES[figure].definition
 
 
 def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, Written]]) -> Table:
@@ -236,7 +235,7 @@ def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, W
         return Cell(words, tone=_TONES.get(said, ""))
 
     heads: list[Head[tuple[Compared, Written]]] = [
-        Head("Figure", lambda r: _LABELS[r[0].figure], number=False),
+        Head("Figure", lambda r: _label(r[0].figure), number=False),
         Head("A", lambda r: _estimate(r[0].a, r[1])),
         Head("B", lambda r: _estimate(r[0].b, r[1])),
         Head("Intervals", lambda r: Cell("", whiskers=whiskers(r[0])), number=False),

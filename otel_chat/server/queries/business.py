@@ -10,10 +10,11 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows, members
+from otel_chat.server.queries.conversation_sums import CONTAINED, HANDED_OFF
 from otel_chat.server.queries.figures import conversation_figures, distribution_sql, turn_sums
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
 from otel_chat.server.queries.registry import figure, query
-from otel_chat.server.queries.sql import Query, ratio
+from otel_chat.server.queries.sql import Query
 from otel_chat.server.queries.sums import added, whole
 from otel_chat.server.queries.window import Window
 from otel_chat.server.rules import HANDOFF_EVENTS
@@ -142,7 +143,7 @@ def _savings(row: dict[str, Any], price: Decimal) -> Savings:
         cost_per_interaction=price,
         low=row["contained_confirmed"] * price - spent,
         high=row["contained_resolved"] * price - spent,
-        gross=row["contained"] * price,
+        gross=row[CONTAINED.part] * price,
         model_cost=spent,
     )
 
@@ -172,7 +173,6 @@ def business(
         raise QueryError(message, field="cost_per_interaction")
     statement = Query(store, scope)
     row = conversation_figures(statement, window, filters, whole).get(1, {})
-    settled, handed_off = row.get("settled_n", 0), row.get("handed_off_n", 0)
     cost = _cost(statement, window, filters)
     return Business(
         window=TimeSpan.of(window),
@@ -180,13 +180,13 @@ def business(
         containment=containment(row),
         resolution=resolution(row),
         handoffs=HandoffFigures(
-            conversations=handed_off,
-            rate=ratio(handed_off, settled),
+            conversations=row.get(HANDED_OFF.part, 0),
+            rate=HANDED_OFF.read(row),
             reasons=_reasons(statement, window, filters),
             wait=_wait(statement, window, filters),
         ),
         cost=cost,
-        cost_per_conversation=_per_conversation(row.get("settled_cost"), settled),
+        cost_per_conversation=_per_conversation(row.get("settled_cost"), row.get("settled_n", 0)),
         savings=_savings(row, cost_per_interaction),
     )
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.conversation_sums import SHARES, Better, columns, sums_sql
 from otel_chat.server.queries.figures import conditions_on_turns, ratings, turns_source
 from otel_chat.server.queries.intervals import (
     Interval,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 Part = tuple[str | None, "Window", "Filters"]
 By = Literal["agent", "model", "version", "variant", "channel", "period"]
-Better = Literal["higher", "lower", "neither"]
 Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "no data"]
 LEAST: Final = 0.8
 MOST: Final = 0.999
@@ -98,11 +98,6 @@ class Rate:
 
 
 RATES: Final = {
-    "resolution_ratio_low": Rate("confirmed_n", "settled_n", "higher"),
-    "resolution_ratio_high": Rate("resolved", "settled_n", "higher"),
-    "containment_ratio": Rate("contained", "settled_n", "higher"),
-    "handoff_ratio": Rate("handoffs", "settled_n", "lower"),
-    "abandonment_ratio": Rate("abandoned", "settled_n", "lower"),
     "fallback_ratio": Rate("fallbacks", "classified", "lower"),
     "low_confidence_ratio": Rate("low_confidence", "confidence_n", "lower"),
     "error_ratio": Rate("errors", "turns", "lower"),
@@ -214,22 +209,14 @@ def _turns(statement: Query, window: Window, filters: Filters) -> Row:
 
 
 def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
-    source = conversation_rows(
-        statement, Selection(window, filters), "user", "settled", "handed_off", "outcome",
-        "confirmed", "engagement", "feedback",
-    )  # fmt: skip
+    source = conversation_rows(statement, Selection(window, filters), "user", *columns())
     return statement.one(f"""
-        SELECT count() AS conversations,
+        SELECT {sums_sql()},
             uniqExact(tenant, user = '', if(user = '', conversation_id, user)) AS people,
-            countIf(settled) AS settled_n,
-            countIf(confirmed) AS confirmed_n, countIf(outcome = 'resolved') AS resolved,
-            countIf(settled AND NOT handed_off) AS contained,
-            countIf(settled AND handed_off) AS handoffs,
-            countIf(outcome = 'abandoned') AS abandoned,
-            count() AS engagement_n, toString(sum(toInt256(engagement))) AS engagement_sum,
-            toString(sum(toInt256(engagement) * engagement)) AS engagement_squares,
-            {ratings("feedback")}
-        FROM {source} AS c
+            count() AS engagement_n,
+            toString(sum(toInt256(s.engagement) * s.engagement)) AS engagement_squares,
+            {ratings("s.feedback")}
+        FROM {source} AS s
     """)  # noqa: S608
 
 
@@ -291,7 +278,8 @@ def _compared(
 
 def _rates(a: Row, b: Row, confidence: float) -> list[Compared]:
     found = []
-    for name, rate in RATES.items():
+    shares = {name: Rate(one.part, one.whole, one.better) for name, one in SHARES.items()}
+    for name, rate in (shares | RATES).items():
         parts = [(row.get(rate.numerator, 0), row.get(rate.denominator, 0)) for row in (a, b)]
         estimates = [
             _estimate(ratio(*part), wilson(*part, confidence), part[1], part[0]) for part in parts

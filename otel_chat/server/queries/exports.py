@@ -9,6 +9,8 @@ from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
 from otel_chat.server.queries.content import readable
 from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.conversation_sums import SHARES
+from otel_chat.server.queries.conversation_sums import columns as sums_read
 from otel_chat.server.queries.devices import SEEN, seen
 from otel_chat.server.queries.figures import turn_conditions, turns_source
 from otel_chat.server.queries.filters import Filters
@@ -212,16 +214,17 @@ def _conversations(
 ) -> Iterator[bytes]:
     """The conversations of a window, so many at a time that memory stays flat."""
     window, filters, form = asked
+    read = sums_read() if any(one.export for one in SHARES.values()) else ()
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
-        rows = conversation_rows(statement, Selection(part, filters), *_TOLD)
+        rows = conversation_rows(statement, Selection(part, filters), *_TOLD, *read)
         if {one.name for one in _DEVICES} & {one.name for one in columns}:
             _with_devices(statement, rows)
         if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
             taken = _actions_taken(statement, part)
             rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING ({KEY}))"  # noqa: S608
-        return stream(statement, scope, f"{rows} AS c{where}", columns, _BY_START, form)
+        return stream(statement, scope, f"{rows} AS s{where}", columns, _BY_START, form)
 
     if form == "parquet" or window.by == "active":
         # That has a footer; and one may be active in several parts.
@@ -230,6 +233,15 @@ def _conversations(
     begun = conversation_rows(statement, Selection(window, filters))
     (row,) = statement.run(f"SELECT count() AS conversations FROM {begun} AS c")  # noqa: S608
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
+
+
+def _shares() -> tuple[Column, ...]:
+    """Whether a conversation counts in the shares that have a column; null where it is none."""
+    return tuple(
+        Column(one.export, f"if({one.among}, {one.counted}, CAST(NULL AS Nullable(Bool)))", "flag")
+        for one in SHARES.values()
+        if one.export
+    )
 
 
 def _with_devices(statement: Query, source: str) -> None:
@@ -273,7 +285,7 @@ def export_sessions(
     filters: Filters,
     form: Format = "jsonl",
     *,
-    columns: Sequence[Column] = SESSIONS,
+    columns: Sequence[Column] | None = None,
 ) -> Iterator[bytes]:
     """The conversations that started in the window, by their start.
 
@@ -283,9 +295,10 @@ def export_sessions(
         window: The conversations to take.
         filters: What they are limited to.
         form: How they are written.
-        columns: What is told of each, out of what `SESSIONS` tells.
+        columns: What is told of each, out of what `SESSIONS` tells; all without.
     """
-    return _conversations(store, scope, (window, filters, form), columns)
+    wanted = columns or (*SESSIONS, *_shares())
+    return _conversations(store, scope, (window, filters, form), wanted)
 
 
 @query(EXPORT_CREATE)
@@ -297,7 +310,7 @@ def export_analytics(
     form: Format = "jsonl",
     *,
     resolved: bool | None = None,
-    columns: Sequence[Column] = ANALYTICS,
+    columns: Sequence[Column] | None = None,
 ) -> Iterator[bytes]:
     """The figures of each conversation that started in the window, by its start.
 
@@ -308,12 +321,13 @@ def export_analytics(
         filters: What they are limited to.
         form: How they are written.
         resolved: Only settled conversations that ended resolved, or only those that did not.
-        columns: What is told of each, out of what `ANALYTICS` tells.
+        columns: What is told of each, out of what `ANALYTICS` tells; all without.
     """
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
-    return _conversations(store, scope, (window, filters, form), columns, where)
+    wanted = columns or (*ANALYTICS, *_shares())
+    return _conversations(store, scope, (window, filters, form), wanted, where)
 
 
 @query(EXPORT_CREATE)
@@ -325,7 +339,7 @@ def export_messages(
     form: Format = "jsonl",
     *,
     sender: Sender | None = None,
-    columns: Sequence[Column] = MESSAGES,
+    columns: Sequence[Column] | None = None,
 ) -> Iterator[bytes]:
     """The messages of all senders, by time, each reply right behind what it replies to.
 
@@ -338,13 +352,13 @@ def export_messages(
         filters: What they are limited to.
         form: How they are written.
         sender: The messages of one sender.
-        columns: What is told of each, out of what `MESSAGES` tells.
+        columns: What is told of each, out of what `MESSAGES` tells; all without.
     """
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
         source = _messages(statement, part, filters, sender)
-        return stream(statement, scope, source, columns, _MESSAGE_ORDER, form)
+        return stream(statement, scope, source, columns or MESSAGES, _MESSAGE_ORDER, form)
 
     if form == "parquet" or not filters.empty:
         # That has a footer; and which conversations are let through is worked out once.

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat import semconv
 from otel_chat.server.queries.answers import exact_mean
 from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.queries.conversation_sums import columns, sums_sql
 from otel_chat.server.queries.sql import SCALE, billionths, mean, quantiles
 from otel_chat.server.queries.sums import (
     COUNTED_EVENTS,
@@ -203,29 +203,7 @@ def conversation_figures(
     """
     if grouping is not whole:
         window.check_parted()
-    source = conversation_rows(
-        query, Selection(window, filters), "started_at", "settled", "handed_off", "outcome",
-        "confirmed", "turns", "engagement", "cost", "messages", "duration", "handoffs",
-        "feedback",
-    )  # fmt: skip
-    outcomes = ", ".join(
-        f"countIf(outcome = '{outcome}') AS outcome_{outcome}" for outcome in semconv.OUTCOMES
-    )
-    aggregates = f"""
-        count() AS conversations,
-        {outcomes},
-        countIf(settled) AS settled_n,
-        countIf(confirmed) AS confirmed_n,
-        countIf(settled AND handed_off) AS handed_off_n,
-        sumIf(s.handoffs, settled) AS handoffs,
-        countIf(settled AND NOT handed_off) AS contained,
-        countIf(confirmed AND NOT handed_off) AS contained_confirmed,
-        countIf(outcome = 'resolved' AND NOT handed_off) AS contained_resolved,
-        sumIf(cost, settled) AS settled_cost,
-        sum(engagement) AS engagement_sum,
-        sumIf(turns, settled) AS turns_sum,
-        sumIf(messages, settled) AS messages_sum,
-        sumIf(duration, settled) AS duration_sum,
-        {ratings("feedback")}"""
+    source = conversation_rows(query, Selection(window, filters), *columns())
+    aggregates = f"{sums_sql()}, {ratings('s.feedback')}"
     parted = f"(SELECT *, {grouping(query, 'started_at')} AS part FROM {source} AS c)"  # noqa: S608
     return _rows(query, grouping, aggregates, parted)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import semconv
 from otel_chat.server.access import METRICS_READ
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
+from otel_chat.server.queries.conversation_sums import columns, sums, sums_sql
 from otel_chat.server.queries.figures import ratings
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
 Place = tuple[str, str, str]
 """Tenant, agent and channel."""
 
-NUMBERS: Final = (
-    "conversations", "settled", "confirmed", "contained", "contained_confirmed",
-    "contained_resolved", "handed_off",
-    *(f"outcome_{name}" for name in semconv.OUTCOMES), "engagement", "classified", "fallbacks",
-    "priced", "ratings", "top_ratings",
-)  # fmt: skip
-"""Whole numbers: `engagement` is the sum of scores times three."""
+_OF_TURNS: Final = ("classified", "fallbacks", "priced", "ratings", "top_ratings")
 NAMED: Final = ("dropped", "user_types", "hours", "sentiments", "topics", "leads")
 """Counts by name: conversations that were abandoned or failed by their last intent, those that
 started by type of user and by hour of the day (UTC), turns by sentiment, conversations by topic,
@@ -44,7 +39,8 @@ class Counts:
     """What was counted in one place; counts add up.
 
     Args:
-        numbers: Those of `NUMBERS`.
+        numbers: Whole numbers: what conversations sum up to, by `conversation_sums.sums`, and
+            classified turns, fallbacks, priced turns, ratings and those in the top boxes.
         cost: Of all turns, USD.
         settled_cost: Of the turns of settled conversations, USD.
         named: Those of `NAMED`.
@@ -71,7 +67,7 @@ def joined(counts: Iterable[Counts]) -> Counts:
     """All of them as one.
 
     Example:
-        >>> joined([Counts(Counter(settled=1)), Counts(Counter(settled=2))])["settled"]
+        >>> joined([Counts(Counter(settled_n=1)), Counts(Counter(settled_n=2))])["settled_n"]
         3
     """
     whole = Counts()
@@ -82,27 +78,17 @@ def joined(counts: Iterable[Counts]) -> Counts:
 
 def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     rows = conversation_rows(
-        statement, Selection(window, Filters()), "started_at", "settled", "confirmed",
-        "handed_off", "outcome", "engagement", "agent", "channel", "cost", "last_intent",
-        "user_type", "feedback",
+        statement, Selection(window, Filters()), "agent", "channel", "last_intent", "user_type",
+        *columns(),
     )  # fmt: skip
-    outcomes = ", ".join(
-        f"countIf(c.outcome = '{name}') AS outcome_{name}" for name in semconv.OUTCOMES
-    )
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
-            count() AS conversations, countIf(c.settled) AS settled,
-            countIf(c.confirmed) AS confirmed, countIf(c.settled AND NOT c.handed_off) AS contained,
-            countIf(c.confirmed AND NOT c.handed_off) AS contained_confirmed,
-            countIf(outcome = 'resolved' AND NOT c.handed_off) AS contained_resolved,
-            countIf(c.settled AND c.handed_off) AS handed_off,
-            sum(c.engagement) AS engagement, {outcomes},
-            sumIf(cost, c.settled) AS settled_cost, {ratings("c.feedback")},
+            {sums_sql()}, {ratings("s.feedback")},
             sumMap(if(outcome IN ('abandoned', 'failed'), map(toString(last_intent), 1), map()))
                 AS dropped,
-            sumMap(if(c.user_type = '', map(), map(toString(c.user_type), 1))) AS user_types,
-            sumMap(map(formatDateTime(c.started_at, '%H', 'UTC'), 1)) AS hours
-        FROM {rows} AS c
+            sumMap(if(s.user_type = '', map(), map(toString(s.user_type), 1))) AS user_types,
+            sumMap(map(formatDateTime(s.started_at, '%H', 'UTC'), 1)) AS hours
+        FROM {rows} AS s
         GROUP BY tenant, agent, channel
     """)  # noqa: S608
 
@@ -171,12 +157,13 @@ def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
         *_of_turns(statement, window),
         *_of_events(statement, window),
     ]
+    numbers = {*sums(), *_OF_TURNS} - {"settled_cost"}
     found: dict[Place, Counts] = {}
     for row in rows:
         place = (row["tenant"], row["agent"], row["channel"])
         found.setdefault(place, Counts()).add(
             Counts(
-                Counter({name: int(row[name] or 0) for name in NUMBERS if name in row}),
+                Counter({name: int(row[name] or 0) for name in numbers & row.keys()}),
                 row.get("cost") or Decimal(0),
                 row.get("settled_cost") or Decimal(0),
                 {

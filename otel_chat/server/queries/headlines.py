@@ -17,6 +17,13 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
+from otel_chat.server.queries.conversation_sums import (
+    CONTAINED,
+    HANDED_OFF,
+    RESOLVED_HIGH,
+    RESOLVED_LOW,
+    SHARES,
+)
 from otel_chat.server.queries.registry import figure
 from otel_chat.server.queries.sql import ratio
 
@@ -86,13 +93,7 @@ class Handoffs(Answer):
         " outcome handed_off was told. Once handed off, always.",
         version=2,
     )
-    rate: float | None = figure(
-        "handoff_ratio",
-        "1",
-        "Settled conversations that were handed off ÷ settled conversations. With containment it"
-        " adds up to 1.",
-        version=2,
-    )
+    rate: float | None = HANDED_OFF.field()
     count: int = figure(
         "handoffs",
         "{handoff}",
@@ -105,12 +106,7 @@ class Handoffs(Answer):
 class Containment(Answer):
     """Conversations that the bot kept to itself."""
 
-    rate: float | None = figure(
-        "containment_ratio",
-        "1",
-        "Settled conversations without a handoff to a human ÷ settled conversations. Abandoned"
-        " ones count as contained. Also called automation rate.",
-    )
+    rate: float | None = CONTAINED.field()
     count: int = figure(
         "contained_conversations", "{conversation}", "Settled conversations without a handoff."
     )
@@ -127,12 +123,8 @@ class Containment(Answer):
 class Resolution(Answer):
     """Conversations that came to what the user wanted, between two bounds."""
 
-    low: float | None = figure(
-        "resolution_ratio_low", "1", "Confirmed resolutions ÷ settled conversations."
-    )
-    high: float | None = figure(
-        "resolution_ratio_high", "1", "Confirmed and assumed resolutions ÷ settled conversations."
-    )
+    low: float | None = RESOLVED_LOW.field()
+    high: float | None = RESOLVED_HIGH.field()
     confirmed: int = figure(
         "confirmed_resolutions",
         "{conversation}",
@@ -259,6 +251,10 @@ class Figures(Answer):
     resolution: Resolution
     engagement: Engagement
     satisfaction: Satisfaction
+    shares: dict[str, float | None] = Field(
+        description="Every figure that is a share of conversations, by its name in"
+        " `/api/v1/definitions`; null over none."
+    )
 
 
 Row = dict[str, Any]
@@ -271,7 +267,6 @@ def read_figures(turns: Row, conversations: Row, events: Row, threshold: float) 
     senders["assistant"] += turns.get("replies", 0)
     count = conversations.get("conversations", 0)
     outcomes = {outcome: conversations.get(f"outcome_{outcome}", 0) for outcome in OUTCOMES}
-    handed_off, settled = conversations.get("handed_off_n", 0), conversations.get("settled_n", 0)
     return {
         "conversations": count,
         "active_conversations": outcomes["open"],
@@ -285,9 +280,9 @@ def read_figures(turns: Row, conversations: Row, events: Row, threshold: float) 
         "confidence": Confidence.read(turns, threshold),
         "fallback": Fallback.read(turns),
         "handoffs": Handoffs(
-            conversations=handed_off,
-            rate=ratio(handed_off, settled),
-            count=conversations.get("handoffs", 0),
+            conversations=conversations.get(HANDED_OFF.part, 0),
+            rate=HANDED_OFF.read(conversations),
+            count=conversations.get("handoffs_sum", 0),
             turns=turns.get("handoff_turns", 0),
         ),
         "errors": Errors.read(turns),
@@ -297,25 +292,28 @@ def read_figures(turns: Row, conversations: Row, events: Row, threshold: float) 
         "resolution": resolution(conversations),
         "engagement": _engagement(conversations),
         "satisfaction": _satisfaction(conversations),
+        "shares": {name: one.read(conversations) for name, one in SHARES.items()},
     }
 
 
 def containment(row: Row) -> Containment:
     """The containment of a row of figures of conversations."""
-    settled, contained = row.get("settled_n", 0), row.get("contained", 0)
-    return Containment(rate=ratio(contained, settled), count=contained, settled=settled)
+    return Containment(
+        rate=CONTAINED.read(row),
+        count=row.get(CONTAINED.part, 0),
+        settled=row.get(CONTAINED.whole, 0),
+    )
 
 
 def resolution(row: Row) -> Resolution:
     """The resolution of a row of figures of conversations."""
-    settled, resolved = row.get("settled_n", 0), row.get("outcome_resolved", 0)
-    confirmed = row.get("confirmed_n", 0)
+    confirmed = row.get(RESOLVED_LOW.part, 0)
     return Resolution(
-        low=ratio(confirmed, settled),
-        high=ratio(resolved, settled),
+        low=RESOLVED_LOW.read(row),
+        high=RESOLVED_HIGH.read(row),
         confirmed=confirmed,
-        assumed=resolved - confirmed,
-        settled=settled,
+        assumed=row.get(RESOLVED_HIGH.part, 0) - confirmed,
+        settled=row.get(RESOLVED_LOW.whole, 0),
     )
 
 

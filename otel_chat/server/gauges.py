@@ -18,8 +18,9 @@ from otel_chat import semconv
 from otel_chat.errors import OtelChatError
 from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
 from otel_chat.server.queries.budgets import Spending, spendings
-from otel_chat.server.queries.conversation_sums import RESOLVED_LOW, SHARES
+from otel_chat.server.queries.conversation_figures import RESOLVED_HIGH, RESOLVED_LOW
 from otel_chat.server.queries.gauges import Counts, Place, counts, joined
+from otel_chat.server.queries.registry import Quotient, every
 from otel_chat.server.queries.window import Window
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class GaugeCollector(Collector):
         folded = {name: _folded(found, agents, channels) for name, found in shown.items()}
         yield from _open(folded[LONGEST])
         yield from _settled(folded)
-        yield from _ratios(folded)
+        yield from _quotients(folded)
         yield from _amounts(folded, self._gauges.settings.cost_per_interaction)
         yield from _started(folded)
         for gauge in _BY_NAME:
@@ -196,39 +197,25 @@ def _settled(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     yield gauge
 
 
-_RATIOS: Final = (
-    ("fallback_ratio", "Turns without an intent ÷ classified turns.", "fallbacks", "classified"),
-    ("csat_ratio", "Feedback in the top two boxes ÷ all feedback.", "top_ratings", "ratings"),
-)
-
-
-def _ratios(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
+def _quotients(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     labels = (*PLACE, "window")
-    shares = [
-        (one.name, one.definition, one.part, one.whole) for one in SHARES.values() if one.gauge
-    ]
-    for name, text, part, whole in (*shares, *_RATIOS):
-        gauge = GaugeMetricFamily(f"otel_chat_{name}", text, labels=labels)
-        for window, place, one in _each(windows):
-            if one[whole]:
-                gauge.add_metric((*place, window), one[part] / one[whole])
-        yield gauge
+    for one in every(Quotient):
+        if one.gauge:
+            gauge = GaugeMetricFamily(one.gauge, one.definition, labels=labels)
+            for window, place, found in _each(windows):
+                if (value := one.read(found.numbers)) is not None:
+                    gauge.add_metric((*place, window), value)
+            yield gauge
     resolution = GaugeMetricFamily(
         "otel_chat_resolution_ratio",
         "Resolved ÷ settled conversations: confirmed ones, and with the assumed ones.",
         labels=(*labels, "bound"),
     )
-    engagement = GaugeMetricFamily(
-        "otel_chat_engagement_score", "Mean engagement score, 0 to 100.", labels=labels
-    )
-    for window, place, one in _each(windows):
-        at = (*place, window)
-        if one["settled_n"]:
-            resolution.add_metric((*at, "confirmed"), one[RESOLVED_LOW.part] / one["settled_n"])
-            resolution.add_metric((*at, "assumed"), one["outcome_resolved"] / one["settled_n"])
-        if one["conversations"]:
-            engagement.add_metric(at, one["engagement_sum"] / one["conversations"] / 3)
-    yield from (resolution, engagement)
+    for window, place, found in _each(windows):
+        for bound, one in (("confirmed", RESOLVED_LOW), ("assumed", RESOLVED_HIGH)):
+            if (value := one.read(found.numbers)) is not None:
+                resolution.add_metric((*place, window, bound), value)
+    yield resolution
 
 
 def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]:

@@ -1,18 +1,21 @@
-"""A figure is one entry: what `docs/adding-a-figure.md` adds is told wherever figures are."""
+"""What `docs/adding-a-figure.md` adds, a figure, an attribute and a filter, is told everywhere."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_chat.server.queries import conversation_sums
-from otel_chat.server.queries.conversation_sums import SHARES
+from otel_chat.server.queries import conversation_figures
 from otel_chat.server.queries.registry import FIGURES
 from tests.server.given import Given
 
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 
     Ask = Callable[[str], Any]
 
-ADDING = Path(__file__).parents[2] / "docs" / "adding-a-figure.md"
+ROOT = Path(__file__).parents[2]
+ADDING = (ROOT / "docs" / "adding-a-figure.md").read_text("utf-8")
+MOST_FILES = 5
 NAME = "many_handoffs_ratio"
 DAY = "from=2026-11-10&to=2026-11-10"
 
@@ -44,13 +49,13 @@ def given(store: Store) -> Given:
     return given
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def added() -> Iterator[None]:
     """The entry of the page, for one test."""
-    (entry,) = re.findall(r"```python\n(register\(.*?)```", ADDING.read_text("utf-8"), re.DOTALL)
-    exec(entry, dict(vars(conversation_sums)))
+    (entry,) = re.findall(r"```python\n(share\(.*?)```", ADDING, re.DOTALL)
+    exec(entry, dict(vars(conversation_figures)))
     yield
-    del SHARES[NAME], FIGURES[NAME]
+    del FIGURES[NAME]
 
 
 @pytest.fixture
@@ -68,14 +73,16 @@ def ask(client: TestClient, given: Given) -> Ask:
     return asked
 
 
+@pytest.mark.usefixtures("added")
 def test_the_overview_tells_it_and_its_course(ask: Ask) -> None:
     """One of four; in the window before there was none to be a share of."""
     overview = ask(f"/api/v1/overview?{DAY}").json()
-    assert (overview["shares"][NAME], overview["previous"]["shares"][NAME]) == (0.25, None)
+    assert (overview["figures"][NAME], overview["previous"]["figures"][NAME]) == (0.25, None)
     series = ask(f"/api/v1/overview/series?{DAY}&bucket=1d").json()
-    assert [point["shares"][NAME] for point in series["points"]] == [0.25]
+    assert [point["figures"][NAME] for point in series["points"]] == [0.25]
 
 
+@pytest.mark.usefixtures("added")
 def test_its_definition_is_told(ask: Ask) -> None:
     """With its unit and version."""
     items = {one["name"]: one for one in ask("/api/v1/definitions").json()["items"]}
@@ -83,6 +90,7 @@ def test_its_definition_is_told(ask: Ask) -> None:
     assert (items[NAME]["unit"], items[NAME]["version"]) == ("1", 1)
 
 
+@pytest.mark.usefixtures("added")
 @pytest.mark.parametrize("kind", ["sessions", "analytics"])
 def test_exports_have_its_column(ask: Ask, kind: str) -> None:
     """Whether a conversation counts."""
@@ -93,6 +101,7 @@ def test_exports_have_its_column(ask: Ask, kind: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("added")
 def test_comparisons_have_its_row(ask: Ask) -> None:
     """With an interval and which way is good; on the page under its label."""
     rates = ask(f"/api/v1/comparison?by=period&{DAY}").json()["rates"]
@@ -101,9 +110,72 @@ def test_comparisons_have_its_row(ask: Ask) -> None:
     assert "Handed off more than three times" in ask(f"/compare?by=period&{DAY}").text
 
 
+@pytest.mark.usefixtures("added")
 def test_prometheus_has_its_gauge(client: TestClient, ask: Ask) -> None:
     """By agent, channel and window."""
     gauges = client.app.state.gauges  # type: ignore[attr-defined]
     gauges.refresh(datetime(2026, 11, 11, tzinfo=UTC))
     told = re.findall(rf"^otel_chat_{NAME}{{(.*)}} 0.25$", ask("/metrics").text, re.MULTILINE)
     assert 'agent="figures",channel="",window="7d"' in told
+
+
+ASKING = """
+import contextlib, json, sys
+
+from fastapi.testclient import TestClient
+
+from otel_chat import semconv as sc
+from otel_chat.server.app import create_app
+from otel_chat.server.settings import ServerSettings
+from otel_chat.server.store import parse_store_url
+from tests.server.ingest.sending import PROTOBUF, Telemetry
+from tests.server.settled import SettledStore
+
+sent = Telemetry("default")
+for number, language in enumerate(("de", "en", "de")):
+    sent.turn(f"c{number}", number, **{sc.LANGUAGE: language})
+rating = {sc.EVALUATION_NAME: "user_feedback", sc.EVALUATION_SCORE: 1.0}
+for number in (0, 1):
+    sent.event(sc.EVENT_EVALUATION, f"c{number}", number, **rating)
+with contextlib.closing(SettledStore(parse_store_url(f"chdb:{sys.argv[1]}"))) as store:
+    store.migrate()
+    app = create_app(store, ServerSettings())
+    with TestClient(app, base_url="http://127.0.0.1:8400") as client:
+        for path, body in sent.requests():
+            assert client.post(f"/v1/{path}", content=body, headers=PROTOBUF).status_code == 200
+
+        def ask(path):
+            answer = client.get(f"/api/v1/{path}from=2026-11-10&to=2026-11-10")
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        overview = ask("overview?language=de&").json()
+        print(json.dumps({
+            "turns": [one["language"] for one in ask("interactions?").json()["items"]],
+            "export": [json.loads(line)["language"]
+                       for line in ask("exports/interactions?format=jsonl&").text.splitlines()],
+            "filtered": [overview["conversations"], overview["turns"],
+                         overview["satisfaction"]["count"]],
+            "page": client.get("/conversations?language=de&from=2026-11-10&to=2026-11-10").text,
+        }))
+"""
+
+
+def test_an_attribute_and_a_filter_are_added_in_five_files_each(tmp_path: Path) -> None:
+    """The language of three turns is told of each, and two of them are asked for by it."""
+    shutil.copytree(ROOT / "otel_chat", tmp_path / "otel_chat")
+    changes = re.findall(r"```diff\n(.*?)```", ADDING, re.DOTALL)
+    for change in changes:
+        assert change.count("+++ ") <= MOST_FILES
+        command = ["git", "apply", "-p1", "-"]
+        subprocess.run(command, cwd=tmp_path, input=change, text=True, check=True)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASKING, tmp_path / "store"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not asked.returncode, asked.stderr
+    told = json.loads(asked.stdout)
+    assert sorted(told["turns"]) == sorted(told["export"]) == ["de", "de", "en"]
+    assert told["filtered"] == [2, 2, 1]
+    assert "language=de" in told["page"]
+    assert len(changes) == 2

@@ -82,10 +82,10 @@ CONVERSATIONS: Final[dict[str, Any]] = {
     "contained_confirmed": 31,
     "contained_resolved": 66,
     "settled_cost": Decimal("0.715000000"),
-    "engagement_sum": 96 * 3 * 62,
-    "turns_sum": 412,
-    "messages_sum": 840,
-    "duration_sum": 96 * 214_000_000_000,
+    "engagement_score_sum": 96 * 3 * 62,
+    "mean_length_turns_sum": 412,
+    "mean_length_messages_sum": 840,
+    "mean_conversation_duration_sum": 96 * 214_000_000_000,
 }
 EVENTS: Final[dict[str, Any]] = {
     "user_messages": 0,

@@ -17,8 +17,7 @@ from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
 from otel_chat.server.queries import choices, comparison
 from otel_chat.server.queries.comparison import By
-from otel_chat.server.queries.conversation_sums import SHARES
-from otel_chat.server.queries.registry import FIGURES
+from otel_chat.server.queries.registry import FIGURES, Quotient
 
 if TYPE_CHECKING:
     from otel_chat.server.queries.choices import Choices
@@ -37,22 +36,11 @@ KINDS: Final[tuple[tuple[By, str, str], ...]] = (
     ("model", "Model", "models"),
     ("channel", "Channel", "channels"),
 )
-_LABELS: Final = {
-    "fallback_ratio": "Fallback",
-    "low_confidence_ratio": "Unsure",
-    "error_ratio": "Errors",
-    "csat_top_ratio": "Satisfied (top two boxes)",
+_QUANTILES: Final = {
     "response_time_p50": "Response time, median",
     "response_time_p95": "Response time, p95",
     "time_to_first_chunk_p50": "First words, median",
     "time_to_first_chunk_p95": "First words, p95",
-    "tokens_per_turn": "Tokens of a turn",
-    "cost_per_turn": "Cost of a turn",
-    "engagement_score": "Engagement score",
-}
-_MEANT: Final = {
-    "tokens_per_turn": ("Tokens of a turn", "Mean input and output tokens of turns with any."),
-    "cost_per_turn": ("Cost of a turn", "Mean cost of turns with a price."),
 }
 INTERVALS: Final = (
     "Interval",
@@ -218,12 +206,11 @@ def _signed(value: float, written: Written) -> str:
 
 
 def _label(name: str) -> str:
-    return SHARES[name].label if name in SHARES else _LABELS[name]
+    known = FIGURES.get(name)
+    return known.label if isinstance(known, Quotient) else _QUANTILES[name]
 
 
 def _meaning(name: str) -> tuple[str, str]:
-    if name in _MEANT:
-        return _MEANT[name]
     figure = name.removesuffix("_p50").removesuffix("_p95")
     return _label(name), FIGURES[figure].definition
 
@@ -250,7 +237,7 @@ def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, W
 
 
 def _tables(found: Comparison) -> list[Table]:
-    written: dict[str, Written] = {"tokens_per_turn": _number, "engagement_score": _number}
+    written: dict[str, Written] = {"USD": formats.money, "s": formats.duration}
     return [
         _table(
             "shares",
@@ -268,7 +255,7 @@ def _tables(found: Comparison) -> list[Table]:
             "means",
             "Means",
             "Does one of them cost more, or hold people longer?",
-            [(row, written.get(row.figure, formats.money)) for row in found.means],
+            [(row, written.get(FIGURES[row.figure].unit, _number)) for row in found.means],
         ),
     ]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from otel_chat.server.queries.registry import figure
-from otel_chat.server.queries.sql import SCALE, ratio
+from otel_chat.server.queries.registry import Quotient, figure, register
+from otel_chat.server.queries.sql import SCALE
 from otel_chat.server.queries.window import Window
 
 
@@ -25,6 +25,46 @@ def plain(amount: Decimal) -> str:
 
 
 Money = Annotated[Decimal, PlainSerializer(plain, return_type=str, when_used="json")]
+
+
+UNSURE: Final = register(
+    Quotient(
+        name="low_confidence_ratio",
+        unit="1",
+        definition="Turns with a confidence below the threshold ÷ turns with a confidence. The"
+        " threshold is a setting of the server, 0.7 without.",
+        version=2,
+        label="Unsure",
+        better="lower",
+        part="low_confidence",
+        whole="confidence_n",
+    )
+)
+FALLBACKS: Final = register(
+    Quotient(
+        name="fallback_ratio",
+        unit="1",
+        definition="Turns with no matched intent ÷ classified turns. A turn without a classifier"
+        " or an annotation is neither.",
+        version=2,
+        label="Fallback",
+        better="lower",
+        part="fallbacks",
+        whole="classified",
+        gauge="otel_chat_fallback_ratio",
+    )
+)
+ERRORS: Final = register(
+    Quotient(
+        name="error_ratio",
+        unit="1",
+        definition="Turns that ended in an error ÷ turns.",
+        label="Errors",
+        better="lower",
+        part="errors",
+        whole="turns",
+    )
+)
 
 
 class Answer(BaseModel):
@@ -119,13 +159,7 @@ class Confidence(Answer):
     high: int = figure(
         "high_confidence_turns", "{turn}", "Turns with a confidence from the threshold up."
     )
-    low_rate: float | None = figure(
-        "low_confidence_ratio",
-        "1",
-        "Turns with a confidence below the threshold ÷ turns with a confidence. The threshold is a"
-        " setting of the server, 0.7 without.",
-        version=2,
-    )
+    low_rate: float | None = UNSURE.field()
     threshold: float = Field(description="A confidence below it is low; a setting of the server.")
 
     @classmethod
@@ -137,7 +171,7 @@ class Confidence(Answer):
             count=count,
             low=low,
             high=count - low,
-            low_rate=ratio(low, count),
+            low_rate=UNSURE.read(row),
             threshold=threshold,
         )
 
@@ -145,13 +179,7 @@ class Confidence(Answer):
 class Fallback(Answer):
     """Turns in which nobody knew what the user wanted."""
 
-    rate: float | None = figure(
-        "fallback_ratio",
-        "1",
-        "Turns with no matched intent ÷ classified turns. A turn without a classifier or an"
-        " annotation is neither.",
-        version=2,
-    )
+    rate: float | None = FALLBACKS.field()
     count: int = figure("fallback_turns", "{turn}", "Turns with no matched intent.")
     classified: int = figure(
         "classified_turns",
@@ -164,21 +192,23 @@ class Fallback(Answer):
     @classmethod
     def read(cls, row: dict[str, Any]) -> Fallback:
         """The fallbacks of a row of figures of turns."""
-        count, classified = row.get("fallbacks", 0), row.get("classified", 0)
-        return cls(rate=ratio(count, classified), count=count, classified=classified)
+        return cls(
+            rate=FALLBACKS.read(row),
+            count=row.get("fallbacks", 0),
+            classified=row.get("classified", 0),
+        )
 
 
 class Errors(Answer):
     """Turns that failed."""
 
     turns: int = figure("failed_turns", "{turn}", "Turns that ended in an error.")
-    rate: float | None = figure("error_ratio", "1", "Turns that ended in an error ÷ turns.")
+    rate: float | None = ERRORS.field()
 
     @classmethod
     def read(cls, row: dict[str, Any]) -> Errors:
         """The errors of a row of figures of turns."""
-        errors = row.get("errors", 0)
-        return cls(turns=errors, rate=ratio(errors, row.get("turns")))
+        return cls(turns=row.get("errors", 0), rate=ERRORS.read(row))
 
 
 class Cost(Answer):

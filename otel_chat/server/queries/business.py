@@ -9,8 +9,8 @@ from pydantic import Field
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, Cost, Distribution, Money, TimeSpan
+from otel_chat.server.queries.conversation_figures import CONTAINED, HANDED_OFF
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows, members
-from otel_chat.server.queries.conversation_sums import CONTAINED, HANDED_OFF
 from otel_chat.server.queries.figures import conversation_figures, distribution_sql, turn_sums
 from otel_chat.server.queries.headlines import Containment, Resolution, containment, resolution
 from otel_chat.server.queries.registry import figure, query

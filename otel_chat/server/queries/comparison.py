@@ -15,8 +15,8 @@ from pydantic import Field
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.conversation_figures import OfConversations, columns, sums_sql
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
-from otel_chat.server.queries.conversation_sums import SHARES, Better, columns, sums_sql
 from otel_chat.server.queries.figures import conditions_on_turns, ratings, turns_source
 from otel_chat.server.queries.intervals import (
     Interval,
@@ -28,7 +28,7 @@ from otel_chat.server.queries.intervals import (
     welch,
     wilson,
 )
-from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.registry import Better, Quotient, every, query, register
 from otel_chat.server.queries.sql import SCALE, Query, quantiles, ratio
 from otel_chat.server.queries.sums import sql_of
 from otel_chat.server.rules import RESPONSE_TIME
@@ -88,28 +88,33 @@ class Sides:
         return [(one[name], window, replace(filters, **one)) for one in named]
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """A figure that is a share: what is counted, out of what, and which way is good."""
-
-    numerator: str
-    denominator: str
-    better: Better
-
-
-RATES: Final = {
-    "fallback_ratio": Rate("fallbacks", "classified", "lower"),
-    "low_confidence_ratio": Rate("low_confidence", "confidence_n", "lower"),
-    "error_ratio": Rate("errors", "turns", "lower"),
-    "csat_top_ratio": Rate("top_ratings", "ratings", "higher"),
-}
+TOKENS: Final = register(
+    Quotient(
+        name="tokens_per_turn",
+        unit="{token}",
+        definition="Mean input and output tokens of turns with any.",
+        label="Tokens of a turn",
+        better="neither",
+        part="tokens_sum",
+        whole="tokens_n",
+        squares="tokens_squares",
+    )
+)
+COST: Final = register(
+    Quotient(
+        name="cost_per_turn",
+        unit="USD",
+        definition="Mean cost of turns with a price.",
+        label="Cost of a turn",
+        better="lower",
+        part="cost_sum",
+        whole="cost_n",
+        scale=SCALE,
+        squares="cost_squares",
+    )
+)
 TIMES: Final = {"response_time": RESPONSE_TIME, "time_to_first_chunk": "time_to_first_chunk"}
 LEVELS: Final = (0.5, 0.95)
-MEANS: Final[dict[str, tuple[str, Better, int]]] = {
-    "tokens_per_turn": ("tokens", "neither", 1),
-    "cost_per_turn": ("cost", "lower", SCALE),
-    "engagement_score": ("engagement", "higher", 3),
-}
 
 
 class Group(Answer):
@@ -211,11 +216,8 @@ def _turns(statement: Query, window: Window, filters: Filters) -> Row:
 def _conversations(statement: Query, window: Window, filters: Filters) -> Row:
     source = conversation_rows(statement, Selection(window, filters), "user", *columns())
     return statement.one(f"""
-        SELECT {sums_sql()},
-            uniqExact(tenant, user = '', if(user = '', conversation_id, user)) AS people,
-            count() AS engagement_n,
-            toString(sum(toInt256(s.engagement) * s.engagement)) AS engagement_squares,
-            {ratings("s.feedback")}
+        SELECT {sums_sql(squares=True)}, {ratings("s.feedback")},
+            uniqExact(tenant, user = '', if(user = '', conversation_id, user)) AS people
         FROM {source} AS s
     """)  # noqa: S608
 
@@ -276,16 +278,22 @@ def _compared(
     )
 
 
+def _quotients() -> list[Quotient]:
+    """Those over conversations first."""
+    return sorted(every(Quotient), key=lambda one: not isinstance(one, OfConversations))
+
+
 def _rates(a: Row, b: Row, confidence: float) -> list[Compared]:
     found = []
-    shares = {name: Rate(one.part, one.whole, one.better) for name, one in SHARES.items()}
-    for name, rate in (shares | RATES).items():
-        parts = [(row.get(rate.numerator, 0), row.get(rate.denominator, 0)) for row in (a, b)]
+    for one in _quotients():
+        if one.squares:
+            continue
+        parts = [(row.get(one.part, 0), row.get(one.whole, 0)) for row in (a, b)]
         estimates = [
             _estimate(ratio(*part), wilson(*part, confidence), part[1], part[0]) for part in parts
         ]
         apart = newcombe(parts[0], parts[1], confidence)
-        found.append(_compared(name, rate.better, estimates[0], estimates[1], apart, shown=True))
+        found.append(_compared(one.name, one.better, estimates[0], estimates[1], apart, shown=True))
     return found
 
 
@@ -298,25 +306,22 @@ def _estimate(
 
 def _means(a: Row, b: Row, confidence: float) -> list[Compared]:
     found = []
-    for name, (column, better, scale) in MEANS.items():
+    for one in _quotients():
+        if not one.squares:
+            continue
         samples = [
-            Sample.of_sums(
-                row[f"{column}_n"],
-                int(row[f"{column}_sum"]),
-                int(row[f"{column}_squares"]),
-                scale,
-            )
+            Sample.of_sums(row[one.whole], int(row[one.part]), int(row[one.squares]), one.scale)
             for row in (a, b)
         ]
         estimates = [
             _estimate(None, None, 0)
-            if one is None
-            else _estimate(one.mean, mean_interval(one, confidence), one.count)
-            for one in samples
+            if sample is None
+            else _estimate(sample.mean, mean_interval(sample, confidence), sample.count)
+            for sample in samples
         ]
         first, second = samples
         apart = None if first is None or second is None else welch(first, second, confidence)
-        found.append(_compared(name, better, estimates[0], estimates[1], apart, shown=True))
+        found.append(_compared(one.name, one.better, estimates[0], estimates[1], apart, shown=True))
     return found
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_chat import semconv
 from otel_chat.server.access import EXPORT_CREATE
 from otel_chat.server.queries.content import readable
+from otel_chat.server.queries.conversation_figures import OfConversations
+from otel_chat.server.queries.conversation_figures import columns as figures_read
 from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
-from otel_chat.server.queries.conversation_sums import SHARES
-from otel_chat.server.queries.conversation_sums import columns as sums_read
 from otel_chat.server.queries.devices import SEEN, seen
 from otel_chat.server.queries.figures import turn_conditions, turns_source
 from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.registry import query
+from otel_chat.server.queries.registry import every, query
 from otel_chat.server.queries.rows import Column, Format, in_turn, plain, stream, texts
 from otel_chat.server.queries.sql import SCALE, Query
 from otel_chat.server.queries.window import Window
@@ -214,7 +214,7 @@ def _conversations(
 ) -> Iterator[bytes]:
     """The conversations of a window, so many at a time that memory stays flat."""
     window, filters, form = asked
-    read = sums_read() if any(one.export for one in SHARES.values()) else ()
+    read = figures_read() if _figures() else ()
 
     def ask(part: Window) -> Iterator[bytes]:
         statement = Query(store, scope)
@@ -235,13 +235,9 @@ def _conversations(
     return in_turn(window, row["conversations"] // CONVERSATIONS_OF_PIECE + 1, form, ask)
 
 
-def _shares() -> tuple[Column, ...]:
-    """Whether a conversation counts in the shares that have a column; null where it is none."""
-    return tuple(
-        Column(one.export, f"if({one.among}, {one.counted}, CAST(NULL AS Nullable(Bool)))", "flag")
-        for one in SHARES.values()
-        if one.export
-    )
+def _figures() -> tuple[Column, ...]:
+    """What the figures over conversations that have a column tell of one."""
+    return tuple(one.column for one in every(OfConversations) if one.column)
 
 
 def _with_devices(statement: Query, source: str) -> None:
@@ -297,7 +293,7 @@ def export_sessions(
         form: How they are written.
         columns: What is told of each, out of what `SESSIONS` tells; all without.
     """
-    wanted = columns or (*SESSIONS, *_shares())
+    wanted = columns or (*SESSIONS, *_figures())
     return _conversations(store, scope, (window, filters, form), wanted)
 
 
@@ -326,7 +322,7 @@ def export_analytics(
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
-    wanted = columns or (*ANALYTICS, *_shares())
+    wanted = columns or (*ANALYTICS, *_figures())
     return _conversations(store, scope, (window, filters, form), wanted, where)
 
 

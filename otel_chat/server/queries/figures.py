@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat.server.queries.answers import exact_mean
+from otel_chat.server.queries.conversation_figures import columns, sums_sql
 from otel_chat.server.queries.conversation_rows import KEY, Selection, conversation_rows, members
-from otel_chat.server.queries.conversation_sums import columns, sums_sql
+from otel_chat.server.queries.registry import Quotient, register
 from otel_chat.server.queries.sql import SCALE, billionths, mean, quantiles
 from otel_chat.server.queries.sums import (
     COUNTED_EVENTS,
@@ -163,6 +164,22 @@ def event_figures(query: Query, window: Window, filters: Filters, grouping: Grou
         conditions.append(members(query, window, filters))
     source = sums(query, "events", conditions, grouping, EVENT_SUMS)
     return _rows(query, grouping, added(EVENT_SUMS), source)
+
+
+SATISFIED: Final = register(
+    Quotient(
+        name="csat_top_ratio",
+        unit="1",
+        definition="Feedback in the top two boxes ÷ all feedback; of a scale of fewer than four or"
+        " more than eleven boxes, in its top quarter.",
+        version=2,
+        label="Satisfied (top two boxes)",
+        better="higher",
+        part="top_ratings",
+        whole="ratings",
+        gauge="otel_chat_csat_ratio",
+    )
+)
 
 
 def ratings(feedback: str) -> str:

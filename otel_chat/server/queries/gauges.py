@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.access import METRICS_READ
+from otel_chat.server.queries.conversation_figures import columns, sums, sums_sql
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
-from otel_chat.server.queries.conversation_sums import columns, sums, sums_sql
 from otel_chat.server.queries.figures import ratings
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.registry import query
@@ -39,7 +39,7 @@ class Counts:
     """What was counted in one place; counts add up.
 
     Args:
-        numbers: Whole numbers: what conversations sum up to, by `conversation_sums.sums`, and
+        numbers: Whole numbers: what conversations sum up to, by `conversation_figures.sums`, and
             classified turns, fallbacks, priced turns, ratings and those in the top boxes.
         cost: Of all turns, USD.
         settled_cost: Of the turns of settled conversations, USD.

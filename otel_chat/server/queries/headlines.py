@@ -17,15 +17,19 @@ from otel_chat.server.queries.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.queries.conversation_sums import (
+from otel_chat.server.queries.conversation_figures import (
     CONTAINED,
+    DURATION,
+    ENGAGEMENT,
     HANDED_OFF,
+    LENGTH,
+    LENGTH_IN_MESSAGES,
     RESOLVED_HIGH,
     RESOLVED_LOW,
-    SHARES,
+    OfConversations,
 )
-from otel_chat.server.queries.registry import figure
-from otel_chat.server.queries.sql import ratio
+from otel_chat.server.queries.figures import SATISFIED
+from otel_chat.server.queries.registry import every, figure
 
 
 class MessagesBySender(Answer):
@@ -144,30 +148,10 @@ class Resolution(Answer):
 class Engagement(Answer):
     """How much there was to the conversations."""
 
-    score: float | None = figure(
-        "engagement_score",
-        "1",
-        "Mean over conversations of 0-100 = 40·min(turns ÷ 10, 1) + 20·min(actions ÷ 3, 1) +"
-        " 40·o, with o = 1 for resolved, 0.5 for open or handed_off, 0 for abandoned or failed.",
-    )
-    turns: float | None = figure(
-        "mean_length_turns",
-        "{turn}",
-        "Turns of settled conversations ÷ settled conversations.",
-        version=2,
-    )
-    messages: float | None = figure(
-        "mean_length_messages",
-        "{message}",
-        "Messages of all senders in settled conversations ÷ settled conversations.",
-        version=2,
-    )
-    duration: float | None = figure(
-        "mean_conversation_duration",
-        "s",
-        "Mean time from a settled conversation's first turn to the end of its last activity.",
-        version=2,
-    )
+    score: float | None = ENGAGEMENT.field()
+    turns: float | None = LENGTH.field()
+    messages: float | None = LENGTH_IN_MESSAGES.field()
+    duration: float | None = DURATION.field()
 
 
 class Satisfaction(Answer):
@@ -179,13 +163,7 @@ class Satisfaction(Answer):
         "Mean of (value - min) ÷ (max - min) over the user feedback of the conversations.",
         version=2,
     )
-    top_share: float | None = figure(
-        "csat_top_ratio",
-        "1",
-        "Feedback in the top two boxes ÷ all feedback; of a scale of fewer than four or more than"
-        " eleven boxes, in its top quarter.",
-        version=2,
-    )
+    top_share: float | None = SATISFIED.field()
     original_mean: float | None = figure(
         "csat_original_mean",
         "1",
@@ -251,9 +229,9 @@ class Figures(Answer):
     resolution: Resolution
     engagement: Engagement
     satisfaction: Satisfaction
-    shares: dict[str, float | None] = Field(
-        description="Every figure that is a share of conversations, by its name in"
-        " `/api/v1/definitions`; null over none."
+    figures: dict[str, float | None] = Field(
+        description="Every figure that is a share of conversations or a mean over them, by its"
+        " name in `/api/v1/definitions`; null over none."
     )
 
 
@@ -292,7 +270,7 @@ def read_figures(turns: Row, conversations: Row, events: Row, threshold: float) 
         "resolution": resolution(conversations),
         "engagement": _engagement(conversations),
         "satisfaction": _satisfaction(conversations),
-        "shares": {name: one.read(conversations) for name, one in SHARES.items()},
+        "figures": {one.name: one.read(conversations) for one in every(OfConversations)},
     }
 
 
@@ -318,13 +296,11 @@ def resolution(row: Row) -> Resolution:
 
 
 def _engagement(row: Row) -> Engagement:
-    score = ratio(row.get("engagement_sum"), row.get("conversations", 0))
-    settled = row.get("settled_n", 0)
     return Engagement(
-        score=None if score is None else score / 3,
-        turns=ratio(row.get("turns_sum"), settled),
-        messages=ratio(row.get("messages_sum"), settled),
-        duration=exact_mean(row.get("duration_sum"), settled),
+        score=ENGAGEMENT.read(row),
+        turns=LENGTH.read(row),
+        messages=LENGTH_IN_MESSAGES.read(row),
+        duration=DURATION.read(row),
     )
 
 
@@ -332,7 +308,7 @@ def _satisfaction(row: Row) -> Satisfaction:
     count = row.get("ratings", 0)
     return Satisfaction(
         mean=exact_mean(row.get("score_sum"), count),
-        top_share=ratio(row.get("top_ratings"), count),
+        top_share=SATISFIED.read(row),
         original_mean=row.get("mean_value") if row.get("scales") == 1 else None,
         count=count,
     )

@@ -2,25 +2,30 @@
 
 `@query` makes a function a query: it names the permission that the function asks for and checks
 it before anything is read. `figure` makes a field of an answer a figure: its definition stands
-once, and the API's documentation, the definitions endpoint and the pages all show that text.
+once, and the API's documentation, the definitions endpoint and the pages all show that text. A
+`Quotient` also says what it is worked out of, so that comparisons and gauges can tell it.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar
 
 from pydantic import Field
 
 from otel_chat.server.access import ANALYTICS_VIEW, Scope
+from otel_chat.server.queries.sql import ratio
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+Better = Literal["higher", "lower", "neither"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
     """A figure and what it means.
 
@@ -36,10 +41,72 @@ class Figure:
     definition: str
     version: int = 1
 
+    def field(self, default: Any = ...) -> Any:
+        """A field of an answer that is this figure; it is required without a default."""
+        told: dict[str, Any] = {"figure": self.name, "unit": self.unit}
+        return Field(default, description=self.definition, json_schema_extra=told)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quotient(Figure):
+    """A figure that is a sum ÷ another: a share, or a mean where the sum of squares is known.
+
+    Args:
+        label: What people call it, in a few words.
+        better: Which way is good.
+        part: The name of the sum of what counts.
+        whole: The name of the sum of what there is.
+        scale: What a part is counted in: so many are one of the unit.
+        squares: The name of the sum of the squares of what the part sums up; none of a share.
+        gauge: What Prometheus is told of it as; nothing without.
+    """
+
+    label: str
+    better: Better
+    part: str
+    whole: str
+    scale: int = 1
+    squares: str = ""
+    gauge: str = ""
+
+    def read(self, row: Mapping[str, Any]) -> float | None:
+        """Its value in a row of sums; `None` over none."""
+        found = ratio(row.get(self.part), row.get(self.whole))
+        return None if found is None else found / self.scale
+
 
 FIGURES: Final[dict[str, Figure]] = {}
 QUERIES: Final[dict[str, str]] = {}
 """Every query function by its qualified name, with the permission that it asks for."""
+
+
+F = TypeVar("F", bound=Figure)
+
+
+def register(one: F) -> F:
+    """Makes a figure known.
+
+    Raises:
+        ValueError: If another figure has its name.
+    """
+    if one.name in FIGURES:
+        message = f"There are two figures of the name {one.name}."
+        raise ValueError(message)
+    FIGURES[one.name] = one
+    return one
+
+
+def every(kind: type[F]) -> list[F]:
+    """All figures of a kind that are known, in the order in which they were made known.
+
+    Example:
+        >>> made = register(Quotient(name="doctest_share", unit="1", definition="Half of it.",
+        ...     label="Half", better="neither", part="half", whole="all"))
+        >>> made in every(Quotient), made.read({"half": 1, "all": 2}), made.read({})
+        (True, 0.5, None)
+        >>> del FIGURES["doctest_share"]
+    """
+    return [one for one in FIGURES.values() if isinstance(one, kind)]
 
 
 def figure(name: str, unit: str, definition: str, *, version: int = 1, default: Any = ...) -> Any:
@@ -62,11 +129,8 @@ def figure(name: str, unit: str, definition: str, *, version: int = 1, default: 
         >>> FIGURES.pop("doctest_pi").definition
         'Circumference by diameter.'
     """
-    if name in FIGURES:
-        message = f"There are two figures of the name {name}."
-        raise ValueError(message)
-    FIGURES[name] = Figure(name, unit, definition, version)
-    return Field(default, description=definition, json_schema_extra={"figure": name, "unit": unit})
+    made = Figure(name=name, unit=unit, definition=definition, version=version)
+    return register(made).field(default)
 
 
 P = ParamSpec("P")

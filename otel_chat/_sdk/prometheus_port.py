@@ -6,9 +6,9 @@ application counts by prometheus-client stands beside on the same page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import ExponentialHistogram, MetricsData
@@ -17,6 +17,14 @@ from prometheus_client import start_http_server
 from otel_chat._sdk.otlp_items import metrics_of
 from otel_chat._telemetry.runtime import say_once
 
+PROMOTED: Final = frozenset(
+    {
+        "service.name", "service.namespace", "service.instance.id", "service.version",
+        "deployment.environment.name",
+    }
+)  # fmt: skip
+"""Attributes of the resource that are labels, too: what prometheus.yml promotes of OTLP."""
+
 
 class ScrapedReader(PrometheusMetricReader):
     """OpenTelemetry's reader, of which one metric that it cannot write costs only itself."""
@@ -24,6 +32,10 @@ class ScrapedReader(PrometheusMetricReader):
     def __init__(self) -> None:
         # The series are those that come by way of a collector, without labels of scopes
         super().__init__(scope_info_enabled=False)
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Nothing waits here; what was collected would be told by the next page once more."""
+        return True
 
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -61,20 +73,36 @@ def serve(host: str, port: int) -> Callable[[], None] | None:
 
 
 def _writable(data: MetricsData) -> MetricsData:
-    """Without exponential histograms, on which the exporter fails for the whole page."""
+    """With the labels of the resource; without what the exporter would fail on for the page."""
     return replace(
         data,
         resource_metrics=[
             replace(
                 resource,
                 scope_metrics=[
-                    replace(scope, metrics=[m for m in scope.metrics if _is_writable(m)])
+                    replace(
+                        scope,
+                        metrics=[
+                            _labelled(metric, resource.resource.attributes)
+                            for metric in scope.metrics
+                            if _is_writable(metric)
+                        ],
+                    )
                     for scope in resource.scope_metrics
                 ],
             )
             for resource in data.resource_metrics
         ],
     )
+
+
+def _labelled(metric: Any, resource: Mapping[str, Any]) -> Any:
+    labels = {name: value for name, value in resource.items() if name in PROMOTED}
+    points = [
+        replace(point, attributes={**(point.attributes or {}), **labels})
+        for point in metric.data.data_points
+    ]
+    return replace(metric, data=replace(metric.data, data_points=points))
 
 
 def _is_writable(metric: Any) -> bool:

@@ -6,6 +6,7 @@ whether all was taken.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import otel_chat
@@ -26,10 +27,12 @@ def answer(session: str, text: str) -> str:
 def main() -> None:
     """Serves its input."""
     service, endpoint = sys.argv[1:]
+    port = os.environ.get("OTEL_CHAT_PROMETHEUS_PORT")
     otel_chat.setup(
         service_name=service,
         environment="test",
-        endpoint=endpoint,
+        endpoint=endpoint or None,
+        prometheus_port=int(port) if port else None,
         capture_content=True,
         config=Config(keep_rate=1.0),
     )

@@ -10,27 +10,28 @@ from otel_chat.server.queries.registry import FIGURES
 from otel_chat.server.rules import Rules
 
 RULES = """\
-A conversation is what has at least one turn with its id in one tenant. It is one, however long it
-lives, and belongs to the window in which its first turn ever started.
+A conversation is the turns and events with one id in one tenant, at least one turn among them.
+However long it lives it is one conversation, and it belongs to the window in which its first turn
+started.
 
 Activity is a turn, from its start to its end, or a message of the user, the assistant or a human
-agent. An outcome, a rating or an end event is none.
+agent. Outcomes, ratings and end events are not activity.
 
-A conversation is settled by an explicit end or a told outcome with no activity after it, or when
-there was no activity for the idle time. Before, it is open.
+A conversation is settled when its end or outcome was told and no activity came after that, or when
+there was no activity for the idle time. Until then it is open.
 
 The outcome of a settled conversation is the first of these that holds:
 
 1. the outcome that was told, the latest of several;
-2. handed_off: a turn or an event asked for a human, or anyone told that outcome;
+2. handed_off: a turn or an event asked for a human, or that outcome was told at any time;
 3. failed: the last turn failed, or was cut off before any reply;
 4. by its latest rating: resolved and confirmed in the top boxes, abandoned in the bottom boxes;
 5. abandoned: the last turn was a fallback, unsure (its confidence lies below {low}) or of
-   negative sentiment, or a workflow was started and not ended;
+   negative sentiment, or a workflow was started and did not end;
 6. resolved, assumed.
 
-The boxes of a scale of 4 to 11 are the two highest and the two lowest. Of any other, or a bare
-score from 0 to 1, they are the top quarter and the bottom quarter.
+On a scale of 4 to 11 values the top boxes are the two highest and the bottom boxes the two lowest.
+On any other scale, and for a bare score from 0 to 1, they are the top and the bottom quarter.
 """
 
 

@@ -46,12 +46,14 @@ def _handoffs_per_turn(book: Book, window: str) -> str:
     return recorded(book, "otel_chat_handoffs_per_turn", window, expr, "ratio", "reason")
 
 
-def of_window(name: str, window: str) -> str:
+def of_window(name: str, window: str, **labels: str) -> str:
     """A figure of the analytics server by agent and channel, over a window of that server.
 
     Several servers on one store tell the same; of each figure one is taken.
     """
     metric = scraped(name).where("window", window)
+    for label_name, value in labels.items():
+        metric = metric.where(label_name, value)
     metric.require(OF_PLACE)
     return f"max by ({', '.join(OF_PLACE)}) ({metric})"
 

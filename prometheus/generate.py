@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from prometheus import anomalies, conversations, operator, pipeline, slo, supply
+from prometheus import anomalies, conversations, objectives, operator, pipeline, slo, supply
 from prometheus.book import Book
 from prometheus.cases import CASES, SILENCES, VALUES
 from prometheus.cases.model import Case, Silence, document
@@ -47,6 +47,7 @@ def rules(settings: Settings) -> Book:
         conversations.add_handoffs,
         conversations.add_outcomes,
         conversations.add_feedback,
+        objectives.add_objectives,
         supply.add_costs,
         supply.add_budgets,
         supply.add_models,
@@ -151,10 +152,23 @@ def _flag(value: str) -> bool:
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {"int": int, "float": float, "bool": _flag}
 
 
-def _settings(given: argparse.Namespace) -> Settings:
+def settings_of(assignments: Sequence[str], windows_factor: float = 1.0) -> Settings:
+    """Settings with some set, as the command line says them.
+
+    Args:
+        assignments: Such as `daily_usd=250`.
+        windows_factor: Times every window.
+
+    Raises:
+        ValueError: there is no such setting, or that is no value of it.
+
+    Example:
+        >>> settings_of(["daily_usd=250"]).daily_usd
+        250.0
+    """
     kinds = {line.name: line.type for line in fields(Settings)}
-    values: dict[str, Any] = {"windows_factor": given.windows_factor}
-    for assignment in given.set:
+    values: dict[str, Any] = {"windows_factor": windows_factor}
+    for assignment in assignments:
         name, _, value = assignment.partition("=")
         if name not in kinds:
             raise ValueError(f"There is no setting {name!r}: {', '.join(kinds)}.")
@@ -200,13 +214,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     try:
+        settings = settings_of(given.set, given.windows_factor)
         if given.operator:
-            _write_operator(_settings(given))
+            _write_operator(settings)
             return
         if given.grafana:
-            _write_managed(_settings(given))
+            _write_managed(settings)
             return
-        contents = files(rules(_settings(given)))
+        contents = files(rules(settings))
     except ValueError as error:
         sys.exit(f"generate: {error}")
     if given.output == HERE:

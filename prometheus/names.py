@@ -152,6 +152,9 @@ SIGNALS: Final = ("spans", "log_records", "metric_points")
 SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_containment_ratio": _PLACE,
     "otel_chat_abandonment_ratio": _PLACE,
+    "otel_chat_resolution_ratio": (*_PLACE, "bound"),
+    "otel_chat_csat_ratio": _PLACE,
+    "otel_chat_ratings": _PLACE,
     "otel_chat_cost_usd": _PLACE,
     "otel_chat_conversations_settled": (*_PLACE, "outcome"),
     "otel_chat_budget_usd": _BUDGET,

@@ -38,6 +38,10 @@ class Settings:
         handoff_least: Fewer handoffs than this are none.
         conversations: Ratios of fewer settled conversations say nothing.
         containment_fall: Points by which a day's containment may lie below the week's.
+        containment_target: The share of settled conversations that must stay with the bot in a
+            week; 0 is no objective.
+        resolution_target: The share that must be resolved, assumed ones among them; 0 is none.
+        csat_target: The share of ratings that must be in the top boxes; 0 is none.
         abandonment: The share of abandoned conversations of a day that is too much.
         ratings: Means of fewer ratings say nothing.
         feedback_fall: Points (of 0 to 1) by which a day's ratings may lie below the week's.
@@ -85,6 +89,9 @@ class Settings:
     handoff_least: int = 5
     conversations: int = 50
     containment_fall: float = 0.1
+    containment_target: float = 0.0
+    resolution_target: float = 0.0
+    csat_target: float = 0.0
     abandonment: float = 0.4
     ratings: int = 20
     feedback_fall: float = 0.1

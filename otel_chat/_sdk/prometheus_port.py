@@ -33,7 +33,7 @@ class ScrapedReader(PrometheusMetricReader):
         # The series are those that come by way of a collector, without labels of scopes
         super().__init__(scope_info_enabled=False)
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:  # noqa: ARG002 - as the SDK has it
         """Nothing waits here; what was collected would be told by the next page once more."""
         return True
 

@@ -132,7 +132,7 @@ class GaugeCollector(Collector):
         yield from _settled(folded)
         yield from _quotients(folded)
         yield from _amounts(folded, self._gauges.settings.cost_per_interaction)
-        yield from _started(folded)
+        yield from _counted(folded)
         for gauge in _BY_NAME:
             yield _named(folded, gauge)
         yield _hours(folded[LONGEST])
@@ -238,15 +238,15 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
     yield from (cost, savings)
 
 
-def _started(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
-    gauge = GaugeMetricFamily(
-        "otel_chat_conversations_started",
-        "Conversations that started in the window.",
-        labels=(*PLACE, "window"),
-    )
-    for window, place, one in _each(windows):
-        gauge.add_metric((*place, window), one["conversations"])
-    yield gauge
+def _counted(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
+    for name, text, of in (
+        ("conversations_started", "Conversations that started in the window.", "conversations"),
+        ("ratings", "Ratings of the conversations that started in the window.", "ratings"),
+    ):
+        gauge = GaugeMetricFamily(f"otel_chat_{name}", text, labels=(*PLACE, "window"))
+        for window, place, one in _each(windows):
+            gauge.add_metric((*place, window), one[of])
+        yield gauge
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
     # classified: those with an intent, and the fallback among them
     assert value(found, "otel_chat_fallback_ratio", **at_24h) == 0.25
     assert value(found, "otel_chat_csat_ratio", **at_24h) == 1
+    assert value(found, "otel_chat_ratings", **at_24h) == 1
     # 44 resolved, twice; 24 handed off and open; 4 abandoned and failed
     assert value(found, "otel_chat_engagement_score", **at_24h) == pytest.approx(144 / 6)
     assert value(found, "otel_chat_cost_usd", **at_24h) == 9.875

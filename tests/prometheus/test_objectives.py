@@ -97,7 +97,7 @@ def url(promtool: Callable[..., str], tmp_path: Path) -> Iterator[str]:
 def test_a_backtest_says_how_often_an_objective_would_have_told(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two hours below are told after one, and ten minutes longer; a lower objective tells nothing."""
+    """Two hours below are told after one, for ten minutes longer; a lower share tells nothing."""
     looking = ["--prometheus", url, "--weeks", "0.25"]
     main([*looking, "--objective", "containment=0.75"])
     told = capsys.readouterr().out

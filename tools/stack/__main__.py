@@ -69,8 +69,9 @@ def where(ports: Ports) -> str:
     """What to open, and what to tell an application."""
     return (
         f"\n  Analytics     {ports.url('analytics')}"
-        f"\n  Prometheus    {ports.url('prometheus')}"
+        f"\n  Runbooks      {ports.url('analytics')}/runbooks"
         f"\n  Alertmanager  {ports.url('alertmanager')}"
+        f"\n  Prometheus    {ports.url('prometheus')}, its API: built from source it has no pages"
         f"\n  Applications  OTEL_EXPORTER_OTLP_ENDPOINT={ports.url('otlp_http')}"
         "\n  Ctrl-C stops all of them.\n"
     )

@@ -25,7 +25,19 @@ except ModuleNotFoundError:
         raise SystemExit(f"Error: {error}") from None
     raise
 
-from otel_chat.cli import demo, doctor, erase, export, migrate, replay, report, serve, token, trace
+from otel_chat.cli import (
+    demo,
+    doctor,
+    erase,
+    export,
+    migrate,
+    replay,
+    report,
+    reprice,
+    serve,
+    token,
+    trace,
+)
 
 app = typer.Typer(
     name="otel-chat",
@@ -45,6 +57,7 @@ for command in (
     migrate.migrate,
     trace.trace,
     erase.erase,
+    reprice.reprice,
 ):
     app.command()(command)
 

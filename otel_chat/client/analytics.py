@@ -194,6 +194,14 @@ class AnalyticsClient:
         """
         return self._ask("POST", "/api/v1/erasures", json=wanted)
 
+    def reprice(self, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Works out anew what turns cost; the answer says how many, and how many changed.
+
+        Args:
+            wanted: `from` and `to`, days or moments; `tenant` beside them.
+        """
+        return self._ask("POST", "/api/v1/repricings", json=wanted)
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return self._ask("GET", path, params=_named(parameters))
 

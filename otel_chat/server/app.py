@@ -35,6 +35,7 @@ from otel_chat.server.api import (
     performance,
     realtime,
     report,
+    repricings,
     themes,
     tokens,
     unanswered,
@@ -61,6 +62,7 @@ from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, SecurityHeaders
 from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
+from otel_chat.server.prices import read_prices
 from otel_chat.server.rules import Rules
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.store.limits import Limit
@@ -154,9 +156,11 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.exports = Lanes()
     app.state.live = Live()
     app.state.registry = _registry()
+    app.state.prices = read_prices(settings.prices, published=settings.published_prices)
     app.state.settler = Settler(
         store,
         lease=Lease(store, "settler"),
+        prices=app.state.prices,
         rests=lambda: SETTLER_YIELDS if app.state.committer.busy() else SETTLER_RESTS,
     )
     settling = Periodic("otel-chat-settler", SETTLE_SECONDS, app.state.settler.run)
@@ -200,6 +204,7 @@ _PARTS: Final = (
     report,
     events,
     erasures,
+    repricings,
     marks,
     tokens,
     unclaimed,

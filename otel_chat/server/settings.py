@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
@@ -33,6 +34,10 @@ class ServerSettings(BaseSettings):
             "usd": 100, "period": "day"}, {"name": "support", "usd": 900, "period": "month",
             "agent": "support"}]`; `agent` and `tenant` are optional, a period is a calendar day or
             month in UTC. 20 at most.
+        prices: A file of prices of one's own, TOML or JSON, for turns that bring tokens and no
+            cost; see docs/server.md.
+        published_prices: Whether such a turn gets the price that genai-prices publishes where no
+            list of one's own knows its model.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
         grafana_url: Grafana's address, as `https://grafana.example`, for links from conversations.
@@ -61,6 +66,8 @@ class ServerSettings(BaseSettings):
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
+    prices: Path | None = None
+    published_prices: bool = True
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None

@@ -82,7 +82,9 @@ class Turn(Answer):
     provider: str
     tokens: TurnTokens
     cost: Money | None = Field(description="USD, exact; null if unpriced.")
-    cost_source: str = Field(description="provider, local, unpriced, or empty without a model.")
+    cost_source: str = Field(
+        description="provider, local, server, unpriced, or empty without a model."
+    )
     message_type: str
     context_size: int | None
     cached: bool | None

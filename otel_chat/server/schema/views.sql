@@ -93,6 +93,7 @@ SELECT
   {{ text(n.INPUT_MESSAGES) }} AS input_messages,
   {{ text(n.OUTPUT_MESSAGES) }} AS output_messages,
   {{ without(turn_columns) }} AS attributes,
+  if(version > 0, {{ text('otel_chat.server.price', 'resource') }}, '') AS price,
   version
 FROM spans_in WHERE own OR foreign
 {% endcall %};

@@ -7,15 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import _dialects as dialects
+from otel_chat import semconv as sc
+from otel_chat.server.prices import SOURCE
 from otel_chat.server.summaries import turn_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from otel_chat.server.prices import Priced, ServerPrices
     from otel_chat.server.store import Store
 
 Key = tuple[str, str]
 """A trace: its tenant, and its id in hexadecimal digits."""
+Place = tuple[str, str, str, str]
+"""A turn: its tenant, trace, span and conversation."""
+PRICE: Final = "otel_chat.server.price"
+"""The price that was chosen, on its way through the view; of a body's spans it is not read."""
 MOST_SPANS: Final = 10_000
 """Spans of a trace that are looked at, from its first on."""
 DAY_NS: Final = 24 * 3600 * 10**9
@@ -31,7 +38,7 @@ _TRACES: Final = (
 _TURNS: Final = f"""
 SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
   toUnixTimestamp64Nano(start) AS start_ns, toUnixTimestamp64Nano(end) AS end_ns,
-  conversation_id, version
+  conversation_id, foreign AND version > 0 AS derived, price
 FROM turns FINAL WHERE {_TRACES}
 """  # noqa: S608
 # Traces in which neither an agent nor a model has a part are none of ours.
@@ -59,10 +66,12 @@ class DerivedTurns:
 
     Args:
         store: The store.
+        prices: What model calls cost that bring no cost; None leaves them unpriced.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, prices: ServerPrices | None = None) -> None:
         self._store = store
+        self._prices = prices
 
     def work_out(self, part: Sequence[Mapping[str, Any]], version: int) -> None:
         """Writes the turns of some traces, and takes back what is none any more.
@@ -78,20 +87,29 @@ class DerivedTurns:
             "last": max(int(row["last"]) for row in part) + DAY_NS,
         }
         there = self._store.query(_TURNS, bound)
-        told = {(row["tenant"], row["trace"]) for row in there if not int(row["version"])}
+        told = {(row["tenant"], row["trace"]) for row in there if not row["derived"]}
         ours = [row for row in part if (row["tenant"], row["key"]) not in told]
         traces = self._traces(ours, bound)
         found = {key: turn_rule.find(spans) for key, (spans, _) in traces.items()}
+        kept_prices = {_place(row): row["price"] for row in there}
         rows = [
-            _row(key, turn, traces[key][1], version)
+            _row(key, turn, traces[key][1], version, self._cost(key, turn, kept_prices))
             for key, one in found.items()
             for turn in one.turns
         ]
         self._store.insert_rows("spans_in", rows)
         kept = {_identity(row) for row in rows}
-        former = [row for row in there if int(row["version"])]
+        former = [row for row in there if row["derived"]]
         self._store.insert_rows("turns", list(_gone(former, kept, version)))
         self._note_left(found, traces, bound, version)
+
+    def _cost(self, key: Key, turn: turn_rule.Turn, kept: Mapping[Place, str]) -> Priced | None:
+        """What the model calls of a turn cost; nothing where the server has no say in it."""
+        calls = turn_rule.calls(turn)
+        if self._prices is None or all(call.cost is not None for call in calls):
+            return None
+        before = kept.get((*key, turn.tops[0].span_id, turn.conversation), "")
+        return self._prices.priced(key[0], calls, turn.tops[0].start, before)
 
     def _traces(
         self, part: Sequence[Mapping[str, Any]], bound: Mapping[str, Any]
@@ -162,7 +180,11 @@ def _span(row: Mapping[str, Any]) -> turn_rule.Span:
 
 
 def _row(
-    key: Key, turn: turn_rule.Turn, rows: Mapping[str, Mapping[str, Any]], version: int
+    key: Key,
+    turn: turn_rule.Turn,
+    rows: Mapping[str, Mapping[str, Any]],
+    version: int,
+    cost: Priced | None,
 ) -> dict[str, object]:
     """A turn as a span that is one: the view that reads marked turns reads it too."""
     tenant, trace = key
@@ -173,6 +195,7 @@ def _row(
         "service.version": origin["service_version"],
         "deployment.environment.name": origin["environment"],
         "service.instance.id": origin["instance_id"],
+        PRICE: cost.price if cost else "",
     }
     return {
         "tenant": tenant,
@@ -187,12 +210,22 @@ def _row(
         "end_ns": max(one.end for one in turn.tops),
         "status_number": 0,
         "status_message": origin["status_message"],
-        "given": turn_rule.attributes(turn),
+        "given": turn_rule.attributes(turn) | _attributes(cost),
         "own": False,
         "foreign": True,
         "version": version,
         "events": "",
     }
+
+
+def _attributes(cost: Priced | None) -> dict[str, str]:
+    if cost is None or cost.cost is None:
+        return {}
+    return {sc.COST_AMOUNT: f"{cost.cost:f}", sc.COST_SOURCE: SOURCE}
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return row["tenant"], row["trace"], row["span"], row["conversation_id"]
 
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, bytes, bytes, str, int]:

@@ -21,12 +21,14 @@ from prometheus_client.core import GaugeMetricFamily
 from otel_chat.errors import OtelChatError
 from otel_chat.server.summaries.derived_turns import DerivedTurns
 from otel_chat.server.summaries.statements import conversations_sql
+from otel_chat.server.summaries.turn_prices import price_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
+    from otel_chat.server.prices import ServerPrices
     from otel_chat.server.store import Store
     from otel_chat.server.summaries.lease import Lease
 
@@ -117,6 +119,7 @@ class Settler:
         store: The store.
         batch: Conversations that are worked out by one statement, from 1.
         lease: What says whether this one is to do it; None where nobody else does.
+        prices: What turns cost that bring no cost; None leaves them unpriced.
         rests: How long to leave the machine to others after a batch, as a multiple of what that
             took; asked after each.
     """
@@ -127,6 +130,7 @@ class Settler:
         *,
         batch: int = BATCH,
         lease: Lease | None = None,
+        prices: ServerPrices | None = None,
         rests: Callable[[], float] = lambda: 0,
     ) -> None:
         self._store = store
@@ -135,7 +139,8 @@ class Settler:
         self._rests = rests
         self._rested = 0.0
         self._marks: dict[str, int] = {}
-        self._derived = DerivedTurns(store)
+        self._prices = prices
+        self._derived = DerivedTurns(store, prices)
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
         self._rebuilt = False
@@ -320,8 +325,10 @@ class Settler:
             "ids": [row["key"] for row in part],
             "first": min(int(row["first"]) for row in part),
             "last": max(int(row["last"]) for row in part),
-            "version": self._now(),
+            "version": (version := self._now()),
         }
+        if self._prices is not None:
+            price_turns(self._store, self._prices, bound, version)
         columns, rows = self._columns(), conversations_sql(self._store.rules)
         self._store.command(
             f"INSERT INTO conversations ({columns}) SELECT {columns} FROM ({rows})",  # noqa: S608

@@ -15,7 +15,7 @@ from typing import Final
 
 from otel_chat import _dialects as dialects
 from otel_chat import semconv as sc
-from otel_chat._usage import TURN_KEYS, Children, total
+from otel_chat._usage import TURN_KEYS, Children, Usage, total
 
 OWN_SCOPE: Final = "otel_chat"
 CONTAINERS: Final = ("server", "consumer")
@@ -257,7 +257,16 @@ def _outer_calls(spans: list[Span]) -> list[Span]:
     return sorted((span for span in calls if not span.in_call), key=lambda span: span.place)
 
 
-def _usage(spans: list[Span]) -> dict[str, str]:
+def calls(turn: Turn) -> list[Usage]:
+    """What each model call of a turn used, with the model that it was of.
+
+    Args:
+        turn: The turn.
+    """
+    return _calls(turn.spans)
+
+
+def _calls(spans: list[Span]) -> list[Usage]:
     children = Children()
     inside = {span.span_id for span in spans}
     for span in spans:
@@ -266,7 +275,11 @@ def _usage(spans: list[Span]) -> dict[str, str]:
         usage = dialects.usage(span.attributes)
         if usage and dialects.counts(span.name, span.attributes):
             children.used(_number(span), usage)
-    calls = children.calls()
+    return children.calls()
+
+
+def _usage(spans: list[Span]) -> dict[str, str]:
+    calls = _calls(spans)
     told = {key: str(value) for key, value in total(calls).attributes(TURN_KEYS).items()}
     costs = [usage.cost for usage in calls]
     if costs and None not in costs:

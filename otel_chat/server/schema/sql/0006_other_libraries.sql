@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS spans_in{{ on_cluster }} (
 ) ENGINE = Null;
 
 {% for name in (['turns' ~ local, 'turns'] if cluster else ['turns']) -%}
-ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS version UInt64, ADD COLUMN IF NOT EXISTS gone UInt8;
+ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS version UInt64, ADD COLUMN IF NOT EXISTS gone UInt8,
+  ADD COLUMN IF NOT EXISTS price LowCardinality(String) CODEC(ZSTD);
 {% endfor -%}
 {% for name in (['spans' ~ local, 'spans'] if cluster else ['spans']) -%}
 ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS service_version LowCardinality(String),

@@ -8,6 +8,7 @@ from grafana.board import Board
 from grafana.boards.common import GOALS, GOOD_SHARE, LIST, OUTCOMES, each
 from grafana.panels import (
     BARS,
+    UNKNOWN_COST,
     About,
     Column,
     Link,
@@ -105,7 +106,8 @@ def _figures(found: Board) -> None:
         ),
         figure(
             About("Savings", "What the contained conversations of the window that were resolved,"
-                  " confirmed or assumed, would have cost with a human, less what the models cost.",
+                  " confirmed or assumed, would have cost with a human, less what the models cost."
+                  f" {UNKNOWN_COST}",
                   "currencyUSD", good_from(0, 0.01), 2),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")), course=True,
         ),

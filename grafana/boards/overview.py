@@ -16,7 +16,7 @@ from grafana.boards.common import (
     each,
     firing,
 )
-from grafana.panels import About, Column, Query, course, figure, good_from, sheet
+from grafana.panels import UNKNOWN_COST, About, Column, Query, course, figure, good_from, sheet
 from grafana.promql import RANGE, RATE, STEP, grown, of_any, quantile, ratio, total, weighted
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, label
@@ -79,7 +79,8 @@ def _achieved(found: Board) -> None:
             About(
                 "Savings",
                 "What the contained conversations of the window that were resolved, confirmed or"
-                " assumed, would have cost with a human, less what the models cost.",
+                " assumed, would have cost with a human, less what the models cost."
+                f" {UNKNOWN_COST}",
                 "currencyUSD", good_from(0, 0.01), 2,
             ),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")),

@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 import httpx
 
 from grafana.check.filled import chosen, fill, interval, opened, times
-from grafana.panels import QUIET, RARE
+from grafana.panels import QUIET, RARE, UNKNOWN_COST
 
 _TIMEOUT: Final = 60.0
-MAY_BE_EMPTY: Final = (QUIET, RARE)
+MAY_BE_EMPTY: Final = (QUIET, RARE, UNKNOWN_COST)
 
 
 @dataclass(slots=True)

@@ -218,7 +218,7 @@ def _quotients(windows: Mapping[str, ByPlace]) -> Iterator[Metric]:
     yield resolution
 
 
-def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]:
+def _amounts(windows: Mapping[str, ByPlace], price: Decimal | None) -> Iterator[Metric]:
     labels = (*PLACE, "window")
     cost = GaugeMetricFamily("otel_chat_cost_usd", "Cost of the priced turns, USD.", labels=labels)
     savings = GaugeMetricFamily(
@@ -231,7 +231,7 @@ def _amounts(windows: Mapping[str, ByPlace], price: Decimal) -> Iterator[Metric]
         at = (*place, window)
         if one["priced"]:
             cost.add_metric(at, float(one.cost))
-        if one["settled_n"]:
+        if price is not None and one["settled_n"]:
             for bound, many in (("low", "contained_confirmed"), ("high", "contained_resolved")):
                 saved = one[many] * price - one.settled_cost
                 savings.add_metric((*at, bound), float(saved))

@@ -28,8 +28,8 @@ class ServerSettings(BaseSettings):
         cors_origins: The origins of web pages that may send feedback from the browser, as
             `https://shop.example`, given as JSON in the environment; none without.
         gauge_seconds: How often the gauges for Prometheus are worked out, in seconds, 1 to 3600.
-        cost_per_interaction: What a conversation with a human costs, USD; for the gauges of
-            savings. 0 to a million.
+        cost_per_interaction: What a conversation with a human costs, USD, 0 to a million; nothing
+            is told of savings without.
         budgets: What the models may cost, as a JSON list in the environment: `[{"name": "all",
             "usd": 100, "period": "day"}, {"name": "support", "usd": 900, "period": "month",
             "agent": "support"}]`; `agent` and `tenant` are optional, a period is a calendar day or
@@ -64,7 +64,7 @@ class ServerSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
-    cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal("5.0")
+    cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
     prices: Path | None = None
     published_prices: bool = True

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_chat.errors import QueryError
 from otel_chat.server.queries.business import Business, business
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
+
+if TYPE_CHECKING:
+    import httpx
+    from fastapi.testclient import TestClient
 
 
 @pytest.fixture
@@ -29,9 +35,10 @@ def six(given: Given) -> Given:
     return given
 
 
-def ask(given: Given, *, price: str = "5.0", filters: Filters | None = None) -> Business:
+def ask(given: Given, *, price: str | None = "5.0", filters: Filters | None = None) -> Business:
     window = replace(DAY, now=at(5400))
-    return business(given.store, given.scope, window, filters or Filters(), Decimal(price))
+    known = None if price is None else Decimal(price)
+    return business(given.store, given.scope, window, filters or Filters(), known)
 
 
 def test_containment_counts_settled_conversations_without_a_human(six: Given) -> None:
@@ -76,6 +83,36 @@ def test_the_cost_of_a_human_interaction_is_the_callers(six: Given) -> None:
     assert (found.gross, found.high, found.low) == (
         Decimal("0.04"), Decimal("-1.855"), Decimal("-1.865"),
     )  # fmt: skip
+
+
+def test_nothing_is_saved_until_it_is_told_what_a_human_costs(six: Given) -> None:
+    """Null, but for what the models cost."""
+    found = ask(six, price=None).savings
+    assert (found.cost_per_interaction, found.low, found.high, found.gross) == (None,) * 4
+    assert found.model_cost == Decimal("1.875")
+
+
+def test_the_setting_says_what_a_human_costs_where_nobody_asks_otherwise(
+    client: TestClient, six: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 of 6 contained, at 2.5 USD by the setting, at 1 USD by the question; a page asks for it."""
+    tokens = client.app.state.access.tokens  # type: ignore[attr-defined]
+    made = tokens.create("reader", scopes=["analytics:view"], tenants=[six.tenant])
+
+    def told(path: str, **asked: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {made.token}"}
+        return client.get(path, params={"from": "2026-11-10", **asked}, headers=headers)
+
+    assert told("/api/v1/business").json()["savings"]["gross"] is None
+    assert "OTEL_CHAT_SERVER_COST_PER_INTERACTION" in told("/costs").text
+    settings = ServerSettings(cost_per_interaction=Decimal("2.5"))
+    monkeypatch.setitem(client.app.state._state, "settings", settings)  # type: ignore[attr-defined]
+    assert told("/api/v1/business").json()["savings"]["gross"] == "12.5"
+    asked = told("/api/v1/business", cost_per_interaction="1").json()["savings"]
+    assert (asked["gross"], asked["cost_per_interaction"]) == ("5", "1")
+    page = told("/costs").text
+    assert "at $2.50 a human conversation" in page
+    assert "OTEL_CHAT_SERVER_COST_PER_INTERACTION" not in page
 
 
 @pytest.mark.parametrize("price", ["-0.01", "1000000.01"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,9 +39,10 @@ def parsed(text: str) -> Told:
     }
 
 
-def told(given: Given, *, now: datetime = LATER) -> Told:
+def told(given: Given, *, now: datetime = LATER, human_cost: str | None = "5") -> Told:
     """What a scraper of the tenant is told."""
-    gauges = Gauges(given.store, ServerSettings())
+    cost = None if human_cost is None else Decimal(human_cost)
+    gauges = Gauges(given.store, ServerSettings(cost_per_interaction=cost))
     gauges.refresh(now)
     registry = CollectorRegistry()
     registry.register(GaugeCollector(gauges, Scope(frozenset({given.tenant}), frozenset())))
@@ -95,6 +97,13 @@ def test_each_gauge_is_worked_out_by_hand(six: Given) -> None:
     assert dropped == 2
 
 
+def test_savings_are_absent_until_it_is_told_what_a_human_costs(six: Given) -> None:
+    """The cost of the models is there all the same."""
+    found = told(six, human_cost=None)
+    assert value(found, "otel_chat_savings_usd", bound="high", window="24h") is None
+    assert value(found, "otel_chat_cost_usd", window="24h") == 9.875
+
+
 def test_what_conversations_are_about_is_told_by_name(given: Given) -> None:
     """Two started, of clients at noon; one topic in both, told twice in one; moods and leads."""
     here: dict[str, Any] = {"agent": "bot", "channel": "web"}
@@ -146,7 +155,7 @@ def test_gauges_say_what_the_api_says(six: Given) -> None:
     """Containment, resolution, cost and savings of the same day."""
     found = told(six)
     window = Window(LATER - timedelta(hours=24), LATER, LATER)
-    api = business(six.store, six.scope, window, Filters())
+    api = business(six.store, six.scope, window, Filters(), Decimal(5))
     assert value(found, "otel_chat_containment_ratio", window="24h") == api.containment.rate
     low = value(found, "otel_chat_resolution_ratio", window="24h", bound="confirmed")
     assert (low, api.savings.high) == (api.resolution.low, 2 * 5 - api.savings.model_cost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
@@ -61,20 +61,24 @@ def sentiments(
     responses=examples.BUSINESS_ANSWER,
 )
 def business(
+    request: Request,
     store: StoreParameter,
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
     cost_per_interaction: Annotated[
-        Decimal,
+        Decimal | None,
         Query(
             ge=0,
             le=business_queries.DEAREST,
-            description="What a conversation with a human costs, USD.",
+            description="What a conversation with a human costs, USD; what the server's setting"
+            " says without. Where neither says it, savings are null.",
         ),
-    ] = business_queries.COST_PER_INTERACTION,
+    ] = None,
 ) -> business_queries.Business:
     """What the bot is worth."""
+    if cost_per_interaction is None:
+        cost_per_interaction = request.app.state.settings.cost_per_interaction
     return business_queries.business(store, scope, window, filters, cost_per_interaction)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.overview import Series
 
 
+COST_SETTING: Final = "OTEL_CHAT_SERVER_COST_PER_INTERACTION"
+
+
 def _cards(found: Business) -> list[Card]:
     cost, savings = found.cost, found.savings
     contained = found.containment
@@ -49,7 +52,9 @@ def _cards(found: Business) -> list[Card]:
             value=formats.NO_DATA
             if savings.low is None
             else f"{formats.money(savings.low)} to {formats.money(savings.high)}",
-            note=f"at {formats.money(savings.cost_per_interaction)} a human conversation",
+            note=f"at {formats.money(savings.cost_per_interaction)} a human conversation"
+            if savings.cost_per_interaction is not None
+            else f"set {COST_SETTING}, what one with a human costs",
             sample=formats.plural(contained.count, "conversation") + " contained",
             meanings=meanings("savings_low", "savings_high", "savings_gross"),
         ),
@@ -212,7 +217,7 @@ def body(asking: Asking) -> Body:
     models = asking.store.beside(_models, asking)
     course = asking.store.beside(overview.series, *asked)
     spent = budgets.spendings(asking.store, asking.scope, asking.window.now, asking.budgets)
-    found = business.business(*asked)
+    found = business.business(*asked, asking.human_cost)
     within = [_budgets(spent)] if spent else []
     return Body(
         cards=_cards(found),

@@ -220,8 +220,9 @@ def _sheet_route(sheet: Sheet) -> None:
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
         chosen = store.beside(choices.choices, store, scope, window)
-        budgets = request.app.state.settings.budgets
-        body = sheet.body(Asking(store, scope, window, filters, view, budgets))
+        known = request.app.state.settings
+        of_money = (known.budgets, known.cost_per_interaction)
+        body = sheet.body(Asking(store, scope, window, filters, view, *of_money))
         return page(
             request,
             "sheet.html",

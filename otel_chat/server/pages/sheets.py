@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from otel_chat.server.access import Scope
     from otel_chat.server.budgets import Budget
     from otel_chat.server.pages.charts import Chart
@@ -32,6 +34,7 @@ class Asking:
         filters: What it is limited to.
         view: The filters as they stand in the address.
         budgets: What the models may cost.
+        human_cost: What a conversation with a human costs, USD, where that is known.
     """
 
     store: Store
@@ -40,6 +43,7 @@ class Asking:
     filters: Filters
     view: View
     budgets: Sequence[Budget] = ()
+    human_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

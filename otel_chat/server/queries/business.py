@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from otel_chat.server.queries.filters import Filters
     from otel_chat.server.store import Store
 
-COST_PER_INTERACTION: Final = Decimal("5.0")
 DEAREST: Final = Decimal(1_000_000)
 MOST: Final = 100
 
@@ -54,8 +53,9 @@ class HandoffFigures(Answer):
 class Savings(Answer):
     """What the bot saved against humans doing the same, between two bounds."""
 
-    cost_per_interaction: Money = Field(
-        description="What a conversation with a human costs, USD: the caller's assumption."
+    cost_per_interaction: Money | None = Field(
+        description="What a conversation with a human costs, USD: the caller's assumption. Without"
+        " one, low, high and gross are null."
     )
     low: Money | None = figure(
         "savings_low",
@@ -133,9 +133,9 @@ def _cost(statement: Query, window: Window, filters: Filters) -> Cost:
     return Cost.read(row)
 
 
-def _savings(row: dict[str, Any], price: Decimal) -> Savings:
+def _savings(row: dict[str, Any], price: Decimal | None) -> Savings:
     spent = row.get("settled_cost") or Decimal(0)
-    if not row.get("settled_n"):
+    if price is None or not row.get("settled_n"):
         return Savings(
             cost_per_interaction=price, low=None, high=None, gross=None, model_cost=spent
         )
@@ -154,7 +154,7 @@ def business(
     scope: Scope,
     window: Window,
     filters: Filters,
-    cost_per_interaction: Decimal = COST_PER_INTERACTION,
+    cost_per_interaction: Decimal | None = None,
 ) -> Business:
     """What the bot is worth in the window.
 
@@ -163,12 +163,13 @@ def business(
         scope: What the caller may see.
         window: The conversations, turns and events to take, each by its own start.
         filters: What they are limited to.
-        cost_per_interaction: What a conversation with a human costs, USD, 0 to a million.
+        cost_per_interaction: What a conversation with a human costs, USD, 0 to a million; without
+            one nothing is told of savings.
 
     Raises:
         QueryError: If the cost is out of range.
     """
-    if not 0 <= cost_per_interaction <= DEAREST:
+    if cost_per_interaction is not None and not 0 <= cost_per_interaction <= DEAREST:
         message = f"The cost of a human interaction lies between 0 and {DEAREST}."
         raise QueryError(message, field="cost_per_interaction")
     statement = Query(store, scope)

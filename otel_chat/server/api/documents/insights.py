@@ -43,6 +43,8 @@ router = APIRouter(prefix="/analytics", tags=["documents: insights"], responses=
 LastMonth = Annotated[Window, Depends(between_dates(timedelta(days=30)))]
 UNKNOWN: Final = "unknown"
 """What the document calls a drop-off point without an intent."""
+COST_PER_INTERACTION: Final = Decimal("5.0")
+"""The document's own assumption, USD."""
 
 
 class ConversationMetrics(Answer):
@@ -230,7 +232,7 @@ def cost_savings(
             le=business.DEAREST,
             description="What a conversation with a human costs, USD.",
         ),
-    ] = business.COST_PER_INTERACTION,
+    ] = COST_PER_INTERACTION,
 ) -> CostSavings:
     """As `/api/v1/business` tells."""
     found = business.business(store, scope, window, filters, cost_per_interaction)

@@ -38,21 +38,23 @@ def test_intents_with_shares_confidence_and_times(given: Given) -> None:
 
 
 @pytest.mark.parametrize("trouble", [{"status": "error"}, {"fallback": True}, {"handoff": True}])
-def test_an_intent_without_a_report_fails_by_error_fallback_or_handoff(
+def test_error_fallback_and_handoff_are_failures_and_tell_nothing_of_success(
     given: Given, trouble: dict
 ) -> None:
-    """Of two turns one went wrong."""
+    """Of two turns one went wrong; of neither was success reported."""
     given.turn("a", 0, intent="buy")
     given.turn("b", 1, intent="buy", **trouble)
     (found,) = ask(given).items
-    assert (found.success, found.failure, found.success_rate) == (1, 1, 0.5)
+    assert (found.no_failure, found.no_failure_rate) == (1, 0.5)
+    assert (found.success, found.failure, found.reported, found.success_rate) == (0, 0, 0, None)
 
 
-def test_a_report_of_success_wins_over_the_guess(given: Given) -> None:
+def test_success_is_what_was_reported(given: Given) -> None:
     """A turn that failed but was reported well, and one that went well but was reported badly.
 
-    The last report of a turn counts.
+    The last report of a turn counts. What nobody reported of is in neither.
     """
+    given.turn("c", 2, intent="pay")
     first = given.turn("a", 0, intent="buy", status="error")
     second = given.turn("b", 1, intent="pay")
     for turn, seconds, success in ((first, 2, False), (first, 3, True), (second, 4, False)):
@@ -61,19 +63,20 @@ def test_a_report_of_success_wins_over_the_guess(given: Given) -> None:
             intent=turn["intent"], trace_id=turn["trace_id"], span_id=turn["span_id"],
         )  # fmt: skip
     found = {one.name: one for one in ask(given).items}
-    assert (found["buy"].success, found["buy"].failure) == (1, 0)
-    assert (found["pay"].success, found["pay"].failure) == (0, 1)
+    buy, pay = found["buy"], found["pay"]
+    assert (buy.success, buy.failure, buy.reported, buy.success_rate) == (1, 0, 1, 1.0)
+    assert (pay.success, pay.failure, pay.reported, pay.success_rate) == (0, 1, 1, 0.0)
+    assert (buy.no_failure, pay.no_failure, pay.turns) == (0, 2, 2)
 
 
 def test_reports_of_success_hold_whenever_they_come(given: Given) -> None:
-    """Of four turns that went well one was reported badly; the day after, a second is.
+    """Of six turns one was reported badly; ten days after, a second is, of another agent a third.
 
-    A turn that failed and was never reported stays as it is, and so does one of the same intent
-    outside of the filter.
+    A turn that failed and was never reported is in neither.
     """
     turns = [given.turn(f"c{number}", number, intent="buy", agent="a") for number in range(4)]
     given.turn("d", 5, intent="buy", agent="a", status="error")
-    given.turn("e", 6, intent="buy", agent="b")
+    other = given.turn("e", 6, intent="buy", agent="b")
 
     def reported(turn: dict[str, Any], seconds: float) -> None:
         ids = {name: turn[name] for name in ("trace_id", "span_id", "intent")}
@@ -81,13 +84,14 @@ def test_reports_of_success_hold_whenever_they_come(given: Given) -> None:
 
     reported(turns[0], 2)
     (found,) = ask(given, Filters(agent="a")).items
-    assert (found.turns, found.success, found.failure) == (5, 3, 2)
+    assert (found.turns, found.failure, found.reported, found.no_failure) == (5, 1, 1, 4)
     given.rows.clear()
-    reported(turns[1], 20 * 3600)
+    reported(turns[1], 240 * 3600)
+    reported(other, 240 * 3600)
     (found,) = ask(given, Filters(agent="a")).items
-    assert (found.turns, found.success, found.failure) == (5, 2, 3)
+    assert (found.turns, found.failure, found.reported, found.no_failure) == (5, 2, 2, 4)
     (found,) = intents(given.store, given.scope, DAY, Filters()).items
-    assert (found.turns, found.success, found.failure) == (6, 3, 3)
+    assert (found.turns, found.failure, found.reported, found.no_failure) == (6, 3, 3, 5)
 
 
 def test_annotations_of_turns_whose_ids_end_in_zeros_are_counted(given: Given) -> None:

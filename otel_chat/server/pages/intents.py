@@ -68,14 +68,23 @@ def _intents(found: nlu.Intents, view: View) -> Table:
             number=False,
         ),
         Head("Turns", lambda i: Cell(formats.count(i.turns), share=i.share), figure="intent_turns"),
-        Head("Success", lambda i: rate(i.success_rate), figure="intent_success_ratio"),
         Head(
-            "Failed",
+            "No failure",
             lambda i: Cell(
-                formats.count(i.failure),
-                tone="bad" if i.turns and i.failure / i.turns >= OFTEN_FAILING else "",
+                formats.percent(i.no_failure_rate),
+                share=i.no_failure_rate,
+                tone="bad" if i.turns and i.no_failure / i.turns <= 1 - OFTEN_FAILING else "",
             ),
-            figure="intent_failure",
+            figure="intent_no_failure_ratio",
+        ),
+        Head(
+            "Success",
+            lambda i: Cell(
+                formats.percent(i.success_rate),
+                sub=f"of {formats.count(i.reported)} reported" if i.reported else "",
+                share=i.success_rate,
+            ),
+            figure="intent_success_ratio",
         ),
         Head("Confidence", lambda i: formats.score(i.mean_confidence), figure="intent_confidence"),
         Head("Unsure", lambda i: formats.count(i.low_confidence), figure="intent_low_confidence"),

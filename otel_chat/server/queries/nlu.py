@@ -12,7 +12,7 @@ from otel_chat.server.queries.conversation_rows import KEY, Selection, conversat
 from otel_chat.server.queries.figures import conditions_on_turns
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, ratio
-from otel_chat.server.queries.sums import SUCCEEDED, added, summed
+from otel_chat.server.queries.sums import added, summed
 from otel_chat.server.queries.window import Window
 from otel_chat.server.rules import ANNOTATION, OF_A_TURN
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Rows = dict[str, dict[str, Any]]
 
 _SUMS: Final = (
-    "turns", "success", "response_n", "response_sum", "confidence_n", "confidence_sum",
+    "turns", "no_failure", "response_n", "response_sum", "confidence_n", "confidence_sum",
     "low_confidence", "classified", "fallbacks",
 )  # fmt: skip
 
@@ -42,12 +42,36 @@ class Intent(Answer):
     success: int = figure(
         "intent_success",
         "{turn}",
-        "Turns of this intent that succeeded: as reported; else the turn had no error, no"
-        " fallback and no handoff.",
+        "Turns of this intent of whose success the last report said that there was some.",
+        version=2,
     )
-    failure: int = figure("intent_failure", "{turn}", "Turns of this intent that did not succeed.")
+    failure: int = figure(
+        "intent_failure",
+        "{turn}",
+        "Turns of this intent of whose success the last report said that there was none.",
+        version=2,
+    )
+    reported: int = figure(
+        "intent_reported",
+        "{turn}",
+        "Turns of this intent of whose success something was reported, whenever it was.",
+    )
     success_rate: float | None = figure(
-        "intent_success_ratio", "1", "Turns of this intent that succeeded ÷ turns of this intent."
+        "intent_success_ratio",
+        "1",
+        "Turns of this intent that were reported to succeed ÷ those of which anything was"
+        " reported.",
+        version=2,
+    )
+    no_failure: int = figure(
+        "intent_no_failure",
+        "{turn}",
+        "Turns of this intent without an error, a fallback or a handoff, whatever was reported.",
+    )
+    no_failure_rate: float | None = figure(
+        "intent_no_failure_ratio",
+        "1",
+        "Turns of this intent without an error, a fallback or a handoff ÷ turns of this intent.",
     )
     mean_confidence: float | None = figure(
         "intent_confidence", "1", "Mean confidence of the turns of this intent that have one."
@@ -118,7 +142,7 @@ def _reports(statement: Query, window: Window) -> str:
     return statement.table(
         "events",
         ("tenant", "time", "trace_id", "span_id", "intent", "success"),
-        [statement.between("time", window.start, window.end + window.length), named],
+        [f"time >= {statement.moment(window.start)}", named],
         once=False,
     )
 
@@ -136,7 +160,7 @@ def _reported(reports: str) -> str:
 
 
 def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
-    """What the turns of each intent sum up to; success, unless something was reported of it."""
+    """What the turns of each intent sum up to."""
     columns = ("toString(intent) AS name", *summed(statement, "turns", _SUMS))
     conditions = conditions_on_turns(statement, window, filters)
     source = f"({statement.select('turns', columns, conditions)} GROUP BY name)"
@@ -144,26 +168,26 @@ def _of_turns(statement: Query, window: Window, filters: Filters) -> Rows:
     return {row["name"]: row for row in rows}
 
 
-def _told_otherwise(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
-    """By how many turns of an intent more succeeded, as was reported, than would seem so."""
+def _by_report(statement: Query, window: Window, filters: Filters) -> Rows:
+    """Of how many turns of each intent success, and of how many failure was reported."""
     reports = _reports(statement, window)
     if not statement.any(reports):
         return {}
     named = statement.table(
         "turns",
-        ("tenant", "trace_id", "span_id", "intent", f"({SUCCEEDED}) AS succeeded"),
+        ("tenant", "trace_id", "span_id", "intent"),
         [
             *conditions_on_turns(statement, window, filters),
             f"trace_id IN (SELECT toFixedString(trace_id, 16) FROM {reports})",  # noqa: S608
         ],
     )
     rows = statement.run(f"""
-        SELECT intent AS name, sum(toInt64(report = 2) - toInt64(succeeded)) AS more
+        SELECT intent AS name, countIf(report = 2) AS success, countIf(report = 1) AS failure
         FROM {named} AS t
         INNER JOIN {_reported(reports)} AS r USING (tenant, trace_id, span_id, intent)
         GROUP BY name
     """)  # noqa: S608
-    return {row["name"]: row["more"] for row in rows}
+    return {row["name"]: row for row in rows}
 
 
 def _of_events(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
@@ -259,14 +283,18 @@ def _intent(
     named: int,
 ) -> Intent:
     row = turns.get(name, {})
-    count, success = row.get("turns", 0), row.get("success", 0)
+    count, no_failure = row.get("turns", 0), row.get("no_failure", 0)
+    success, failure = row.get("success", 0), row.get("failure", 0)
     return Intent(
         name=name,
         turns=count,
         share=ratio(count, named),
         success=success,
-        failure=count - success,
-        success_rate=ratio(success, count),
+        failure=failure,
+        reported=success + failure,
+        success_rate=ratio(success, success + failure),
+        no_failure=no_failure,
+        no_failure_rate=ratio(no_failure, count),
         mean_confidence=exact_mean(row.get("confidence_sum"), row.get("confidence_n")),
         low_confidence=row.get("low_confidence", 0),
         mean_response_time=exact_mean(row.get("response_sum"), row.get("response_n")),
@@ -290,16 +318,16 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
     """
     asked_beside = [
         store.beside(function, Query(store, scope), window, filters)
-        for function in (dropped_by_intent, _switched, _told_otherwise, _annotated)
+        for function in (dropped_by_intent, _switched, _annotated)
     ]
+    reported = store.beside(_by_report, Query(store, scope), window, filters)
     statement = Query(store, scope)
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
-    dropped, switched, otherwise, annotations = (one.result() for one in asked_beside)
-    for name, row in turns.items():
-        # What arrived between the two questions is in the next answer: no more than all succeeded.
-        row["success"] = min(max(row["success"] + otherwise.get(name, 0), 0), row["turns"])
-    named = _added({name: row for name, row in turns.items() if name}, "turns")
+    dropped, switched, annotations = (one.result() for one in asked_beside)
+    for name, row in reported.result().items():
+        turns.get(name, {}).update(row)
+    named = sum(row["turns"] for name, row in turns.items() if name)
     items = [
         _intent(name, turns, events, annotations, dropped, switched, named)
         for name in {*turns, *events, *annotations, *dropped, *switched}

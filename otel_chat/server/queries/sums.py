@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from otel_chat.server.queries.sql import Query
 
-SUCCEEDED: Final = "status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff"
-"""Whether a turn's intent was met, unless something was reported of it."""
+NO_FAILURE: Final = "status != 'error' AND NOT ifNull(fallback, false) AND NOT handoff"
+"""Nothing went wrong in a turn; whether its intent was met, only a report can say."""
 SCORED: Final = f"{IS_FEEDBACK} AND isNotNull({SCORE})"
 COUNTED_EVENTS: Final = f"name = '{semconv.EVENT_MESSAGE}' OR ({SCORED})"
 """The condition on events that are summed up."""
@@ -46,7 +46,7 @@ _TURN_SUMS: Final[Mapping[str, str]] = {
     "handoff_turns": "countIf(handoff)",
     "classified": "countIf({classified})",
     "fallbacks": "countIf(ifNull(fallback, false))",
-    "success": f"countIf({SUCCEEDED})",
+    "no_failure": f"countIf({NO_FAILURE})",
     "response_n": f"countIf({ANSWERED})",
     "response_sum": total(RESPONSE_TIME),
     "first_chunk_n": "count(time_to_first_chunk)",

@@ -120,8 +120,8 @@ def test_a_table_is_saved_as_it_stands(given: Given, reader: Reader, tmp_path: P
     saved = tmp_path / "saved.csv"
     download.value.save_as(saved)
     lines = saved.read_bytes().decode("utf-8-sig").split("\r\n")
-    assert lines[0].startswith("Intent,Turns,Success,Failed")
-    assert lines[1].startswith('"\'=cmd|""x""!A1",2,0 %,2')
+    assert lines[0].startswith("Intent,Turns,No failure,Success")
+    assert lines[1].startswith('"\'=cmd|""x""!A1",2,0 %,')
 
 
 def test_hostile_names_are_shown_and_nothing_more(given: Given, reader: Reader) -> None:

@@ -90,6 +90,26 @@ def test_a_cursor_from_elsewhere_is_refused(given: Given, cursor: str) -> None:
         conversation(given.store, given.scope, DAY, "c", limit=0)
 
 
+def test_a_cursor_leads_through_its_own_conversation_alone(store: Store) -> None:
+    """That of another one is refused, and so is that of another tenant's of the same id."""
+    mine, others = Given(store), Given(store)
+    for given, name in ((mine, "a"), (mine, "b"), (others, "a")):
+        for seconds in (0, 10):
+            given.turn(name, seconds)
+    mine.save()
+    others.save()
+
+    def page(given: Given, name: str, cursor: str | None = None) -> Conversation:
+        return conversation(store, given.scope, DAY, name, None, cursor, limit=1)
+
+    cursor = page(mine, "a").next_cursor
+    assert [turn.index for turn in page(mine, "a", cursor).turns] == [2]
+    for given, name in ((mine, "b"), (others, "a")):
+        with pytest.raises(QueryError) as refused:
+            page(given, name, cursor)
+        assert refused.value.field == "cursor"
+
+
 @pytest.fixture(scope="module")
 def long(store: Store) -> Given:
     """A conversation of 100,000 turns, with half as many events of six kinds."""

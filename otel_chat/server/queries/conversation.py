@@ -167,7 +167,7 @@ class Found:
         """A page of its turns and events; see `page_of`."""
         statement = self.statement.again()
         turns, events = self.of_turns(statement), self.of_events(statement)
-        return page_of(statement, turns, events, cursor, limit)
+        return page_of(statement, self.key, turns, events, cursor, limit)
 
     def _within(self, statement: Query, column: str, span: Span | None) -> list[str]:
         tenant, conversation_id = self.key
@@ -273,7 +273,7 @@ def cursor_of_turn(
     if found.page(None, ITEMS).has_turn(turn):
         return None
     statement = found.statement.again()
-    return cursor_of(statement, found.of_turns(statement), turn)
+    return cursor_of(statement, found.key, found.of_turns(statement), turn)
 
 
 def _pages(found: Found) -> list[str]:

@@ -35,7 +35,7 @@ class Cursor:
 
     Args:
         at: Its time in nanoseconds from the epoch.
-        tenant: Its tenant.
+        tenant: Its tenant, or what else it belongs to.
         key: What tells it from others of the same time and tenant.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -64,8 +65,14 @@ class Page:
         return (moment(min(times)), moment(max(times)) + _MOMENT) if times else None
 
 
+def _place(key: tuple[str, str], row: Row) -> str:
+    """The cursor of a place in one conversation, of which it names tenant and id."""
+    return Cursor(row["at"], json.dumps(key), row["key"]).text()
+
+
 def page_of(
     statement: Query,
+    key: tuple[str, str],
     turns: Sequence[str],
     events: Sequence[str],
     cursor: str | None,
@@ -75,31 +82,32 @@ def page_of(
 
     Args:
         statement: The SELECT under construction.
+        key: Its tenant and its id.
         turns: The conditions that turns belong to it.
         events: The conditions that events belong to it.
         cursor: Where the page begins; at the first of them without.
         limit: How many at most, 1 to 1000.
 
     Raises:
-        QueryError: If the limit or the cursor is wrong.
+        QueryError: If the limit or the cursor is wrong, or the cursor is of another conversation.
     """
     if not 1 <= limit <= MOST_ITEMS:
         raise QueryError(f"A page of a conversation has 1 to {MOST_ITEMS} items.", field="limit")
-    columns = ("tenant", f"{nanos('start')} AS at", f"{_TURN} AS key")
+    columns = (f"{nanos('start')} AS at", f"{_TURN} AS key")
     of_turns = statement.select("turns", columns, turns)
-    of_events = statement.select(
-        "events", ("tenant", f"{nanos('time')} AS at", f"{_EVENT} AS key"), events
-    )
+    of_events = statement.select("events", (f"{nanos('time')} AS at", f"{_EVENT} AS key"), events)
     reached, before = "true", 0
     if cursor is not None:
         first = Cursor.read(cursor)
-        at, key = statement.bind(first.at, "Int64"), statement.bind(first.key, "String")
-        reached = f"(at, key) >= ({at}, {key})"
+        if first.tenant != json.dumps(key):
+            raise QueryError("This cursor is of another conversation.", field="cursor")
+        at, item = statement.bind(first.at, "Int64"), statement.bind(first.key, "String")
+        reached = f"(at, key) >= ({at}, {item})"
         before = statement.one(
             f"SELECT countIf(NOT ({reached})) AS n FROM ({of_turns})"  # noqa: S608
         )["n"]
     rows = statement.run(
-        f"SELECT tenant, at, key FROM ({of_turns} UNION ALL {of_events})"  # noqa: S608
+        f"SELECT at, key FROM ({of_turns} UNION ALL {of_events})"  # noqa: S608
         f" WHERE {reached} ORDER BY at, key LIMIT {limit + 1}"
     )
     if len(rows) <= limit:
@@ -110,19 +118,22 @@ def page_of(
     return Page(
         frozenset((row["at"], row["key"]) for row in shown),
         before,
-        Cursor(following["at"], following["tenant"], following["key"]).text(),
+        _place(key, following),
     )
 
 
-def cursor_of(statement: Query, turns: Sequence[str], span_id: str) -> str | None:
+def cursor_of(
+    statement: Query, key: tuple[str, str], turns: Sequence[str], span_id: str
+) -> str | None:
     """The cursor of the page that begins with a turn; `None` if there is no such turn.
 
     Args:
         statement: The SELECT under construction.
+        key: The conversation's tenant and its id.
         turns: The conditions that turns belong to the conversation.
         span_id: The hexadecimal digits of the turn's span.
     """
     named = f"lower(hex(span_id)) = {statement.bind(span_id.lower(), 'String')}"
-    columns = ("tenant", f"{nanos('start')} AS at", f"{_TURN} AS key")
+    columns = (f"{nanos('start')} AS at", f"{_TURN} AS key")
     row = statement.one(f"{statement.select('turns', columns, [*turns, named])} LIMIT 1")
-    return Cursor(row["at"], row["tenant"], row["key"]).text() if row else None
+    return _place(key, row) if row else None

@@ -44,7 +44,8 @@ class ServerSettings(BaseSettings):
         tempo_url: Tempo's address, as `http://tempo:3200`, for links from traces.
         low_confidence: A confidence below this is low, 0 to 1: in figures of confidence, and in
             what becomes of a conversation whose last turn was unsure. Where it changes, all
-            conversations are worked out anew in the background.
+            conversations are worked out anew in the background. Servers of one store should have
+            the same: `rules` in answers says which one conversations are worked out by.
         idle_seconds: After so many seconds without anything new a conversation is settled.
         question_memory: What the store may take to answer a question, as `750MB`, at least 1 MB;
             what takes more is answered 503. A question and an export fit at once.

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from otel_chat import semconv as sc
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.app import create_app
+from otel_chat.server.rules import Rules
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.summaries.lease import Lease
@@ -184,15 +185,48 @@ def test_every_server_says_up_to_when_all_is_settled(stores: tuple[Store, Store]
     """The one that does not settle says it too, and no sooner than the other has settled."""
     one, other = stores
     settling, asked = Settler(one), Settler(other)
-    before = asked.as_of
+    before = asked.state().as_of
     settling.settle()
-    assert asked.as_of == settling.as_of
-    assert asked.as_of is not None
-    assert before is None or before < asked.as_of
-    again = asked.as_of
+    assert asked.state().as_of == settling.state().as_of
+    assert asked.state().as_of is not None
+    assert before is None or before < asked.state().as_of
+    again = asked.state().as_of
     settling.stop()
     settling.settle()
-    assert asked.as_of == again
+    assert asked.state().as_of == again
+
+
+def test_servers_with_other_thresholds_say_whose_rules_the_rows_are_of(
+    stores: tuple[Store, Store],
+) -> None:
+    """Those of the one that settles; the other brings in its own when it takes over, and back.
+
+    No row is left that the other worked out meanwhile.
+    """
+    one, other = stores
+    sent = Telemetry("thresholds")
+    sent.turn("unsure", 0, **{sc.CONFIDENCE: 0.65})
+    with TestClient(create_app(one, ServerSettings()), base_url="http://127.0.0.1:8400") as client:
+        body = sent.traces(sent.spans).SerializeToString()
+        assert client.post("/v1/traces", content=body, headers=PROTOBUF).status_code == 200
+    usual = other.rules
+    other.rules = Rules(0.6)
+    strict, lenient = Settler(one), Settler(other)
+    told = []
+    try:
+        for settler in (strict, lenient, strict, strict):
+            settler.settle()
+            settler.settle()
+            (row,) = one.query(
+                "SELECT outcome FROM conversations FINAL"
+                " WHERE conversation_id = 'unsure' AND NOT gone"
+            )
+            told.append((strict.state().rules, lenient.state().rules, row["outcome"]))
+    finally:
+        other.rules = usual
+    by_strict = (*["version 2, low_confidence 0.7"] * 2, "abandoned")
+    by_lenient = (*["version 2, low_confidence 0.6"] * 2, "resolved")
+    assert told == [by_strict, by_lenient, by_strict, by_strict]
 
 
 def test_claims_of_servers_that_are_gone_are_forgotten(stores: tuple[Store, Store]) -> None:

@@ -128,8 +128,8 @@ def started_in(
             no such time zone.
     """
     idle = idle_of(request)
-    settler = request.app.state.settler
-    known = {"as_of": settler.as_of, "rules": settler.rules}
+    state = request.app.state.settler.state()
+    known = {"as_of": state.as_of, "rules": state.rules}
     zone_of(timezone)
     if from_ is None and to is None:
         return replace(Window.last(window or "7d", idle=idle), **known)

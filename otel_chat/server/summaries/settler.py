@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -24,7 +25,7 @@ from otel_chat.server.summaries.statements import conversations_sql
 from otel_chat.server.summaries.turn_prices import price_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -112,6 +113,32 @@ GROUP BY tenant, key
 """
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the rows of conversations are.
+
+    Args:
+        as_of: Up to when what was stored is in them; nothing before the first run.
+        rules: The name of the rules that all of them are of; nothing while some are of others.
+    """
+
+    as_of: datetime | None
+    rules: str | None
+
+
+def _moment(nanoseconds: int | None) -> datetime | None:
+    if nanoseconds is None:
+        return None
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
+
+
+def _in_force(marks: Mapping[str, int]) -> str:
+    """The mark of the rules that a rebuild was last asked for by; empty without any."""
+    return max(
+        (name for name in marks if name.startswith(RULES)), key=marks.__getitem__, default=""
+    )
+
+
 class Settler:
     """Keeps the rows of conversations; several of them at once do no harm.
 
@@ -143,7 +170,6 @@ class Settler:
         self._derived = DerivedTurns(store, prices)
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
-        self._rebuilt = False
         self._as_of: int | None = None
         self._forgot = 0
         self._named = ""
@@ -189,7 +215,7 @@ class Settler:
                 return 0
             self._marks = self._read_marks()
             began = self._now()
-            self._begin_rebuild()
+            self._begin_rebuild(began)
             done = 0
             while (waiting := self._next(began)) is not None:
                 done += self._settle_some(*waiting)
@@ -211,23 +237,14 @@ class Settler:
         self._forget_touched(began)
         return None
 
-    @property
-    def as_of(self) -> datetime | None:
-        """Up to when what was stored is in the rows; nothing before the first run.
-
-        Every server of a served store says the same, whichever of them settles.
-        """
-        as_of = self._as_of
-        if self._store.url.path is None:
-            as_of = self._read_marks().get(AS_OF)
-        if as_of is None:
-            return None
-        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=as_of // 1000)
-
-    @property
-    def rules(self) -> str | None:
-        """The name of the rules that all rows are of; nothing while some are of others before."""
-        return None if self._as_of is None else self._store.rules.name
+    def state(self) -> State:
+        """How far the rows are; every server of a served store says the same, whoever settles."""
+        if self._store.url.path is not None:
+            return State(_moment(self._as_of), self._store.rules.name if self._as_of else None)
+        marks = self._read_marks()
+        as_of, name = marks.get(AS_OF), _in_force(marks)
+        done = as_of is not None and as_of >= marks.get(name, as_of + 1)
+        return State(_moment(as_of), name.removeprefix(RULES) if done else None)
 
     def lag(self) -> float:
         """How long the oldest insert that is not in the rows has been on disk, in seconds."""
@@ -252,22 +269,12 @@ class Settler:
         self._stopped.wait(min(taken * self._rests(), REST_SECONDS))
         self._rested = time.monotonic()
 
-    def _begin_rebuild(self) -> None:
-        if self._rebuilt:
-            return
-        (row,) = self._store.query(
-            "SELECT argMax(name, at) AS latest FROM settled FINAL"
-            " WHERE startsWith(name, {of:String})",
-            {"of": RULES},
-        )
-        if row["latest"] != self._rules:
+    def _begin_rebuild(self, began: int) -> None:
+        """Has all rows worked out anew where a server of other rules settled last."""
+        rules = f"{RULES}{self._store.rules.name}"
+        if _in_force(self._marks) != rules:
             self._store.command(_TOUCH_ALL)
-            self._note(self._rules, self._now())
-        self._rebuilt = True
-
-    @property
-    def _rules(self) -> str:
-        return f"{RULES}{self._store.rules.name}"
+            self._note(rules, began)
 
     def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> int:
         """Works out a slice of a queue; its mark moves on when all of the slice is done."""

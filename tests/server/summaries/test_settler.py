@@ -283,9 +283,9 @@ def test_a_threshold_that_changes_settles_all_anew(store: Store, given: Given) -
         for threshold in (0.7, 0.6, 0.7):
             store.rules = Rules(threshold)
             settler = Settler(store)
-            assert settler.rules is None
+            assert settler.state().rules is None
             settler.settle()
-            told.append((settler.rules, kept(given)["c"]["outcome"]))
+            told.append((settler.state().rules, kept(given)["c"]["outcome"]))
     finally:
         store.rules = usual
     assert told == [

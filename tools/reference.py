@@ -1,4 +1,4 @@
-"""Writes docs/reference.md, from the code: what can be reported, the metrics and the settings.
+"""Writes docs/reference.md from the code: functions, metrics, settings, figures, exports.
 
 python tools/reference.py
 """
@@ -11,13 +11,16 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import otel_chat
 from otel_chat import config, semconv
 from otel_chat._telemetry import instruments
 from otel_chat._telemetry.instruments import Instrument, Kind
 from otel_chat._turns import fields
+from otel_chat.server import app  # noqa: F401 - makes every figure known
+from otel_chat.server.queries.exports import Export, columns_of
+from otel_chat.server.queries.registry import FIGURES, Quotient
 from otel_chat.server.settings import ServerSettings
 from prometheus import names
 
@@ -25,8 +28,9 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "reference.md"
 _INTRODUCTION: Final = """\
 # Reference
 
-What the library can report, the metrics that it records, and the settings. This page is made from \
-the code by `python tools/reference.py`; a test compares the two.
+What the library can report, the metrics that it records, the settings, the figures of the server \
+and the columns of its exports. This page is made from the code by `python tools/reference.py`; a \
+test compares the two.
 """
 _ARGUMENT: Final = re.compile(r"^    (\w+): (.+?)(?=^    \w+: |^\w|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -192,9 +196,39 @@ def server_settings() -> str:
     )
 
 
+def figures() -> str:
+    """The table of what the analytics server works out, as `/api/v1/definitions` tells it."""
+    rows = [
+        (
+            f"`{one.name}`",
+            f"`{one.unit}`",
+            one.definition,
+            f"`{one.gauge}`" if isinstance(one, Quotient) and one.gauge else "",
+        )
+        for _, one in sorted(FIGURES.items())
+    ]
+    return (
+        "## Figures\n\nAs `/api/v1/definitions` tells them; the threshold of confidence is a"
+        " setting. Gauges are of conversations that started in a window.\n\n"
+        + table(("figure", "unit", "definition", "gauge"), rows)
+    )
+
+
+def exports() -> str:
+    """The columns of each export, in their order."""
+    rows = [
+        (f"`{kind}`", ", ".join(f"`{column.name}`" for column in columns_of(kind)))
+        for kind in get_args(Export)
+    ]
+    return (
+        "## Columns of exports\n\nIn this order. [What each type has a row of](exports.md).\n\n"
+        + table(("type", "columns"), rows)
+    )
+
+
 def page() -> str:
     """The whole page."""
-    parts = (functions, fields_of_turns, metrics, settings, server_settings)
+    parts = (functions, fields_of_turns, metrics, settings, server_settings, figures, exports)
     return "\n".join((_INTRODUCTION, *(part() for part in parts)))
 
 

@@ -201,6 +201,14 @@ EVENTS: Final = (
 )
 
 
+Export = Literal["sessions", "messages", "analytics", "interactions", "events"]
+_COLUMNS: Final[dict[Export, tuple[Column, ...]]] = {
+    "sessions": SESSIONS,
+    "messages": MESSAGES,
+    "analytics": ANALYTICS,
+    "interactions": INTERACTIONS,
+    "events": EVENTS,
+}
 _BY_START: Final = ("started_at", "tenant", "conversation_id")
 CONVERSATIONS_OF_PIECE: Final = 100_000
 
@@ -238,6 +246,19 @@ def _conversations(
 def _figures() -> tuple[Column, ...]:
     """What the figures over conversations that have a column tell of one."""
     return tuple(one.column for one in every(OfConversations) if one.column)
+
+
+def columns_of(kind: Export) -> tuple[Column, ...]:
+    """The columns of an export, in their order.
+
+    Args:
+        kind: What is exported.
+
+    Example:
+        >>> [column.name for column in columns_of("messages")][:2]
+        ['message_id', 'conversation_id']
+    """
+    return (*_COLUMNS[kind], *(_figures() if kind in {"sessions", "analytics"} else ()))
 
 
 def _with_devices(statement: Query, source: str) -> None:
@@ -293,7 +314,7 @@ def export_sessions(
         form: How they are written.
         columns: What is told of each, out of what `SESSIONS` tells; all without.
     """
-    wanted = columns or (*SESSIONS, *_figures())
+    wanted = columns or columns_of("sessions")
     return _conversations(store, scope, (window, filters, form), wanted)
 
 
@@ -322,7 +343,7 @@ def export_analytics(
     where = ""
     if resolved is not None:
         where = f" WHERE settled AND outcome {'=' if resolved else '!='} 'resolved'"
-    wanted = columns or (*ANALYTICS, *_figures())
+    wanted = columns or columns_of("analytics")
     return _conversations(store, scope, (window, filters, form), wanted, where)
 
 

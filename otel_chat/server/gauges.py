@@ -268,7 +268,7 @@ _BY_NAME: Final = (
     ),
     _Named(
         "otel_chat_topic_conversations",
-        "Conversations in which a topic was told of in the window.",
+        "Conversations that started in the window, by topic.",
         "topic",
         "topics",
     ),
@@ -281,7 +281,12 @@ _BY_NAME: Final = (
     _Named(
         "otel_chat_sentiment_turns", "Turns of the window by sentiment.", "sentiment", "sentiments"
     ),
-    _Named("otel_chat_leads", "Leads that were told of in the window, by kind.", "kind", "leads"),
+    _Named(
+        "otel_chat_leads",
+        "Leads of the conversations that started in the window, by kind.",
+        "kind",
+        "leads",
+    ),
 )
 
 

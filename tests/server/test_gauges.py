@@ -17,6 +17,8 @@ from otel_chat.server.app import create_app
 from otel_chat.server.gauges import AGENTS, CHANNELS, NAMES, GaugeCollector, Gauges
 from otel_chat.server.queries.business import business
 from otel_chat.server.queries.filters import Filters
+from otel_chat.server.queries.leads import leads
+from otel_chat.server.queries.subjects import topics
 from otel_chat.server.queries.window import Window
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given, at
@@ -125,6 +127,29 @@ def test_what_conversations_are_about_is_told_by_name(given: Given) -> None:
     hours = frozenset({"agent": "bot", "hour": "12"}.items())
     assert found["otel_chat_hour_conversations", hours] == 2
     assert value(found, "otel_chat_conversations_started", window="1h") is None
+
+
+def test_topics_and_leads_are_of_the_conversations_that_started_as_in_the_api(
+    given: Given,
+) -> None:
+    """Under the agent and channel of their first turn, whenever and by whomever they were told."""
+    here: dict[str, Any] = {"agent": "bot", "channel": "web"}
+    given.turn("new", 0, **here)
+    given.turn("old", -3 * 86_400, **here)
+    for name in ("new", "old"):
+        given.event("topic", name, 60, topic="refunds", agent="crm")
+        given.event("lead", name, 70, lead_kind="quote", agent="crm")
+    given.save()
+    found = told(given)
+    for window, many in (("24h", 1), ("7d", 2)):
+        at_once: dict[str, str] = {"window": window}
+        assert value(found, "otel_chat_topic_conversations", topic="refunds", **at_once) == many
+        assert value(found, "otel_chat_leads", kind="quote", **at_once) == many
+    assert value(found, "otel_chat_leads", kind="quote", window="24h", agent="crm") is None
+    day = Window(LATER - timedelta(hours=24), LATER, LATER)
+    asked = (given.store, given.scope, day, Filters())
+    assert [one.conversations for one in topics(*asked).items] == [1]
+    assert leads(*asked).leads == 1
 
 
 def test_open_names_are_bounded(given: Given) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat import semconv
 from otel_chat.server.access import METRICS_READ
 from otel_chat.server.queries.conversation_figures import columns, sums, sums_sql
 from otel_chat.server.queries.conversation_rows import Selection, conversation_rows
@@ -76,10 +75,17 @@ def joined(counts: Iterable[Counts]) -> Counts:
     return whole
 
 
+def _by_name(names: str) -> str:
+    """SQL for how often each name is in the arrays of some rows."""
+    keys = f"arrayFilter(x -> x != '', arrayMap(x -> toString(x), {names}))"
+    ones = f"arrayMap(x -> toUInt64(1), {keys})"
+    return f"CAST(sumMap({keys}, {ones}), 'Map(String, UInt64)')"
+
+
 def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     rows = conversation_rows(
         statement, Selection(window, Filters()), "agent", "channel", "last_intent", "user_type",
-        *columns(),
+        "topics", "leads", *columns(),
     )  # fmt: skip
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
@@ -87,7 +93,8 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
             sumMap(if(outcome IN ('abandoned', 'failed'), map(toString(last_intent), 1), map()))
                 AS dropped,
             sumMap(if(s.user_type = '', map(), map(toString(s.user_type), 1))) AS user_types,
-            sumMap(map(formatDateTime(s.started_at, '%H', 'UTC'), 1)) AS hours
+            sumMap(map(formatDateTime(s.started_at, '%H', 'UTC'), 1)) AS hours,
+            {_by_name("arrayDistinct(s.topics)")} AS topics, {_by_name("s.leads")} AS leads
         FROM {rows} AS s
         GROUP BY tenant, agent, channel
     """)  # noqa: S608
@@ -117,31 +124,6 @@ def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
     """)  # noqa: S608
 
 
-_TOLD: Final = (
-    ("topics", semconv.EVENT_TOPIC, "topic", "uniqExact(conversation_id)"),
-    ("leads", semconv.EVENT_LEAD, "lead_kind", "count()"),
-)
-"""What events tell: its name in `NAMED`, the event, the column and what is counted."""
-
-
-def _of_events(statement: Query, window: Window) -> list[dict[str, Any]]:
-    within = statement.between("time", window.start, window.end)
-    found: list[dict[str, Any]] = []
-    for name, event, column, counted in _TOLD:
-        source = statement.table(
-            "events",
-            ("tenant", "agent", "channel", "conversation_id", column),
-            [within, f"name = '{event}'", f"{column} != ''"],
-        )
-        found += statement.run(f"""
-            SELECT toString(tenant) AS tenant, toString(agent) AS agent,
-                toString(channel) AS channel, map(toString({column}), {counted}) AS {name}
-            FROM {source} AS e
-            GROUP BY tenant, agent, channel, {column}
-        """)  # noqa: S608
-    return found
-
-
 @query(METRICS_READ)
 def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
     """What the gauges are made of.
@@ -152,11 +134,7 @@ def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
         window: The conversations that started, and the turns and feedback, to count.
     """
     statement = Query(store, scope)
-    rows = [
-        *_of_conversations(statement, window),
-        *_of_turns(statement, window),
-        *_of_events(statement, window),
-    ]
+    rows = [*_of_conversations(statement, window), *_of_turns(statement, window)]
     numbers = {*sums(), *_OF_TURNS} - {"settled_cost"}
     found: dict[Place, Counts] = {}
     for row in rows:

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 ADDING = (ROOT / "docs" / "adding-a-figure.md").read_text("utf-8")
 MOST_FILES = 5
 NAME = "many_handoffs_ratio"
+LABEL = "Handed off more than three times"
 DAY = "from=2026-11-10&to=2026-11-10"
 
 
@@ -83,6 +84,16 @@ def test_the_overview_tells_it_and_its_course(ask: Ask) -> None:
 
 
 @pytest.mark.usefixtures("added")
+def test_reports_have_its_line(ask: Ask) -> None:
+    """Beside the time before; of the figures without a line of their own."""
+    sections = {one["name"]: one for one in ask(f"/api/v1/report?{DAY}").json()["sections"]}
+    lines = {one["name"]: one for one in sections["performance"]["lines"]}
+    assert (lines[NAME]["label"], lines[NAME]["unit"]) == (LABEL, "ratio")
+    assert (lines[NAME]["value"], lines[NAME]["previous"]) == (0.25, None)
+    assert "containment_ratio" not in lines
+
+
+@pytest.mark.usefixtures("added")
 def test_its_definition_is_told(ask: Ask) -> None:
     """With its unit and version."""
     items = {one["name"]: one for one in ask("/api/v1/definitions").json()["items"]}
@@ -107,7 +118,7 @@ def test_comparisons_have_its_row(ask: Ask) -> None:
     rates = ask(f"/api/v1/comparison?by=period&{DAY}").json()["rates"]
     (found,) = (one for one in rates if one["figure"] == NAME)
     assert (found["a"]["value"], found["a"]["count"], found["better"]) == (0.25, 4, "lower")
-    assert "Handed off more than three times" in ask(f"/compare?by=period&{DAY}").text
+    assert LABEL in ask(f"/compare?by=period&{DAY}").text
 
 
 @pytest.mark.usefixtures("added")

@@ -9,6 +9,17 @@ from pydantic import Field
 
 from otel_chat._common.moments import UTC_NAME, zone_of
 from otel_chat.server.queries.answers import Answer, TimeSpan
+from otel_chat.server.queries.conversation_figures import (
+    CONTAINED,
+    DURATION,
+    ENGAGEMENT,
+    HANDED_OFF,
+    LENGTH,
+    LENGTH_IN_MESSAGES,
+    RESOLVED_HIGH,
+    RESOLVED_LOW,
+    OfConversations,
+)
 from otel_chat.server.queries.hours import DAYS, HOURS, turns_by_hour
 from otel_chat.server.queries.leaders import (
     TOPIC,
@@ -17,7 +28,7 @@ from otel_chat.server.queries.leaders import (
     now_and_before,
 )
 from otel_chat.server.queries.overview import Change, Overview, Point, overview_and_series
-from otel_chat.server.queries.registry import figure, query
+from otel_chat.server.queries.registry import every, figure, query
 from otel_chat.server.queries.sql import Query, ratio
 from otel_chat.server.queries.window import Bucket, Window
 
@@ -112,6 +123,12 @@ def _line(name: str, label: str, unit: Unit, value: float | None, previous: floa
 
 
 _Named = list[tuple[str, str, Unit, float | None]]
+_NAMED: Final = (
+    RESOLVED_LOW, RESOLVED_HIGH, CONTAINED, HANDED_OFF, ENGAGEMENT, LENGTH, LENGTH_IN_MESSAGES,
+    DURATION,
+)  # fmt: skip
+"""What has a line of another name."""
+_UNITS: Final[dict[str, Unit]] = {"1": "ratio", "s": "s", "USD": "USD"}
 
 
 def _sessions(found: Figures) -> _Named:
@@ -147,6 +164,11 @@ def _performance(found: Figures) -> _Named:
         ("fallback", "Fallbacks", "ratio", found.fallback.rate),
         ("errors", "Failed turns", "ratio", found.errors.rate),
         ("engagement", "Engagement score", "number", found.engagement.score),
+        *(
+            (one.name, one.label, _UNITS.get(one.unit, "number"), found.figures[one.name])
+            for one in every(OfConversations)
+            if one not in _NAMED
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,7 +12,8 @@ from otel_chat.errors import QueryError
 from otel_chat.server.queries.choices import choices
 from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.overview import Overview, overview, series
-from tests.server.given import DAY, Given, at
+from otel_chat.server.queries.window import Window
+from tests.server.given import DAY, NOON, Given, at
 
 HOUR = 3600
 
@@ -295,3 +296,17 @@ def test_spans_of_other_instrumentations_count_as_turns(given: Given) -> None:
     given.save()
     found = ask(given)
     assert (found.turns, found.conversations) == (2, 1)
+
+
+def test_conversations_may_live_for_centuries_together(given: Given) -> None:
+    """Four of 90 years each: more nanoseconds than 64 bits hold."""
+    begun = datetime(2001, 1, 1, tzinfo=UTC)
+    years = (datetime(2091, 1, 1, tzinfo=UTC) - begun).total_seconds()
+    first = (begun - NOON).total_seconds()
+    for name in "abcd":
+        given.turn(name, first)
+        given.turn(name, first + years - 1)
+    given.save()
+    window = Window(begun, begun + timedelta(days=1), begun + timedelta(seconds=years * 1.01))
+    found = overview(given.store, given.scope, window, Filters())
+    assert found.engagement.duration == pytest.approx(years)

@@ -102,7 +102,8 @@ def mean(  # noqa: PLR0913 - what there is to say of a mean
         unit: What it is counted in.
         definition: The rule it is worked out by, in words.
         label: What people call it, in a few words.
-        value: SQL of a whole number, of a row that is called `s`.
+        value: SQL of a whole number, of a row that is called `s`; its sum fits into its type, or
+            into 64 bits.
         better: Which way is good.
         among: SQL for whether a conversation is one of those that it is the mean over.
         scale: So many of what `value` counts are one of the unit.
@@ -121,8 +122,7 @@ def mean(  # noqa: PLR0913 - what there is to say of a mean
             name=name, unit=unit, definition=definition, version=version,
             label=label, better=better, part=part, whole=whole, scale=scale,
             squares=f"{name}_squares", gauge=gauge,
-            # As many bits as no sum needs: many conversations live for a year, in nanoseconds.
-            sums={part: f"sumIf(toInt128({value}), {among})", whole: f"countIf({among})"},
+            sums={part: f"sumIf({value}, {among})", whole: f"countIf({among})"},
             square=f"toString(sumIf(toInt256({value}) * {value}, {among}))",
             reads=reads,
             column=Column(export, told) if export else None,
@@ -206,7 +206,8 @@ DURATION: Final = mean(
     "s",
     "Mean time from a settled conversation's first turn to the end of its last activity.",
     label="Length of a conversation",
-    value="s.duration",
+    # The sum of nanoseconds takes more than 64 bits.
+    value="toInt128(s.duration)",
     better="neither",
     scale=SCALE,
     version=2,

@@ -214,8 +214,8 @@ def _whose(one: Spending) -> str:
 def body(asking: Asking) -> Body:
     """What stands on the page of cost and savings."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    models = asking.store.beside(_models, asking)
-    course = asking.store.beside(overview.series, *asked)
+    models = asking.store.submit(_models, asking)
+    course = asking.store.submit(overview.series, *asked)
     spent = budgets.spendings(asking.store, asking.scope, asking.window.now, asking.budgets)
     found = business.business(*asked, asking.human_cost)
     within = [_budgets(spent)] if spent else []

@@ -224,15 +224,15 @@ def _incomplete(found: journeys.Incomplete, *, tenants: bool) -> Table:
 def body(asking: Asking) -> Body:
     """What stands on the page of journeys."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    beside = asking.store.beside
-    dropped_beside = beside(drop_off.drop_off, *asked)
-    incomplete_beside = beside(journeys.incomplete, *asked, limit=_SOME)
-    repeat_beside = beside(repeat_contact.repeat_contact, *asked)
+    submit = asking.store.submit
+    dropped_asked = submit(drop_off.drop_off, *asked)
+    incomplete_asked = submit(journeys.incomplete, *asked, limit=_SOME)
+    repeat_asked = submit(repeat_contact.repeat_contact, *asked)
     ways = journeys.paths(*asked, limit=_DRAWN)
-    dropped, incomplete = dropped_beside.result(), incomplete_beside.result()
+    dropped, incomplete = dropped_asked.result(), incomplete_asked.result()
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
-        cards=_cards(dropped, repeat_beside.result(), incomplete.total),
+        cards=_cards(dropped, repeat_asked.result(), incomplete.total),
         panels=[
             _paths(ways),
             _flow(ways),

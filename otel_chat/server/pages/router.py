@@ -27,11 +27,11 @@ from otel_chat.server.api.security import COOKIE, access_of, addressed
 from otel_chat.server.here import here
 from otel_chat.server.pages import (
     assets,
+    changes,
     headline_cards,
     links,
     listing,
     more,
-    movers,
     overview,
     runbooks,
     times,
@@ -102,8 +102,8 @@ def overview_page(
 ) -> Response:
     """How chat is doing: headline figures, their course, the latest conversations."""
     asked = (store, scope, window, filters)
-    newest = store.beside(conversations.conversations, *asked, LATEST)
-    chosen = store.beside(choices.choices, store, scope, window)
+    newest = store.submit(conversations.conversations, *asked, LATEST)
+    chosen = store.submit(choices.choices, store, scope, window)
     answer, series = figures.overview_and_series(*asked)
     latest = newest.result()
     return page(
@@ -116,8 +116,8 @@ def overview_page(
         choices=chosen.result(),
         overview=answer,
         cards=headline_cards.cards(answer, series),
-        changed=movers.changed(answer),
-        changed_meaning=movers.CHANGED_MEANING,
+        changed=changes.changed(answer),
+        changed_meaning=changes.CHANGED_MEANING,
         containment_meanings=overview.meanings("containment_contribution", "containment_ratio"),
         charts=overview.charts(series),
         outcomes=overview.outcomes(answer),
@@ -151,8 +151,8 @@ def leaders_page(
         "leaders.html",
         "overview",
         view=view,
-        rankings=movers.rankings(found, view),
-        causes=movers.causes(found, view),
+        rankings=changes.rankings(found, view),
+        causes=changes.causes(found, view),
     )
 
 
@@ -219,7 +219,7 @@ def _sheet_route(sheet: Sheet) -> None:
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
-        chosen = store.beside(choices.choices, store, scope, window)
+        chosen = store.submit(choices.choices, store, scope, window)
         known = request.app.state.settings
         of_money = (known.budgets, known.cost_per_interaction)
         body = sheet.body(Asking(store, scope, window, filters, view, *of_money))

@@ -325,7 +325,7 @@ def _means(a: Row, b: Row, confidence: float) -> list[Compared]:
     return found
 
 
-def _beside(a: Estimate, b: Estimate) -> Interval | None:
+def _gap(a: Estimate, b: Estimate) -> Interval | None:
     """How far two intervals lie from each other; around 0 where they touch."""
     if a.low is None or a.high is None or b.low is None or b.high is None:
         return None
@@ -384,11 +384,11 @@ def comparison(
     statement = Query(store, scope)
     asked = sides or Sides()
     parts = asked.parts(window, filters)
-    asked_beside = [
-        store.beside(_conversations, Query(store, scope), span, limits) for _, span, limits in parts
+    submitted = [
+        store.submit(_conversations, Query(store, scope), span, limits) for _, span, limits in parts
     ]
     rows, times = [], []
-    for (_, span, limits), conversations in zip(parts, asked_beside, strict=True):
+    for (_, span, limits), conversations in zip(parts, submitted, strict=True):
         row = _turns(statement, span, limits)
         times.append(_times(statement, span, limits, row, confidence))
         rows.append(row | conversations.result())
@@ -406,7 +406,7 @@ def comparison(
                 "lower",
                 times[0][name, level],
                 times[1][name, level],
-                _beside(times[0][name, level], times[1][name, level]),
+                _gap(times[0][name, level], times[1][name, level]),
                 shown=False,
             )
             for name, level in times[0]

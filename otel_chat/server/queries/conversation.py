@@ -21,12 +21,12 @@ from otel_chat.server.queries.conversations import (
     summaries_sql,
     summary,
 )
-from otel_chat.server.queries.found import Span, found_when
-from otel_chat.server.queries.inside import intervals
+from otel_chat.server.queries.lookup import Span, lookup_times
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
 from otel_chat.server.queries.timeline import ITEMS, Page, cursor_of, page_of
+from otel_chat.server.queries.trace_spans import trace_intervals
 from otel_chat.server.queries.turns import Turn, intents_of, transcript, turns_sql
 from otel_chat.server.queries.window import Window
 
@@ -192,9 +192,9 @@ def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -
     """
     statement = Query(store, scope, synthetic=True)
     named = [f"conversation_id = {statement.bind(conversation_id, 'String')}"]
-    events_beside = store.beside(found_when, statement.again(), "events", named)
-    turns = found_when(statement, "turns", named)
-    events = events_beside.result()
+    events_asked = store.submit(lookup_times, statement.again(), "events", named)
+    turns = lookup_times(statement, "turns", named)
+    events = events_asked.result()
     owner = min(turns, default="") if tenant is None else tenant
     if owner not in turns:
         raise AccessError("There is no conversation of this id.", status=404)
@@ -228,8 +228,8 @@ def conversation(
         QueryError: If the cursor or the limit is wrong.
     """
     found = find(store, scope, conversation_id, tenant)
-    about = store.beside(found.about, window)
-    visited = store.beside(_pages, found)
+    about = store.submit(found.about, window)
+    visited = store.submit(_pages, found)
     page = found.page(cursor, limit)
     statement = found.statement.again()
     events = page.events(_event_rows(statement, found.of_events(statement, page)))
@@ -308,7 +308,7 @@ def _times(found: Found, page: Page, rows: list[dict[str, Any]]) -> list[TimeSpl
     last += timedelta(seconds=max((row["duration"] for row in rows), default=0))
     inside = {
         (trace, one.span_id): (one, spans)
-        for (tenant, trace), spans in intervals(
+        for (tenant, trace), spans in trace_intervals(
             found.statement.again(), traces, first, last
         ).items()
         if tenant == found.key[0]

@@ -162,7 +162,7 @@ def drop_off(
         source: Whose intents: those of turns, or those that annotations of the data name.
     """
     selection = Selection(window, filters)
-    by_step = store.beside(_by_step, Query(store, scope), selection)
+    by_step = store.submit(_by_step, Query(store, scope), selection)
     intents = _by_intent(Query(store, scope), selection, source)
     whole = intents[0] if intents else {"settled": 0, "all_dropped": 0, "points": 0}
     settled, dropped = whole["settled"], whole["all_dropped"]

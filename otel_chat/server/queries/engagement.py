@@ -211,7 +211,7 @@ def engagement(
         QueryError: If the window is of active conversations.
     """
     window.check_parted()
-    users = store.beside(_users, Query(store, scope), window, filters)
+    users = store.submit(_users, Query(store, scope), window, filters)
     row = _whole(Query(store, scope), window, filters)
     count = row.get("conversations", 0)
     third = exact_mean(row.get("engagement_sum", 0) * 1_000_000_000, count)

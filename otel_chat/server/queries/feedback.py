@@ -172,7 +172,7 @@ def feedback(
     window.check_parted()
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
-    response = store.beside(_response, Query(store, scope), window, filters)
+    response = store.submit(_response, Query(store, scope), window, filters)
     by_part, values = _given(Query(store, scope), window, filters, width)
     settled, rated = response.result()
     return FeedbackFigures(

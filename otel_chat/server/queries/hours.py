@@ -106,7 +106,7 @@ def peak_hours(
         QueryError: If there is no such time zone.
     """
     zone_of(timezone)
-    begun = store.beside(_conversations_by_hour, Query(store, scope), window, filters, timezone)
+    begun = store.submit(_conversations_by_hour, Query(store, scope), window, filters, timezone)
     turns = turns_by_hour(Query(store, scope), window, filters, timezone)
     conversations = begun.result()
     cells = [

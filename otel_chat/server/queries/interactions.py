@@ -23,7 +23,7 @@ from otel_chat.server.queries.answers import (
     exact_mean,
 )
 from otel_chat.server.queries.figures import distribution_sql, turn_conditions
-from otel_chat.server.queries.found import found_when
+from otel_chat.server.queries.lookup import lookup_times
 from otel_chat.server.queries.paging import PAGE, Cursor, check_limit
 from otel_chat.server.queries.registry import figure, query
 from otel_chat.server.queries.sql import Query, moment, nanos, ratio
@@ -232,9 +232,9 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
         f"trace_id = unhex({statement.bind(trace_id, 'String')})",
         f"span_id = unhex({statement.bind(span_id, 'String')})",
     ]
-    events_beside = store.beside(found_when, statement.again(), "events", named)
-    found = found_when(statement, "turns", named)
-    events = events_beside.result()
+    events_asked = store.submit(lookup_times, statement.again(), "events", named)
+    found = lookup_times(statement, "turns", named)
+    events = events_asked.result()
     if not found:
         raise AccessError("There is no interaction of this id.", status=404)
     tenant = min(found)
@@ -339,9 +339,9 @@ def interaction_statistics(
         filters: What they are limited to; `handoff` is the turn's own.
     """
     statement = Query(store, scope)
-    rows_beside = store.beside(_counted, Query(store, scope), window, filters)
+    rows_asked = store.submit(_counted, Query(store, scope), window, filters)
     spread = _spread(statement, window, filters)
-    rows = rows_beside.result()
+    rows = rows_asked.result()
     sums = _added(rows)
     return InteractionStatistics(
         window=TimeSpan.of(window),

@@ -202,8 +202,8 @@ def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: i
     """
     check_limit(limit)
     selection = Selection(window, filters)
-    whole = store.beside(_paths_taken, Query(store, scope), selection, limit)
-    counted = store.beside(_counted, Query(store, scope), selection)
+    whole = store.submit(_paths_taken, Query(store, scope), selection, limit)
+    counted = store.submit(_counted, Query(store, scope), selection)
     transitions = _steps_taken(Query(store, scope), selection, limit)
     settled = counted.result().get("settled", 0)
     return Paths(
@@ -267,7 +267,7 @@ def incomplete(
     check_limit(limit)
     after = None if cursor is None else Cursor.read(cursor)
     selection = Selection(window, filters)
-    total = store.beside(_total, Query(store, scope), selection)
+    total = store.submit(_total, Query(store, scope), selection)
     rows = _newest(Query(store, scope), selection, after, limit + 1)
     page = rows[:limit]
     return Incomplete(

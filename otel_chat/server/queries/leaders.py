@@ -238,8 +238,8 @@ def leaders(store: Store, scope: Scope, window: Window, filters: Filters) -> Lea
     """
     window.check_parted()
     columns = {USER_TYPE: "user_type", LAST_INTENT: "last_intent"}
-    actions = store.beside(_actions, Query(store, scope), window, filters)
-    intents = store.beside(_intents, Query(store, scope), window, filters)
+    actions = store.submit(_actions, Query(store, scope), window, filters)
+    intents = store.submit(_intents, Query(store, scope), window, filters)
     conversations = conversations_by_name(Query(store, scope), window, filters, columns)
     return Leaders(
         window=TimeSpan.of(window),

@@ -316,15 +316,15 @@ def intents(store: Store, scope: Scope, window: Window, filters: Filters) -> Int
         window: The turns, events and conversations to take, each by its own start.
         filters: What they are limited to.
     """
-    asked_beside = [
-        store.beside(function, Query(store, scope), window, filters)
+    submitted = [
+        store.submit(function, Query(store, scope), window, filters)
         for function in (dropped_by_intent, _switched, _annotated)
     ]
-    reported = store.beside(_by_report, Query(store, scope), window, filters)
+    reported = store.submit(_by_report, Query(store, scope), window, filters)
     statement = Query(store, scope)
     turns = _of_turns(statement, window, filters)
     events = _of_events(statement, window, filters)
-    dropped, switched, annotations = (one.result() for one in asked_beside)
+    dropped, switched, annotations = (one.result() for one in submitted)
     for name, row in reported.result().items():
         turns.get(name, {}).update(row)
     named = sum(row["turns"] for name, row in turns.items() if name)

@@ -72,8 +72,8 @@ def _parts(
     store: Store, scope: Scope, window: Window, filters: Filters, grouping: Grouping
 ) -> dict[Any, dict[str, Any]]:
     asked = (window, filters, grouping)
-    of_turns = store.beside(turn_figures, Query(store, scope), *asked)
-    of_events = store.beside(event_figures, Query(store, scope), *asked)
+    of_turns = store.submit(turn_figures, Query(store, scope), *asked)
+    of_events = store.submit(event_figures, Query(store, scope), *asked)
     conversations = conversation_figures(Query(store, scope), *asked)
     turns, events = of_turns.result(), of_events.result()
     threshold = store.rules.low_confidence

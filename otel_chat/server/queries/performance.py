@@ -145,7 +145,7 @@ def performance(
     width = bucket or window.bucket()
     starts = window.bucket_starts(width)
     by = by_bucket_and_whole(window, width)
-    with_turns = store.beside(
+    with_turns = store.submit(
         conversations_with_turns, Query(store, scope), window, filters, by_bucket(window, width)
     )
     rows = _rows(Query(store, scope), window, filters, by)

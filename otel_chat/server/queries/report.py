@@ -275,12 +275,12 @@ def report(
     width: Bucket = (
         "1h" if window.length <= SHORT else "1d" if window.length <= SHORT * 120 else "1w"
     )
-    hours = store.beside(_hours, Query(store, scope), window, filters, timezone)
-    names_beside = store.beside(
+    hours = store.submit(_hours, Query(store, scope), window, filters, timezone)
+    names_asked = store.submit(
         conversations_by_name, Query(store, scope), window, filters, {USER_TYPE: "user_type"}
     )
     found, course = overview_and_series(store, scope, window, filters, width)
-    names = names_beside.result()
+    names = names_asked.result()
     return Report(
         window=TimeSpan.of(window),
         previous_window=TimeSpan.of(window.previous()),

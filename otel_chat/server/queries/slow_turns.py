@@ -9,11 +9,11 @@ from pydantic import Field
 
 from otel_chat.server.queries.answers import Answer, TimeSpan
 from otel_chat.server.queries.figures import turns_source
-from otel_chat.server.queries.inside import intervals
 from otel_chat.server.queries.paging import PAGE, check_limit
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
+from otel_chat.server.queries.trace_spans import trace_intervals
 from otel_chat.server.queries.window import Window
 from otel_chat.server.rules import MODEL
 
@@ -78,7 +78,7 @@ def slowest(
         ORDER BY duration DESC, start DESC, trace_id, span_id
         LIMIT {statement.bind(limit, "UInt32")}
     """)  # noqa: S608
-    inside = intervals(
+    inside = trace_intervals(
         Query(store, scope),
         [row["trace"] for row in rows],
         moment(min((row["start_ns"] for row in rows), default=0)),

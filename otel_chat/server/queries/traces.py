@@ -13,7 +13,7 @@ from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.queries import content
 from otel_chat.server.queries.answers import Answer
 from otel_chat.server.queries.conversation import find
-from otel_chat.server.queries.found import found_when
+from otel_chat.server.queries.lookup import lookup_times
 from otel_chat.server.queries.registry import query
 from otel_chat.server.queries.split import Interval, TimeSplit, split
 from otel_chat.server.queries.sql import Query, moment, nanos
@@ -271,8 +271,8 @@ def trace(store: Store, scope: Scope, window: Window, trace_id: str) -> Trace:  
         raise QueryError("A trace id is 32 hexadecimal digits.", field="trace_id")
     statement = Query(store, scope, synthetic=True)
     named = f"trace_id = unhex({statement.bind(trace_id.lower(), 'String')})"
-    spans_beside = store.beside(found_when, statement.again(), "spans", [named])
-    found = {"turns": found_when(statement, "turns", [named]), "spans": spans_beside.result()}
+    spans_asked = store.submit(lookup_times, statement.again(), "spans", [named])
+    found = {"turns": lookup_times(statement, "turns", [named]), "spans": spans_asked.result()}
     tenant = min({*found["turns"], *found["spans"]}, default=None)
     if tenant is None:
         raise AccessError("There is no trace of this id.", status=404)

@@ -120,7 +120,7 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
     """
     width = window.bucket()
     starts = window.bucket_starts(width)
-    counting = store.beside(_counted, Query(store, scope), window, filters)
+    counting = store.submit(_counted, Query(store, scope), window, filters)
     groups = _alike(scope, _newest(Query(store, scope), window, filters, width))
     themes = sorted(
         (_theme(members, label, len(starts)) for members, label in _clustered(groups)),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from otel_chat.server.rules import Rules
 from otel_chat.server.schema.migrations import Migrations
-from otel_chat.server.store.beside import Beside
 from otel_chat.server.store.engine import Engine, Parameters
+from otel_chat.server.store.parallel import Parallel
 from otel_chat.server.store.url import StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class Store(Engine):
 
     def __init__(self, url: StoreUrl) -> None:
         self.rules = Rules()
-        self._beside = Beside()
+        self._parallel = Parallel()
         super().__init__(url)
 
-    def beside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Calls a function that asks the store, while the caller asks it something else.
 
         Args:
@@ -46,11 +46,11 @@ class Store(Engine):
         Returns:
             What it returns or raises; called from such a thread itself, it raises at once.
         """
-        return self._beside.call(function, *args, **kwargs)
+        return self._parallel.call(function, *args, **kwargs)
 
     def close(self) -> None:
-        """Closes it, when what is asked beside is answered."""
-        self._beside.close()
+        """Closes it, when what is asked in parallel is answered."""
+        self._parallel.close()
         super().close()
 
     def migrations(self) -> Migrations:

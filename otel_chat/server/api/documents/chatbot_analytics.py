@@ -173,7 +173,7 @@ class LeadAnalytics(Answer):
 @router.get("/overview", summary="What the last days were like")
 def chat_overview(store: StoreParameter, scope: Viewer, window: LastDays) -> ChatOverview:
     """As `/api/v1/overview` and `/api/v1/leads` tell."""
-    converted = store.beside(lead_queries.leads, store, scope, window, ALL)
+    converted = store.submit(lead_queries.leads, store, scope, window, ALL)
     found = overview.overview(store, scope, window, ALL)
     made = converted.result()
     return ChatOverview(
@@ -219,9 +219,9 @@ def chat_conversations(
 def user_engagement(store: StoreParameter, scope: Viewer, window: LastDays) -> UserEngagement:
     """As `/api/v1/engagement` and its dimensions tell."""
     asked = (store, scope, window, ALL)
-    whole = store.beside(engagement_queries.engagement, *asked)
-    sums = store.beside(overview.overview, *asked)
-    made = store.beside(lead_queries.leads, *asked)
+    whole = store.submit(engagement_queries.engagement, *asked)
+    sums = store.submit(overview.overview, *asked)
+    made = store.submit(lead_queries.leads, *asked)
 
     def by(dimension: engagement_queries.Dimension) -> dict[str, int]:
         found = engagement_queries.segments(*asked, dimension)
@@ -269,7 +269,7 @@ def performance_metrics(
     store: StoreParameter, scope: Viewer, window: LastHours
 ) -> PerformanceMetrics:
     """As `/api/v1/performance/routes` and `/api/v1/performance/process` tell."""
-    running = store.beside(process.processes, store, scope, window)
+    running = store.submit(process.processes, store, scope, window)
     found = routes.routes(store, scope, window, ALL)
     return PerformanceMetrics(
         endpoints=[

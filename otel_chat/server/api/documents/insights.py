@@ -130,7 +130,7 @@ class DashboardOverview(AutomationRate):
 def _conversations(
     store: Store, scope: Scope, window: Window, filters: Filters
 ) -> ConversationMetrics:
-    moved = store.beside(workflows.workflows, store, scope, window, filters)
+    moved = store.submit(workflows.workflows, store, scope, window, filters)
     found = overview.overview(store, scope, window, filters)
     sent = found.messages_by_sender
     runs = moved.result().items

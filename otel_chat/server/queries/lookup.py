@@ -22,7 +22,7 @@ _TIMES: Final[Mapping[Table, tuple[str, ...]]] = {
 }
 
 
-def found_when(statement: Query, table: Table, conditions: Sequence[str]) -> dict[str, Span]:
+def lookup_times(statement: Query, table: Table, conditions: Sequence[str]) -> dict[str, Span]:
     """When there are rows that fulfil conditions for which the table has an index.
 
     Args:

@@ -15,7 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Beside:
+class Parallel:
     """As many threads as there are processors; they begin when they are first needed."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ Key = tuple[str, str]
 """A tenant, and the hexadecimal digits of one of its traces."""
 
 
-def intervals(
+def trace_intervals(
     statement: Query, traces: Collection[str], since: datetime, until: datetime
 ) -> dict[Key, list[Interval]]:
     """The spans of traces, turns among them.

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -463,6 +464,30 @@ def test_parquet_says_of_its_columns_what_they_are(talked: Given, kind: str, tmp
     assert rows
     unknown = {row["name"] for row in rows if not re.match(r"String|Decimal", str(row["kind"]))}
     assert unknown == set()
+
+
+def test_many_user_agents_are_told_apart(store: Store) -> None:
+    """More of them than a parameter holds, of conversations as of turns."""
+    given = Given(store)
+    store.command(
+        """
+        INSERT INTO turns (tenant, conversation_id, start, end, duration, trace_id, span_id, status,
+            user_agent)
+        SELECT {tenant:String}, concat('c-', toString(number)),
+            toDateTime64('2026-11-10 12:00:00', 9, 'UTC') + number AS at, at + 1, 1,
+            toFixedString(reverse(toString(number + 1e6)), 16),
+            toFixedString(toString(number + 1e6), 8), 'ok',
+            concat(if(number % 2, 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X)',
+                'Mozilla/5.0 (X11; Linux x86_64)'),
+                ' AppleWebKit/605.1.15 (KHTML, like Gecko) build/', toString(number))
+        FROM numbers({many:UInt32})
+        """,
+        {"tenant": given.tenant, "many": 2000},
+    )
+    for ask in (exports.export_sessions, exports.export_interactions):
+        told = b"".join(ask(store, given.scope, DAY, Filters())).splitlines()
+        counted = Counter(json.loads(line)["device"] for line in told)
+        assert counted == {"Phone": 1000, "Desktop": 1000}
 
 
 def test_more_tokens_than_64_bits_hold_are_counted(given: Given) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -49,14 +50,7 @@ _RESOLVED: Final = "if(settled, outcome = 'resolved', CAST(NULL AS Nullable(Bool
 _OUTCOME: Final = Column("outcome", "toString(outcome)")
 _ENGAGEMENT: Final = Column("engagement_score", "engagement / 3")
 _TOPICS: Final = Column("topics", "arraySort(arrayDistinct(topics))", kind="list")
-_DEVICES: Final = tuple(
-    Column(
-        what,
-        f"transform(user_agent, {{agents:Array(String)}}, {{{what}:Array(String)}}, '')",
-        "text",
-    )
-    for what in SEEN
-)
+_DEVICES: Final = texts(*SEEN)
 """What user agents say, which are known to `_with_devices`."""
 _AROUND: Final = (
     *_DEVICES,
@@ -228,7 +222,7 @@ def _conversations(
         statement = Query(store, scope)
         rows = conversation_rows(statement, Selection(part, filters), *_TOLD, *read)
         if {one.name for one in _DEVICES} & {one.name for one in columns}:
-            _with_devices(statement, rows)
+            rows = _with_devices(statement, rows)
         if readable(scope) and any("actions_taken" in {one.name, one.sql} for one in columns):
             taken = _actions_taken(statement, part)
             rows = f"(SELECT * FROM {rows} AS r LEFT JOIN {taken} AS a USING ({KEY}))"  # noqa: S608
@@ -261,12 +255,41 @@ def columns_of(kind: Export) -> tuple[Column, ...]:
     return (*_COLUMNS[kind], *(_figures() if kind in {"sessions", "analytics"} else ()))
 
 
-def _with_devices(statement: Query, source: str) -> None:
-    """Binds what the user agents of a source say, for the columns of `_DEVICES`."""
-    rows = statement.run(f"SELECT DISTINCT user_agent FROM {source} AS u")  # noqa: S608
-    agents = sorted({"", *(row["user_agent"] for row in rows)})
-    statement.parameters["agents"] = agents
-    statement.parameters |= {what: [seen(what, one) for one in agents] for what in SEEN}
+def _with_devices(statement: Query, source: str) -> str:
+    """A subquery with what the user agents of a source say, for the columns of `_DEVICES`.
+
+    As part of the statement: there may be more of them than a parameter holds.
+    """
+    agents = _user_agents(statement, source)
+    if not agents:
+        return source
+    said = {one: tuple(seen(what, agent) for what in SEEN) for one, agent in agents.items()}
+    kinds = sorted(set(said.values()))
+    places = {kind: number for number, kind in enumerate(kinds, 1)}
+    codes = [places[one] for one in said.values()]
+    named = ", ".join(
+        f"{_words(words)}[agent_kind] AS {what}"
+        for what, words in zip(SEEN, zip(*kinds, strict=True), strict=True)
+    )
+    kind = f"transform(sipHash64(user_agent), {list(said)}, {codes}, 0) AS agent_kind"
+    return f"(SELECT *, {kind}, {named} FROM {source} AS d)"  # noqa: S608
+
+
+def _words(words: Sequence[str]) -> str:
+    """SQL of a list of words that anybody may have written."""
+    packed = "\0".join(word.replace("\0", "") for word in words).encode().hex()
+    return f"splitByChar('\\0', unhex('{packed}'))"
+
+
+def _user_agents(statement: Query, source: str) -> dict[int, str]:
+    """The user agents of a source by their hash, read within the limits of an export."""
+    pieces = statement.stream(
+        f"SELECT sipHash64(user_agent) AS hash, any(user_agent) AS agent FROM {source} AS u"  # noqa: S608
+        f" GROUP BY hash SETTINGS {statement.store.export.sql()}",
+        "JSONEachRow",
+    )
+    rows = map(json.loads, b"".join(pieces).splitlines())
+    return {int(row["hash"]): row["agent"] for row in rows}
 
 
 def _actions_taken(statement: Query, part: Window) -> str:
@@ -445,7 +468,7 @@ def export_interactions(
     """
     statement = Query(store, scope)
     source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
-    _with_devices(statement, source)
+    source = _with_devices(statement, source)
     # In the order in which they lie in the store nothing is sorted: memory stays flat.
     order = ("tenant", "toStartOfHour(start)", "conversation_id", "trace_id", "span_id")
     return stream(statement, scope, f"{source} AS t", INTERACTIONS, order, form)

@@ -46,6 +46,8 @@ SETTINGS: Final = {
     "max_partitions_per_insert_block": 1300,
     # Without it 0, false and an absent value look alike.
     "input_format_protobuf_oneof_presence": 1,
+    # An export's statement holds what its user agents say.
+    "max_query_size": 64 * 1024 * 1024,
 }
 PIECE: Final = 1 << 18
 AWAY: Final = "The store does not answer."

@@ -34,6 +34,7 @@ from otel_chat.cli import (
     replay,
     report,
     reprice,
+    rules,
     serve,
     token,
     trace,
@@ -58,6 +59,7 @@ for command in (
     trace.trace,
     erase.erase,
     reprice.reprice,
+    rules.rules,
 ):
     app.command()(command)
 

@@ -202,6 +202,14 @@ class AnalyticsClient:
         """
         return self._ask("POST", "/api/v1/repricings", json=wanted)
 
+    def try_span_rules(self, text: str) -> dict[str, Any]:
+        """What rules for spans would have said of the last day's turns.
+
+        Args:
+            text: The rules, TOML.
+        """
+        return self._ask("POST", "/api/v1/span-rules/trial", json={"rules": text})
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return self._ask("GET", path, params=_named(parameters))
 

@@ -36,6 +36,7 @@ from otel_chat.server.api import (
     realtime,
     report,
     repricings,
+    span_rules,
     themes,
     tokens,
     unanswered,
@@ -64,6 +65,7 @@ from otel_chat.server.pages.router import make_router
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.prices import read_prices
 from otel_chat.server.rules import Rules
+from otel_chat.server.span_rules import read_rules
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.store.limits import Limit
 from otel_chat.server.summaries.lease import Lease
@@ -161,6 +163,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
         store,
         lease=Lease(store, "settler"),
         prices=app.state.prices,
+        span_rules=read_rules(settings.span_rules),
         rests=lambda: SETTLER_YIELDS if app.state.committer.busy() else SETTLER_RESTS,
     )
     settling = Periodic("otel-chat-settler", SETTLE_SECONDS, app.state.settler.run)
@@ -205,6 +208,7 @@ _PARTS: Final = (
     events,
     erasures,
     repricings,
+    span_rules,
     marks,
     tokens,
     unclaimed,

@@ -38,6 +38,8 @@ class ServerSettings(BaseSettings):
             cost; see docs/server.md.
         published_prices: Whether such a turn gets the price that genai-prices publishes where no
             list of one's own knows its model.
+        span_rules: A file of rules, TOML, that say what other libraries' spans mean: handoffs,
+            intents, workflows, outcomes; see docs/server.md.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
         grafana_url: Grafana's address, as `https://grafana.example`, for links from conversations.
@@ -69,6 +71,7 @@ class ServerSettings(BaseSettings):
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
     prices: Path | None = None
     published_prices: bool = True
+    span_rules: Path | None = None
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import _dialects as dialects
 from otel_chat import semconv as sc
 from otel_chat.server.prices import SOURCE
+from otel_chat.server.span_rules import meaning
 from otel_chat.server.summaries import turn_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from otel_chat.server.prices import Priced, ServerPrices
+    from otel_chat.server.span_rules import Rule
     from otel_chat.server.store import Store
 
 Key = tuple[str, str]
@@ -23,6 +25,8 @@ Place = tuple[str, str, str, str]
 """A turn: its tenant, trace, span and conversation."""
 PRICE: Final = "otel_chat.server.price"
 """The price that was chosen, on its way through the view; of a body's spans it is not read."""
+OF_RULE: Final = "rule "
+"""Before the name of a rule: the id of an event that it told."""
 MOST_SPANS: Final = 10_000
 """Spans of a trace that are looked at, from its first on."""
 DAY_NS: Final = 24 * 3600 * 10**9
@@ -54,6 +58,13 @@ FROM spans FINAL WHERE {_TRACES} AND (tenant, trace_id) IN (
   WHERE {_TRACES} AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}})))
 ORDER BY tenant, trace_id, start, span_id LIMIT {MOST_SPANS} BY tenant, trace_id
 """  # noqa: S608
+_TOLD: Final = f"""
+SELECT toString(tenant) AS tenant, uid, conversation_id FROM events FINAL
+WHERE tenant IN {{tenants:Array(String)}}
+  AND trace_id IN arrayMap(id -> unhex(id), {{ids:Array(String)}})
+  AND time >= fromUnixTimestamp64Nano({{first:Int64}}, 'UTC')
+  AND time <= fromUnixTimestamp64Nano({{last:Int64}}, 'UTC') AND startsWith(uid, '{OF_RULE}')
+"""  # noqa: S608
 _LEFT: Final = f"""
 SELECT toString(tenant) AS tenant, toUnixTimestamp64Nano(start) AS start_ns,
   lower(hex(trace_id)) AS trace, toString(reason) AS reason, toString(scope) AS scope
@@ -67,11 +78,15 @@ class DerivedTurns:
     Args:
         store: The store.
         prices: What model calls cost that bring no cost; None leaves them unpriced.
+        rules: What spans mean that no convention says.
     """
 
-    def __init__(self, store: Store, prices: ServerPrices | None = None) -> None:
+    def __init__(
+        self, store: Store, prices: ServerPrices | None = None, rules: Sequence[Rule] = ()
+    ) -> None:
         self._store = store
         self._prices = prices
+        self._rules = rules
 
     def work_out(self, part: Sequence[Mapping[str, Any]], version: int) -> None:
         """Writes the turns of some traces, and takes back what is none any more.
@@ -80,28 +95,36 @@ class DerivedTurns:
             part: Traces: `tenant`, `key` in hexadecimal digits, `first` and `last` in nanoseconds.
             version: The store's clock, read before this.
         """
-        bound = {
-            "tenants": [row["tenant"] for row in part],
-            "ids": [row["key"] for row in part],
-            "first": min(int(row["first"]) for row in part) - DAY_NS,
-            "last": max(int(row["last"]) for row in part) + DAY_NS,
-        }
+        bound = _bound(part)
         there = self._store.query(_TURNS, bound)
-        told = {(row["tenant"], row["trace"]) for row in there if not row["derived"]}
-        ours = [row for row in part if (row["tenant"], row["key"]) not in told]
-        traces = self._traces(ours, bound)
+        traces = self._traces(_not_told(part, there), bound)
         found = {key: turn_rule.find(spans) for key, (spans, _) in traces.items()}
         kept_prices = {_place(row): row["price"] for row in there}
-        rows = [
-            _row(key, turn, traces[key][1], version, self._cost(key, turn, kept_prices))
-            for key, one in found.items()
-            for turn in one.turns
-        ]
+        rows: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
+        for key, one in found.items():
+            for turn in one.turns:
+                cost = self._cost(key, turn, kept_prices)
+                row = _row(key, turn, traces[key][1], version, cost)
+                events += self._mean(key, turn, row)
+                rows.append(row)
         self._store.insert_rows("spans_in", rows)
+        self._tell(events, bound)
         kept = {_identity(row) for row in rows}
         former = [row for row in there if row["derived"]]
         self._store.insert_rows("turns", list(_gone(former, kept, version)))
         self._note_left(found, traces, bound, version)
+
+    def find(self, part: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, turn_rule.Turn]]:
+        """The turns of some traces with their tenants, as they are now; writes nothing.
+
+        Args:
+            part: As for `work_out`.
+        """
+        bound = _bound(part)
+        there = self._store.query(_TURNS, bound)
+        for (tenant, _), (spans, _rows) in self._traces(_not_told(part, there), bound).items():
+            yield from ((tenant, turn) for turn in turn_rule.find(spans).turns)
 
     def _cost(self, key: Key, turn: turn_rule.Turn, kept: Mapping[Place, str]) -> Priced | None:
         """What the model calls of a turn cost; nothing where the server has no say in it."""
@@ -110,6 +133,56 @@ class DerivedTurns:
             return None
         before = kept.get((*key, turn.tops[0].span_id, turn.conversation), "")
         return self._prices.priced(key[0], calls, turn.tops[0].start, before)
+
+    def _mean(
+        self, key: Key, turn: turn_rule.Turn, row: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Adds to a turn what rules say of it, and gives the events that they say."""
+        if not self._rules:
+            return
+        spans = sorted(turn.spans, key=lambda span: span.place)
+        told = meaning(self._rules, key[0], spans)
+        row["given"] = told.attributes | row["given"]
+        shared = {
+            name: value
+            for name, value in row["given"].items()
+            if name in (sc.CONVERSATION_ID, sc.AGENT_NAME, sc.CHANNEL)
+        }
+        for span, rule, name, attributes in told.events:
+            uid = f"{OF_RULE}{rule}: {key[1]}{span.span_id}"
+            yield {
+                "tenant": key[0],
+                "resource": row["resource"],
+                "time_ns": span.end,
+                "name": name,
+                "trace_id": row["trace_id"],
+                "span_id": row["span_id"],
+                "body": "",
+                "given": {**shared, **attributes, sc.EVENT_UID: uid},
+            }
+
+    def _tell(self, events: list[dict[str, Any]], bound: Mapping[str, Any]) -> None:
+        """Writes what rules say of conversations, and erases what they do not say any more."""
+        if not self._rules:
+            return
+        self._store.insert_rows("events_in", events)
+        kept = {(one["given"][sc.EVENT_UID], one["given"][sc.CONVERSATION_ID]) for one in events}
+        former = [
+            row
+            for row in self._store.query(_TOLD, bound)
+            if (row["uid"], row["conversation_id"]) not in kept
+        ]
+        if former:
+            self._store.command(
+                "ALTER TABLE events DELETE WHERE (tenant, uid, conversation_id) IN arrayZip("
+                "{tenants:Array(String)}, {uids:Array(String)}, {ids:Array(String)})"
+                " SETTINGS mutations_sync = 2",
+                {
+                    "tenants": [row["tenant"] for row in former],
+                    "uids": [row["uid"] for row in former],
+                    "ids": [row["conversation_id"] for row in former],
+                },
+            )
 
     def _traces(
         self, part: Sequence[Mapping[str, Any]], bound: Mapping[str, Any]
@@ -164,6 +237,23 @@ class DerivedTurns:
         self._store.insert_rows("unclaimed_spans", rows)
 
 
+def _bound(part: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "tenants": [row["tenant"] for row in part],
+        "ids": [row["key"] for row in part],
+        "first": min(int(row["first"]) for row in part) - DAY_NS,
+        "last": max(int(row["last"]) for row in part) + DAY_NS,
+    }
+
+
+def _not_told(
+    part: Iterable[Mapping[str, Any]], there: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Traces without a turn that came marked as one."""
+    told = {(row["tenant"], row["trace"]) for row in there if not row["derived"]}
+    return [row for row in part if (row["tenant"], row["key"]) not in told]
+
+
 def _span(row: Mapping[str, Any]) -> turn_rule.Span:
     return turn_rule.Span(
         span_id=row["span"],
@@ -185,7 +275,7 @@ def _row(
     rows: Mapping[str, Mapping[str, Any]],
     version: int,
     cost: Priced | None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """A turn as a span that is one: the view that reads marked turns reads it too."""
     tenant, trace = key
     top = turn.tops[0]

@@ -25,11 +25,12 @@ from otel_chat.server.summaries.statements import conversations_sql
 from otel_chat.server.summaries.turn_prices import price_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
     from otel_chat.server.prices import ServerPrices
+    from otel_chat.server.span_rules import Rule
     from otel_chat.server.store import Store
     from otel_chat.server.summaries.lease import Lease
 
@@ -147,6 +148,7 @@ class Settler:
         batch: Conversations that are worked out by one statement, from 1.
         lease: What says whether this one is to do it; None where nobody else does.
         prices: What turns cost that bring no cost; None leaves them unpriced.
+        span_rules: What other libraries' spans mean that no convention says.
         rests: How long to leave the machine to others after a batch, as a multiple of what that
             took; asked after each.
     """
@@ -158,6 +160,7 @@ class Settler:
         batch: int = BATCH,
         lease: Lease | None = None,
         prices: ServerPrices | None = None,
+        span_rules: Sequence[Rule] = (),
         rests: Callable[[], float] = lambda: 0,
     ) -> None:
         self._store = store
@@ -167,7 +170,7 @@ class Settler:
         self._rested = 0.0
         self._marks: dict[str, int] = {}
         self._prices = prices
-        self._derived = DerivedTurns(store, prices)
+        self._derived = DerivedTurns(store, prices, span_rules)
         self._seen: dict[Queue, dict[int, int]] = {queue: {} for queue in QUEUES}
         self._running = threading.Lock()
         self._as_of: int | None = None

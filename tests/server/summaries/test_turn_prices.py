@@ -142,13 +142,6 @@ def test_published_prices_are_taken_where_no_list_knows_a_model(given: Given) ->
     assert float(costs(given)["c"][0] or 0) == known.cost(10**6, None)
 
 
-@pytest.fixture
-def client(store: SettledStore) -> Iterator[TestClient]:
-    """The whole application; what it settles by itself it prices by what is published."""
-    with TestClient(create_app(store, ServerSettings()), base_url=BASE) as connected:
-        yield connected
-
-
 def test_other_libraries_turns_are_priced_call_by_call(client: TestClient, given: Given) -> None:
     """Two models under one agent; a late call adds its own, the others keep their price."""
     shapes = [

@@ -6,9 +6,13 @@ result, `StreamState` the chunks of a stream, `text_of` the text that a user rea
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otel_chat.extract._data import is_data
 from otel_chat.extract._draft import Draft, Extracted, ToolCall
+from otel_chat.extract._langgraph import within
 from otel_chat.extract._readers import READERS, Reader, recognise
+from otel_chat.extract._reading import get
 from otel_chat.extract._reply import Sender, Texts, text_of
 from otel_chat.extract._stream import StreamState
 
@@ -45,12 +49,29 @@ def extract(result: object) -> Extracted | None:
     """
     try:
         reader = recognise(result)
+        inner = result if reader is not None else _inside(result)
+        if reader is None:
+            reader = recognise(inner)
         if reader is None:
             return None
         draft = Draft()
-        reader.read(draft, result)
-        return draft.finish(reader.shape)
+        reader.read(draft, inner)
+        found = draft.finish(reader.shape)
+        said = None if inner is result or found.text else text_of(result)
+        return replace(found, text=said) if said else found
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - somebody else's object
         return None
+
+
+def _inside(result: object) -> object:
+    """What a framework wraps: LlamaIndex the provider's answer, LangGraph messages and states.
+
+    LlamaIndex keeps of an agent's answers the last alone, so those with tools are left.
+    """
+    raw = get(result, "raw")
+    if raw is not None and not get(result, "tool_calls"):
+        return raw
+    value = get(result, "value")
+    return within(result if value is None else value)

@@ -1,4 +1,4 @@
-"""Dialogue systems: Rasa (NLU and REST channel) and Dialogflow (CX and ES)."""
+"""Dialogue systems: Rasa (NLU and REST channel), Dialogflow (CX and ES), Azure CLU, Amazon Lex."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from otel_chat.extract._reading import first, get, items, name, probability, tex
 
 _RASA_FALLBACKS: Final = frozenset({"nlu_fallback", "out_of_scope"})
 _MAX_MESSAGES: Final = 100
+_LEX_FALLBACKS: Final = frozenset({"FallbackIntent", "AMAZON.FallbackIntent"})
 _NO_MATCH: Final = frozenset({"NO_MATCH", "NO_INPUT"})
 
 
@@ -79,6 +80,52 @@ def read_dialogflow(draft: Draft, value: Any) -> None:
         if isinstance(line, str)
     ]
     draft.say("\n".join(lines) or text(_either(result, "fulfillment_text", "fulfillmentText")))
+
+
+def is_clu(value: Any) -> bool:
+    """Whether this is what Azure's conversational language understanding answers."""
+    return _clu_intent(get(value, "result", "prediction")) is not None
+
+
+def read_clu(draft: Draft, value: Any) -> None:
+    """Takes the top intent; `None` is how a project says that none was found.
+
+    A conversation project lists its intents by `category`, an orchestration by name.
+    """
+    prediction = get(value, "result", "prediction")
+    top = _clu_intent(prediction)
+    draft.fallback = top == "None"
+    draft.intent = None if draft.fallback else top
+    intents = get(prediction, "intents")
+    if isinstance(intents, dict):
+        found = intents.get(top)
+    else:
+        found = next((one for one in items(intents) if get(one, "category") == top), None)
+    draft.confidence = probability(_either(found, "confidence", "confidenceScore"))
+
+
+def _clu_intent(prediction: Any) -> str | None:
+    return name(_either(prediction, "top_intent", "topIntent"))
+
+
+def is_lex(value: Any) -> bool:
+    """Whether this is what Amazon Lex answers a text or an utterance with (version 2, then 1)."""
+    if isinstance(get(value, "interpretations"), list):
+        return get(first(get(value, "interpretations")), "intent") is not None
+    return probability(get(value, "nluIntentConfidence", "score")) is not None
+
+
+def read_lex(draft: Draft, value: Any) -> None:
+    """Takes the likeliest intent and its score; the built-in fallback has none."""
+    best = first(get(value, "interpretations"))
+    intent = name(get(best, "intent", "name")) or name(get(value, "intentName"))
+    score = get(best, "nluConfidence") or get(value, "nluIntentConfidence")
+    inner = get(score, "score")
+    draft.fallback = intent in _LEX_FALLBACKS
+    draft.intent = None if draft.fallback else intent
+    draft.confidence = probability(score if inner is None else inner)
+    lines = (text(get(message, "content")) for message in items(get(value, "messages")))
+    draft.say("\n".join(line for line in lines if line) or text(get(value, "message")))
 
 
 def _detection_confidence(result: Any) -> float | None:

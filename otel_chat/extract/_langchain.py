@@ -19,8 +19,14 @@ _PROVIDERS: Final = {
 }
 
 
-def _is_ai(value: Any) -> bool:
+def is_answer(value: Any) -> bool:
+    """Whether this is a message of the assistant, or a chunk of one."""
     return text(get(value, "type")) in _AI and isinstance(get(value, "response_metadata"), dict)
+
+
+def is_from_user(value: Any) -> bool:
+    """Whether this is a message of the user."""
+    return text(get(value, "type")) == "human" and get(value, "content") is not None
 
 
 def _answers(state: Any) -> list[Any]:
@@ -29,19 +35,19 @@ def _answers(state: Any) -> list[Any]:
     for message in reversed(items(get(state, "messages"))):
         if text(get(message, "type")) == "human":
             break
-        if _is_ai(message):
+        if is_answer(message):
             found.append(message)
     return found[::-1]
 
 
 def is_message(value: Any) -> bool:
     """Whether this is a message of the assistant, or a state that ends with one."""
-    return _is_ai(value) or (isinstance(value, dict) and bool(_answers(value)))
+    return is_answer(value) or (isinstance(value, dict) and bool(_answers(value)))
 
 
 def read(draft: Draft, value: Any) -> None:
     """Takes a message, a chunk (their usage adds up, as LangChain itself adds it) or a state."""
-    if not _is_ai(value):
+    if not is_answer(value):
         _read_state(draft, value)
         return
     message_id = name(get(value, "id"))

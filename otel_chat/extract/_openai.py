@@ -32,7 +32,9 @@ def is_chat(value: Any) -> bool:
             or get(value, "prompt_filter_results") is not None
             or count(get(value, "usage", "prompt_tokens")) is not None
         )
-    return get(choice, "message") is not None or get(choice, "delta") is not None
+    if get(choice, "message") is not None or get(choice, "delta") is not None:
+        return True
+    return text(get(value, "object")) == "text_completion" and get(choice, "text") is not None
 
 
 def read_chat(draft: Draft, value: Any) -> None:
@@ -50,12 +52,18 @@ def read_chat(draft: Draft, value: Any) -> None:
             _read_chat_usage(draft, usage)
     if choice is not None:
         message = get(choice, "message") or get(choice, "delta")
-        draft.say(joined(get(message, "content")) or text(get(message, "refusal")))
+        draft.say(
+            joined(get(message, "content"))
+            or text(get(message, "refusal"))
+            or text(get(message, "audio", "transcript"))
+            or text(get(choice, "text"))
+        )
         draft.answer.finish_reason = (
             name(get(choice, "finish_reason")) or draft.answer.finish_reason
         )
         for call in items(get(message, "tool_calls")):
-            draft.call(name(get(call, "function", "name")), name(get(call, "id")))
+            kind = "custom" if get(call, "function") is None else "function"
+            draft.call(name(get(call, kind, "name")), name(get(call, "id")))
         for token in items(get(choice, "logprobs", "content")):
             draft.logprob(number(get(token, "logprob")))
     draft.answer.provider = _chat_provider(value, choice, draft)
@@ -145,6 +153,10 @@ def read_response(draft: Draft, value: Any) -> None:
         draft.say(text(get(value, "delta")))
         for token in items(get(value, "logprobs")):
             draft.logprob(number(get(token, "logprob")))
+    elif kind == "response.refusal.delta":
+        draft.say(text(get(value, "delta")))
+    elif kind == "response.output_item.done":
+        _read_call(draft, get(value, "item"))
     elif kind in _FINAL_EVENTS or kind == "response.created":
         _read_whole_response(draft, get(value, "response"))
 
@@ -171,14 +183,44 @@ def _read_whole_response(draft: Draft, response: Any) -> None:
     pieces: list[str] = []
     tokens: list[Any] = []
     for item in items(get(response, "output")):
-        if text(get(item, "type")) == "function_call":
-            draft.call(name(get(item, "name")), name(get(item, "call_id")))
+        _read_call(draft, item)
         for part in items(get(item, "content")):
-            if text(get(part, "type")) == "output_text":
+            kind = text(get(part, "type"))
+            if kind == "output_text":
                 pieces.append(text(get(part, "text")) or "")
                 tokens += items(get(part, "logprobs"))
+            elif kind == "refusal":
+                pieces.append(text(get(part, "refusal")) or "")
     draft.say_all("".join(pieces))
     if tokens:
         draft.forget_logprobs()
     for token in tokens:
         draft.logprob(number(get(token, "logprob")))
+
+
+def _read_call(draft: Draft, item: Any) -> None:
+    """Takes a call of a tool: those of the provider's own are named by their kind."""
+    kind = name(get(item, "type")) or ""
+    if kind.endswith("_call"):
+        call_id = name(get(item, "call_id")) or name(get(item, "id"))
+        draft.call(name(get(item, "name")) or kind.removesuffix("_call"), call_id)
+
+
+def is_run(value: Any) -> bool:
+    """Whether this is the result of a run of OpenAI's Agents SDK."""
+    answers = get(value, "raw_responses")
+    return isinstance(answers, list) and get(first(answers), "output") is not None
+
+
+def read_run(draft: Draft, run: Any) -> None:
+    """Takes the run's answers; the user reads what the run ends with."""
+    for answer in items(get(run, "raw_responses")):
+        draft.begin()
+        draft.turn_to(name(get(answer, "response_id")))
+        _read_whole_response(draft, answer)
+        draft.answer.response_id = name(get(answer, "response_id"))
+        spoken = draft.answer.text
+        draft.answer.pieces.clear()
+    model = get(run, "last_agent", "model")
+    draft.answer.model = name(model) or name(get(model, "model"))
+    draft.say_all(text(get(run, "final_output")) or spoken)

@@ -17,7 +17,9 @@ from otel_chat.extract import (
     _cohere,
     _dialogue,
     _google,
+    _huggingface,
     _langchain,
+    _mistral,
     _ollama,
     _openai,
     _pydantic_ai,
@@ -54,6 +56,7 @@ def _reader(
 READERS: Final = (
     _reader("openai.chat", _openai.is_chat, _openai.read_chat, "choices"),
     _reader("openai.responses", _openai.is_response, _openai.read_response, "object type"),
+    _reader("openai.agents", _openai.is_run, _openai.read_run, "raw_responses"),
     _reader("anthropic.messages", _anthropic.is_message, _anthropic.read, "type"),
     _reader(
         "google.generate_content",
@@ -68,6 +71,9 @@ READERS: Final = (
         "output messageStart contentBlockStart contentBlockDelta messageStop metadata",
     ),
     _reader("cohere.chat", _cohere.is_answer, _cohere.read, "message finish_reason type"),
+    _reader("cohere.chat.v1", _cohere.is_former, _cohere.read_former, "generation_id event_type"),
+    _reader("mistral.conversations", _mistral.is_answer, _mistral.read, "object type"),
+    _reader("huggingface", _huggingface.is_answer, _huggingface.read, "token details"),
     _reader("ollama", _ollama.is_answer, _ollama.read, "done"),
     _reader("ai_sdk", _ai_sdk.is_finish, _ai_sdk.read, "finishReason"),
     _reader("langchain.message", _langchain.is_message, _langchain.read, "type messages"),
@@ -80,6 +86,8 @@ READERS: Final = (
         _dialogue.read_dialogflow,
         "query_result queryResult",
     ),
+    _reader("azure.clu", _dialogue.is_clu, _dialogue.read_clu, "result"),
+    _reader("amazon.lex", _dialogue.is_lex, _dialogue.read_lex, "interpretations intentName"),
 )
 _SILENT: Final = frozenset(
     {str, bytes, bytearray, memoryview, int, float, bool, complex, type(None)}

@@ -27,13 +27,15 @@ _ABSENT: Final = object()
 
 _KEYS: Final = (
     "reply", "answer", "response", "output_text", "output", "delta", "token", "text", "content",
-    "message", "chunk", "completion", "generated_text", "result", "data", "parts", "messages",
-    "choices", "body", "_body", "_container",
+    "message", "chunk", "completion", "generated_text", "result", "data", "parts", "blocks",
+    "messages", "choices", "body", "_body", "_container",
 )  # fmt: skip
 """Where a text is looked for, the surest first."""
 _OF_USERS: Final = ("text", "content", "message", "parts", "messages", "query", "question", "input")
 _OF_CHUNKS: Final = frozenset({"token", "delta", "chunk"})
-_INNER: Final = frozenset({"content", "parts", "choices", "delta", "body", "_body", "_container"})
+_INNER: Final = frozenset(
+    {"content", "parts", "blocks", "choices", "delta", "body", "_body", "_container"}
+)
 _JSON: Final = {"data": "{[", "result": "{["}
 """Where text may be JSON in turn, and how that begins."""
 _KINDS: Final = ("type", "event", "event_type", "part_kind", "kind", "object")

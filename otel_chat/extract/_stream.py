@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from otel_chat.extract import _langgraph
 from otel_chat.extract._draft import Answer, Draft, Extracted
 from otel_chat.extract._frames import frames, looks_framed
 from otel_chat.extract._readers import Reader, recognise
@@ -112,18 +113,31 @@ class StreamState:
                 self.record_chunk(_written(data, get(chunk, "event")))
                 return
             # an envelope: of a client (Mistral), of its helper (OpenAI), of a framework
-            for inner in (data, get(chunk, "chunk"), get(data, "chunk")):
+            for inner in (data, get(chunk, "chunk"), get(data, "chunk"), get(chunk, "raw")):
                 reader = None if inner is None else recognise(inner, self._reader)
                 if reader is not None:
                     chunk = inner
                     break
+            else:
+                inner = _langgraph.within(chunk)
+                reader = None if inner is None else recognise(inner, self._reader)
+                chunk = chunk if reader is None else inner
         if reader is not None:
             self._reader = reader
             reader.read(self._draft, chunk)
             if self._draft.answer.pieces:
                 self._append(self._draft.answer)
-        elif self._keeps and (told := told_by(chunk, event)) is not None:
-            self._tell_beside(chunk, told)
+        elif self._keeps:
+            self._read_own(chunk, event)
+
+    def _read_own(self, chunk: Any, event: str | None) -> None:
+        """Takes the text in a chunk of no known shape."""
+        mode, chunk = _langgraph.part(chunk)
+        if mode == "updates" and type(chunk) is dict:  # of each node
+            chunk = next((update for update in chunk.values() if update is not None), None)
+        told = told_by(chunk, event) if _langgraph.is_read(mode) else None
+        if told is not None:
+            self._tell_beside(chunk, told._replace(whole=told.whole or mode == "values"))
 
     def _tell_beside(self, chunk: Any, told: Told) -> None:
         """Takes text of the application's, unless it is what a provider's chunks said already."""

@@ -7,11 +7,11 @@ Pipecat and LiveKit.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from otel_chat import semconv as sc
+from otel_chat._messages import Message, decoded, of_events, read, text_message, written
 from otel_chat._usage import Usage
 
 Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
@@ -140,6 +140,8 @@ _KIND_ATTRIBUTES: Final = (
     "operation.name",
     "ai.operationId",
 )
+_DETAILS: Final = "gen_ai.client.inference.operation.details"
+_MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
 MARKS: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES, *CONVERSATION_IDS)
 """Attributes of which a span of an agent or a model carries at least one."""
 
@@ -307,17 +309,15 @@ def _messages(
 ) -> str:
     own = attributes.get(names[0])
     if own not in (None, ""):
-        return str(own)
+        text = str(own)
+        return text if '"parts"' in text else written(read(decoded(own), role)) or text
     if found := [m for prefix in listed for m in _of_list(attributes, prefix, role)]:
-        return json.dumps(found, ensure_ascii=False)
+        return written(found)
     value = first(attributes, names[1:])
-    if value is None:
-        return ""
-    found = _read(_decoded(value), role)
-    return json.dumps(found, ensure_ascii=False) if found else ""
+    return "" if value is None else written(read(decoded(value), role))
 
 
-def _of_list(attributes: Attributes, prefix: str, role: str) -> list[dict[str, Any]]:
+def _of_list(attributes: Attributes, prefix: str, role: str) -> list[Message]:
     """Messages of which each field is an attribute of its own, numbered."""
     found: dict[int, dict[str, str]] = {}
     for key in sorted(attributes):
@@ -332,51 +332,35 @@ def _of_list(attributes: Attributes, prefix: str, role: str) -> list[dict[str, A
             elif field == "content" or field.endswith(("message_content.text", "prompt.text")):
                 one["text"] = "\n".join(filter(None, (one.get("text"), str(attributes[key]))))
     return [
-        _message(one.get("role", role), one["text"])
+        text_message(one.get("role", role), one["text"])
         for _, one in sorted(found.items())
         if "text" in one
     ]
 
 
-def _message(role: str, said: str) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": said}]}
+def with_events(attributes: Mapping[str, str], events: str) -> Mapping[str, str]:
+    """A span's attributes, and what its events tell: messages, and what an exception is called.
 
+    Args:
+        attributes: Its own, as text; they are believed first.
+        events: Its events as JSON, as they are stored; may be empty.
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in '[{"':
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-_HOLDERS: Final = (
-    *("messages", "contents", "content", "parts", "text", "query", "question", "input"),
-    *("inputs", "prompt", "output", "outputs", "answer", "response", "result"),
-)
-_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant"}
-_DEPTH: Final = 6
-
-
-def _read(value: Any, role: str, depth: int = 0) -> list[dict[str, Any]]:
-    """Messages in a value of whatever make: a text, a message, a list of them, what holds one."""
-    if isinstance(value, str):
-        return [_message(role, value)] if value.strip() else []
-    if depth >= _DEPTH:
-        return []
-    if isinstance(value, list):
-        return [one for item in value for one in _read(item, role, depth + 1)]
-    if not isinstance(value, dict):
-        return []
-    told = value.get("role") or value.get("type")
-    said = str(told or "").lower()
-    role = _ROLES.get(said, said if said in {"user", "assistant", "system", "tool"} else role)
-    kwargs = value.get("kwargs")
-    if isinstance(kwargs, dict):
-        value = kwargs
-    for holder in _HOLDERS:
-        held = value.get(holder)
-        if held and (found := _read(held, role, depth + 1)):
-            return found
-    return []
+    Example:
+        >>> events = '[{"name": "exception", "attributes": {"exception.type": "TimeoutError"}}]'
+        >>> with_events({}, events)
+        {'error.type': 'TimeoutError'}
+    """
+    if not events and "events" not in attributes:
+        return attributes
+    held = [decoded(events), decoded(attributes.get("events"))]
+    known = [one for part in held if isinstance(part, list) for one in part if type(one) is dict]
+    said, answered = of_events(known)
+    told = {sc.INPUT_MESSAGES: written(said), sc.OUTPUT_MESSAGES: written(answered)}
+    for event in known:
+        inner = event.get("attributes")
+        if isinstance(inner, dict):
+            if event.get("name") == "exception":
+                told[sc.ERROR_TYPE] = str(inner.get("exception.type") or "")
+            elif event.get("name") == _DETAILS:
+                told |= {name: str(inner.get(name) or told[name]) for name in _MESSAGES}
+    return {name: text for name, text in told.items() if text} | dict(attributes)

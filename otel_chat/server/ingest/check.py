@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from otel_chat import semconv
 from otel_chat._common.time_bounds import EARLIEST, LATEST
 from otel_chat.errors import AccessError, IngestError
+from otel_chat.server.ingest.nested import flatten, may_hold
 from otel_chat.server.ingest.reading import ITEMS, LOGS, TRACES, Reader
 from otel_chat.server.ingest.wire import framed
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from otel_chat.server.access import IngestGrant
-    from otel_chat.server.ingest.reading import Item, Origin
+    from otel_chat.server.ingest.nested import flatten, may_hold
+from otel_chat.server.ingest.reading import Item, Origin
 
 Signal = Literal["traces", "logs"]
 
@@ -149,8 +151,11 @@ class _Writer:
             raise IngestError(f"{text} send fewer at once.", status=413)
         # What OTLP does not know, or not of this type, the engine might read all the same.
         message.DiscardUnknownFields()
-        written = framed(2, message.SerializeToString())
-        self._tenants.setdefault(tenant, {}).setdefault(origin, []).append(written)
+        written = message.SerializeToString()
+        if may_hold(written):
+            flatten(message)
+            written = message.SerializeToString()
+        self._tenants.setdefault(tenant, {}).setdefault(origin, []).append(framed(2, written))
         self.items += 1
 
     def bodies(self) -> tuple[bytes, ...]:
@@ -258,12 +263,15 @@ def _whole(
         return None
     shape = reader.shape
     steps = items = repeated = 0
+    nested = may_hold(reader.body)
     for group in getattr(request, shape.groups):
         said = group.resource.ByteSize()
         for scoped in getattr(group, shape.scopes):
             held = getattr(scoped, shape.items)
             if any(map(fault_of, held)):
                 return None
+            for item in held if nested else ():
+                flatten(item)
             items += len(held)
             repeated += said * len(held)
             steps += 1

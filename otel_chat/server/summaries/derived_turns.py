@@ -51,8 +51,9 @@ SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span
   lower(hex(parent_span_id)) AS parent, toString(name) AS name, toString(kind) AS kind,
   toUnixTimestamp64Nano(start) AS start_ns, toUnixTimestamp64Nano(end) AS end_ns,
   toString(status_code) AS status, toString(error_type) AS error, toString(scope_name) AS scope,
-  attributes, toString(service_name) AS service, toString(service_version) AS service_version,
-  toString(environment) AS environment, instance_id, status_message
+  attributes, events, toString(service_name) AS service,
+  toString(service_version) AS service_version, toString(environment) AS environment,
+  instance_id, status_message
 FROM spans FINAL WHERE {_TRACES} AND (tenant, trace_id) IN (
   SELECT tenant, trace_id FROM spans
   WHERE {_TRACES} AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}})))
@@ -255,6 +256,8 @@ def _not_told(
 
 
 def _span(row: Mapping[str, Any]) -> turn_rule.Span:
+    attributes = dialects.with_events(row["attributes"], row["events"])
+    failed = row["status"] == "error"
     return turn_rule.Span(
         span_id=row["span"],
         parent_id=row["parent"],
@@ -262,10 +265,10 @@ def _span(row: Mapping[str, Any]) -> turn_rule.Span:
         kind=row["kind"],
         start=int(row["start_ns"]),
         end=int(row["end_ns"]),
-        failed=row["status"] == "error",
-        error_type=row["error"],
+        failed=failed,
+        error_type=row["error"] or (attributes.get(sc.ERROR_TYPE, "") if failed else ""),
         scope=row["scope"],
-        attributes=row["attributes"],
+        attributes=attributes,
     )
 
 

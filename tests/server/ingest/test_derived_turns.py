@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 from hypothesis import given as generated
 from hypothesis import strategies as st
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi.testclient import TestClient
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
     from otel_chat.server.store import Store
     from tests.server.given import Given
@@ -332,6 +336,222 @@ DIALECTS: dict[str, dict[str, object]] = {
         "output.value": json.dumps({"messages": [{"type": "ai", "content": "On its way."}]}),
     },
 }
+
+
+def blocks(*made: dict[str, object]) -> str:
+    """Content in blocks, as JSON."""
+    return json.dumps(list(made))
+
+
+EVENTS: dict[str, list[tuple[str, dict[str, object]]]] = {
+    "each role's event, of 1.28 to 1.36": [
+        ("gen_ai.system.message", {"content": "Be kind."}),
+        ("gen_ai.user.message", {"content": "Where is it?", "role": "user"}),
+        ("gen_ai.choice", {"index": 0, "message": '{"role":"assistant","content":"On its way."}'}),
+    ],
+    "bodies in one attribute": [
+        ("gen_ai.user.message", {"gen_ai.event.content": '{"content":"Where is it?"}'}),
+        ("gen_ai.choice", {"gen_ai.event.content": '{"message":{"content":"On its way."}}'}),
+    ],
+    "prompt and completion, up to 1.27": [
+        ("gen_ai.content.prompt",
+         {"gen_ai.prompt": '[{"role":"user","content":"Where is it?"}]'}),
+        ("gen_ai.content.completion",
+         {"gen_ai.completion": '[{"role":"assistant","content":"On its way."}]'}),
+    ],
+    "one event with the details, from 1.37 on": [
+        ("gen_ai.client.inference.operation.details",
+         {sc.INPUT_MESSAGES: ASKED, sc.OUTPUT_MESSAGES: SAID}),
+    ],
+    "blocks, with a tool between": [
+        ("gen_ai.user.message", {"content": blocks({"text": "Where is it?"})}),
+        ("gen_ai.assistant.message", {"content": blocks({"toolUse": {"name": "find"}})}),
+        ("gen_ai.tool.message", {"content": blocks({"text": "Oslo"}), "id": "t1"}),
+        ("gen_ai.choice", {"message": blocks({"text": "On its way."}), "finish_reason": "stop"}),
+    ],
+}  # fmt: skip
+
+
+def test_messages_in_events_are_read(client: TestClient, given: Given) -> None:
+    """As the conventions had them before they became attributes, and as others write them."""
+    call = {name: value for name, value in CALL.items() if "messages" not in name}
+    for way, events in EVENTS.items():
+        (span,) = spans(way, [("call", "", "client", call | in_(way))])
+        for name, attributes in events:
+            event = span.events.add(name=name, time_unix_nano=NOON_NS)
+            put(event, attributes)
+        send(client, given.tenant, [span])
+    told = json.dumps(
+        [
+            {"event.name": "gen_ai.user.message", "content": "Where is it?", "role": "user"},
+            {"event.name": "gen_ai.choice", "message": {"content": "On its way."}},
+        ]
+    )
+    one = [("call", "", "client", call | in_("an attribute of events") | {"events": told})]
+    send(client, given.tenant, spans("attribute", one))
+    settle(given.store)
+    for way in (*EVENTS, "an attribute of events"):
+        assert said(client, given, way) == WHOLE[4:], way
+
+
+def said(client: TestClient, given: Given, conversation: str) -> tuple[str, str]:
+    """What the only turn of a conversation shows of both sides."""
+    address = f"/api/v1/conversations/{quote(conversation)}"
+    (turn,) = client.get(address, params={"tenant": given.tenant}).json()["turns"]
+    return turn["user_message"], turn["reply"]
+
+
+NESTED: dict[str, tuple[object, object]] = {
+    "as the conventions have them": (json.loads(ASKED), json.loads(SAID)),
+    "with what is no text": (
+        [
+            {"role": "user", "parts": [
+                {"type": "text", "content": "Where is it?"},
+                {"type": "blob", "modality": "image", "content": b"\x89PNG"},
+                {"type": "uri", "modality": "audio", "uri": "https://example.org/a.mp3"}]},
+        ],
+        [
+            {"role": "assistant", "parts": [
+                {"type": "reasoning", "content": "A parcel."},
+                {"type": "tool_call", "id": "t1", "name": "find", "arguments": {"deep": [1, 2.5]}},
+                {"type": "text", "content": "On its way."}]},
+        ],
+    ),
+    "of OpenAI": (
+        [
+            {"role": "user", "content": [
+                {"type": "text", "text": "Where is it?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA"}}]},
+        ],
+        [
+            {"role": "assistant", "content": "On its way.", "tool_calls": [
+                {"id": "t1", "type": "function", "function": {"name": "find", "arguments": "{}"}}]},
+        ],
+    ),
+    "of Anthropic": (
+        [{"role": "user", "content": [{"type": "text", "text": "Where is it?"}]}],
+        [
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "A parcel."},
+                {"type": "tool_use", "id": "t1", "name": "find", "input": {}},
+                {"type": "text", "text": "On its way."}]},
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["as values", "as JSON"])
+@pytest.mark.parametrize("kind", ["protobuf", "JSON"])
+def test_messages_of_any_parts_are_read(
+    client: TestClient, given: Given, how: str, kind: str
+) -> None:
+    """As structured values or JSON in a text: the texts are shown, the rest is kept in parts."""
+    for case, (asked, answered) in NESTED.items():
+        (span,) = spans((case, how), [("call", "", "client", CALL | in_(f"{case} {how}"))])
+        for one in span.attributes:
+            value = {sc.INPUT_MESSAGES: asked, sc.OUTPUT_MESSAGES: answered}.get(one.key)
+            if value is not None and how == "as values":
+                fill(one.value, value)
+            elif value is not None:
+                one.value.string_value = json.dumps(
+                    value, default=lambda data: data.decode("latin-1")
+                )
+        if kind == "JSON":
+            request = Telemetry(given.tenant).traces([span])
+            content = otlp_json(request)
+            headers = {"content-type": "application/json"}
+            assert client.post("/v1/traces", content=content, headers=headers).status_code == 200
+        else:
+            send(client, given.tenant, [span])
+    settle(given.store)
+    for case in NESTED:
+        assert said(client, given, f"{case} {how}") == WHOLE[4:], case
+    found = turns(given.store, given.tenant)
+    stored = {row["conversation_id"]: row for row in found}
+    for case in list(NESTED)[1:]:
+        (message,) = json.loads(stored[f"{case} {how}"]["output_messages"])
+        (call,) = [part for part in message["parts"] if part["type"] == "tool_call"]
+        assert (call["id"], call["name"]) == ("t1", "find")
+    (message,) = json.loads(stored[f"of OpenAI {how}"]["input_messages"])
+    assert [part.get("modality", "text") for part in message["parts"]] == ["text", "image", "audio"]
+
+
+VALUES = {
+    str: "string_value", int: "int_value", float: "double_value", bytes: "bytes_value",
+    bool: "bool_value",
+}  # fmt: skip
+
+
+def fill(value: AnyValue, given: object) -> None:
+    """Sets a value to anything that JSON has, and bytes."""
+    if isinstance(given, dict):
+        value.kvlist_value.SetInParent()
+        for key, inner in given.items():
+            fill(value.kvlist_value.values.add(key=key).value, inner)
+    elif isinstance(given, list):
+        value.array_value.SetInParent()
+        for inner in given:
+            fill(value.array_value.values.add(), inner)
+    elif given is not None:
+        setattr(value, VALUES[type(given)], given)
+
+
+def otlp_json(request: Any) -> str:
+    """As OTLP writes JSON: ids in hexadecimal digits."""
+    made = MessageToDict(request)
+    for part in made["resourceSpans"]:
+        for scoped in part["scopeSpans"]:
+            for span in scoped["spans"]:
+                for name in ("traceId", "spanId"):
+                    span[name] = b64decode(span[name]).hex()
+    return json.dumps(made)
+
+
+def test_structured_values_are_kept_as_json(client: TestClient, given: Given) -> None:
+    """Of spans and of their events, however deep; what is no number in JSON is text."""
+    deep = {"a": [{"b": [1, True, None, 2.5, "x"]}], "bytes": b"hi", "nan": math.nan}
+    (span,) = spans("deep", [("call", "", "client", CALL | in_("deep"))])
+    fill(span.attributes.add(key="deep").value, deep)
+    fill(span.attributes.add(key="lists").value, [[1], [2, 3]])
+    fill(span.attributes.add(key="plain").value, ["2", "3"])
+    event = span.events.add(name="note", time_unix_nano=NOON_NS)
+    fill(event.attributes.add(key="deep").value, {"c": {"d": 1}})
+    send(client, given.tenant, [span])
+    (row,) = given.store.query(
+        "SELECT attributes, events FROM spans FINAL WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    kept = {name: json.loads(row["attributes"][name]) for name in ("deep", "lists", "plain")}
+    assert kept["deep"] == {"a": [{"b": [1, True, None, 2.5, "x"]}], "bytes": "aGk=", "nan": "nan"}
+    assert (kept["lists"], kept["plain"]) == ([[1], [2, 3]], ["2", "3"])
+    (event,) = json.loads(row["events"])
+    assert json.loads(event["attributes"]["deep"]) == {"c": {"d": 1}}
+
+
+@pytest.mark.parametrize(("failed", "expected"), [(True, "TimeoutError"), (False, "")])
+def test_an_exception_names_the_error(
+    client: TestClient, given: Given, failed: bool, expected: str
+) -> None:
+    """Where the span failed and says no more; one that was caught and handled is no error."""
+    shapes: list[Shape] = [
+        ("agent", "", "internal", AGENT | in_("c")),
+        ("tool", "agent", "internal", {sc.OPERATION_NAME: "execute_tool", sc.TOOL_NAME: "find"}),
+    ]
+    made = spans("failed", shapes)
+    for span in made:
+        event = span.events.add(name="exception", time_unix_nano=NOON_NS)
+        put(event, {"exception.message": "late", "exception.type": "TimeoutError"})
+        span.status.code = 2 if failed else 0
+    send(client, given.tenant, made)
+    settle(given.store)
+    for table in ("turns", "spans"):
+        rows = given.store.query(
+            f"SELECT toString(error_type) AS error FROM {table} FINAL"
+            " WHERE tenant = {tenant:String}",
+            {"tenant": given.tenant},
+        )
+        assert {row["error"] for row in rows} == {expected}, table
 
 
 def test_each_dialect_is_read(client: TestClient, given: Given) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from otel_chat import semconv as sc
-from otel_chat._messages import Message, decoded, of_events, read, text_message, written
+from otel_chat._messages import Message, decoded, in_parts, of_events, read, text_message, written
 from otel_chat._usage import Usage
 
 Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
@@ -37,7 +37,14 @@ CONVERSATION_IDS: Final = (
     "lk.pii.room_name",
     "lk.room_name",
 )
-AGENTS: Final = (sc.AGENT_NAME, "agent.name", "lk.agent_name", "lk.agent_label")
+AGENTS: Final = (
+    sc.AGENT_NAME,
+    "agent.name",
+    "lk.agent_name",
+    "lk.agent_label",
+    "ai.telemetry.functionId",
+)
+_AGENTS_IN_METADATA: Final = ("lc_agent_name", "agent_name")
 REQUEST_MODELS: Final = (sc.REQUEST_MODEL, "llm.model_name", "ai.model.id", "llm.request.model")
 RESPONSE_MODELS: Final = (sc.RESPONSE_MODEL, "ai.response.model", "llm.response.model")
 PROVIDERS: Final = (
@@ -160,6 +167,31 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "llm": "chat",
     "tool": "tool",
 }
+OPERATIONS: Final[Mapping[str, str]] = {
+    "llm": sc.OPERATION_CHAT,
+    "chat": sc.OPERATION_CHAT,
+    "completion": "text_completion",
+    "ai.generatetext.dogenerate": sc.OPERATION_CHAT,
+    "ai.streamtext.dostream": sc.OPERATION_CHAT,
+    "ai.generateobject.dogenerate": sc.OPERATION_CHAT,
+    "ai.streamobject.dostream": sc.OPERATION_CHAT,
+    "embedding": "embeddings",
+    "ai.embed.doembed": "embeddings",
+    "ai.embedmany.doembed": "embeddings",
+    "retriever": sc.OPERATION_RETRIEVAL,
+    "tool": sc.OPERATION_EXECUTE_TOOL,
+    "ai.toolcall": sc.OPERATION_EXECUTE_TOOL,
+    "agent": sc.OPERATION_INVOKE_AGENT,
+}
+"""`gen_ai.operation.name` by what others call a span's kind, in small letters."""
+SPAN_KINDS: Final = (
+    "openinference.span.kind",
+    "traceloop.span.kind",
+    "langsmith.span.kind",
+    "ai.operationId",
+    "llm.request.type",
+)
+"""Where they call it so."""
 _FRAMEWORK_TURNS: Final = {"turn": "turn.number", "agent_turn": "lk.generation_id"}
 
 
@@ -181,6 +213,31 @@ def text(attributes: Attributes, names: Iterable[str]) -> str:
     """The same as text; empty where there is none."""
     value = first(attributes, names)
     return "" if value is None else str(value)
+
+
+def agent(attributes: Attributes) -> str:
+    """The agent that a span names, in an attribute or in OpenInference's metadata.
+
+    Example:
+        >>> agent({"metadata": '{"lc_agent_name": "support"}'})
+        'support'
+    """
+    named = text(attributes, AGENTS)
+    metadata = None if named else decoded(attributes.get("metadata"))
+    return text(metadata, _AGENTS_IN_METADATA) if isinstance(metadata, dict) else named
+
+
+def is_plain(attributes: Attributes) -> bool:
+    """Whether a span tells what it answered as what its function returned, in plain text.
+
+    Of an agent's own function that may be anything, such as an object's `repr`.
+
+    Example:
+        >>> is_plain({"output.value": "Response(x)"}), is_plain({"output.value": '{"x": "y"}'})
+        (True, False)
+    """
+    value = first(attributes, OUTPUTS)
+    return value is not None and value == attributes.get("output.value") and decoded(value) is value
 
 
 def kind(name: str, attributes: Attributes) -> Kind:
@@ -309,8 +366,7 @@ def _messages(
 ) -> str:
     own = attributes.get(names[0])
     if own not in (None, ""):
-        text = str(own)
-        return text if '"parts"' in text else written(read(decoded(own), role)) or text
+        return in_parts(str(own), role)
     if found := [m for prefix in listed for m in _of_list(attributes, prefix, role)]:
         return written(found)
     value = first(attributes, names[1:])
@@ -327,14 +383,14 @@ def _of_list(attributes: Attributes, prefix: str, role: str) -> list[Message]:
         if number.isdigit():
             one = found.setdefault(int(number), {})
             field = field.removeprefix("message.")
-            if field == "role":
-                one["role"] = str(attributes[key])
-            elif field == "content" or field.endswith(("message_content.text", "prompt.text")):
+            if field in ("role", "content"):
+                one[field] = str(attributes[key])
+            elif field.endswith(("message_content.text", "prompt.text")):  # which content repeats
                 one["text"] = "\n".join(filter(None, (one.get("text"), str(attributes[key]))))
     return [
-        text_message(one.get("role", role), one["text"])
+        text_message(one.get("role", role), one.get("text") or one["content"])
         for _, one in sorted(found.items())
-        if "text" in one
+        if "text" in one or "content" in one
     ]
 
 

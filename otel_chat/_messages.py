@@ -22,9 +22,8 @@ _HOLDERS: Final = (
 _TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal"})
 _REASONING: Final = frozenset({"reasoning", "thinking", "redacted_thinking", "summary_text"})
 _CALLS: Final = frozenset({"tool_call", "tool_use", "tool-call", "function_call", "function"})
-_RESPONSES: Final = frozenset(
-    {"tool_call_response", "tool_result", "tool-result", "function_call_output"}
-)
+_RESPONSE: Final = "tool_call_response"
+_RESPONSES: Final = frozenset({_RESPONSE, "tool_result", "tool-result", "function_call_output"})
 _MODALITIES: Final = ("image", "audio", "video", "file", "document")
 _KEPT: Final = frozenset({"blob", "uri", "file"})
 """Parts of the conventions' own; what they hold in base64 is left out."""
@@ -49,6 +48,34 @@ def written(messages: list[Message]) -> str:
         '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
     """
     return json.dumps(messages, ensure_ascii=False) if messages else ""
+
+
+def in_parts(text: str, role: str) -> str:
+    """Messages as their sender wrote them, brought into parts where they are not.
+
+    What a tool answered is no message of the user, under whose name some hand it to the model.
+
+    Args:
+        text: JSON, or what was said itself.
+        role: Whose they are, where they do not say.
+
+    Example:
+        >>> in_parts('[{"role": "user", "content": "hi"}]', "user")
+        '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'
+    """
+    if '"parts"' not in text:
+        return written(read(decoded(text), role)) or text
+    if _RESPONSE not in text or not isinstance(messages := decoded(text), list):
+        return text
+    return written([_of_tool(message) for message in messages])
+
+
+def _of_tool(message: Any) -> Any:
+    parts = message.get("parts") if isinstance(message, dict) else None
+    if not isinstance(parts, list) or not parts:
+        return message
+    kinds = {part.get("type") for part in _dicts(parts)}
+    return {**message, "role": "tool"} if kinds == {_RESPONSE} else message
 
 
 def text_message(role: str, text: str) -> Message:
@@ -114,7 +141,7 @@ def _dicts(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
 
 def _message(role: str, parts: Iterable[Any]) -> list[Message]:
     made = [made for part in parts if (made := _part(part))]
-    return [{"role": role, "parts": made}] if made else []
+    return [_of_tool({"role": role, "parts": made})] if made else []
 
 
 def _part(value: Any) -> Part | None:  # noqa: PLR0911 - one return a kind of part

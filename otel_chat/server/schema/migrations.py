@@ -12,13 +12,14 @@ from typing import Any, Final, Protocol
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from otel_chat import _dialects as dialects
 from otel_chat import semconv
 from otel_chat.errors import ConfigurationError, StoreError
 
 _MACROS: Final = (
     "{%- from 'macros' import table, view, events_text, of_day, dimensions, attributes, any_value,"
-    " text_maps, scalar_text, text, count, number, seconds, ratio, flag, money, moment, without"
-    " with context -%}"
+    " text_maps, scalar_text, text, first_text, count, number, seconds, ratio, flag, money,"
+    " moment, without with context -%}"
 )
 _TEXT: Final = re.compile(
     r"\{\{ (?:text|count|number|seconds|ratio|flag|money|rounded_money)\(n\.(\w+)\) \}\}"
@@ -162,6 +163,7 @@ def _environment(cluster: str) -> Environment:
     )
     environment.globals.update(
         n=semconv,
+        d=dialects,
         cluster=cluster,
         on_cluster=f" ON CLUSTER '{cluster}'" if cluster else "",
         local="_local" if cluster else "",

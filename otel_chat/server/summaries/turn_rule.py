@@ -240,9 +240,10 @@ def attributes(turn: Turn) -> dict[str, str]:
         sc.AGENT_NAME: _agent(turn, spans),
         sc.REQUEST_MODEL: _first(asked, dialects.REQUEST_MODELS),
         sc.RESPONSE_MODEL: _first(answered, dialects.RESPONSE_MODELS),
-        sc.PROVIDER_NAME: _first(asked, dialects.PROVIDERS),
+        # An agent may name its framework.
+        sc.PROVIDER_NAME: _first([*calls, top], dialects.PROVIDERS),
         sc.INPUT_MESSAGES: next(filter(None, map(_input, asked)), ""),
-        sc.OUTPUT_MESSAGES: next(filter(None, map(_output, answered)), ""),
+        sc.OUTPUT_MESSAGES: next(filter(None, map(_output, _plain_last(answered))), ""),
         sc.ERROR_TYPE: last.error_type,
         sc.TIME_TO_FIRST_CHUNK: _first_chunk(top, calls),
     }
@@ -306,17 +307,25 @@ def _output(span: Span) -> str:
     return dialects.output_messages(span.attributes)
 
 
+def _plain_last(answered: list[Span]) -> list[Span]:
+    """The same with a turn's own span behind its calls, where its answer may be no text."""
+    last, *calls = answered
+    plain = calls and last.role != "chat" and dialects.is_plain(last.attributes)
+    return [*calls, last] if plain else answered
+
+
 def _agent(turn: Turn, spans: list[Span]) -> str:
     top = turn.tops[0]
     around = [*spans, *top.above()]
-    if name := dialects.text(top.attributes, dialects.AGENTS):
+    if name := dialects.agent(top.attributes):
         return name
     if top.role == "agent":
         for prefix in _SPAN_NAMES:
             if top.name.startswith(prefix):
                 return top.name.removeprefix(prefix)
     agents = [one for one in around if one.role in ("agent", "turn", "workflow")]
-    return _first([*agents, *around], dialects.AGENTS)
+    named = (dialects.agent(one.attributes) for one in (*agents, *around))
+    return next(filter(None, named), "")
 
 
 def _first_chunk(top: Span, calls: list[Span]) -> str:

@@ -1,0 +1,110 @@
+"""Records the spans that real packages send, for `test_foreign.py`.
+
+    python -m tests.foreign.record                 all of them
+    python -m tests.foreign.record pydantic_ai     one
+
+Each bot runs in a new environment with the newest versions of its packages (by uv), against a
+server that speaks OpenAI's wire format, and its spans are written beside this file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = Path(__file__).parent
+RECORDINGS: Final = FOLDER / "recordings"
+PACKAGES: Final[dict[str, tuple[str, ...]]] = {
+    "pydantic_ai": ("pydantic-ai-slim[openai]",),
+    "langgraph_openinference": (
+        "langchain", "langchain-openai", "openinference-instrumentation-langchain",
+    ),
+    "langgraph_openllmetry": (
+        "langchain", "langchain-openai", "opentelemetry-instrumentation-langchain",
+    ),
+    "openai_agents": ("openai-agents", "openinference-instrumentation-openai-agents"),
+    "llama_index": (
+        "llama-index-core", "llama-index-llms-openai", "openinference-instrumentation-llama-index",
+    ),
+}  # fmt: skip
+"""What is installed for each bot."""
+_SENDING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+
+
+def conversation_id(bot: str) -> str:
+    """The conversation that a recording is of."""
+    return f"parcel-{bot}"
+
+
+def record(bot: str) -> dict[str, Any]:
+    """Has a bot answer twice, here and now; gives its spans as OTLP in JSON."""
+    from google.protobuf.json_format import MessageToDict
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from tests.foreign.expected import THANKS
+    from tests.foreign.provider import ASKED, serving
+
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": bot}))
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    trace.set_tracer_provider(provider)
+    with serving() as url:
+        os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
+        answer = importlib.import_module(f"tests.foreign.bots.{bot}").answer
+        for text in (ASKED, THANKS):
+            answer(text, conversation_id(bot))
+    sent = MessageToDict(encode_spans(kept.get_finished_spans()))
+    for span in spans_of(sent):
+        for name in ("traceId", "spanId", "parentSpanId"):
+            if name in span:
+                span[name] = _hexadecimal(span[name])
+    packages = [name.partition("[")[0] for name in PACKAGES[bot]]
+    return {"packages": {name: version(name) for name in packages}, "sent": sent}
+
+
+def spans_of(sent: dict[str, Any]) -> list[dict[str, Any]]:
+    """The spans in OTLP in JSON."""
+    scoped = [one for part in sent["resourceSpans"] for one in part["scopeSpans"]]
+    return [span for one in scoped for span in one["spans"]]
+
+
+def _hexadecimal(data: str) -> str:
+    from base64 import b64decode
+
+    return b64decode(data).hex()
+
+
+def main() -> None:
+    """Records the bots that are named, or all."""
+    here = Path(sys.executable).parent
+    uv = shutil.which("uv", path=os.pathsep.join((str(here), os.environ.get("PATH", ""))))
+    if uv is None:
+        raise SystemExit("uv is needed: make setup")
+    for bot in sys.argv[1:] or PACKAGES:
+        wanted = [one for name in (*PACKAGES[bot], *_SENDING) for one in ("--with", name)]
+        command = [uv, "run", "--no-project", "--python", sys.executable, *wanted]
+        made = subprocess.run(
+            [*command, "python", "-m", "tests.foreign.record", "--here", bot],
+            check=True, cwd=FOLDER.parent.parent, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        RECORDINGS.mkdir(exist_ok=True)
+        (RECORDINGS / f"{bot}.json").write_bytes(made.stdout)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--here"]:
+        json.dump(record(sys.argv[2]), sys.stdout, indent=1, ensure_ascii=False)
+    else:
+        main()

@@ -1,0 +1,84 @@
+"""What becomes of the spans of real frameworks: recordings, and the turns that they are."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_chat import semconv as sc
+from otel_chat.server.queries.calls import calls
+from otel_chat.server.summaries.settler import Settler
+from tests.foreign import expected, provider
+from tests.foreign.record import PACKAGES, RECORDINGS, conversation_id
+from tools import frameworks
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+    from tests.server.given import Given
+
+BOTS = sorted(PACKAGES)
+JSON = {"content-type": "application/json"}
+
+
+def recording(bot: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((RECORDINGS / f"{bot}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def sent_by(bot: str, tenant: str) -> dict[str, Any]:
+    """The recorded spans, under a tenant."""
+    sent: dict[str, Any] = copy.deepcopy(recording(bot)["sent"])
+    for part in sent["resourceSpans"]:
+        named = {"key": sc.TENANT, "value": {"stringValue": tenant}}
+        part["resource"].setdefault("attributes", []).append(named)
+    return sent
+
+
+def turns(client: TestClient, given: Given, bot: str) -> list[dict[str, Any]]:
+    address = f"/api/v1/conversations/{conversation_id(bot)}"
+    answer = client.get(address, params={"tenant": given.tenant})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["turns"]
+    return found
+
+
+@pytest.mark.parametrize("bot", BOTS)
+def test_a_recorded_conversation_is_the_one_that_was_held(
+    client: TestClient, given: Given, bot: str
+) -> None:
+    """Two turns, one with a tool: of every framework the same tokens, texts, agent and tools."""
+    sent = sent_by(bot, given.tenant)
+    answer = client.post("/v1/traces", content=json.dumps(sent), headers=JSON)
+    assert (answer.status_code, answer.json()) == (200, {})
+    Settler(given.store).settle()
+    told = [
+        {key: turn.get(key, turn["tokens"].get(key)) for key in expected.turns(bot)[0]}
+        for turn in turns(client, given, bot)
+    ]
+    assert told == expected.turns(bot)
+    assert called(given, "tool") == {provider.TOOL: 1}
+    assert sum(called(given, "model").values()) == expected.model_spans(bot)
+    rows = given.store.query(
+        "SELECT count() AS rows FROM unclaimed_spans FINAL WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    assert rows == [{"rows": 0}]
+
+
+def called(given: Given, kind: str) -> dict[str, int]:
+    """What was called, as Dependencies counts it."""
+    rows = given.store.query(
+        f"SELECT called, count() AS calls FROM ({calls('spans FINAL', 'events FINAL', 'tenant')})"
+        " WHERE tenant = {tenant:String} AND kind = {kind:String} GROUP BY called",
+        {"tenant": given.tenant, "kind": kind},
+    )
+    return {row["called"]: row["calls"] for row in rows}
+
+
+def test_the_page_is_what_was_recorded() -> None:
+    """After a change: python tools/frameworks.py."""
+    assert frameworks.page() == frameworks.PAGE.read_text(encoding="utf-8")

@@ -1,0 +1,113 @@
+"""Writes docs/frameworks.md, from the bots that tests/foreign records and what becomes of them.
+
+python tools/frameworks.py
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.foreign import expected  # noqa: E402 - where it stands is known only now
+from tests.foreign.record import FOLDER, PACKAGES, RECORDINGS  # noqa: E402
+from tools.reference import table  # noqa: E402
+
+PAGE: Final = ROOT / "docs" / "frameworks.md"
+_INTRODUCTION: Final = """\
+# Frameworks
+
+What to switch on so that turns of a framework's bot have their tokens, model, texts and tools. \
+This page is made by `python tools/frameworks.py` from `tests/foreign/`: each bot below was run \
+with the packages that are named, its spans were recorded, and a test compares what the analytics \
+server makes of them. `python -m tests.foreign.record NAME` records a bot anew, with the newest \
+versions.
+
+## Bots without our decorators
+
+They need a tracer provider that sends to the server (`OTEL_EXPORTER_OTLP_ENDPOINT`), the lines \
+below, and a conversation's id. Each holds the same conversation: a question that takes a tool, \
+and thanks.
+
+"""
+_BESIDE: Final = """\
+Costs are absent where no span tells one. A handler of ours around such a bot makes the turn \
+itself and sums up the spans beneath it: nothing counts twice.
+
+## Results and streams
+
+With `@chat_handler` or `@model_call` usage, model and reply are read from what is returned or \
+streamed. What has to be switched on for it:
+
+"""
+_SWITCHES: Final = (
+    ("OpenAI chat completions, streamed", '`stream_options={"include_usage": True}`'),
+    ("OpenAI responses, Agents SDK", "nothing"),
+    ("LangChain `ChatOpenAI`, streamed", "`stream_usage=True` with a `base_url` of your own"),
+    (
+        "LangGraph",
+        'nothing: each `stream_mode`, subgraphs, `version="v2"`, `astream_events` are read',
+    ),
+    ("Pydantic AI", "nothing"),
+    (
+        "LlamaIndex with OpenAI, streamed",
+        '`additional_kwargs={"stream_options": {"include_usage": True}}`; stream agents with tools',
+    ),
+    ("Mistral chat and conversations", "nothing"),
+    ("Cohere, versions 1 and 2", "nothing; the model is not named: `@model_call(model)`"),
+    ("Ollama", "nothing; a prompt that it still holds is not counted"),
+    ("Hugging Face text generation", "`details=True`; the model is not named"),
+    ("Rasa, Dialogflow, Azure CLU, Amazon Lex", "nothing: intent, confidence and fallback"),
+)
+
+
+def title(bot: str) -> str:
+    """What a bot is made with, as its module says."""
+    return (ast.get_docstring(_module(bot)) or "").rstrip(".")
+
+
+def code(bot: str) -> str:
+    """The lines that a user writes."""
+    text = (FOLDER / "bots" / f"{bot}.py").read_text(encoding="utf-8")
+    first = _module(bot).body[1].lineno
+    return "\n".join(text.splitlines()[first - 1 :])
+
+
+def _module(bot: str) -> ast.Module:
+    return ast.parse((FOLDER / "bots" / f"{bot}.py").read_text(encoding="utf-8"))
+
+
+def packages(bot: str) -> str:
+    """What a bot was recorded with."""
+    recorded = json.loads((RECORDINGS / f"{bot}.json").read_text(encoding="utf-8"))
+    return ", ".join(f"{name} {version}" for name, version in recorded["packages"].items())
+
+
+def page() -> str:
+    """The page."""
+    rows = []
+    for bot in PACKAGES:
+        first, _ = expected.turns(bot)
+        named = "asked" if first["model"] == expected.ASKED_MODEL else "that answered"
+        prepared = ", each call twice" if bot in expected.PREPARES else ""
+        rows.append(
+            (
+                title(bot),
+                packages(bot),
+                f"turns, agent, provider, status, tokens, the model {named}, texts, tool{prepared}",
+            )
+        )
+    head = ("bot", "recorded with", "what appears")
+    parts = [f"### {title(bot)}\n\n```python\n{code(bot)}\n```\n" for bot in PACKAGES]
+    bots = f"{table(head, rows)}\n" + "\n".join(parts)
+    switches = table(("what is returned or streamed", "what to switch on"), _SWITCHES)
+    return f"{_INTRODUCTION}{bots}\n{_BESIDE}{switches}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -70,7 +70,10 @@ GEN_AI_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 GEN_AI_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
 WORKFLOW_GEN_AI_NAME: Final = "gen_ai.workflow.name"
 DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - an attribute's name, no secret
@@ -137,7 +140,10 @@ OPERATION_RETRIEVAL: Final = "retrieval"
 OPERATION_CLASSIFY: Final = "classify_intent"  # ours: the conventions name none
 OPERATION_HANDOFF: Final = "handoff"
 
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
+
 # Closed sets of values
+TOOL_TYPE_FUNCTION: Final = "function"
 STATUS_OK: Final = "ok"
 STATUS_ERROR: Final = "error"
 STATUS_CANCELLED: Final = "cancelled"

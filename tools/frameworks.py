@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from tests.foreign import expected
+from tests.foreign.record import FOLDER, PACKAGES, RECORDINGS
+from tools.reference import table
 
-from tests.foreign import expected  # noqa: E402 - where it stands is known only now
-from tests.foreign.record import FOLDER, PACKAGES, RECORDINGS  # noqa: E402
-from tools.reference import table  # noqa: E402
-
-PAGE: Final = ROOT / "docs" / "frameworks.md"
+PAGE: Final = Path(__file__).parent.parent / "docs" / "frameworks.md"
 _INTRODUCTION: Final = """\
 # Frameworks
 

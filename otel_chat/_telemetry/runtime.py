@@ -130,7 +130,7 @@ class Runtime:
         self.expects_events = True
         self._on_globals = tracer_provider is None
         provider = tracer_provider or trace.get_tracer_provider()
-        self.tracer = provider.get_tracer("otel_chat", __version__)
+        self.tracer = provider.get_tracer("otel_chat", __version__, schema_url=sc.SCHEMA_URL)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
         self.instruments = Instruments(meter)
         self.emitter = Emitter(logger_provider)

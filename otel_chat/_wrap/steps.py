@@ -300,18 +300,31 @@ class ModelCall(Step):
     metric = sc.METRIC_CLIENT_OPERATION_DURATION
     follows = True
 
-    def __init__(self, model: object, provider: object = None) -> None:
-        super().__init__(model, {sc.REQUEST_MODEL: model, sc.PROVIDER_NAME: provider})
-        self._provider = provider
+    def __init__(
+        self,
+        model: object,
+        provider: object = None,
+        prompt: object = None,
+        prompt_version: object = None,
+    ) -> None:
+        given = {
+            sc.REQUEST_MODEL: model,
+            sc.PROVIDER_NAME: provider,
+            sc.PROMPT_NAME: prompt,
+            sc.PROMPT_VERSION: prompt_version,
+        }
+        super().__init__(model, given)
+        self._texts = {"provider": provider, "prompt": prompt, "prompt_version": prompt_version}
         self._usage = Usage()
         self._result: object = None
         self._stream: Chunks | None = None
 
     def check(self) -> None:
-        """The same, and the provider."""
+        """The same, and the provider and the prompt."""
         super().check()
-        if self._provider is not None:
-            configured(text, self._provider, f"{self.operation}: provider")
+        for name, value in self._texts.items():
+            if value is not None:
+                configured(text, value, f"{self.operation}: {name}")
 
     @reporting("model_call")
     def usage(
@@ -408,7 +421,7 @@ class Tool(Step):
     named = sc.TOOL_NAME
 
     def __init__(self, name: object) -> None:
-        super().__init__(name, {sc.TOOL_NAME: name})
+        super().__init__(name, {sc.TOOL_NAME: name, sc.TOOL_TYPE: sc.TOOL_TYPE_FUNCTION})
 
 
 class Workflow(Step):
@@ -444,10 +457,22 @@ def model_call(function: F, /) -> F: ...
 
 
 @overload
-def model_call(model: str | None = None, provider: str | None = None) -> ModelCall: ...
+def model_call(
+    model: str | None = None,
+    provider: str | None = None,
+    *,
+    prompt: str | None = None,
+    prompt_version: str | None = None,
+) -> ModelCall: ...
 
 
-def model_call(model: Any = None, provider: str | None = None) -> Any:
+def model_call(
+    model: Any = None,
+    provider: str | None = None,
+    *,
+    prompt: str | None = None,
+    prompt_version: str | None = None,
+) -> Any:
     """A call of a language model: span `chat {model}`, duration, usage; a decorator or a block.
 
     From what the decorated function returns, or the chunks of the stream that it gives, model,
@@ -457,6 +482,8 @@ def model_call(model: Any = None, provider: str | None = None) -> Any:
     Args:
         model: The model asked; the function, where the decorator stands bare.
         provider: Who runs it.
+        prompt: The name of the prompt that was used.
+        prompt_version: Its version.
 
     Raises:
         ConfigurationError: used as a decorator, where an argument is no text; names it.
@@ -471,7 +498,8 @@ def model_call(model: Any = None, provider: str | None = None) -> Any:
         >>> ask("Hello")["usage"]["prompt_tokens"]
         12
     """
-    return ModelCall(None, provider)(model) if is_function(model) else ModelCall(model, provider)
+    more = provider, prompt, prompt_version
+    return ModelCall(None, *more)(model) if is_function(model) else ModelCall(model, *more)
 
 
 @overload

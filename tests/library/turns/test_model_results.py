@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from otel_chat import Config, chat_handler, current_turn, model_call, tool, turn, workflow
 from otel_chat import semconv as sc
+from otel_chat.errors import ConfigurationError
 from otel_chat.testing import SteppedClock, Telemetry, assert_turn
 from tests.library.extract.wire import serving
 
@@ -139,6 +140,25 @@ def test_a_model_calls_result_says_what_its_span_and_the_turn_lack(
     assert found["cost"] == pytest.approx(0.002)
     (point,) = telemetry.metric(sc.METRIC_CLIENT_OPERATION_DURATION).points
     assert (point.count, point.attributes[sc.PROVIDER_NAME]) == (1, "openai")
+
+
+def test_a_call_names_its_prompt_and_a_tool_its_kind(telemetry: Telemetry) -> None:
+    """With the conversation on each, and the version of the names on what sent them."""
+    with turn("a", conversation_id="c-1"):
+        with model_call("gpt-4o", prompt="greeting", prompt_version="7"):
+            pass
+        with tool("find_parcel"):
+            pass
+    call, used = sorted(telemetry.only_turn().inside, key=lambda span: span.name)
+    told = dict(call.attributes or {})
+    assert (told[sc.PROMPT_NAME], told[sc.PROMPT_VERSION]) == ("greeting", "7")
+    assert dict(used.attributes or {})[sc.TOOL_TYPE] == "function"
+    for span in (call, used):
+        assert dict(span.attributes or {})[sc.CONVERSATION_ID] == "c-1"
+        assert span.instrumentation_scope is not None
+        assert span.instrumentation_scope.schema_url == sc.SCHEMA_URL
+    with pytest.raises(ConfigurationError, match="prompt"):
+        model_call("gpt-4o", prompt=object())(whole)  # type: ignore[call-overload]
 
 
 def test_the_confidence_of_tokens_is_their_geometric_mean(telemetry: Telemetry) -> None:

@@ -1,0 +1,121 @@
+"""Writes docs/conventions.md, from `semconv.py` and the dictionary of other libraries' names.
+
+python tools/conventions.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from otel_chat import _dialects as dialects
+from otel_chat import semconv as sc
+from tools.reference import table
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "conventions.md"
+REPOSITORY: Final = "https://github.com/open-telemetry/semantic-conventions-genai"
+
+
+class Document(NamedTuple):
+    """A document of the conventions as it was read.
+
+    Args:
+        path: Where it stands in the repository.
+        commit: Of which version.
+    """
+
+    path: str
+    commit: str
+
+
+INFERENCE: Final = Document(
+    "docs/gen-ai/client-inference.md", "024a4f944a1291fcb627c9c47da69e79868dd15e"
+)
+ATTRIBUTES: Final = Document(
+    "docs/registry/attributes/gen-ai.md", "002c8a6ea1c8a42b14a4527db83b3cabcded610a"
+)
+REGISTRY: Final = Document("model/gen-ai/registry.yaml", "e8fc5751506258db1459d1bde47994e01dee922e")
+METRICS: Final = Document("model/gen-ai/metrics.yaml", "004902b8cb70aa5ae6ca4ae07132b7daabcd3e10")
+EVENTS: Final = Document("model/gen-ai/events.yaml", "fecf9e12378d7b913438c954f8d7d243680ece47")
+DOCUMENTS: Final = {
+    INFERENCE: (
+        *(sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.CONVERSATION_ID, sc.PROMPT_NAME),
+        *(sc.PROMPT_VERSION, sc.REQUEST_MODEL, sc.RESPONSE_MODEL, sc.RESPONSE_ID),
+        *(sc.FINISH_REASONS, sc.GEN_AI_INPUT_TOKENS, sc.GEN_AI_OUTPUT_TOKENS),
+        *(sc.GEN_AI_CACHE_READ_TOKENS, sc.GEN_AI_CACHE_WRITE_TOKENS, sc.GEN_AI_REASONING_TOKENS),
+        sc.INPUT_MESSAGES,
+    ),
+    ATTRIBUTES: (
+        *(sc.AGENT_NAME, sc.AGENT_ID, sc.AGENT_VERSION, sc.OUTPUT_MESSAGES, sc.DATA_SOURCE_ID),
+        *(sc.TOKEN_TYPE, sc.EVALUATION_NAME, sc.EVALUATION_SCORE, sc.EVALUATION_LABEL),
+        sc.EVALUATION_EXPLANATION,
+    ),
+    REGISTRY: (sc.TOOL_NAME, sc.TOOL_TYPE, sc.TOOL_CALL_ID),
+    METRICS: (
+        *(sc.WORKFLOW_GEN_AI_NAME, sc.METRIC_CLIENT_OPERATION_DURATION),
+        sc.METRIC_EXECUTE_TOOL_DURATION,
+    ),
+    EVENTS: (sc.EVENT_EVALUATION,),
+}
+"""The document in which each name was last seen."""
+READ_AS: Final = {
+    sc.CONVERSATION_ID: dialects.CONVERSATION_IDS,
+    sc.AGENT_NAME: dialects.AGENTS,
+    sc.REQUEST_MODEL: dialects.REQUEST_MODELS,
+    sc.RESPONSE_MODEL: dialects.RESPONSE_MODELS,
+    sc.PROVIDER_NAME: dialects.PROVIDERS,
+    sc.RESPONSE_ID: dialects.RESPONSE_IDS,
+    sc.TOOL_NAME: dialects.TOOLS,
+    sc.OPERATION_NAME: dialects.SPAN_KINDS,
+    sc.INPUT_MESSAGES: dialects.INPUTS,
+    sc.OUTPUT_MESSAGES: dialects.OUTPUTS,
+    **{names[0]: names for names in dialects.TOKENS.values()},
+}
+"""The names under which the server reads the same of other libraries' spans."""
+_INTRODUCTION: Final = f"""\
+# Names and conventions
+
+The library writes the names of [OpenTelemetry's GenAI conventions]({REPOSITORY}) where they have \
+one, all of which are in development there, and its own (`otel_chat.*`) for the rest. Its spans \
+name the schema `{sc.SCHEMA_URL}`. This page is made by `python tools/conventions.py`.
+
+## Names of the conventions
+
+Each was read in the document that is linked, at that commit. The server reads the others, too, \
+the first of them in front.
+
+"""
+_OWN: Final = """
+## Names of our own
+
+No convention has them. The [reference](reference.md) says what they mean.
+
+"""
+
+
+def names(prefix: str) -> list[str]:
+    """The names in `semconv` that begin so, in its order, each once."""
+    values = [value for key, value in vars(sc).items() if key.isupper() and isinstance(value, str)]
+    return list(dict.fromkeys(value for value in values if value.startswith(prefix)))
+
+
+def _cells(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def page() -> str:
+    """The page."""
+    seen = {name: document for document, held in DOCUMENTS.items() for name in held}
+    rows = []
+    for name in names("gen_ai."):
+        path, commit = seen[name]
+        link = f"[{path.rsplit('/', 1)[1]} {commit[:7]}]({REPOSITORY}/blob/{commit}/{path})"
+        also = [other for other in READ_AS.get(name, ()) if other != name]
+        rows.append((f"`{name}`", link, _cells(also)))
+    head = ("name", "read in", "also read as")
+    return f"{_INTRODUCTION}{table(head, rows)}{_OWN}{_cells(names('otel_chat.'))}.\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

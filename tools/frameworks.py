@@ -32,8 +32,8 @@ and thanks.
 
 """
 _BESIDE: Final = """\
-Costs are absent where no span tells one. A handler of ours around such a bot makes the turn \
-itself and sums up the spans beneath it: nothing counts twice.
+Costs are the server's by its prices, where no span tells one. A handler of ours around such a \
+bot makes the turn itself and sums up the spans beneath it: nothing counts twice.
 
 ## Results and streams
 
@@ -95,7 +95,7 @@ def page() -> str:
             (
                 title(bot),
                 packages(bot),
-                f"turns, agent, provider, status, tokens, the model {named}, texts, tool{prepared}",
+                f"agent, provider, status, tokens, cost, model {named}, texts, tool{prepared}",
             )
         )
     head = ("bot", "recorded with", "what appears")

@@ -10,6 +10,8 @@ THANKS: Final = "Thanks!"
 ASKED_MODEL: Final = "gpt-4o-mini"
 NAMES_ASKED_MODEL: Final = frozenset({"llama_index"})
 """Whose spans name the model that was asked, and not the one that answered."""
+PRICES: Final = {name: {"input": 1, "output": 10} for name in (ASKED_MODEL, provider.MODEL)}
+"""USD for a million tokens."""
 PREPARES: Final = frozenset({"llama_index"})
 """Whose instrumentation has a span of a model for preparing each call, too."""
 
@@ -21,7 +23,6 @@ def turns(bot: str) -> list[dict[str, Any]]:
         "model": ASKED_MODEL if bot in NAMES_ASKED_MODEL else provider.MODEL,
         "provider": "openai",
         "status": "ok",
-        "cost": None,
     }
     whole = [a + b for a, b in zip(provider.FIRST, provider.AFTER_TOOL, strict=True)]
     return [

@@ -275,6 +275,11 @@ def _calls(spans: list[Span]) -> list[Usage]:
         children.started(_number(span), int(parent, 16) if parent in inside else None)
         usage = dialects.usage(span.attributes)
         if usage and dialects.counts(span.name, span.attributes):
+            if usage.model is None:  # an agent's sum: its calls say of which model
+                made = _outer_calls(list(span.beneath()))
+                models = (*dialects.RESPONSE_MODELS, *dialects.REQUEST_MODELS)
+                usage.model = _first(made, models) or None
+                usage.provider = usage.provider or _first(made, dialects.PROVIDERS) or None
             children.used(_number(span), usage)
     return children.calls()
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_chat import semconv as sc
+from otel_chat.pricing import PriceTable
+from otel_chat.server.prices import PriceList, ServerPrices
 from otel_chat.server.queries.calls import calls
 from otel_chat.server.summaries.settler import Settler
 from tests.foreign import expected, provider
@@ -16,12 +18,23 @@ from tests.foreign.record import PACKAGES, RECORDINGS, conversation_id
 from tools import frameworks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi.testclient import TestClient
 
     from tests.server.given import Given
+    from tests.server.settled import SettledStore
 
 BOTS = sorted(PACKAGES)
 JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settled_by_hand(store: SettledStore) -> Iterator[None]:
+    """With prices of the tests' own."""
+    store.settles = False
+    yield
+    store.settles = True
 
 
 def recording(bot: str) -> dict[str, Any]:
@@ -50,11 +63,12 @@ def turns(client: TestClient, given: Given, bot: str) -> list[dict[str, Any]]:
 def test_a_recorded_conversation_is_the_one_that_was_held(
     client: TestClient, given: Given, bot: str
 ) -> None:
-    """Two turns, one with a tool: of every framework the same tokens, texts, agent and tools."""
+    """Two turns, one with a tool: of every framework the same tokens, cost, texts and tools."""
     sent = sent_by(bot, given.tenant)
     answer = client.post("/v1/traces", content=json.dumps(sent), headers=JSON)
     assert (answer.status_code, answer.json()) == (200, {})
-    Settler(given.store).settle()
+    house = PriceList("house", PriceTable(expected.PRICES))
+    Settler(given.store, prices=ServerPrices([house], published=False)).settle()
     told = [
         {key: turn.get(key, turn["tokens"].get(key)) for key in expected.turns(bot)[0]}
         for turn in turns(client, given, bot)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -260,9 +259,7 @@ def _with_devices(statement: Query, source: str) -> str:
 
     As part of the statement: there may be more of them than a parameter holds.
     """
-    agents = _user_agents(statement, source)
-    if not agents:
-        return source
+    agents = _user_agents(statement, source) or {0: ""}
     said = {one: tuple(seen(what, agent) for what in SEEN) for one, agent in agents.items()}
     kinds = sorted(set(said.values()))
     places = {kind: number for number, kind in enumerate(kinds, 1)}
@@ -283,13 +280,12 @@ def _words(words: Sequence[str]) -> str:
 
 def _user_agents(statement: Query, source: str) -> dict[int, str]:
     """The user agents of a source by their hash, read within the limits of an export."""
-    pieces = statement.stream(
+    rows = statement.store.query(
         f"SELECT sipHash64(user_agent) AS hash, any(user_agent) AS agent FROM {source} AS u"  # noqa: S608
         f" GROUP BY hash SETTINGS {statement.store.export.sql()}",
-        "JSONEachRow",
+        statement.parameters,
     )
-    rows = map(json.loads, b"".join(pieces).splitlines())
-    return {int(row["hash"]): row["agent"] for row in rows}
+    return {row["hash"]: row["agent"] for row in rows}
 
 
 def _actions_taken(statement: Query, part: Window) -> str:

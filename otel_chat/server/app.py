@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Info
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -52,7 +52,6 @@ from otel_chat.server.api.errors import add_error_handlers
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.known import PREFIX as API
 from otel_chat.server.api.live import Live
-from otel_chat.server.api.security import not_from_elsewhere
 from otel_chat.server.entitytags import EntityTags
 from otel_chat.server.erase import forget_old
 from otel_chat.server.gauges import Gauges
@@ -61,7 +60,7 @@ from otel_chat.server.ingest.bodies import Intake
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.counters import IngestCounters
 from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, SecurityHeaders
-from otel_chat.server.pages.router import make_router
+from otel_chat.server.pages import router as pages
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.prices import read_prices
 from otel_chat.server.rules import Rules
@@ -86,7 +85,6 @@ SETTLER_RESTS: Final = 2
 """A third of its time at most; where telemetry takes the machine, a tenth."""
 SETTLER_YIELDS: Final = 9
 _log = logging.getLogger("otel_chat.server")
-NOWHERE: Final = f"{API}/nowhere"
 
 
 def is_loopback(host: str) -> bool:
@@ -106,7 +104,6 @@ def is_loopback(host: str) -> bool:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # A query holds a thread and an engine's client; more of them at once would only queue below.
     anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
-    _prepare_routes(app)
     committer: Committer = app.state.committer
     committer.start()
     chores: list[Periodic] = app.state.chores
@@ -121,12 +118,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(settler.leave)
         await anyio.to_thread.run_sync(committer.stop)
-
-
-def _prepare_routes(app: FastAPI) -> None:
-    """Has every route built now: FastAPI builds them when the first request looks for its own."""
-    for route in app.routes:
-        route.matches({"type": "http", "method": "GET", "path": NOWHERE, "headers": []})
 
 
 def create_app(store: Store, settings: ServerSettings) -> FastAPI:
@@ -147,7 +138,6 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(not_from_elsewhere)],
         # A redirect would tell of addresses before anybody has shown a token.
         redirect_slashes=False,
     )
@@ -182,16 +172,14 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(OneLength)
     app.add_middleware(SecurityHeaders)
-    app.include_router(health.router)
-    app.include_router(ingest.router)
-    app.include_router(_api())
-    for document in (chat_analytics, chatbot_analytics, bot_interactions):
-        app.include_router(document.router)
-    app.include_router(make_router())  # last: it answers for every path that nobody took
+    for part in _PARTS:  # not included, which would build every route anew
+        app.router.routes.extend(part.router.routes)
     return app
 
 
 _PARTS: Final = (
+    health,
+    ingest,
     overview,
     conversations,
     interactions,
@@ -213,14 +201,11 @@ _PARTS: Final = (
     tokens,
     unclaimed,
     insights,
+    chat_analytics,
+    chatbot_analytics,
+    bot_interactions,
+    pages,  # last: it answers for every path that nobody took
 )
-
-
-def _api() -> APIRouter:
-    router = APIRouter(prefix=API)
-    for part in _PARTS:
-        router.include_router(part.router)
-    return router
 
 
 def _chores(store: Store, settings: ServerSettings, app: FastAPI) -> list[Periodic]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from otel_chat.server.app import _prepare_routes, create_app
+from otel_chat.server.app import create_app
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store, parse_store_url
 from otel_chat.server.store.engine import SETTINGS
@@ -57,7 +57,6 @@ def client(running: TestClient, store: Store) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def address(running: TestClient) -> Iterator[str]:
-    _prepare_routes(running.app)  # type: ignore[arg-type]  # no request waits for that
     with over_http(running.app, alone=True) as url:  # type: ignore[arg-type]
         yield url
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from otel_chat._common.moments import UTC_NAME
 from otel_chat.errors import QueryError
@@ -21,9 +21,10 @@ from otel_chat.server.api.parameters import (
     Viewer,
     span_of,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import comparison as queries
 
-router = APIRouter(responses=RESPONSES)
+router = own_router(responses=RESPONSES)
 
 Name = Annotated[str | None, Query(max_length=1000, description="One of the two groups.")]
 FirstOfOther = Annotated[

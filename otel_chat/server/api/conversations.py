@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
@@ -21,6 +21,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries import conversations as queries
 from otel_chat.server.queries import ranked, traces
@@ -28,7 +29,7 @@ from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.search import LONGEST
 from otel_chat.server.queries.timeline import ITEMS, MOST_ITEMS
 
-router = APIRouter(tags=["conversations"])
+router = own_router(tags=["conversations"])
 
 TraceId = Annotated[
     str,

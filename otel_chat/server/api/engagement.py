@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.api import engagement_examples as examples
@@ -17,11 +17,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import engagement as queries
 from otel_chat.server.queries import hours
 from otel_chat.server.queries import leads as lead_queries
 
-router = APIRouter(tags=["engagement"], responses=RESPONSES)
+router = own_router(tags=["engagement"], responses=RESPONSES)
 
 
 @router.get(

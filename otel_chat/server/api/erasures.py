@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.parameters import Admin, StoreParameter
+from otel_chat.server.api.security import own_router
 from otel_chat.server.erase import Eraser, limit_of
 
-router = APIRouter(tags=["privacy"], responses={**FOUND_RESPONSES, **BODY_RESPONSES})
+router = own_router(tags=["privacy"], responses={**FOUND_RESPONSES, **BODY_RESPONSES})
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from otel_chat import semconv as sc
@@ -13,11 +13,11 @@ from otel_chat.errors import QueryError
 from otel_chat.privacy import Redactor
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
-from otel_chat.server.api.security import FeedbackGrant, Grant
+from otel_chat.server.api.security import FeedbackGrant, Grant, own_router
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.events import EARLIEST, LATEST, Value, event_batch, new_id
 
-router = APIRouter(tags=["reporting"])
+router = own_router(tags=["reporting"])
 
 _redact = Redactor()
 

@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from otel_chat.errors import QueryError
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.flow import Flow, FlowResponse, Lanes, zipped
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import (
     Exporter,
     FiltersParameter,
     StoreParameter,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import exports as queries
 from otel_chat.server.queries.rows import Format, marked
 
@@ -58,8 +60,11 @@ ResolvedParameter = Annotated[
     Query(description="Settled conversations that ended resolved, or those that did not."),
 ]
 
-router = APIRouter(
-    prefix="/exports", tags=["exports"], responses=RESPONSES, default_response_class=Response
+router = own_router(
+    prefix=f"{PREFIX}/exports",
+    tags=["exports"],
+    responses=RESPONSES,
+    default_response_class=Response,
 )
 
 

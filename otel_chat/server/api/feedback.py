@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from otel_chat.server.api import engagement_examples as examples
 from otel_chat.server.api.errors import RESPONSES
@@ -18,11 +18,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import evaluations as evaluation_queries
 from otel_chat.server.queries import feedback as queries
 from otel_chat.server.queries.paging import PAGE
 
-router = APIRouter(tags=["feedback"], responses=RESPONSES)
+router = own_router(tags=["feedback"], responses=RESPONSES)
 
 Name = Annotated[str | None, Query(max_length=200, examples=["user_feedback"])]
 Score = Annotated[float | None, Query(ge=0, le=1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel
@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from otel_chat.errors import StoreError, StoreUnavailableError
 from otel_chat.server.api.errors import RESPONSES, ErrorAnswer
 from otel_chat.server.api.parameters import Scraper, StoreParameter
+from otel_chat.server.api.security import own_router
 from otel_chat.server.gauges import GaugeCollector
 
-router = APIRouter(tags=["operation"])
+router = own_router(prefix="", tags=["operation"])
 
 
 class Health(BaseModel):

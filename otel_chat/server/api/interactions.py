@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import (
     CursorParameter,
     FiltersParameter,
@@ -17,11 +18,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import interactions as queries
 from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.turns import Turn
 
-router = APIRouter(prefix="/interactions", tags=["interactions"])
+router = own_router(prefix=f"{PREFIX}/interactions", tags=["interactions"])
 
 
 @router.get(

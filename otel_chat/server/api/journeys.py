@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from otel_chat.server.api import journey_examples as examples
 from otel_chat.server.api.errors import RESPONSES
@@ -16,6 +16,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import drop_off as drop_off_queries
 from otel_chat.server.queries import funnel as funnel_queries
 from otel_chat.server.queries import journeys as queries
@@ -24,7 +25,7 @@ from otel_chat.server.queries import workflows as workflow_queries
 from otel_chat.server.queries.funnel_steps import KINDS
 from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
 
-router = APIRouter(tags=["journeys"], responses=RESPONSES)
+router = own_router(tags=["journeys"], responses=RESPONSES)
 
 
 @router.get(

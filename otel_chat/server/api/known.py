@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
 
 from otel_chat.errors import QueryError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi.dependencies.models import Dependant
+
 PREFIX: Final = "/api/v1"
 FEEDBACK: Final = f"{PREFIX}/feedback"
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    for one in dependant.dependencies:
+        yield from _names(one)
+    yield from (parameter.alias for parameter in dependant.query_params)
 
 
 def check_parameters(request: Request) -> None:
@@ -22,14 +33,12 @@ def check_parameters(request: Request) -> None:
     Raises:
         QueryError: If there is one; names it, and what was probably meant.
     """
-    address = request.scope["route"].path_format
-    if request.url.path.startswith(f"{PREFIX}/"):
-        address = f"{PREFIX}{address}"
-    described = request.app.openapi()["paths"].get(address, {})
-    parameters = described.get(request.method.lower(), {}).get("parameters")
-    if parameters is None:
+    route = request.scope["route"]
+    if not request.query_params or not route.include_in_schema:
         return
-    known = [one["name"] for one in parameters if one["in"] == "query"]
+    known = list(dict.fromkeys(_names(route.dependant)))
+    if not known and not route.param_convertors:
+        return
     for name in request.query_params:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 
 from otel_chat.server import marks as keeping
 from otel_chat.server.access import MARKS_WRITE, Scope
@@ -22,10 +22,10 @@ from otel_chat.server.api.parameters import (
     TenantParameter,
     Viewer,
 )
-from otel_chat.server.api.security import Needs
+from otel_chat.server.api.security import Needs, own_router
 from otel_chat.server.queries import marks as queries
 
-router = APIRouter(tags=["marks"])
+router = own_router(tags=["marks"])
 
 ViewName = Annotated[str, Path(max_length=200, description="What the view is called.")]
 

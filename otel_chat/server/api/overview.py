@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
@@ -13,11 +11,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import choices as choices_queries
 from otel_chat.server.queries import leaders as leaders_queries
 from otel_chat.server.queries import overview as queries
 
-router = APIRouter(tags=["overview"], responses=RESPONSES)
+router = own_router(tags=["overview"], responses=RESPONSES)
 
 
 @router.get(

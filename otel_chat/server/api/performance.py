@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from otel_chat.server.api import performance_examples as examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
@@ -14,6 +12,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import dependencies as dependency_queries
 from otel_chat.server.queries import performance as queries
 from otel_chat.server.queries import process as process_queries
@@ -21,7 +20,7 @@ from otel_chat.server.queries import routes as route_queries
 from otel_chat.server.queries import slow_turns
 from otel_chat.server.queries.paging import PAGE
 
-router = APIRouter(tags=["performance"], responses=RESPONSES)
+router = own_router(tags=["performance"], responses=RESPONSES)
 
 
 @router.get(

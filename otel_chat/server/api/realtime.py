@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from otel_chat.errors import AccessError, StoreError
 from otel_chat.server.access import Scope
 from otel_chat.server.api.errors import RESPONSES, told
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.live import Live
 from otel_chat.server.api.parameters import (
     FiltersParameter,
@@ -22,11 +23,11 @@ from otel_chat.server.api.parameters import (
     idle_of,
 )
 from otel_chat.server.api.performance_examples import REALTIME_ANSWER
-from otel_chat.server.api.security import Credentials, access_of, addressed, token_of
+from otel_chat.server.api.security import Credentials, access_of, addressed, own_router, token_of
 from otel_chat.server.queries import realtime as queries
 from otel_chat.server.queries.window import Window
 
-router = APIRouter(prefix="/realtime", tags=["realtime"])
+router = own_router(prefix=f"{PREFIX}/realtime", tags=["realtime"])
 
 # Not by its model: that would be described as a stream, which an error is not.
 _ERROR: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from otel_chat._common.moments import UTC_NAME
@@ -16,6 +16,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import report as queries
 from otel_chat.server.report.render import render
 
@@ -28,7 +29,7 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {}, "text/markdown": {}, "text/html": {}}}
 }
 
-router = APIRouter(tags=["report"], responses=RESPONSES)
+router = own_router(tags=["report"], responses=RESPONSES)
 
 
 @router.get(

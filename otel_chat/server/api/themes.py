@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
@@ -15,11 +15,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import business as business_queries
 from otel_chat.server.queries import definitions as definition_queries
 from otel_chat.server.queries import nlu, packs, subjects
 
-router = APIRouter(responses=RESPONSES)
+router = own_router(responses=RESPONSES)
 
 
 @router.get("/intents", tags=["nlu"], summary="Intents with success, confidence and share")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from pydantic import BaseModel, Field
 
 from otel_chat.errors import AccessError
 from otel_chat.server.access import Scope
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import Admin
-from otel_chat.server.api.security import access_of
+from otel_chat.server.api.security import access_of, own_router
 from otel_chat.server.tokens import NewToken, Token, TokenStore
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = own_router(prefix=f"{PREFIX}/tokens", tags=["tokens"])
 
 Permission = Literal[
     "analytics:view",

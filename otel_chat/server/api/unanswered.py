@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from fastapi import APIRouter
-
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.examples import TRACE_ID, WINDOW, shown
 from otel_chat.server.api.parameters import (
@@ -15,10 +13,11 @@ from otel_chat.server.api.parameters import (
     StoreParameter,
     WindowParameter,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import unanswered as queries
 from otel_chat.server.queries.answers import TimeSpan
 
-router = APIRouter(tags=["nlu"], responses=RESPONSES)
+router = own_router(tags=["nlu"], responses=RESPONSES)
 
 ANSWER: Final = shown(
     queries.Themes(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.examples import WINDOW, shown
 from otel_chat.server.api.parameters import Reader, StoreParameter, WindowParameter
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import unclaimed as queries
 from otel_chat.server.queries.answers import TimeSpan
 
-router = APIRouter(tags=["operation"], responses=RESPONSES)
+router = own_router(tags=["operation"], responses=RESPONSES)
 
 ANSWER: Final = shown(
     queries.UnclaimedSpans(

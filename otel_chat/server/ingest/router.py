@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 from otel_chat.errors import AccessError, IngestError, StoreError
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.api.errors import told
-from otel_chat.server.api.security import Grant
+from otel_chat.server.api.security import Grant, own_router
 from otel_chat.server.ingest.bodies import JSON, PROTOBUF, Intake, content_type, limit_of, unpack
 from otel_chat.server.ingest.check import check_logs, check_traces
 from otel_chat.server.ingest.commit import Committer
@@ -113,7 +113,7 @@ class OtlpRoute(APIRoute):
         return answered
 
 
-router: Final = APIRouter(prefix="/v1", route_class=OtlpRoute, include_in_schema=False)
+router: Final = own_router(prefix="/v1", route_class=OtlpRoute, include_in_schema=False)
 
 
 def _committer(request: Request) -> Committer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from otel_chat.server.access import ADMIN, ANALYTICS_VIEW, EXPORT_CREATE, Scope
@@ -16,6 +16,7 @@ from otel_chat.server.api.parameters import (
     StoreParameter,
     Viewer,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.pages import administration, downloads, links, live
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
@@ -23,8 +24,8 @@ from otel_chat.server.pages.sheets import Asking
 from otel_chat.server.queries import choices
 from otel_chat.server.store import Store
 
-router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
+router = own_router(
+    prefix="", route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
 )
 
 

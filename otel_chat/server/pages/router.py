@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -23,7 +23,7 @@ from otel_chat.server.api.parameters import (
     TenantParameter,
     Viewer,
 )
-from otel_chat.server.api.security import COOKIE, access_of, addressed
+from otel_chat.server.api.security import COOKIE, access_of, addressed, own_router
 from otel_chat.server.here import here
 from otel_chat.server.pages import (
     assets,
@@ -49,8 +49,8 @@ from otel_chat.server.queries import overview as figures
 LATEST: Final = 10
 COOKIE_SECONDS: Final = 30 * 24 * 3600
 
-router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
+router = own_router(
+    prefix="", route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
 )
 
 
@@ -76,16 +76,6 @@ class Question:
 Asked = Annotated[Question, Depends(Question)]
 ConversationId = Annotated[str, Path(max_length=1000)]
 TurnParameter = Annotated[str | None, Query(max_length=16)]
-
-
-def make_router() -> APIRouter:
-    """The router of all pages; it takes every path that nobody took before.
-
-    Example:
-        >>> any(route.path == "/conversations" for route in make_router().routes)
-        True
-    """
-    return router
 
 
 def _sees_several(scope: Scope) -> bool:
@@ -297,8 +287,7 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
-router.include_router(more.router)
-router.include_router(runbooks.router)
+router.routes.extend([*more.router.routes, *runbooks.router.routes])
 
 
 @router.get("/{path:any_page}")

@@ -11,11 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from markdown_it import MarkdownIt
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from otel_chat.server.api.security import own_router
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 INDEX: Final = "README"
 
-router = APIRouter(
-    route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
+router = own_router(
+    prefix="", route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import Field
 
 from otel_chat.server.api.documents.parameters import (
@@ -21,6 +21,7 @@ from otel_chat.server.api.parameters import (
     StoreParameter,
     Viewer,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import interactions as queries
 from otel_chat.server.queries.answers import Answer, Money
 from otel_chat.server.queries.filters import Filters
@@ -28,7 +29,7 @@ from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.turns import Turn
 from otel_chat.server.queries.window import Window
 
-router = APIRouter(
+router = own_router(
     prefix="/v1/bot/interactions", tags=["documents: bot interactions"], responses=RESPONSES
 )
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
 from otel_chat.server.api.documents.parameters import MILLISECONDS, between_dates
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.exports import MEDIA, answer
 from otel_chat.server.api.parameters import Exporter, NowParameter, StoreParameter, Viewer
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import exports as queries
 from otel_chat.server.queries import realtime
 from otel_chat.server.queries.answers import Answer
@@ -21,7 +22,7 @@ from otel_chat.server.queries.filters import Filters
 from otel_chat.server.queries.rows import Column, renamed
 from otel_chat.server.queries.window import Window
 
-router = APIRouter(
+router = own_router(
     prefix="/admin/chat-analytics", tags=["documents: chat analytics"], responses=RESPONSES
 )
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import Field
 
 from otel_chat.server.api import exports as export_routes
@@ -24,6 +24,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     idle_of,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import (
     conversations as conversation_queries,
 )
@@ -38,7 +39,7 @@ from otel_chat.server.queries.paging import PAGE
 from otel_chat.server.queries.rows import Format
 from otel_chat.server.queries.window import Window
 
-router = APIRouter(
+router = own_router(
     prefix="/api/analytics", tags=["documents: chatbot analytics"], responses=RESPONSES
 )
 

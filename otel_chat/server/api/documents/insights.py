@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import Field
 
 from otel_chat import semconv
@@ -21,6 +21,7 @@ from otel_chat.server.api.documents.parameters import (
     per_cent,
 )
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import (
     ConversationId,
     CursorParameter,
@@ -30,6 +31,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
     idle_of,
 )
+from otel_chat.server.api.security import own_router
 from otel_chat.server.queries import business, drop_off, nlu, overview, workflows
 from otel_chat.server.queries import conversation as conversation_queries
 from otel_chat.server.queries.answers import Answer
@@ -38,7 +40,7 @@ from otel_chat.server.queries.timeline import MOST_ITEMS
 from otel_chat.server.queries.window import Window, WindowName
 from otel_chat.server.store import Store
 
-router = APIRouter(prefix="/analytics", tags=["documents: insights"], responses=RESPONSES)
+router = own_router(prefix=f"{PREFIX}/analytics", tags=["documents: insights"], responses=RESPONSES)
 
 LastMonth = Annotated[Window, Depends(between_dates(timedelta(days=30)))]
 UNKNOWN: Final = "unknown"

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import free_port
@@ -23,17 +27,31 @@ def ports() -> tuple[str, ...]:
     return ("--port", str(free_port()), "--bot-port", str(free_port()))
 
 
-def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
-    """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled.
+@dataclass(frozen=True)
+class Passed:
+    """A folder with one pass of the demo in it, and what that said."""
 
-    The demo's own store is made anew; with `--keep` the conversations add up.
-    """
-    before = tmp_path / ".otel-chat" / "demo" / "of-an-earlier-run"
+    folder: Path
+    summary: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Passed:
+    folder = tmp_path_factory.mktemp("demo")
+    before = folder / ".otel-chat" / "demo" / "of-an-earlier-run"
     before.parent.mkdir(parents=True)
     before.touch()
-    chosen = ports()
-    summary = answer("demo", "--once", *chosen, cwd=tmp_path)
+    summary = answer("demo", "--once", *ports(), cwd=folder)
     assert not before.exists()
+    return Passed(folder, summary)
+
+
+def test_one_pass_stores_every_sample_once(passed: Passed) -> None:
+    """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled.
+
+    The demo's own store is made anew.
+    """
+    summary = passed.summary
     assert set(summary) == {
         "conversations", "turns", "stored_conversations", "stored_turns",
         "lost", "duplicates", "handoffs", "tokens", "overview",
@@ -51,20 +69,20 @@ def test_one_pass_stores_every_sample_once(tmp_path: Path) -> None:
     assert overview["errors"]["turns"] > 0
     assert overview["confidence"]["count"] > 100
     assert overview["cost"]["priced_turns"] > 0
-    kept = answer("demo", "--once", "--keep", *chosen, cwd=tmp_path)
-    assert kept["overview"]["conversations"] == 2 * overview["conversations"]
-    assert kept["lost"] == kept["duplicates"] == 0
 
 
-def test_ctrl_c_stops_the_demo_cleanly(tmp_path: Path) -> None:
-    """After the samples it stays, with both pages up; Ctrl-C ends it with exit code 0."""
+def test_ctrl_c_stops_the_demo_cleanly(passed: Passed) -> None:
+    """After the samples it stays, with both pages up; Ctrl-C ends it with exit code 0.
+
+    With `--keep` its conversations add up with those of before.
+    """
     chosen = ports()
     url = f"http://127.0.0.1:{chosen[1]}"
-    count = len(content.samples())
-    with running("demo", *chosen, cwd=tmp_path) as demo, AnalyticsClient(url, timeout=60) as client:
-        until(client.ready)
-        until(lambda: client.overview(agent=AGENT)["conversations"] == count, every=0.2)
+    count = 2 * len(content.samples())
+    options = ("demo", "--keep", *chosen)
+    with running(*options, cwd=passed.folder) as demo, AnalyticsClient(url, timeout=60) as client:
         until(lambda: "Chat with the bot" in (demo.stdout.readline() if demo.stdout else ""))
+        until(lambda: client.overview(agent=AGENT)["conversations"] == count, every=0.2)
         (route,) = web.get(f"{url}/api/v1/performance/routes").json()["items"]
         assert route["route"] == "/api/conversations/{conversation_id}/messages"
         assert route["status_code"] == 200

@@ -18,6 +18,7 @@ from tests import web
 from tests.server.given import Given
 from tests.server.pages.conftest import Site
 from tests.server.pages.test_browser import ago
+from tests.server.pages.test_sheets import PATHS, told
 
 RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
 
@@ -103,6 +104,44 @@ def test_what_is_wrong_is_told_on_a_page(
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert said in answer.text
+
+
+FURTHER = ("/compare", "/live", "/exports", "/settings")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_of_figures_without_data_says_so(client: httpx.Client, path: str) -> None:
+    """No zeros, no empty tables: a sentence and a way on."""
+    text = client.get(path).text
+    assert re.search(r'class="empty".*?<h2[^>]*>Nothing in this window</h2>', text, re.DOTALL)
+    assert "<table" not in text
+
+
+@pytest.mark.parametrize("path", [*PATHS, *FURTHER[:3]])
+def test_without_the_store_a_page_says_so(client: httpx.Client, site: Site, path: str) -> None:
+    """As a page with a way on, not as a stack of words."""
+    site.store.away = True
+    try:
+        answer = client.get(path)
+    finally:
+        site.store.away = False
+    assert answer.status_code == 503
+    assert "The store is away for the moment</h1>" in answer.text
+    assert f'href="{path}">Try again</a>' in answer.text
+
+
+@pytest.mark.parametrize("path", [*PATHS, *FURTHER])
+def test_without_the_right_a_page_is_refused(
+    client: httpx.Client, site: Site, given: Given, path: str
+) -> None:
+    """Who may only send sees no figure, but what is missing."""
+    told(given, "secret-parcel")
+    site.keys.permissions[given.tenant] = frozenset({"ingest:write"})
+    answer = client.get(path)
+    assert answer.status_code == 403
+    assert "This page is not yours to see</h1>" in answer.text
+    assert "needs a token with the scope analytics:view" in answer.text
+    assert "secret-parcel" not in answer.text
 
 
 def test_programs_get_json_for_what_is_not_there(client: httpx.Client) -> None:

@@ -73,14 +73,6 @@ def test_a_page_of_figures_shows_what_there_is(given: Given, reader: Reader, pat
     expect(page.locator(".popover:popover-open dd").first).to_be_visible()
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_of_figures_without_data_says_so(reader: Reader, path: str) -> None:
-    """No zeros, no empty tables: a sentence and a way on."""
-    page = reader.read(path)
-    expect(page.locator(".empty h2")).to_have_text("Nothing in this window")
-    assert page.locator("table").count() == 0
-
-
 def test_intents_are_counted_by_hand(given: Given, reader: Reader) -> None:
     """Two turns of `parcel`, both handed over, so none succeeded; both unsure."""
     told(given, "parcel")
@@ -341,34 +333,6 @@ def test_journeys_are_a_table_and_a_diagram(given: Given, reader: Reader, tmp_pa
         page.locator("[data-picture=flow]").click()
     download.value.save_as(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5000
-
-
-FURTHER = ("/compare", "/live", "/exports", "/settings")
-
-
-@pytest.mark.parametrize("path", [*PATHS, *FURTHER[:3]])
-def test_without_the_store_a_page_says_so(reader: Reader, path: str) -> None:
-    """As a page with a way on, not as a stack of words."""
-    reader.site.store.away = True
-    try:
-        page = reader.read(path)
-        expect(page.locator("h1")).to_contain_text("The store is away")
-        expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", path)
-    finally:
-        reader.site.store.away = False
-    reader.faults.clear()
-
-
-@pytest.mark.parametrize("path", [*PATHS, *FURTHER])
-def test_without_the_right_a_page_is_refused(given: Given, reader: Reader, path: str) -> None:
-    """Who may only send sees no figure, but what is missing."""
-    told(given, "secret-parcel")
-    reader.site.keys.permissions[given.tenant] = frozenset({"ingest:write"})
-    page = reader.read(path)
-    expect(page.locator("h1")).to_have_text("This page is not yours to see")
-    expect(page.locator(".empty")).to_contain_text("needs a token with the scope analytics:view")
-    assert "secret-parcel" not in page.content()
-    reader.faults.clear()
 
 
 @pytest.mark.parametrize("path", ["/performance?window=30d&agent=parcel", "/outcomes?window=24h"])

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from hypothesis import given as generated
 from hypothesis import strategies as st
@@ -91,19 +92,20 @@ ELSEWHERE: list[dict[str, str]] = [
 
 def changing(client: TestClient) -> list[tuple[str, str]]:
     """Every address and method of the application that may change something."""
-    found = []
-    for path, methods in client.app.openapi()["paths"].items():  # type: ignore[attr-defined]
-        found += [(method.upper(), path) for method in methods if method not in ("get", "head")]
-    pages = ("/sign-in", "/settings/tokens", "/settings/tokens/revoke", "/settings/erasures")
-    ingest = ("/v1/traces", "/v1/logs", "/v1/metrics")
-    return found + [("POST", path) for path in (*pages, *ingest)]
+    routes = client.app.routes  # type: ignore[attr-defined]
+    return [
+        (method, route.path_format)
+        for route in routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods - {"GET", "HEAD"})
+    ]
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
 def test_another_site_changes_nothing(client: TestClient, headers: dict[str, str]) -> None:
     """403 everywhere, in the open and with the reader's cookie, sign-in included."""
     asked = changing(client)
-    assert len(asked) > 12
+    assert {("POST", "/v1/traces"), ("POST", "/sign-in"), ("POST", "/api/v1/tokens")} <= set(asked)
     for cookie in (None, "otc_a_b"):
         client.cookies.clear()
         if cookie:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat._common.moments import end_of, first_of
 from otel_chat.errors import QueryError
 from otel_chat.server.api.errors import BODY_RESPONSES
 from otel_chat.server.api.parameters import Admin, StoreParameter
+from otel_chat.server.api.security import own_router
 from otel_chat.server.summaries.turn_prices import reprice
 
-router = APIRouter(tags=["operation"], responses=BODY_RESPONSES)
+router = own_router(tags=["operation"], responses=BODY_RESPONSES)
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -74,12 +74,12 @@ def test_a_page_of_figures_shows_what_there_is(given: Given, reader: Reader, pat
 
 
 def test_intents_are_counted_by_hand(given: Given, reader: Reader) -> None:
-    """Two turns of `parcel`, both handed over, so none succeeded; both unsure."""
+    """Two turns of `parcel`, both handed over, and of neither a success reported; both unsure."""
     told(given, "parcel")
     page = reader.read("/intents")
     cells = page.locator("[data-table=intents] tbody tr").first.locator("th, td").all_inner_texts()
     shown = [cell.replace("\u202f", " ") for cell in cells]
-    assert shown[:6] == ["parcel", "2", "0 %", "2", "0.40", "2"]
+    assert shown[:6] == ["parcel", "2", "0 %", "no data", "0.40", "2"]
 
 
 def test_an_intent_leads_to_its_conversations(given: Given, reader: Reader) -> None:

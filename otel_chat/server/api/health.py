@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from otel_chat.errors import StoreError, StoreUnavailableError
 from otel_chat.server.api.errors import RESPONSES, ErrorAnswer
@@ -24,6 +24,14 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class Readiness(Health):
+    """That the store answers too, and what to know of its figures."""
+
+    notice: str | None = Field(
+        default=None, description="While conversations are worked out anew, as after an upgrade."
+    )
+
+
 @router.get("/healthz", summary="Whether the process answers")
 def healthz() -> Health:
     """Open to everyone; asks nothing of the store."""
@@ -33,23 +41,24 @@ def healthz() -> Health:
 @router.get(
     "/readyz",
     summary="Whether the store answers too",
+    response_model_exclude_none=True,
     responses={503: {"model": ErrorAnswer, "description": "The store does not answer."}},
 )
-def readyz(store: StoreParameter) -> Health:
+def readyz(request: Request, store: StoreParameter) -> Readiness:
     """Open to everyone; for a minute after the store failed it says why.
 
     Raises:
         StoreUnavailableError: If the store does not answer, or failed.
     """
     try:
-        store.query("SELECT 1 AS ready", {})
+        notice = request.app.state.settler.waiting().notice
     except StoreUnavailableError:
         raise
     except StoreError as error:
         raise StoreUnavailableError("The store does not answer.") from error
     if words := store.trouble.words:
         raise StoreUnavailableError(f"{words} The server's log has the details.")
-    return Health()
+    return Readiness(notice=notice)
 
 
 def registry_of(request: Request) -> CollectorRegistry:

@@ -116,6 +116,8 @@ def _settings(
         "settings",
         status=422 if bad else 200,
         told=told,
+        waiting=request.app.state.settler.waiting(),
+        sees_all=scope.tenants is None,
         was_open=was_open,
         may_change=may_change,
         permission=ADMIN,

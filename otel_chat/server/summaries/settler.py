@@ -60,6 +60,25 @@ AS_OF: Final = "as_of"
 RULES: Final = "rules: "
 """Before the name of rules: the mark of the rebuild that they asked for. The latest is in force."""
 
+ANEW_NS: Final = 10**8
+"""Within this after their mark lie the touches of a rebuild: a microsecond for each day back."""
+# The second condition is what the partitions are known by.
+_AFTER_MARKS: Final = (
+    "at > fromUnixTimestamp64Nano(multiIf(queue = 'trace', {trace:Int64}, queue = 'recent',"
+    " {recent:Int64}, {earlier:Int64}), 'UTC') AND"
+    " at > fromUnixTimestamp64Nano(least({trace:Int64}, {recent:Int64}, {earlier:Int64}), 'UTC')"
+)
+_WAITING: Final = f"""
+SELECT toUnixTimestamp64Nano(min(at)) AS oldest, toUnixTimestamp64Nano(now64(9)) AS now,
+  countIf(queue != 'trace') AS conversations,
+  countIf(queue = 'earlier'
+    AND toUnixTimestamp64Nano(at) - {{anew:Int64}} BETWEEN 0 AND {ANEW_NS}) AS anew
+FROM touched_keys WHERE {_AFTER_MARKS}
+"""  # noqa: S608
+_INSERTS: Final = f"""
+SELECT queue, toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys
+WHERE {_AFTER_MARKS} GROUP BY queue, at ORDER BY at LIMIT {{limit:UInt32}} BY queue
+"""  # noqa: S608
 _FRESH: Final = (
     "queue = {queue:String} AND at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
     " AND at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
@@ -102,7 +121,8 @@ FROM (
 _TOUCH_ALL: Final = """
 INSERT INTO touched_keys (queue, tenant, key, first, last, at)
 SELECT 'earlier', tenant, key, min(begun), max(ended),
-  now64(9) + toIntervalMicrosecond(greatest(0, dateDiff('day', max(ended), now64(9))))
+  fromUnixTimestamp64Nano({began:Int64}, 'UTC')
+    + toIntervalMicrosecond(greatest(0, dateDiff('day', max(ended), now64(9))))
 FROM (
   SELECT tenant, conversation_id AS key, min(start) AS begun, max(start) AS ended
   FROM turns WHERE conversation_id != '' GROUP BY tenant, key
@@ -138,6 +158,35 @@ def _in_force(marks: Mapping[str, int]) -> str:
     return max(
         (name for name in marks if name.startswith(RULES)), key=marks.__getitem__, default=""
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is on disk and in no conversation's row yet.
+
+    Args:
+        seconds: How long the oldest insert of it has been on disk.
+        conversations: How many have to be worked out; one that two inserts touched counts twice.
+        anew: Whether all of them are, which a new release or rule asks for.
+    """
+
+    seconds: float
+    conversations: int
+    anew: bool
+
+    @property
+    def notice(self) -> str | None:
+        """What somebody who looks at figures meanwhile has to know.
+
+        Example:
+            >>> Waiting(2.0, 30, anew=True).notice
+            'All conversations are being worked out anew. Until then their figures are incomplete.'
+        """
+        if not self.anew:
+            return None
+        return (
+            "All conversations are being worked out anew. Until then their figures are incomplete."
+        )
 
 
 class Settler:
@@ -249,20 +298,20 @@ class Settler:
         done = as_of is not None and as_of >= marks.get(name, as_of + 1)
         return State(_moment(as_of), name.removeprefix(RULES) if done else None)
 
-    def lag(self) -> float:
-        """How long the oldest insert that is not in the rows has been on disk, in seconds."""
-        waits = [0.0]
+    def waiting(self) -> Waiting:
+        """What is on disk and not in the rows."""
         marks = self._read_marks()
-        for queue in QUEUES:
-            (row,) = self._store.query(
-                "SELECT toUnixTimestamp64Nano(min(at)) AS oldest,"
-                " toUnixTimestamp64Nano(now64(9)) AS now FROM touched_keys WHERE"
-                " queue = {queue:String} AND at > fromUnixTimestamp64Nano({mark:Int64}, 'UTC')",
-                {"queue": queue, "mark": marks.get(queue, 0)},
-            )
-            if int(row["oldest"]):
-                waits.append((int(row["now"]) - int(row["oldest"])) / 1e9)
-        return max(waits)
+        (row,) = self._store.query(
+            _WAITING,
+            {queue: marks.get(queue, 0) for queue in QUEUES}
+            | {"anew": marks.get(_in_force(marks), 0)},
+        )
+        oldest = int(row["oldest"])
+        return Waiting(
+            seconds=(int(row["now"]) - oldest) / 1e9 if oldest else 0.0,
+            conversations=int(row["conversations"]),
+            anew=int(row["anew"]) > 0,
+        )
 
     def _goes_on(self) -> bool:
         return not self._stopped.is_set() and (self._lease is None or self._lease.held())
@@ -276,7 +325,7 @@ class Settler:
         """Has all rows worked out anew where a server of other rules settled last."""
         rules = f"{RULES}{self._store.rules.name}"
         if _in_force(self._marks) != rules:
-            self._store.command(_TOUCH_ALL)
+            self._store.command(_TOUCH_ALL, {"began": began})
             self._note(rules, began)
 
     def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> int:
@@ -375,12 +424,7 @@ class Settler:
     def _touched(self) -> dict[Queue, dict[int, int]]:
         """By queue, when inserts touched something that may not be settled, and how many keys."""
         rows = self._store.query(
-            "SELECT queue, toUnixTimestamp64Nano(at) AS ns, count() AS keys FROM touched_keys"
-            " WHERE at > fromUnixTimestamp64Nano("
-            "multiIf(queue = 'trace', {trace:Int64}, queue = 'recent', {recent:Int64},"
-            " {earlier:Int64}), 'UTC') AND at > fromUnixTimestamp64Nano("
-            "least({trace:Int64}, {recent:Int64}, {earlier:Int64}), 'UTC')"
-            " GROUP BY queue, at ORDER BY at LIMIT {limit:UInt32} BY queue",
+            _INSERTS,
             {queue: max(self._marks.get(queue, 0) - INSERT_NS, 0) for queue in QUEUES}
             | {"limit": MOST_INSERTS},
         )
@@ -425,7 +469,7 @@ class SettlerCollector:
         """Its metrics; none while the store does not answer."""
         family = self._family()
         try:
-            family.add_metric((), self._settler.lag())
+            family.add_metric((), self._settler.waiting().seconds)
         except OtelChatError:
             return
         yield family

@@ -217,17 +217,17 @@ def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None
     """It is nothing once all is settled."""
     settler = Settler(store)
     settler.settle()
-    assert settler.lag() == 0
+    assert settler.waiting().seconds == 0
     given.turn("c")
     given.save()
-    assert settler.lag() > 0
+    assert settler.waiting().seconds > 0
     if stopped:
         settler.stop()
         settler.settle()
-        assert settler.lag() > 0
+        assert settler.waiting().seconds > 0
         settler = Settler(store)
     settler.settle()
-    assert settler.lag() == 0
+    assert settler.waiting().seconds == 0
 
 
 class Failing:
@@ -268,9 +268,9 @@ def test_a_run_that_failed_is_done_again(store: Store, given: Given, kind: str) 
     )
     Settler(cast("Store", Failing(store, kind))).run()
     again = Settler(store)
-    assert again.lag() > 500
+    assert again.waiting().seconds > 500
     again.settle()
-    assert again.lag() == 0
+    assert again.waiting().seconds == 0
     assert kept(given)["c"]["turns"] == 2
 
 

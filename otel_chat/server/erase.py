@@ -23,6 +23,18 @@ _log = logging.getLogger("otel_chat.server")
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
+# Of these the first turns go now: the rows say so before they do, and keep the start.
+_TURNS_ERASED: Final = """
+SELECT * REPLACE (toUnixTimestamp64Nano(now64(9)) AS version, true AS turns_erased)
+FROM conversations FINAL
+WHERE NOT gone AND turns > 0 AND turn_at[1] < {ns:Int64}
+  AND last_activity_at >= fromUnixTimestamp64Nano({ns:Int64}, 'UTC')
+"""
+# Their sums are still of turns that are gone, also after an erasure that broke off.
+_SUMS_OLDER: Final = """
+SELECT 'earlier', tenant, conversation_id, seen_from, seen_to, now64(9)
+FROM conversations FINAL WHERE NOT gone AND turns_erased AND turns > 0 AND turn_at[1] < {ns:Int64}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +129,21 @@ class Eraser:
             for table, column in TIMES.items()
         }
         self._delete("metrics", old["metrics"])
+        self._store.command(
+            f"INSERT INTO conversations {_TURNS_ERASED} AND {self._within}", self._values
+        )
         conditions = {table: old[table] for table in TABLES}
         self._delete(
             "conversations", "last_activity_at < fromUnixTimestamp64Nano({ns:Int64}, 'UTC')"
         )
         self._delete("unclaimed_spans", old["spans"])
-        return self._erase(conditions, by_trace=False)
+        erased = self._erase(conditions, by_trace=False)
+        self._store.command(
+            f"INSERT INTO touched_keys (queue, tenant, key, first, last, at) {_SUMS_OLDER}"
+            f" AND {self._within}",
+            self._values,
+        )
+        return erased
 
     def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:
         if by_trace:

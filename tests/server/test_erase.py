@@ -164,6 +164,32 @@ def test_a_server_forgets_what_is_older_than_its_retention(store: Store, given: 
         until(lambda: kept(given).get("turns") == ["c"], timeout=120)
 
 
+def test_a_conversation_says_that_its_first_turns_are_erased(
+    client: TestClient, given: Given
+) -> None:
+    """In lists, alone and on its page; it is still one that started before."""
+    days = 24 * 3600
+    given.turn("c", -2 * days)
+    given.turn("c", 0)
+    given.save()
+    allowed = token(client, given.tenant)
+
+    def told() -> list[tuple[str, int, bool]]:
+        before = {"from": "2026-11-08", "to": "2026-11-08"}
+        listed = client.get("/api/v1/conversations", params=before, headers=allowed).json()
+        alone = client.get("/api/v1/conversations/c", headers=allowed).json()
+        return [
+            (one["started_at"], one["turns"], one["turns_erased"])
+            for one in (*listed["items"], alone["summary"])
+        ]
+
+    assert told() == [("2026-11-08T12:00:00Z", 2, False)] * 2
+    Eraser(given.store, given.scope).before(at(-days))
+    assert told() == [("2026-11-08T12:00:00Z", 1, True)] * 2
+    shown = client.get("/conversations/c", headers=allowed).text
+    assert "its first turns are erased for their age" in shown
+
+
 def test_the_command_erases_at_a_server(store: Store, given: Given) -> None:
     """One conversation by its id; what there is not ends with exit code 1."""
     fill(given)

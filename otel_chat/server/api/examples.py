@@ -162,6 +162,7 @@ SUMMARY: Final = summary(
         "lead_kinds": [],
         "routes": ["/chat"],
         "statuses": [200],
+        "turns_erased": False,
     }
 )
 TURN: Final = Turn(

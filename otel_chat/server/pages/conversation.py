@@ -330,4 +330,5 @@ def facts(about: ConversationSummary) -> list[tuple[str, str]]:
         ("status", ", ".join(map(str, about.statuses))),
         ("ended:", about.end_reason),
         ("", "from other instrumentation" if about.foreign else ""),
+        ("", "its first turns are erased for their age" if about.turns_erased else ""),
     ]

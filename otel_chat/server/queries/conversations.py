@@ -30,7 +30,7 @@ COLUMNS: Final = (
     "positive", "negative", "actions", "engagement", "replies", "agent", "channel", "user_type",
     "variant", "agent_version", "platform", "location", "intents", "last_intent", "models",
     "input_tokens", "output_tokens", "cost", "responses", "response_sum",
-    "errors", "fallbacks", "foreign",
+    "errors", "fallbacks", "foreign", "turns_erased",
     *(f"{sender}_messages" for sender in SENDERS), "end_reason", "user_agent", "referrer",
     "converted", "lead_kinds", "last_sentiment", "entities", "routes", "statuses",
 )  # fmt: skip
@@ -93,6 +93,10 @@ class ConversationSummary(Answer):
     feedback: str | None = Field(description="positive, negative, mixed, or null without either.")
     foreign: bool = Field(
         description="Whether all turns come from other instrumentations than this project's."
+    )
+    turns_erased: bool = Field(
+        description="Whether its first turns were erased for their age: it keeps its start, and all"
+        " else is of what is still stored."
     )
     match: Match | None = Field(
         None, description="Where the text that was searched for stands; null without a search."

@@ -1,7 +1,8 @@
 {#- The rows of some conversations, worked out from all of their turns and events.
 
     All that is there of them lies between `first` and `last`. An id that has events and no turn yet has a row
-    that is gone: it remembers when the events were, for a turn that comes later. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
+    that is gone: it remembers when the events were, for a turn that comes later. One of which turns were
+    erased for their age keeps its start, and is left as it is when none is there any more. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
 {%- set facts = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'platform', 'location', 'user_type',
   'model', 'page', 'referrer', 'user_agent', 'user_hash'] -%}
 {%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type'] -%}
@@ -25,7 +26,7 @@ WITH
   fromUnixTimestamp64Nano({{ '{last:Int64}' }}, 'UTC') AS seen_last,
   t AS (
     SELECT tenant, conversation_id,
-      min(start) AS started_at, max(start) AS last_start, max(end) AS turns_end,
+      min(start) AS first_start, max(start) AS last_start, max(end) AS turns_end,
       -- 2: it failed, or was cut off before any reply; 1: it may not have helped; 0: it went well.
       argMax(multiIf(
         status = '{{ n.STATUS_ERROR }}' OR (status != '{{ n.STATUS_OK }}' AND NOT {{ rules.REPLIED }}), 2,
@@ -114,8 +115,14 @@ WITH
     WHERE {{ of_events }}
     GROUP BY tenant, conversation_id
   ),
+  former AS (
+    SELECT tenant, conversation_id, min(started_at) AS former_start
+    FROM conversations FINAL WHERE {{ of_keys.replace(' AND NOT synthetic', '') }} AND turns_erased AND NOT gone
+    GROUP BY tenant, conversation_id
+  ),
   worked_out AS (
-    SELECT *,
+    SELECT *, former_start > toDateTime64(0, 9, 'UTC') AS turns_erased,
+      if(turns_erased, least(first_start, former_start), first_start) AS started_at,
       explicit > 0 AS told,
       classified_turns + length(arrayIntersect(unclassified, annotated)) AS classified,
       handoff_turns + handoff_events > 0 OR told_handed_off AS with_human,
@@ -153,13 +160,13 @@ WITH
       arraySort(arrayFilter(x -> x.4 > 0 OR x.5 = 2, workflows))[-1] AS left_at,
       multiIf(told, explicit, with_human, 2, last_turn = 2, 4, last_rating = 1, 1, last_rating = 2, 3,
         last_turn = 1 OR left_open, 3, 1) AS number
-    FROM t FULL JOIN e USING (tenant, conversation_id)
+    FROM t FULL JOIN e USING (tenant, conversation_id) LEFT JOIN former USING (tenant, conversation_id)
   )
 SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversation_id, toInt64(0) AS episode,
   {{ '{version:UInt64}' }} AS version, turns = 0 AS gone,
-  multiIf(events_from = 0, started_at, turns = 0, events_from, least(started_at, events_from)) AS seen_from,
+  multiIf(events_from = 0, first_start, turns = 0, events_from, least(first_start, events_from)) AS seen_from,
   greatest(last_start, events_to) AS seen_to,
-  started_at,
+  started_at, turns_erased,
   if(turns = 0, events_to, greatest(turns_end, messages_to)) AS last_activity_at,
   ended_at > toDateTime64(0, 9, 'UTC') AND ended_at >= greatest(last_start, messages_to) AS ended,
   CAST(number, {{ rules.OUTCOME_TYPE }}) AS outcome,
@@ -187,5 +194,5 @@ SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversa
   steps.1 AS step_at, steps.3 AS step_kind, steps.4 AS step_name, steps.5 AS step_place,
   (left_at.2, left_at.3) AS stood,
   arrayDistinct(arrayConcat(arrayMap(run -> (run.1, ''), runs), arrayMap(x -> (x.3, x.4), moves))) AS places
-FROM worked_out
+FROM worked_out WHERE turns > 0 OR NOT turns_erased
 SETTINGS prefer_column_name_to_alias = 1

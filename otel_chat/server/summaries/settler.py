@@ -104,6 +104,7 @@ FROM touched_keys AS t WHERE {_FRESH} GROUP BY tenant, key ORDER BY first DESC
 """  # noqa: S608
 # A row whose first turn moved to another day has another key; one without turns has no successor.
 # Of two settlers the one that read later is right. A tombstone is erased with the row beneath.
+# Where the turns were erased for their age, the row stays until its last activity is as old.
 _TOMBSTONES: Final = """
 INSERT INTO conversations (tenant, day, conversation_id, episode, version, gone, seen_from, seen_to,
   last_activity_at)
@@ -111,11 +112,11 @@ SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1, seen_from
   last_activity_at
 FROM (
   SELECT tenant, day, conversation_id, episode, version, seen_from, seen_to, last_activity_at,
-    max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest
+    turns_erased, max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest
   FROM conversations FINAL
   WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
     AND conversation_id IN {ids:Array(String)}
-) WHERE version < greatest(newest, {version:UInt64})
+) WHERE version < if(turns_erased, newest, greatest(newest, {version:UInt64}))
 """
 # The newest day first: to the settler it is what was touched first.
 _TOUCH_ALL: Final = """

@@ -69,6 +69,24 @@ def matches(row: dict[str, Any], **wanted: str) -> bool:
     )
 
 
+class Failing:
+    """A store whose next statement of a kind fails, once."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        self._store = store
+        self._kind: str | None = kind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def command(self, sql: str, parameters: Any = None) -> object:
+        """Fails, or passes it on."""
+        if self._kind is not None and self._kind in sql:
+            self._kind = None
+            raise StoreUnavailableError("gone")
+        return self._store.command(sql, parameters)
+
+
 @generated(seed=st.integers(0, 2**32), batch=st.sampled_from((5, 1000)))
 @examples(3, 60)
 def test_rows_are_as_if_settled_at_once(store: Store, seed: int, batch: int) -> None:
@@ -178,6 +196,73 @@ def test_a_conversation_that_moved_is_one_after_old_ones_are_erased(
     assert {name: row["turns"] for name, row in kept(given).items()} == {"c": 2}
 
 
+DAY_SECONDS = 24 * 3600
+OLD = at(-60 * DAY_SECONDS).replace(tzinfo=None)
+
+
+def test_a_row_keeps_its_start_when_its_first_turns_are_erased(store: Store, given: Given) -> None:
+    """It says that its sums are of what is still stored, and leaves with its last activity."""
+    given.turn("c", -60 * DAY_SECONDS, cost="1")
+    given.turn("c", -5 * DAY_SECONDS, cost="2")
+    given.turn("new", -5 * DAY_SECONDS)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    Eraser(store, given.scope).before(at(-30 * DAY_SECONDS))
+    assert kept(given)["c"]["turns_erased"]
+    settler.settle()
+    assert settler.settle() == 0
+    given.rows.clear()
+    given.turn("c", -4 * DAY_SECONDS, cost="4")
+    given.save()
+    Settler(store).settle()
+    row = kept(given)["c"]
+    assert (row["day"], row["started_at"]) == (OLD.date(), OLD)
+    assert (row["turns"], row["cost"], row["turns_erased"]) == (2, 6, True)
+    assert not kept(given)["new"]["turns_erased"]
+    Eraser(store, given.scope).before(at(-3 * DAY_SECONDS))
+    settler.settle()
+    assert kept(given) == {}
+
+
+def test_a_row_whose_turns_are_all_erased_stays_until_its_last_message(
+    store: Store, given: Given
+) -> None:
+    """A human went on writing; what else arrives meanwhile makes it neither new nor gone."""
+    given.turn("c", -60 * DAY_SECONDS)
+    given.event("message", "c", -20 * DAY_SECONDS, sender="human")
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    Eraser(store, given.scope).before(at(-30 * DAY_SECONDS))
+    settler.settle()
+    given.rows.clear()
+    given.feedback(5, "c", -19 * DAY_SECONDS)
+    given.save()
+    settler.settle()
+    row = kept(given)["c"]
+    assert (row["gone"], row["started_at"]) == (0, OLD)
+    Eraser(store, given.scope).before(at(-10 * DAY_SECONDS))
+    settler.settle()
+    assert kept(given) == {}
+
+
+def test_an_erasure_that_broke_off_is_made_up_for_by_the_next(store: Store, given: Given) -> None:
+    """The turns were erased, and nothing was settled after that."""
+    given.turn("c", -60 * DAY_SECONDS)
+    given.turn("c", -5 * DAY_SECONDS)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    broken = cast("Store", Failing(store, "INSERT INTO touched_keys"))
+    with pytest.raises(StoreUnavailableError):
+        Eraser(broken, given.scope).before(at(-30 * DAY_SECONDS))
+    Eraser(store, given.scope).before(at(-30 * DAY_SECONDS))
+    settler.settle()
+    row = kept(given)["c"]
+    assert (row["turns"], row["started_at"]) == (1, OLD)
+
+
 def test_what_is_left_of_a_conversation_is_all_settled_again(store: Store, given: Given) -> None:
     """An event of a user is erased; a rating that came after the last turn is still there."""
     given.turn("c")
@@ -228,24 +313,6 @@ def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None
         settler = Settler(store)
     settler.settle()
     assert settler.waiting().seconds == 0
-
-
-class Failing:
-    """A store whose next statement of a kind fails, once."""
-
-    def __init__(self, store: Store, kind: str) -> None:
-        self._store = store
-        self._kind: str | None = kind
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def command(self, sql: str, parameters: Any = None) -> object:
-        """Fails, or passes it on."""
-        if self._kind is not None and self._kind in sql:
-            self._kind = None
-            raise StoreUnavailableError("gone")
-        return self._store.command(sql, parameters)
 
 
 @pytest.mark.parametrize("kind", ["turn_at", "+ 1, 1, seen_from", "INSERT INTO settled"])

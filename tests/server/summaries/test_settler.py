@@ -140,6 +140,21 @@ def test_events_that_are_settled_before_any_turn_are_not_lost(store: Store, give
     assert kept(given)["c"]["scores"] == 1
 
 
+def test_a_conversation_whose_only_turn_is_taken_back_has_no_row(
+    store: Store, given: Given
+) -> None:
+    """A span that came later showed that it was none, as with other libraries."""
+    turn = given.turn("c", version=1)
+    given.save()
+    settler = Settler(store)
+    settler.settle()
+    assert kept(given)["c"]["turns"] == 1
+    given.rows[:] = [("turns", {**turn, "version": 2, "gone": 1})]
+    given.save()
+    settler.settle()
+    assert kept(given) == {}
+
+
 def test_an_insert_that_is_seen_late_is_settled(store: Store, given: Given) -> None:
     """Its touches are of before the mark, for they were written down when it began."""
     given.turn("c")
@@ -313,6 +328,31 @@ def test_lag_is_what_waits(store: Store, given: Given, *, stopped: bool) -> None
         settler = Settler(store)
     settler.settle()
     assert settler.waiting().seconds == 0
+
+
+def test_touches_are_forgotten_hours_after_they_are_settled(store: Store, given: Given) -> None:
+    """Not while they wait, however old; nor within the hour, where an insert may be seen late."""
+    store.command(
+        "ALTER TABLE settled DELETE WHERE name = {name:String} SETTINGS mutations_sync = 2",
+        {"name": "earlier"},
+    )
+    for age in (3 * 3600, 0):
+        store.command(
+            "INSERT INTO touched_keys (queue, tenant, key, first, last, at) SELECT 'earlier',"
+            " {tenant:String}, {key:String}, now64(9), now64(9), now64(9) - {age:UInt32}",
+            {"tenant": given.tenant, "key": f"before {age}", "age": age},
+        )
+
+    def touched() -> list[str]:
+        rows = store.query("SELECT key FROM touched_keys ORDER BY at")
+        return [row["key"] for row in rows]
+
+    settler = Settler(store)
+    settler.stop()
+    settler.settle()
+    assert touched() == ["before 10800", "before 0"]
+    Settler(store).settle()
+    assert touched() == ["before 0"]
 
 
 @pytest.mark.parametrize("kind", ["turn_at", "+ 1, 1, seen_from", "INSERT INTO settled"])

@@ -226,6 +226,7 @@ def test_a_row_keeps_its_start_when_its_first_turns_are_erased(store: Store, giv
     Eraser(store, given.scope).before(at(-30 * DAY_SECONDS))
     assert kept(given)["c"]["turns_erased"]
     settler.settle()
+    assert kept(given)["c"]["turns"] == 1
     assert settler.settle() == 0
     given.rows.clear()
     given.turn("c", -4 * DAY_SECONDS, cost="4")

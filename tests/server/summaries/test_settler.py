@@ -155,6 +155,41 @@ def test_a_conversation_whose_only_turn_is_taken_back_has_no_row(
     assert kept(given) == {}
 
 
+@pytest.mark.parametrize(
+    ("marked", "moves", "counted"),
+    [
+        (True, ["requested"], 1),
+        (False, ["accepted"], 1),
+        (False, ["requested", "accepted", "ended"], 1),
+        (False, ["requested", "accepted", "ended", "requested"], 2),
+    ],
+)
+def test_a_handoff_is_one_whatever_tells_of_it(
+    store: Store, given: Given, *, marked: bool, moves: list[str], counted: int
+) -> None:
+    """A marked turn and the request in it; its request, acceptance and end; each without others."""
+    turn = given.turn(handoff=marked)
+    for second, move in enumerate(moves):
+        given.event(f"handoff.{move}", seconds=second, trace_id=turn["trace_id"])
+    given.save()
+    Settler(store).settle()
+    assert kept(given)["c"]["handoffs"] == counted
+
+
+@pytest.mark.parametrize(("annotated", "classified"), [(0, 1), (1, 1), (2, 2)])
+def test_a_turn_that_was_annotated_counts_among_the_classified(
+    store: Store, given: Given, annotated: int, classified: int
+) -> None:
+    """Once, also where it has an intent of its own."""
+    turns = [given.turn(intent="order"), given.turn(seconds=60)]
+    for turn in turns[:annotated]:
+        ids = {name: turn[name] for name in ("trace_id", "span_id")}
+        given.event("intent", seconds=600, source="annotation", intent="refund", **ids)
+    given.save()
+    Settler(store).settle()
+    assert kept(given)["c"]["classified"] == classified
+
+
 def test_an_insert_that_is_seen_late_is_settled(store: Store, given: Given) -> None:
     """Its touches are of before the mark, for they were written down when it began."""
     given.turn("c")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat.errors import ConfigurationError, QueryError
 from otel_chat.server.api.errors import BODY_RESPONSES
+from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import Admin, StoreParameter
+from otel_chat.server.api.security import own_router
 from otel_chat.server.span_rules import parse_rules
 from otel_chat.server.summaries.rule_trial import try_rules
 
-router = APIRouter(prefix="/span-rules", tags=["operation"], responses=BODY_RESPONSES)
+router = own_router(prefix=f"{PREFIX}/span-rules", tags=["operation"], responses=BODY_RESPONSES)
 
 EXAMPLES = 3
 

@@ -38,7 +38,7 @@ def guarded(value: str) -> str:
         value: SQL for the text.
     """
     inner = rf"replaceRegexpAll({value}, {_quoted(INNER_FORMULA)}, '\\1\'\\2')"
-    return f"if(match({value}, {_quoted(FORMULA)}), concat('\\'', {inner}), {inner})"
+    return f"concat(if(match({value}, {_quoted(FORMULA)}), '\\'', ''), {inner})"
 
 
 def fitting(value: str) -> str:

@@ -73,17 +73,28 @@ class Column:
         # Another name than any column's: an alias would stand for the column in its neighbours.
         return f"{value} AS `out_{self.name}`"
 
+    def guarded(self, form: Format) -> str:
+        """SQL for the column as a cell may hold it, from what was selected.
+
+        Example:
+            >>> Column("turns").guarded("csv")
+            '`out_turns` AS `cell_turns`'
+        """
+        value = f"`out_{self.name}`"
+        return f"{guarded(value) if self._is_cell(form) else value} AS `cell_{self.name}`"
+
     def shown(self, form: Format) -> str:
-        """SQL for the column as it is written, from what was selected.
+        """SQL for the column as it is written, from what was guarded.
 
         Example:
             >>> Column("turns").shown("csv")
-            '`out_turns` AS `turns`'
+            '`cell_turns` AS `turns`'
         """
-        value = f"`out_{self.name}`"
-        if form == "csv" and self.kind in {"text", "said", "list"}:
-            value = fitting(guarded(value))
-        return f"{value} AS `{self.name}`"
+        value = f"`cell_{self.name}`"
+        return f"{fitting(value) if self._is_cell(form) else value} AS `{self.name}`"
+
+    def _is_cell(self, form: Format) -> bool:
+        return form == "csv" and self.kind in {"text", "said", "list"}
 
 
 def texts(*names: str) -> tuple[Column, ...]:
@@ -152,12 +163,14 @@ def stream(
     """
     reads = readable(scope)
     selected = ", ".join(column.selected(form, reads=reads) for column in columns)
+    cells = ", ".join(column.guarded(form) for column in columns)
     named = ", ".join(column.shown(form) for column in columns)
     # Each by itself: the engine knows the order in which rows lie, but not a tuple of it.
     keys = "".join(f", {key} AS `order_{place}`" for place, key in enumerate(order))
     places = ", ".join(f"`order_{place}`" for place in range(len(order)))
     sql = (
-        f"SELECT {named} FROM (SELECT {selected}{keys} FROM {source}) AS r"  # noqa: S608
+        f"SELECT {named} FROM (SELECT {cells}, {places}"  # noqa: S608
+        f" FROM (SELECT {selected}{keys} FROM {source}) AS r) AS g"
         f" ORDER BY {places} SETTINGS {_SETTINGS}, {query.store.export.sql()}"
     )
     pieces = query.stream(sql, _ENGINE[form])

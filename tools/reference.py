@@ -19,8 +19,8 @@ from otel_chat._telemetry import instruments
 from otel_chat._telemetry.instruments import Instrument, Kind
 from otel_chat._turns import fields
 from otel_chat.server import app  # noqa: F401 - makes every figure known
-from otel_chat.server.queries.exports import Export, columns_of
-from otel_chat.server.queries.registry import FIGURES, Quotient
+from otel_chat.server.figures.registry import FIGURES, Quotient
+from otel_chat.server.questions.exports import Export, columns_of
 from otel_chat.server.settings import ServerSettings
 from prometheus import names
 

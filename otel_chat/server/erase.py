@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of
 from otel_chat.errors import OtelChatError, QueryError
-from otel_chat.server.queries.window import nanoseconds
+from otel_chat.server.figures.window import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

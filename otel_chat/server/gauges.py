@@ -17,11 +17,11 @@ from prometheus_client.registry import Collector
 from otel_chat import semconv
 from otel_chat.errors import OtelChatError
 from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
-from otel_chat.server.queries.budgets import Spending, spendings
-from otel_chat.server.queries.conversation_figures import RESOLVED_HIGH, RESOLVED_LOW
-from otel_chat.server.queries.gauges import Counts, Place, counts, joined
-from otel_chat.server.queries.registry import Quotient, every
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.conversation_figures import RESOLVED_HIGH, RESOLVED_LOW
+from otel_chat.server.figures.registry import Quotient, every
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.budgets import Spending, spendings
+from otel_chat.server.questions.gauges import Counts, Place, counts, joined
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.access import CONVERSATIONS_READ, DEFAULT_TENANT, MARKS_WRITE
+from otel_chat.server.figures.content import said
+from otel_chat.server.figures.sql import Query
 from otel_chat.server.here import is_here
-from otel_chat.server.queries.content import said
-from otel_chat.server.queries.marks import Mark, SavedView, mark, saved_views
-from otel_chat.server.queries.sql import Query
+from otel_chat.server.questions.marks import Mark, SavedView, mark, saved_views
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
-    from otel_chat.server.queries.window import Window
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
 MOST_TAGS: Final = 20

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from otel_chat.server.access import PERMISSIONS, Scope
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.window import Window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store

@@ -16,12 +16,12 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
 from otel_chat.errors import AccessError
-from otel_chat.server import queries
+from otel_chat.server import figures, questions
 from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE, Needs
 from otel_chat.server.budgets import Budget
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.registry import QUERIES
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.registry import QUERIES
 from tests.server.given import DAY, NOON, Given
 
 if TYPE_CHECKING:
@@ -36,10 +36,16 @@ OPEN_ROUTES = {"/healthz", "/readyz"}
 SECRET = "of-another-tenant"
 
 
+def modules() -> Iterator[pkgutil.ModuleInfo]:
+    """Those that ask the store."""
+    for package in (figures, questions):
+        yield from pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+
+
 def all_queries() -> dict[str, Callable[..., Any]]:
     """Every function of the query package that takes a store, by its qualified name."""
     found = {}
-    for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
+    for module_info in modules():
         module = importlib.import_module(module_info.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
             ours = function.__module__ == module.__name__ and not name.startswith("_")
@@ -50,7 +56,7 @@ def all_queries() -> dict[str, Callable[..., Any]]:
 
 NAMES = sorted(all_queries())
 HELPERS = {
-    "otel_chat.server.queries.conversation.find",
+    "otel_chat.server.questions.conversation.find",
 }
 ASKED = [name for name in NAMES if name not in HELPERS]
 
@@ -197,7 +203,7 @@ def test_a_query_of_no_tenant_finds_nothing(
 
 def test_tables_are_read_in_one_place_only() -> None:
     """No query names a table behind FROM or JOIN: they all go through `Query.table`."""
-    for module_info in pkgutil.walk_packages(queries.__path__, f"{queries.__name__}."):
+    for module_info in modules():
         source = inspect.getsource(importlib.import_module(module_info.name))
         direct = re.findall(
             r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views)\b",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_chat.server.queries import conversation_figures
-from otel_chat.server.queries.registry import FIGURES
+from otel_chat.server.figures import conversation_figures
+from otel_chat.server.figures.registry import FIGURES
 from tests.server.given import Given
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import ANALYTICS_VIEW, Scope
 from otel_chat.server.budgets import Budget
 from otel_chat.server.gauges import GaugeCollector, Gauges
-from otel_chat.server.queries.budgets import Spending, spendings
+from otel_chat.server.questions.budgets import Spending, spendings
 from otel_chat.server.settings import ServerSettings, read_settings
 from tests.server.given import NOON, Given
 from tests.server.test_gauges import parsed

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.business import Business, business
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.business import Business, business
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
 

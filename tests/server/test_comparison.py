@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.comparison import Compared, Comparison, Sides, comparison
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.overview import overview
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.comparison import Compared, Comparison, Sides, comparison
+from otel_chat.server.questions.overview import overview
 from tests.examples import examples
 from tests.server.given import DAY, Given
 

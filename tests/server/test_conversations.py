@@ -10,10 +10,10 @@ import pytest
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.access import ANALYTICS_VIEW, Scope
-from otel_chat.server.queries.conversation import conversation
-from otel_chat.server.queries.conversations import conversations
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.traces import conversation_traces, trace
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversation import conversation
+from otel_chat.server.questions.conversations import conversations
+from otel_chat.server.questions.traces import conversation_traces, trace
 from tests.server.given import DAY, Given, at
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from otel_chat.server.queries.dependencies import MOST, dependencies
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.process import processes
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.dependencies import MOST, dependencies
+from otel_chat.server.questions.process import processes
 from tests.server.given import DAY, Given, at
 
 NONE = Filters()

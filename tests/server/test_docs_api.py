@@ -14,7 +14,7 @@ from typer.main import get_command
 from otel_chat.cli import app as command_line
 from otel_chat.server.access import PERMISSIONS
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.settings import ServerSettings
 from tests import web
 from tests.server.served import served

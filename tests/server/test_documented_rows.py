@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from otel_chat.server.queries import exports
-from otel_chat.server.queries.engagement import segments
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.overview import series
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions import exports
+from otel_chat.server.questions.engagement import segments
+from otel_chat.server.questions.overview import series
 from tests.server.given import DAY, Given, at
 
 EXPORTS = {

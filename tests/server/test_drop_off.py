@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel_chat.server.queries.drop_off import DropOff, IntentSource, drop_off
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.drop_off import DropOff, IntentSource, drop_off
 from tests.server.given import DAY, Given, at
 from tests.server.test_journeys import talk
 

@@ -9,12 +9,12 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.devices import seen
-from otel_chat.server.queries.engagement import Dimension, engagement, segments
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.hours import peak_hours
-from otel_chat.server.queries.leads import leads
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.devices import seen
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.engagement import Dimension, engagement, segments
+from otel_chat.server.questions.hours import peak_hours
+from otel_chat.server.questions.leads import leads
 from tests.examples import examples
 from tests.server.given import DAY, NOON, Given, at
 

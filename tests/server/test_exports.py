@@ -18,12 +18,13 @@ from hypothesis import given as generated
 from hypothesis import strategies
 
 from otel_chat.server.access import OPEN, Scope
-from otel_chat.server.queries import cells, content, exports
-from otel_chat.server.queries.conversations import conversations
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import interaction_statistics
-from otel_chat.server.queries.overview import overview
-from otel_chat.server.queries.sql import Query
+from otel_chat.server.figures import cells, content
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.sql import Query
+from otel_chat.server.questions import exports
+from otel_chat.server.questions.conversations import conversations
+from otel_chat.server.questions.interactions import interaction_statistics
+from otel_chat.server.questions.overview import overview
 from tests import web
 from tests.examples import examples
 from tests.server.given import DAY, Given, at

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.evaluations import evaluations
-from otel_chat.server.queries.feedback import comments, feedback
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.evaluations import evaluations
+from otel_chat.server.questions.feedback import comments, feedback
 from tests.server.given import DAY, Given, at
 
 NONE = Filters()

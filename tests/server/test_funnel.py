@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from otel_chat.errors import QueryError
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.funnel import Funnel, funnel
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.funnel import Funnel, funnel
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given
 

@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.access import Scope
 from otel_chat.server.app import create_app
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
 from otel_chat.server.gauges import AGENTS, CHANNELS, NAMES, GaugeCollector, Gauges
-from otel_chat.server.queries.business import business
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.leads import leads
-from otel_chat.server.queries.subjects import topics
-from otel_chat.server.queries.window import Window
+from otel_chat.server.questions.business import business
+from otel_chat.server.questions.leads import leads
+from otel_chat.server.questions.subjects import topics
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given, at
 from tests.waiting import until

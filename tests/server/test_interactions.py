@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from otel_chat.errors import AccessError, QueryError
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import (
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.interactions import (
     interaction,
     interaction_statistics,
     interactions,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from otel_chat.server.queries.intervals import (
+from otel_chat.server.figures.intervals import (
     Sample,
     mean_interval,
     newcombe,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_chat.server.queries.business import business
-from otel_chat.server.queries.conversations import conversations
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import interaction_statistics, interactions
-from otel_chat.server.queries.nlu import intents
-from otel_chat.server.queries.overview import Overview, overview, series
-from otel_chat.server.queries.subjects import entities, sentiments, topics
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.business import business
+from otel_chat.server.questions.conversations import conversations
+from otel_chat.server.questions.interactions import interaction_statistics, interactions
+from otel_chat.server.questions.nlu import intents
+from otel_chat.server.questions.overview import Overview, overview, series
+from otel_chat.server.questions.subjects import entities, sentiments, topics
 from tests.examples import examples
 from tests.server.given import DAY, Given, at
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_chat.server.queries.drop_off import drop_off
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.funnel import funnel
-from otel_chat.server.queries.journeys import incomplete, paths
-from otel_chat.server.queries.nlu import intents
-from otel_chat.server.queries.overview import overview
-from otel_chat.server.queries.repeat_contact import repeat_contact
-from otel_chat.server.queries.workflows import workflows
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.drop_off import drop_off
+from otel_chat.server.questions.funnel import funnel
+from otel_chat.server.questions.journeys import incomplete, paths
+from otel_chat.server.questions.nlu import intents
+from otel_chat.server.questions.overview import overview
+from otel_chat.server.questions.repeat_contact import repeat_contact
+from otel_chat.server.questions.workflows import workflows
 from tests.examples import examples
 from tests.server.given import Given, at
 from tests.server.test_invariants import NAMES, WINDOW, Day, left_open, ordinary, turns

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 
 from otel_chat.errors import QueryError
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.journeys import Paths, incomplete, paths
-from otel_chat.server.queries.nlu import intents
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.journeys import Paths, incomplete, paths
+from otel_chat.server.questions.nlu import intents
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
 from tests.server.served import FROM_TO

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.leaders import LISTED, Leaders, leaders
-from otel_chat.server.queries.overview import overview
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.leaders import LISTED, Leaders, leaders
+from otel_chat.server.questions.overview import overview
 from tests.examples import examples
 from tests.server.given import DAY, Given
 

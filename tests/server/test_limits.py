@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_chat.errors import ConfigurationError
-from otel_chat.server.queries.exports import export_interactions
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.exports import export_interactions
 from otel_chat.server.settings import read_settings
 from otel_chat.server.store.limits import EXPORT, Limit
 from otel_chat.server.store.trouble import Trouble

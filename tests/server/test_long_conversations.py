@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.conversation import conversation
-from otel_chat.server.queries.traces import conversation_traces
+from otel_chat.server.questions.conversation import conversation
+from otel_chat.server.questions.traces import conversation_traces
 from otel_chat.server.store.limits import Limit
 from tests.server.given import DAY, Given
 from tests.server.test_limits import limited
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fastapi.testclient import TestClient
 
-    from otel_chat.server.queries.conversation import Conversation
+    from otel_chat.server.questions.conversation import Conversation
     from otel_chat.server.store import Store
 
 TURNS = 100_000

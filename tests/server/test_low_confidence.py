@@ -8,11 +8,11 @@ import pytest
 
 from otel_chat.errors import ConfigurationError
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.definitions import definitions
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import interaction_statistics
-from otel_chat.server.queries.nlu import intents
-from otel_chat.server.queries.overview import overview
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.definitions import definitions
+from otel_chat.server.questions.interactions import interaction_statistics
+from otel_chat.server.questions.nlu import intents
+from otel_chat.server.questions.overview import overview
 from otel_chat.server.settings import read_settings
 from tests.server.given import DAY
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.minutes import SHOWN, minutes
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.minutes import SHOWN, minutes
 from tests.server.given import DAY, Given, at
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
 from otel_chat.server.access import OPEN
-from otel_chat.server.queries.content import reply, user_message
-from otel_chat.server.queries.paging import Cursor
+from otel_chat.server.figures.content import reply, user_message
+from otel_chat.server.figures.paging import Cursor
 from tests.examples import examples
 from tests.server.served import FROM_TO
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.nlu import Intents, intents
-from otel_chat.server.queries.subjects import entities, sentiments, topics
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.nlu import Intents, intents
+from otel_chat.server.questions.subjects import entities, sentiments, topics
 from tests.server.given import DAY, Given
 
 

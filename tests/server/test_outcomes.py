@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_chat.server.queries.conversations import ConversationSummary, conversations
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversations import ConversationSummary, conversations
 from tests.server.given import DAY, Given, at
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from otel_chat.server.queries.window import Window
+    from otel_chat.server.figures.window import Window
 
 
 def every(given: Given, window: Window = DAY) -> list[ConversationSummary]:

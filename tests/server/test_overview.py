@@ -9,10 +9,10 @@ from decimal import Decimal
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.choices import choices
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.overview import Overview, overview, series
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.choices import choices
+from otel_chat.server.questions.overview import Overview, overview, series
 from tests.server.given import DAY, NOON, Given, at
 
 HOUR = 3600

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.packs import PACKS, pack
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.packs import PACKS, pack
 from tests.server.given import DAY, Given
 
 NONE = Filters()

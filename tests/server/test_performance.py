@@ -9,13 +9,13 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries import performance as queries
-from otel_chat.server.queries.conversation import conversation
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.routes import routes
-from otel_chat.server.queries.slow_turns import slowest
-from otel_chat.server.queries.split import NANOSECONDS, PARTS, Interval, split_ns
-from otel_chat.server.queries.traces import trace
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions import performance as queries
+from otel_chat.server.questions.conversation import conversation
+from otel_chat.server.questions.routes import routes
+from otel_chat.server.questions.slow_turns import slowest
+from otel_chat.server.questions.split import NANOSECONDS, PARTS, Interval, split_ns
+from otel_chat.server.questions.traces import trace
 from tests.server.given import DAY, Given, at
 
 NONE = Filters()

@@ -9,10 +9,10 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from otel_chat.errors import QueryError
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.paging import Cursor
 from otel_chat.server.marks import MarkChange, set_mark
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.paging import Cursor
-from otel_chat.server.queries.ranked import NEWEST, Listing, ranked
+from otel_chat.server.questions.ranked import NEWEST, Listing, ranked
 from tests.examples import examples
 from tests.server.given import DAY, Given
 from tests.server.pages.scenes import content

@@ -14,8 +14,8 @@ import pytest
 
 from otel_chat.errors import QueryError, StoreUnavailableError
 from otel_chat.server.api.live import Live
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.realtime import Realtime, realtime
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.realtime import Realtime, realtime
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.tokens import TokenStore
 from tests import web

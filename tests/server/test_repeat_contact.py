@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.repeat_contact import RepeatContact, repeat_contact
-from otel_chat.server.queries.window import LATEST
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import LATEST
+from otel_chat.server.questions.repeat_contact import RepeatContact, repeat_contact
 from tests.server.given import DAY, Given, at
 
 HOUR = 3600

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from otel_chat.errors import QueryError
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.report import Line, Report, report
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.report import Line, Report, report
 from otel_chat.server.report.render import render
 from tests import web
 from tests.server.given import DAY, Given, at

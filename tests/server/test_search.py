@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.access import PERMISSIONS, Scope
-from otel_chat.server.queries.conversations import Conversations, conversations
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversations import Conversations, conversations
 from tests.examples import examples
 from tests.server.given import DAY, Given, at
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_chat import semconv
-from otel_chat.server.queries.conversation import conversation
-from otel_chat.server.queries.conversations import conversations
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import interaction, interactions
-from otel_chat.server.queries.overview import overview
-from otel_chat.server.queries.traces import trace
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversation import conversation
+from otel_chat.server.questions.conversations import conversations
+from otel_chat.server.questions.interactions import interaction, interactions
+from otel_chat.server.questions.overview import overview
+from otel_chat.server.questions.traces import trace
 from tests.server.given import DAY
 
 if TYPE_CHECKING:

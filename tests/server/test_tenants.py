@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from otel_chat import semconv
 from otel_chat.server.app import create_app
-from otel_chat.server.queries.filters import Filters
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
 from tests.server.served import FROM_TO

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_chat.server.queries.conversation import conversation
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.interactions import interaction, interactions
-from otel_chat.server.queries.slow_turns import slowest
-from otel_chat.server.queries.traces import conversation_traces, trace
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversation import conversation
+from otel_chat.server.questions.interactions import interaction, interactions
+from otel_chat.server.questions.slow_turns import slowest
+from otel_chat.server.questions.traces import conversation_traces, trace
 from tests.server.given import DAY
 
 if TYPE_CHECKING:

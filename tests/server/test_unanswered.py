@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from otel_chat.errors import AccessError
 from otel_chat.server.access import Scope
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.unanswered import Themes, unanswered
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.unanswered import Themes, unanswered
 from tests.examples import examples
 from tests.server.given import DAY, Given, at
 

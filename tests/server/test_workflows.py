@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.window import Window
-from otel_chat.server.queries.workflows import Workflows, workflows
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.workflows import Workflows, workflows
 from tests.server.given import DAY, Given, at
 
 

@@ -22,7 +22,7 @@ from otel_chat.server.api.parameters import (
     span_of,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import comparison as queries
+from otel_chat.server.questions import comparison as queries
 
 router = own_router(responses=RESPONSES)
 

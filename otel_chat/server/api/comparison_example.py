@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from otel_chat.server.api.examples import WINDOW, shown
-from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.comparison import Compared, Comparison, Estimate, Group, SampleRatio
+from otel_chat.server.figures.answers import TimeSpan
+from otel_chat.server.questions.comparison import Compared, Comparison, Estimate, Group, SampleRatio
 
 COMPARISON_ANSWER: Final = shown(
     Comparison(

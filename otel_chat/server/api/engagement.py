@@ -18,9 +18,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import engagement as queries
-from otel_chat.server.queries import hours
-from otel_chat.server.queries import leads as lead_queries
+from otel_chat.server.questions import engagement as queries
+from otel_chat.server.questions import hours
+from otel_chat.server.questions import leads as lead_queries
 
 router = own_router(tags=["engagement"], responses=RESPONSES)
 

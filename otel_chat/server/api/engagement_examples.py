@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from otel_chat.server.api.examples import TRACE_ID, WINDOW, shown
-from otel_chat.server.queries.answers import Distribution, TimeSpan
-from otel_chat.server.queries.engagement import (
+from otel_chat.server.figures.answers import Distribution, TimeSpan
+from otel_chat.server.questions.engagement import (
     ConversationEngagement,
     LengthBin,
     ScoreBin,
@@ -15,13 +15,13 @@ from otel_chat.server.queries.engagement import (
     Segments,
     Users,
 )
-from otel_chat.server.queries.evaluations import (
+from otel_chat.server.questions.evaluations import (
     Evaluation,
     EvaluationPoint,
     Evaluations,
     LabelCount,
 )
-from otel_chat.server.queries.feedback import (
+from otel_chat.server.questions.feedback import (
     Comment,
     Comments,
     FeedbackFigures,
@@ -30,8 +30,8 @@ from otel_chat.server.queries.feedback import (
     RatingScale,
     RatingValue,
 )
-from otel_chat.server.queries.hours import HourOfWeek, PeakHours
-from otel_chat.server.queries.leads import Conversion, LeadKind, LeadPoint, Leads
+from otel_chat.server.questions.hours import HourOfWeek, PeakHours
+from otel_chat.server.questions.leads import Conversion, LeadKind, LeadPoint, Leads
 
 SPAN: Final = TimeSpan.of(WINDOW)
 LATE: Final = WINDOW.end - timedelta(hours=2)

@@ -8,17 +8,17 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from otel_chat.server.queries.answers import Distribution, TimeSpan
-from otel_chat.server.queries.business import Business, HandoffFigures, HandoffReason, Savings
-from otel_chat.server.queries.conversation import Action, Conversation, Event
-from otel_chat.server.queries.conversations import Conversations, summary
-from otel_chat.server.queries.headlines import Figures, containment, read_figures, resolution
-from otel_chat.server.queries.interactions import Interactions
-from otel_chat.server.queries.overview import Overview, changes
-from otel_chat.server.queries.split import TimeSplit
-from otel_chat.server.queries.traces import Span, Trace
-from otel_chat.server.queries.turns import Turn, TurnHandoff, TurnIntent, TurnTokens
-from otel_chat.server.queries.window import Window, nanoseconds
+from otel_chat.server.figures.answers import Distribution, TimeSpan
+from otel_chat.server.figures.window import Window, nanoseconds
+from otel_chat.server.questions.business import Business, HandoffFigures, HandoffReason, Savings
+from otel_chat.server.questions.conversation import Action, Conversation, Event
+from otel_chat.server.questions.conversations import Conversations, summary
+from otel_chat.server.questions.headlines import Figures, containment, read_figures, resolution
+from otel_chat.server.questions.interactions import Interactions
+from otel_chat.server.questions.overview import Overview, changes
+from otel_chat.server.questions.split import TimeSplit
+from otel_chat.server.questions.traces import Span, Trace
+from otel_chat.server.questions.turns import Turn, TurnHandoff, TurnIntent, TurnTokens
 
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WINDOW: Final = Window.last("7d", now=NOON)

@@ -19,8 +19,8 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import exports as queries
-from otel_chat.server.queries.rows import Format, marked
+from otel_chat.server.figures.rows import Format, marked
+from otel_chat.server.questions import exports as queries
 
 MEDIA: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",

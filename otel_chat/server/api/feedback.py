@@ -19,9 +19,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import evaluations as evaluation_queries
-from otel_chat.server.queries import feedback as queries
-from otel_chat.server.queries.paging import PAGE
+from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.questions import evaluations as evaluation_queries
+from otel_chat.server.questions import feedback as queries
 
 router = own_router(tags=["feedback"], responses=RESPONSES)
 

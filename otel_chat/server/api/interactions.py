@@ -19,9 +19,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import interactions as queries
-from otel_chat.server.queries.paging import PAGE
-from otel_chat.server.queries.turns import Turn
+from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.questions import interactions as queries
+from otel_chat.server.questions.turns import Turn
 
 router = own_router(prefix=f"{PREFIX}/interactions", tags=["interactions"])
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Final
 
 from otel_chat.server.api.examples import NOON, WINDOW, shown
-from otel_chat.server.queries.answers import Distribution, TimeSpan
-from otel_chat.server.queries.drop_off import DropOff, IntentDropOff, StepDropOff
-from otel_chat.server.queries.funnel import Funnel, FunnelStep
-from otel_chat.server.queries.journeys import (
+from otel_chat.server.figures.answers import Distribution, TimeSpan
+from otel_chat.server.questions.drop_off import DropOff, IntentDropOff, StepDropOff
+from otel_chat.server.questions.funnel import Funnel, FunnelStep
+from otel_chat.server.questions.journeys import (
     EndedAs,
     Incomplete,
     IncompleteConversation,
@@ -17,8 +17,8 @@ from otel_chat.server.queries.journeys import (
     Paths,
     Transition,
 )
-from otel_chat.server.queries.repeat_contact import RepeatContact, Returned
-from otel_chat.server.queries.workflows import Workflow, Workflows, WorkflowStep
+from otel_chat.server.questions.repeat_contact import RepeatContact, Returned
+from otel_chat.server.questions.workflows import Workflow, Workflows, WorkflowStep
 
 SPAN: Final = TimeSpan.of(WINDOW)
 _ENDED: Final = EndedAs(resolved=30, handed_off=4, abandoned=5, failed=1, open=0)

@@ -17,13 +17,13 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import drop_off as drop_off_queries
-from otel_chat.server.queries import funnel as funnel_queries
-from otel_chat.server.queries import journeys as queries
-from otel_chat.server.queries import repeat_contact as repeat_contact_queries
-from otel_chat.server.queries import workflows as workflow_queries
-from otel_chat.server.queries.funnel_steps import KINDS
-from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
+from otel_chat.server.figures.paging import LARGEST_PAGE, PAGE
+from otel_chat.server.questions import drop_off as drop_off_queries
+from otel_chat.server.questions import funnel as funnel_queries
+from otel_chat.server.questions import journeys as queries
+from otel_chat.server.questions import repeat_contact as repeat_contact_queries
+from otel_chat.server.questions import workflows as workflow_queries
+from otel_chat.server.questions.funnel_steps import KINDS
 
 router = own_router(tags=["journeys"], responses=RESPONSES)
 

@@ -11,7 +11,7 @@ from typing import Final
 import anyio.to_thread
 
 from otel_chat.errors import StoreUnavailableError
-from otel_chat.server.queries.realtime import Realtime
+from otel_chat.server.questions.realtime import Realtime
 
 EVERY_SECONDS: Final = 5.0
 WATCHERS: Final = 200

@@ -23,7 +23,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
 )
 from otel_chat.server.api.security import Needs, own_router
-from otel_chat.server.queries import marks as queries
+from otel_chat.server.questions import marks as queries
 
 router = own_router(tags=["marks"])
 

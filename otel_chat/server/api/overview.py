@@ -12,9 +12,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import choices as choices_queries
-from otel_chat.server.queries import leaders as leaders_queries
-from otel_chat.server.queries import overview as queries
+from otel_chat.server.questions import choices as choices_queries
+from otel_chat.server.questions import leaders as leaders_queries
+from otel_chat.server.questions import overview as queries
 
 router = own_router(tags=["overview"], responses=RESPONSES)
 

@@ -19,9 +19,9 @@ from otel_chat.server.access import (
     Scope,
 )
 from otel_chat.server.api.security import Needs
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.paging import LARGEST_PAGE, PAGE
-from otel_chat.server.queries.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.paging import LARGEST_PAGE, PAGE
+from otel_chat.server.figures.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
 from otel_chat.server.store import Store
 
 OUT_OF_RANGE: Final = f"A time lies between {EARLIEST:%Y} and {LATEST:%Y}."

@@ -13,12 +13,12 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import dependencies as dependency_queries
-from otel_chat.server.queries import performance as queries
-from otel_chat.server.queries import process as process_queries
-from otel_chat.server.queries import routes as route_queries
-from otel_chat.server.queries import slow_turns
-from otel_chat.server.queries.paging import PAGE
+from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.questions import dependencies as dependency_queries
+from otel_chat.server.questions import performance as queries
+from otel_chat.server.questions import process as process_queries
+from otel_chat.server.questions import routes as route_queries
+from otel_chat.server.questions import slow_turns
 
 router = own_router(tags=["performance"], responses=RESPONSES)
 

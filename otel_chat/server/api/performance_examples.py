@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Final
 
 from otel_chat.server.api.examples import SPAN_ID, TRACE_ID, WINDOW, shown
-from otel_chat.server.queries.answers import TimeSpan
-from otel_chat.server.queries.dependencies import Dependencies, Dependency
-from otel_chat.server.queries.feedback import ScaleMean
-from otel_chat.server.queries.performance import (
+from otel_chat.server.figures.answers import TimeSpan
+from otel_chat.server.questions.dependencies import Dependencies, Dependency
+from otel_chat.server.questions.feedback import ScaleMean
+from otel_chat.server.questions.performance import (
     BOUNDS,
     Performance,
     PerformancePoint,
@@ -17,11 +17,11 @@ from otel_chat.server.queries.performance import (
     TurnError,
     TurnErrors,
 )
-from otel_chat.server.queries.process import LostTelemetry, Process, Processes, ProcessPoint
-from otel_chat.server.queries.realtime import Realtime
-from otel_chat.server.queries.routes import Route, Routes
-from otel_chat.server.queries.slow_turns import SlowTurn, SlowTurns
-from otel_chat.server.queries.split import TimeSplit
+from otel_chat.server.questions.process import LostTelemetry, Process, Processes, ProcessPoint
+from otel_chat.server.questions.realtime import Realtime
+from otel_chat.server.questions.routes import Route, Routes
+from otel_chat.server.questions.slow_turns import SlowTurn, SlowTurns
+from otel_chat.server.questions.split import TimeSplit
 
 SPAN: Final = TimeSpan.of(WINDOW)
 LATE: Final = WINDOW.end - timedelta(hours=2)

@@ -24,8 +24,8 @@ from otel_chat.server.api.parameters import (
 )
 from otel_chat.server.api.performance_examples import REALTIME_ANSWER
 from otel_chat.server.api.security import Credentials, access_of, addressed, own_router, token_of
-from otel_chat.server.queries import realtime as queries
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions import realtime as queries
 
 router = own_router(prefix=f"{PREFIX}/realtime", tags=["realtime"])
 

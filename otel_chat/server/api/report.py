@@ -17,7 +17,7 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import report as queries
+from otel_chat.server.questions import report as queries
 from otel_chat.server.report.render import render
 
 # The page is one file that also works from a disk: its style stands in it.

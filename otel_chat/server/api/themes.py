@@ -16,9 +16,9 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import business as business_queries
-from otel_chat.server.queries import definitions as definition_queries
-from otel_chat.server.queries import nlu, packs, subjects
+from otel_chat.server.questions import business as business_queries
+from otel_chat.server.questions import definitions as definition_queries
+from otel_chat.server.questions import nlu, packs, subjects
 
 router = own_router(responses=RESPONSES)
 

@@ -14,8 +14,8 @@ from otel_chat.server.api.parameters import (
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import unanswered as queries
-from otel_chat.server.queries.answers import TimeSpan
+from otel_chat.server.figures.answers import TimeSpan
+from otel_chat.server.questions import unanswered as queries
 
 router = own_router(tags=["nlu"], responses=RESPONSES)
 

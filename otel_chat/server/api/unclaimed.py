@@ -8,8 +8,8 @@ from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.examples import WINDOW, shown
 from otel_chat.server.api.parameters import Reader, StoreParameter, WindowParameter
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import unclaimed as queries
-from otel_chat.server.queries.answers import TimeSpan
+from otel_chat.server.figures.answers import TimeSpan
+from otel_chat.server.questions import unclaimed as queries
 
 router = own_router(tags=["operation"], responses=RESPONSES)
 

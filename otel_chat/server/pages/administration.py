@@ -13,12 +13,12 @@ from otel_chat.errors import AccessError, ConfigurationError, QueryError
 from otel_chat.server.access import ADMIN, PERMISSIONS, Scope
 from otel_chat.server.api.security import COOKIE, access_of, addressed, from_here
 from otel_chat.server.erase import Eraser, limit_of
+from otel_chat.server.figures.window import Window
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.queries import definitions, packs
-from otel_chat.server.queries.unclaimed import Unclaimed, unclaimed_spans
-from otel_chat.server.queries.window import Window
+from otel_chat.server.questions import definitions, packs
+from otel_chat.server.questions.unclaimed import Unclaimed, unclaimed_spans
 
 if TYPE_CHECKING:
     from otel_chat.server.rules import Rules

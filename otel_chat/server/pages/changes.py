@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import Better, Trend, meanings, trend, whole
-from otel_chat.server.queries.registry import FIGURES
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
-    from otel_chat.server.queries.headlines import Figures
-    from otel_chat.server.queries.leaders import Leader, Leaders
-    from otel_chat.server.queries.overview import Overview
+    from otel_chat.server.questions.headlines import Figures
+    from otel_chat.server.questions.leaders import Leader, Leaders
+    from otel_chat.server.questions.overview import Overview
 
 LEAST_SAMPLE: Final = 20
 SHOWN: Final = 6

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, ClassVar, Final, get_args
 from otel_chat._common.moments import end_of, first_of
 from otel_chat.errors import QueryError
 from otel_chat.server.api.comparison import sides_of
+from otel_chat.server.figures.registry import FIGURES, Quotient
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
-from otel_chat.server.queries import choices, comparison
-from otel_chat.server.queries.comparison import By
-from otel_chat.server.queries.registry import FIGURES, Quotient
+from otel_chat.server.questions import choices, comparison
+from otel_chat.server.questions.comparison import By
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.choices import Choices
-    from otel_chat.server.queries.comparison import (
+    from otel_chat.server.questions.choices import Choices
+    from otel_chat.server.questions.comparison import (
         Compared,
         Comparison,
         Estimate,
@@ -164,7 +164,7 @@ def whiskers(row: Compared) -> list[tuple[str, float, float, float]]:
     """Both intervals on a scale of their own: the name of a colour, low end, figure, high end.
 
     Example:
-        >>> from otel_chat.server.queries.comparison import Compared, Estimate
+        >>> from otel_chat.server.questions.comparison import Compared, Estimate
         >>> a = Estimate(value=2, low=1, high=3, count=9)
         >>> row = Compared(figure="x", better="lower", a=a, b=a, difference=0, difference_low=None,
         ...     difference_high=None, verdict="no clear difference")

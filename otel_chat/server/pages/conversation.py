@@ -13,10 +13,10 @@ from otel_chat.server.pages.waterfall import Waterfall, of_turn
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from otel_chat.server.queries.conversation import Conversation, Event
-    from otel_chat.server.queries.conversations import ConversationSummary
-    from otel_chat.server.queries.traces import Trace
-    from otel_chat.server.queries.turns import Turn
+    from otel_chat.server.questions.conversation import Conversation, Event
+    from otel_chat.server.questions.conversations import ConversationSummary
+    from otel_chat.server.questions.traces import Trace
+    from otel_chat.server.questions.turns import Turn
 
 SLOW_SECONDS: Final = 3.0
 FLAGS: Final = {

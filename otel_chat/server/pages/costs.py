@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import Chart, Column, row_label
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.queries import budgets, business, interactions, overview
-from otel_chat.server.queries.window import BUCKETS
+from otel_chat.server.questions import budgets, business, interactions, overview
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_chat.server.queries.budgets import Spending
-    from otel_chat.server.queries.business import Business
-    from otel_chat.server.queries.overview import Series
+    from otel_chat.server.questions.budgets import Spending
+    from otel_chat.server.questions.business import Business
+    from otel_chat.server.questions.overview import Series
 
 
 COST_SETTING: Final = "OTEL_CHAT_SERVER_COST_PER_INTERACTION"

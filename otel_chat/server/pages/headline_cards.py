@@ -10,7 +10,7 @@ from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.overview import Card, meanings, trend, whole
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.overview import Overview, Point, Series
+    from otel_chat.server.questions.overview import Overview, Point, Series
 
 
 def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str:

@@ -12,7 +12,7 @@ from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import nlu, subjects, unanswered
+from otel_chat.server.questions import nlu, subjects, unanswered
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View

@@ -9,10 +9,10 @@ from otel_chat.server.pages.flows import STEPS, Flow, Way, draw
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import drop_off, journeys, repeat_contact, workflows
+from otel_chat.server.questions import drop_off, journeys, repeat_contact, workflows
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.drop_off import DropOff, IntentDropOff, StepDropOff
+    from otel_chat.server.questions.drop_off import DropOff, IntentDropOff, StepDropOff
 
 ARROW: Final = " \u2192 "
 _SOME: Final = 15

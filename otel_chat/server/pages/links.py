@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from otel_chat.server.queries.window import DEFAULT_WINDOW
+from otel_chat.server.figures.window import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams

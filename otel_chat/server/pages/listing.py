@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.server.pages import downloads
 from otel_chat.server.pages.links import LIST, TIMES, View
-from otel_chat.server.queries.marks import Mark
-from otel_chat.server.queries.ranked import NEWEST
+from otel_chat.server.questions.marks import Mark
+from otel_chat.server.questions.ranked import NEWEST
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.conversations import ConversationSummary
+    from otel_chat.server.questions.conversations import ConversationSummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Column
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.queries import conversations, minutes, realtime
+from otel_chat.server.questions import conversations, minutes, realtime
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.sheets import Asking
-    from otel_chat.server.queries.feedback import ScaleMean
-    from otel_chat.server.queries.realtime import Realtime
+    from otel_chat.server.questions.feedback import ScaleMean
+    from otel_chat.server.questions.realtime import Realtime
 
 STREAM: Final = "/api/v1/realtime/stream"
 _TALKING: Final = 25

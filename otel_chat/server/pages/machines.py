@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Head, Table, table
-from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.process import Process, Processes
+    from otel_chat.server.questions.process import Process, Processes
 
 DRAWN: Final[tuple[Colour, ...]] = ("accent", "warn", "ok", "handoff", "bad")
 """The colours of the processes that are drawn; more of them could not be told apart."""

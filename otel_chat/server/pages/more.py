@@ -21,7 +21,7 @@ from otel_chat.server.pages import administration, downloads, links, live
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
 from otel_chat.server.pages.sheets import Asking
-from otel_chat.server.queries import choices
+from otel_chat.server.questions import choices
 from otel_chat.server.store import Store
 
 router = own_router(

@@ -6,22 +6,29 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import business, evaluations, feedback, hours, interactions, overview
-from otel_chat.server.queries.window import BUCKETS
+from otel_chat.server.questions import (
+    business,
+    evaluations,
+    feedback,
+    hours,
+    interactions,
+    overview,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_chat.server.queries.business import Business
-    from otel_chat.server.queries.feedback import FeedbackFigures, RatingScale
-    from otel_chat.server.queries.interactions import InteractionStatistics
-    from otel_chat.server.queries.overview import Series
+    from otel_chat.server.questions.business import Business
+    from otel_chat.server.questions.feedback import FeedbackFigures, RatingScale
+    from otel_chat.server.questions.interactions import InteractionStatistics
+    from otel_chat.server.questions.overview import Series
 
 _COMMENTS: Final = 20
 _SHOWN: Final = 6

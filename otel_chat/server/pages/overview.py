@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from otel_chat.server.figures.registry import FIGURES
+from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label
-from otel_chat.server.queries.registry import FIGURES
-from otel_chat.server.queries.window import BUCKETS
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.overview import Change, Overview, Series
+    from otel_chat.server.questions.overview import Change, Overview, Series
 
 Better = Literal["up", "down", "neither"]
 
@@ -91,7 +91,7 @@ def meanings(*names: str) -> list[tuple[str, str]]:
     """Labels and definitions of figures, by name.
 
     Example:
-        >>> import otel_chat.server.queries.overview
+        >>> import otel_chat.server.questions.overview
         >>> meanings("handoff_turns")
         [('Handoff turns', 'Turns that asked for a human.')]
     """

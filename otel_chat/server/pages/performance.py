@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links, machines
 from otel_chat.server.pages.charts import Chart, Column, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
-from otel_chat.server.queries import dependencies, performance, process, routes, slow_turns
-from otel_chat.server.queries.window import BUCKETS
+from otel_chat.server.questions import dependencies, performance, process, routes, slow_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_chat.server.queries.performance import Performance, TurnErrors
-    from otel_chat.server.queries.split import TimeSplit
+    from otel_chat.server.questions.performance import Performance, TurnErrors
+    from otel_chat.server.questions.split import TimeSplit
 
 _SLOWEST: Final = 15
 _OFTEN_FAILING: Final = 0.05

@@ -41,10 +41,10 @@ from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
-from otel_chat.server.queries import choices, conversations, marks, ranked, traces
-from otel_chat.server.queries import conversation as one_conversation
-from otel_chat.server.queries import leaders as leaders_queries
-from otel_chat.server.queries import overview as figures
+from otel_chat.server.questions import choices, conversations, marks, ranked, traces
+from otel_chat.server.questions import conversation as one_conversation
+from otel_chat.server.questions import leaders as leaders_queries
+from otel_chat.server.questions import overview as figures
 
 LATEST: Final = 10
 COOKIE_SECONDS: Final = 30 * 24 * 3600

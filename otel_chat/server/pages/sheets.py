@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from otel_chat.server.access import Scope
     from otel_chat.server.budgets import Budget
+    from otel_chat.server.figures.filters import Filters
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.pages.charts import Chart
     from otel_chat.server.pages.compare import Choice
     from otel_chat.server.pages.flows import Flow
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
     from otel_chat.server.pages.overview import Card
     from otel_chat.server.pages.tables import Table
-    from otel_chat.server.queries.filters import Filters
-    from otel_chat.server.queries.window import Window
     from otel_chat.server.store import Store
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, Literal, TypeVar
 
+from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.pages import formats
-from otel_chat.server.queries.registry import FIGURES
 
 T = TypeVar("T")
 Tone = Literal["", "good", "bad", "warn"]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.pages import formats
-from otel_chat.server.queries.registry import FIGURES
-from otel_chat.server.queries.split import PARTS
+from otel_chat.server.questions.split import PARTS
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.split import TimeSplit
+    from otel_chat.server.questions.split import TimeSplit
 
 LABELS: Final = {"model": "models", "retrieval": "retrieval", "tool": "tools", "own": "own code"}
 
@@ -39,7 +39,7 @@ def parts(splits: Iterable[TimeSplit]) -> Sequence[Part]:
     """The parts of all the time of some turns; none where there is no time to part.
 
     Example:
-        >>> from otel_chat.server.queries.split import TimeSplit
+        >>> from otel_chat.server.questions.split import TimeSplit
         >>> whole = TimeSplit(span_id="a", duration=4, model=3, retrieval=0, tool=1, own=0)
         >>> [(part.key, part.share, part.offset) for part in parts([whole])]
         [('model', 0.75, 0.0), ('tool', 0.25, 0.75)]

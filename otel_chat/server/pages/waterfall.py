@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat import semconv
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.traces import Span, Trace
+    from otel_chat.server.questions.traces import Span, Trace
 
 LEAST_WIDTH: Final = 0.6
 DEEPEST: Final = 8

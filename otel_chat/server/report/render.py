@@ -15,7 +15,7 @@ from otel_chat._version import __version__
 from otel_chat.server.pages import formats
 
 if TYPE_CHECKING:
-    from otel_chat.server.queries.report import Line, Report, Unit
+    from otel_chat.server.questions.report import Line, Report, Unit
 
 Rendered = Literal["text", "markdown", "html"]
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -104,7 +104,7 @@ def change(line: Line) -> str:
     """How a figure moved: shares in points, all others in per cent.
 
     Example:
-        >>> from otel_chat.server.queries.report import Line
+        >>> from otel_chat.server.questions.report import Line
         >>> common = {"name": "x", "label": "x", "previous": 0.5, "relative": 0.1}
         >>> change(Line(**common, unit="ratio", value=0.55, difference=0.05))
         '+5.0 points'

@@ -17,10 +17,10 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from otel_chat import semconv as sc
-from otel_chat.server.queries.evaluations import evaluations
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.unclaimed import unclaimed_spans
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.evaluations import evaluations
+from otel_chat.server.questions.unclaimed import unclaimed_spans
 from otel_chat.server.summaries.settler import Settler
 from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, PROTOBUF, SECOND, Span, Telemetry, digest, put

@@ -11,7 +11,7 @@ import pytest
 from otel_chat import semconv as sc
 from otel_chat.pricing import PriceTable
 from otel_chat.server.prices import PriceList, ServerPrices
-from otel_chat.server.queries.calls import calls
+from otel_chat.server.questions.calls import calls
 from otel_chat.server.summaries.settler import Settler
 from tests.foreign import expected, provider
 from tests.foreign.record import PACKAGES, RECORDINGS, conversation_id

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from otel_chat.server.figures.window import Window
 from otel_chat.server.marks import MarkChange, set_mark
 from otel_chat.server.pages.render import NAVIGATION
-from otel_chat.server.queries.window import Window
 from otel_chat.server.store import Store
 from tests.server.given import Given
 from tests.server.pages import scenes

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.overview import overview
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.overview import overview
 from tests.server.given import NOON, Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers

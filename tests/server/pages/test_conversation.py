@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import expect
 
-from otel_chat.server.queries.marks import mark
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.marks import mark
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers

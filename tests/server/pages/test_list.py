@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from otel_chat.server.figures.window import Window
 from otel_chat.server.marks import MarkChange, set_mark
-from otel_chat.server.queries.marks import Mark, mark, saved_views
-from otel_chat.server.queries.window import Window
+from otel_chat.server.questions.marks import Mark, mark, saved_views
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers

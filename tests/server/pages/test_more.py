@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from otel_chat.server.api.security import COOKIE
-from otel_chat.server.queries.packs import PACKS
+from otel_chat.server.questions.packs import PACKS
 from tests import web
 from tests.server.given import Given
 from tests.server.pages.conftest import Reader, Readers, Site

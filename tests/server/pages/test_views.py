@@ -14,9 +14,9 @@ from otel_chat.server.pages import formats, waterfall
 from otel_chat.server.pages.charts import HEIGHT, WIDTH, sparkline
 from otel_chat.server.pages.conversation import flags_of
 from otel_chat.server.pages.overview import trend
-from otel_chat.server.queries.overview import Change
-from otel_chat.server.queries.traces import Span, Trace
-from otel_chat.server.queries.turns import Turn, TurnHandoff
+from otel_chat.server.questions.overview import Change
+from otel_chat.server.questions.traces import Span, Trace
+from otel_chat.server.questions.turns import Turn, TurnHandoff
 
 MOMENT = datetime(2026, 3, 4, tzinfo=UTC)
 

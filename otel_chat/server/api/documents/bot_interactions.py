@@ -22,12 +22,12 @@ from otel_chat.server.api.parameters import (
     Viewer,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import interactions as queries
-from otel_chat.server.queries.answers import Answer, Money
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.paging import PAGE
-from otel_chat.server.queries.turns import Turn
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.answers import Answer, Money
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions import interactions as queries
+from otel_chat.server.questions.turns import Turn
 
 router = own_router(
     prefix="/v1/bot/interactions", tags=["documents: bot interactions"], responses=RESPONSES

@@ -14,13 +14,13 @@ from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.exports import MEDIA, answer
 from otel_chat.server.api.parameters import Exporter, NowParameter, StoreParameter, Viewer
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import exports as queries
-from otel_chat.server.queries import realtime
-from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.exports import ANALYTICS, MESSAGES, SESSIONS
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.rows import Column, renamed
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.answers import Answer
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.rows import Column, renamed
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions import exports as queries
+from otel_chat.server.questions import realtime
+from otel_chat.server.questions.exports import ANALYTICS, MESSAGES, SESSIONS
 
 router = own_router(
     prefix="/admin/chat-analytics", tags=["documents: chat analytics"], responses=RESPONSES

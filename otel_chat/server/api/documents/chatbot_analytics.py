@@ -25,19 +25,15 @@ from otel_chat.server.api.parameters import (
     idle_of,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import (
-    conversations as conversation_queries,
-)
-from otel_chat.server.queries import (
-    engagement as engagement_queries,
-)
-from otel_chat.server.queries import exports, nlu, overview, process, routes
-from otel_chat.server.queries import leads as lead_queries
-from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.paging import PAGE
-from otel_chat.server.queries.rows import Format
-from otel_chat.server.queries.window import Window
+from otel_chat.server.figures.answers import Answer
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.figures.rows import Format
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions import conversations as conversation_queries
+from otel_chat.server.questions import engagement as engagement_queries
+from otel_chat.server.questions import exports, nlu, overview, process, routes
+from otel_chat.server.questions import leads as lead_queries
 
 router = own_router(
     prefix="/api/analytics", tags=["documents: chatbot analytics"], responses=RESPONSES

@@ -32,12 +32,12 @@ from otel_chat.server.api.parameters import (
     idle_of,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.queries import business, drop_off, nlu, overview, workflows
-from otel_chat.server.queries import conversation as conversation_queries
-from otel_chat.server.queries.answers import Answer
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.timeline import MOST_ITEMS
-from otel_chat.server.queries.window import Window, WindowName
+from otel_chat.server.figures.answers import Answer
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window, WindowName
+from otel_chat.server.questions import business, drop_off, nlu, overview, workflows
+from otel_chat.server.questions import conversation as conversation_queries
+from otel_chat.server.questions.timeline import MOST_ITEMS
 from otel_chat.server.store import Store
 
 router = own_router(prefix=f"{PREFIX}/analytics", tags=["documents: insights"], responses=RESPONSES)

@@ -16,8 +16,8 @@ from otel_chat.server.api.parameters import (
     idle_of,
     span_of,
 )
-from otel_chat.server.queries.filters import Filters
-from otel_chat.server.queries.window import EARLIEST, Window
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import EARLIEST, Window
 
 MOST_DAYS: Final = 366
 MILLISECONDS: Final = 1000

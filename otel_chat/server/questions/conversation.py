@@ -1,0 +1,321 @@
+"""One conversation: its summary, its turns as a transcript, its events in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat import semconv
+from otel_chat.errors import AccessError
+from otel_chat.server.figures import content
+from otel_chat.server.figures.answers import Answer
+from otel_chat.server.figures.conversation_rows import row_now
+from otel_chat.server.figures.lookup import Span, lookup_times
+from otel_chat.server.figures.registry import query
+from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.conversations import (
+    COLUMNS,
+    ConversationSummary,
+    summaries_sql,
+    summary,
+)
+from otel_chat.server.questions.split import TimeSplit, split
+from otel_chat.server.questions.timeline import ITEMS, Page, cursor_of, page_of
+from otel_chat.server.questions.trace_spans import trace_intervals
+from otel_chat.server.questions.turns import Turn, intents_of, transcript, turns_sql
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.store import Store
+
+
+MOST_PAGES: Final = 1000
+
+
+class Event(Answer):
+    """An event of a conversation."""
+
+    name: str
+    time: datetime
+    trace_id: str = Field(description="The trace that it happened in; empty outside of any.")
+    span_id: str = Field(description="The span that it happened in; empty outside of any.")
+    details: dict[str, Any] = Field(description="What the event says, by name.")
+    text: str | None = Field(
+        description="A message's text or a comment; null where none is stored, or where the token"
+        " does not hold conversations:read."
+    )
+
+
+class Action(Answer):
+    """Something that was done for the user."""
+
+    time: datetime
+    type: str = Field(description="As the application named it.")
+    data: Any = Field(
+        description="What belongs to it, as it was reported and redacted; null without, or where"
+        " the token does not hold conversations:read."
+    )
+
+
+class Conversation(Answer):
+    """One conversation with its turns and events in order, page by page where it is long."""
+
+    summary: ConversationSummary
+    pages_visited: list[str] = Field(
+        description="The pages of all its turns and events, each once, in order of the first"
+        f" visit; the first {MOST_PAGES}."
+    )
+    actions: list[Action] = Field(
+        description="What was done for the user on this page of it, by time."
+    )
+    turns: list[Turn] = Field(description="The turns of the page by time.")
+    events: list[Event] = Field(description="The events of the page by time.")
+    times: list[TimeSplit] = Field(description="Where the time of each of the turns went.")
+    next_cursor: str | None = Field(
+        description="Ask with it for the turns and events that follow; null at the end."
+    )
+
+
+DETAILS: Final = (
+    "agent", "intent", "confidence", "fallback", "success", "source", "entity_type", "topic",
+    "action", "workflow", "step", "api_name", "duration", "status", "reason", "target", "wait",
+    "lead_kind", "outcome", "sender", "evaluation", "score", "value", "scale_min", "scale_max",
+    "label", "event_name", "error_type", "page",
+)  # fmt: skip
+READABLE: Final = ("entity_value", "data")
+TEXTS: Final = ("text", "comment")
+
+
+def _event(scope: Scope, row: dict[str, Any]) -> Event:
+    details = {name: row[name] for name in DETAILS if row[name] not in {None, ""}}
+    if content.readable(scope):
+        details.update({name: row[name] for name in READABLE if row[name]})
+    details.update(content.attributes(scope, dict(row["attributes"])))
+    return Event(
+        name=row["name"],
+        time=moment(row["time_ns"]),
+        trace_id=row["trace_hex"],
+        span_id=row["span_hex"],
+        details={
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in details.items()
+        },
+        text=content.said(scope, next((row[name] for name in TEXTS if row[name]), "")),
+    )
+
+
+def _event_rows(statement: Query, conditions: list[str]) -> list[dict[str, Any]]:
+    """The events that fulfil the conditions."""
+    columns = (
+        *DETAILS,
+        *READABLE,
+        *TEXTS,
+        "name",
+        "uid",
+        "attributes",
+        f"{nanos('time')} AS time_ns",
+        "lower(hex(trace_id)) AS trace_hex",
+        "lower(hex(span_id)) AS span_hex",
+    )
+    return statement.run(statement.select("events", columns, conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A conversation that was found.
+
+    Args:
+        statement: What to ask more of it with.
+        key: Its tenant and its id.
+        turns: When it has turns.
+        events: When it has events; `None` if it has none.
+    """
+
+    statement: Query
+    key: tuple[str, str]
+    turns: Span
+    events: Span | None
+
+    @property
+    def last(self) -> datetime:
+        """The end of whatever belongs to it."""
+        return max(self.turns[1], self.events[1]) if self.events else self.turns[1]
+
+    def of_turns(self, statement: Query, page: Page | None = None) -> list[str]:
+        """The conditions that turns belong to it, or to the time of those of a page."""
+        return self._within(statement, "start", self.turns if page is None else page.span("0"))
+
+    def of_events(self, statement: Query, page: Page | None = None) -> list[str]:
+        """The conditions that events belong to it, or to the time of those of a page."""
+        return self._within(statement, "time", self.events if page is None else page.span("1"))
+
+    def about(self, window: Window) -> ConversationSummary:
+        """Its summary, as things stand when `window` is asked about."""
+        statement = self.statement.again()
+        seen = (min(self.turns[0], (self.events or self.turns)[0]), self.last)
+        return summary(
+            statement.one(summaries_sql(row_now(statement, self.key, window, seen, *COLUMNS)))
+        )
+
+    def page(self, cursor: str | None, limit: int) -> Page:
+        """A page of its turns and events; see `page_of`."""
+        statement = self.statement.again()
+        turns, events = self.of_turns(statement), self.of_events(statement)
+        return page_of(statement, self.key, turns, events, cursor, limit)
+
+    def _within(self, statement: Query, column: str, span: Span | None) -> list[str]:
+        tenant, conversation_id = self.key
+        return [
+            f"conversation_id = {statement.bind(conversation_id, 'String')}",
+            f"tenant = {statement.bind(tenant, 'String')}",
+            statement.between(column, *(span or (self.turns[0], self.turns[0]))),
+        ]
+
+
+def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -> Found:
+    """A conversation, whenever it was.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        conversation_id: Its id.
+        tenant: Its tenant; the first by name without.
+
+    Raises:
+        AccessError: With status 404, if the scope has no conversation of this id.
+    """
+    statement = Query(store, scope, synthetic=True)
+    named = [f"conversation_id = {statement.bind(conversation_id, 'String')}"]
+    events_asked = store.submit(lookup_times, statement.again(), "events", named)
+    turns = lookup_times(statement, "turns", named)
+    events = events_asked.result()
+    owner = min(turns, default="") if tenant is None else tenant
+    if owner not in turns:
+        raise AccessError("There is no conversation of this id.", status=404)
+    return Found(statement.again(), (owner, conversation_id), turns[owner], events.get(owner))
+
+
+@query()
+def conversation(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    conversation_id: str,
+    tenant: str | None = None,
+    cursor: str | None = None,
+    limit: int = ITEMS,
+) -> Conversation:
+    """One conversation with its turns and events in order, a page of them.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: When it is asked about; a conversation of any time is found.
+        conversation_id: Its id.
+        tenant: Its tenant, where several of the scope's tenants have one of this id; the first
+            by name without.
+        cursor: Where the page begins, as the one before said; at its start without.
+        limit: How many turns and events to a page at most, 1 to 1000.
+
+    Raises:
+        AccessError: With status 404, if the scope has no conversation of this id.
+        QueryError: If the cursor or the limit is wrong.
+    """
+    found = find(store, scope, conversation_id, tenant)
+    about = store.submit(found.about, window)
+    visited = store.submit(_pages, found)
+    page = found.page(cursor, limit)
+    statement = found.statement.again()
+    events = page.events(_event_rows(statement, found.of_events(statement, page)))
+    rows = page.turns(statement.run(turns_sql(statement, found.of_turns(statement, page))))
+    traces = statement.of_traces((row["trace_hex"] for row in rows), "events")
+    intents = intents_of(statement, [*found.of_events(statement), traces]) if rows else {}
+    return Conversation(
+        summary=about.result(),
+        pages_visited=visited.result(),
+        actions=[_action(scope, row) for row in events if row["name"] == semconv.EVENT_ACTION],
+        turns=transcript(scope, rows, intents, page.before),
+        events=[_event(scope, row) for row in events],
+        times=_times(found, page, rows),
+        next_cursor=page.next_cursor,
+    )
+
+
+@query()
+def cursor_of_turn(
+    store: Store,
+    scope: Scope,
+    window: Window,  # noqa: ARG001
+    conversation_id: str,
+    tenant: str | None,
+    turn: str,
+) -> str | None:
+    """The cursor of a page on which a turn is; `None` for the first page, or without such a turn.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: When it is asked about.
+        conversation_id: The conversation's id.
+        tenant: Its tenant; the first by name without.
+        turn: The hexadecimal digits of the turn's span.
+
+    Raises:
+        AccessError: With status 404, if the scope has no conversation of this id.
+    """
+    found = find(store, scope, conversation_id, tenant)
+    if found.page(None, ITEMS).has_turn(turn):
+        return None
+    statement = found.statement.again()
+    return cursor_of(statement, found.key, found.of_turns(statement), turn)
+
+
+def _pages(found: Found) -> list[str]:
+    statement = found.statement.again()
+    there = "page != ''"
+    of_turns, of_events = found.of_turns(statement), found.of_events(statement)
+    turns = statement.select("turns", ("page", "start AS at"), [*of_turns, there])
+    events = statement.select("events", ("page", "time AS at"), [*of_events, there])
+    rows = statement.run(
+        f"SELECT page FROM ({turns} UNION ALL {events}) GROUP BY page"  # noqa: S608
+        f" ORDER BY min(at), page LIMIT {MOST_PAGES}"
+    )
+    return [row["page"] for row in rows]
+
+
+def _action(scope: Scope, row: dict[str, Any]) -> Action:
+    data = content.said(scope, row["data"])
+    return Action(time=moment(row["time_ns"]), type=row["action"], data=_read(data))
+
+
+def _read(data: str | None) -> Any:
+    """What was reported as JSON; the text where it was cut and is none any more."""
+    try:
+        return None if data is None else json.loads(data)
+    except (ValueError, RecursionError):
+        return data
+
+
+def _times(found: Found, page: Page, rows: list[dict[str, Any]]) -> list[TimeSplit]:
+    traces = [row["trace_hex"] for row in rows]
+    first, last = page.span("0") or found.turns
+    last += timedelta(seconds=max((row["duration"] for row in rows), default=0))
+    inside = {
+        (trace, one.span_id): (one, spans)
+        for (tenant, trace), spans in trace_intervals(
+            found.statement.again(), traces, first, last
+        ).items()
+        if tenant == found.key[0]
+        for one in spans
+    }
+    return [
+        split(*inside[row["trace_hex"], row["span_hex"]])
+        for row in rows
+        if (row["trace_hex"], row["span_hex"]) in inside
+    ]

@@ -1,0 +1,363 @@
+"""Interactions: turns by themselves, listed, looked up and counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+
+from otel_chat.errors import AccessError, QueryError
+from otel_chat.server.figures.answers import (
+    Answer,
+    Confidence,
+    Cost,
+    Distribution,
+    Errors,
+    Fallback,
+    Money,
+    TimeSpan,
+    Tokens,
+    exact_mean,
+)
+from otel_chat.server.figures.figures import distribution_sql, turn_conditions
+from otel_chat.server.figures.lookup import lookup_times
+from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
+from otel_chat.server.figures.registry import figure, query
+from otel_chat.server.figures.sql import Query, moment, nanos, ratio
+from otel_chat.server.figures.sums import TURN_SUMS, summed
+from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
+from otel_chat.server.rules import MODEL, RESPONSE_TIME, TOKENS
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
+    from otel_chat.server.store import Store
+
+TRACE_DIGITS: Final = 32
+SPAN_DIGITS: Final = 16
+BINS: Final = 10
+_KEYS: Final = {
+    "model": f"toString({MODEL})",
+    "message_type": "toString(message_type)",
+    "asked": "handoff",
+    "reason": "if(handoff, toString(handoff_reason), '')",
+    "bin": "toInt8(if(confidence IS NULL, -1,"
+    f" least(floor(assumeNotNull(confidence) * {BINS}), {BINS - 1})))",
+}
+"""What turns are counted by, for every breakdown; a bin of -1 has no confidence."""
+_KNOWN_OR_NULL: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost", "response_sum")
+
+
+class Interactions(Answer):
+    """A page of turns, newest first."""
+
+    window: TimeSpan
+    items: list[Turn]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null at the end.")
+
+
+class Group(Answer):
+    """Turns that have something in common."""
+
+    name: str = Field(description="What they have in common; empty where it was not said.")
+    turns: int
+    share: float | None = Field(description="Of all turns in the answer.")
+    tokens: int | None = Field(description="Input and output tokens; null where none is known.")
+    cost: Money | None = Field(description="USD, exact; null where no turn is priced.")
+    mean_response_time: float | None = Field(description="Of answered turns, seconds.")
+    mean_confidence: float | None
+    handoffs: int = Field(description="Turns that asked for a human.")
+    errors: int = Field(description="Turns that ended in an error.")
+
+
+class Bin(Answer):
+    """How many turns have a confidence within a tenth."""
+
+    low: float = Field(description="From this confidence on.")
+    high: float = Field(description="To below this one; the last bin holds 1 as well.")
+    turns: int
+
+
+class Reason(Answer):
+    """Why turns asked for a human."""
+
+    reason: str = Field(description="As the application said; empty where it did not.")
+    turns: int
+
+
+class InteractionStatistics(Answer):
+    """The figures of turns asked about by themselves."""
+
+    window: TimeSpan
+    turns: int
+    response_time: Distribution
+    time_to_first_chunk: Distribution
+    tokens: Tokens
+    cost: Cost
+    mean_cost: Money | None = figure(
+        "mean_turn_cost",
+        "USD",
+        "Cost ÷ priced turns, rounded to a billionth; null if no turn is priced.",
+    )
+    confidence: Confidence
+    confidence_distribution: list[Bin]
+    fallback: Fallback
+    errors: Errors
+    handoffs: int = Field(description="Turns that asked for a human.")
+    handoff_rate: float | None = figure(
+        "turn_handoff_ratio", "1", "Turns that asked for a human ÷ turns."
+    )
+    handoff_reasons: list[Reason] = Field(description="The most frequent first.")
+    models: list[Group] = Field(description="By model, the most frequent first.")
+    message_types: list[Group] = Field(description="By type of message, the most frequent first.")
+
+
+@query()
+def interactions(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Interactions:
+    """The turns that started in the window, newest first.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: The turns to take.
+        filters: What they are limited to; `handoff` is the turn's own.
+        limit: How many to a page, 1 to 200.
+        cursor: Where the page before ended.
+
+    Raises:
+        QueryError: If the limit or the cursor is wrong.
+    """
+    check_limit(limit)
+    after = None if cursor is None else Cursor.read(cursor)
+    found = _newest(Query(store, scope), window, filters, after, limit + 1)
+    page = found[:limit]
+    return Interactions(
+        window=TimeSpan.of(window),
+        items=_read(Query(store, scope), scope, page),
+        next_cursor=Cursor(*page[-1]).text() if len(found) > limit else None,
+    )
+
+
+Found = tuple[int, str, str]
+"""A turn by its start in nanoseconds, its tenant and the digits of its trace and span."""
+
+
+def _newest(
+    statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
+) -> list[Found]:
+    """The next turns, newest first: it looks back in growing steps, until it has enough."""
+    found: list[Found] = []
+    for part in window.backwards(None if after is None else moment(after.at + 1000)):
+        conditions = turn_conditions(statement, part, filters)
+        source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
+        rows = statement.run(f"""
+            SELECT {nanos("start")} AS start_ns, tenant,
+                concat(lower(hex(trace_id)), lower(hex(span_id))) AS digits
+            FROM {source} AS t {_after(statement, after)}
+            ORDER BY start_ns DESC, tenant, digits
+            LIMIT {statement.bind(limit - len(found), "UInt32")}
+        """)  # noqa: S608
+        found += [(row["start_ns"], row["tenant"], row["digits"]) for row in rows]
+        if len(found) == limit:
+            break
+    return found
+
+
+def _after(statement: Query, cursor: Cursor | None) -> str:
+    if cursor is None:
+        return ""
+    return (
+        f"WHERE (-start_ns, tenant, digits) > (-{statement.bind(cursor.at, 'Int64')},"
+        f" {statement.bind(cursor.tenant, 'String')}, {statement.bind(cursor.key, 'String')})"
+    )
+
+
+def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
+    if not page:
+        return []
+    traces = [key[:TRACE_DIGITS] for _, _, key in page]
+    first, last = moment(page[-1][0]), moment(page[0][0])
+    within = statement.between("start", first, last + timedelta(microseconds=1))
+    rows = statement.run(turns_sql(statement, [within, statement.of_traces(traces, "turns")]))
+    by_key = {
+        (row["start_ns"], row["tenant"], row["trace_hex"] + row["span_hex"]): row for row in rows
+    }
+    # What a turn says of its intents it says until it ends, and its events are never far.
+    longest = max((row["duration"] for row in rows), default=0.0)
+    near = statement.between(
+        "time", first - timedelta(hours=1), last + timedelta(hours=1, seconds=longest)
+    )
+    intents = intents_of(statement, [near, statement.of_traces(traces, "events")])
+    return [
+        read_turn(
+            scope, by_key[one], intents.get((one[2][:TRACE_DIGITS], one[2][TRACE_DIGITS:]), ())
+        )
+        for one in page
+        if one in by_key
+    ]
+
+
+@query()
+def interaction(store: Store, scope: Scope, window: Window, interaction_id: str) -> Turn:  # noqa: ARG001
+    """One turn, whenever it was.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: When it is asked about; a turn of any time is found.
+        interaction_id: The digits of its trace and of its span, joined by a hyphen.
+
+    Raises:
+        QueryError: If the id is none.
+        AccessError: With status 404, if the scope has no turn of this id.
+    """
+    trace_id, _, span_id = interaction_id.lower().partition("-")
+    lengths = (len(trace_id), len(span_id)) == (TRACE_DIGITS, SPAN_DIGITS)
+    if not lengths or not set(trace_id + span_id) <= set("0123456789abcdef"):
+        message = "An interaction's id is the digits of its trace and its span, with a hyphen."
+        raise QueryError(message, field="interaction_id")
+    statement = Query(store, scope, synthetic=True)
+    named = [
+        f"trace_id = unhex({statement.bind(trace_id, 'String')})",
+        f"span_id = unhex({statement.bind(span_id, 'String')})",
+    ]
+    events_asked = store.submit(lookup_times, statement.again(), "events", named)
+    found = lookup_times(statement, "turns", named)
+    events = events_asked.result()
+    if not found:
+        raise AccessError("There is no interaction of this id.", status=404)
+    tenant = min(found)
+    named.append(f"tenant = {statement.bind(tenant, 'String')}")
+    intents: dict[tuple[str, str], list[TurnIntent]] = {}
+    if tenant in events:
+        intents = intents_of(statement, [*named, statement.between("time", *events[tenant])])
+    at = statement.between("start", *found[tenant])
+    row = statement.one(turns_sql(statement, [*named, at]))
+    return read_turn(scope, row, intents.get((trace_id, span_id), ()))
+
+
+def _counted(query: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
+    """The turns of the window, summed up by every combination of `_KEYS`."""
+    keys = [f"{sql} AS k_{name}" for name, sql in _KEYS.items()]
+    conditions = turn_conditions(query, window, filters)
+    select = query.select("turns", [*keys, *summed(query, "turns", TURN_SUMS)], conditions)
+    rows = query.run(f"{select} GROUP BY {', '.join(f'k_{name}' for name in _KEYS)}")
+    return [{name[2:]: value for name, value in row.items()} for row in rows]
+
+
+def _added(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    sums: dict[str, Any] = {name: sum(row[name] or 0 for row in rows) for name in TURN_SUMS}
+    for name in _KNOWN_OR_NULL:
+        if all(row[name] is None for row in rows):
+            sums[name] = None
+    sums["confidence_mean"] = exact_mean(sums["confidence_sum"], sums["confidence_n"])
+    return sums
+
+
+def _groups(rows: list[dict[str, Any]], column: str) -> list[Group]:
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        parts[row[column]].append(row)
+    everything = sum(row["turns"] for row in rows)
+    groups = [_group(name, _added(part), everything) for name, part in parts.items()]
+    return sorted(groups, key=lambda group: (-group.turns, group.name))
+
+
+def _group(name: str, sums: dict[str, Any], everything: int) -> Group:
+    return Group(
+        name=name,
+        turns=sums["turns"],
+        share=ratio(sums["turns"], everything),
+        tokens=Tokens.read(sums).total,
+        cost=sums["sum_cost"],
+        mean_response_time=exact_mean(sums["response_sum"], sums["response_n"]),
+        mean_confidence=sums["confidence_mean"],
+        handoffs=sums["handoff_turns"],
+        errors=sums["errors"],
+    )
+
+
+def _reasons(rows: list[dict[str, Any]]) -> list[Reason]:
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row["asked"]:
+            counts[row["reason"]] += row["turns"]
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [Reason(reason=reason, turns=turns) for reason, turns in ordered]
+
+
+def _bins(rows: list[dict[str, Any]]) -> list[Bin]:
+    counts = [0] * BINS
+    for row in rows:
+        if row["bin"] >= 0:
+            counts[row["bin"]] += row["turns"]
+    return [
+        Bin(low=index / BINS, high=(index + 1) / BINS, turns=turns)
+        for index, turns in enumerate(counts)
+    ]
+
+
+def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
+    if not sums["priced_turns"]:
+        return None
+    amount, turns = Decimal(sums["sum_cost"]), int(sums["priced_turns"])
+    return (amount / turns).quantize(Decimal("1e-9"))
+
+
+def _spread(query: Query, window: Window, filters: Filters) -> dict[str, Any]:
+    """How response times and times to first chunk are spread."""
+    measures = {"response": "response_time", "first_chunk": "time_to_first_chunk"}
+    conditions = turn_conditions(query, window, filters)
+    source = query.table(
+        "turns", (f"{RESPONSE_TIME} AS response_time", "time_to_first_chunk"), conditions
+    )
+    spread = ", ".join(distribution_sql(name, column) for name, column in measures.items())
+    return query.one(f"SELECT {spread} FROM {source} AS t")  # noqa: S608
+
+
+@query()
+def interaction_statistics(
+    store: Store, scope: Scope, window: Window, filters: Filters
+) -> InteractionStatistics:
+    """The figures of the turns that started in the window.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to; `handoff` is the turn's own.
+    """
+    statement = Query(store, scope)
+    rows_asked = store.submit(_counted, Query(store, scope), window, filters)
+    spread = _spread(statement, window, filters)
+    rows = rows_asked.result()
+    sums = _added(rows)
+    return InteractionStatistics(
+        window=TimeSpan.of(window),
+        turns=sums["turns"],
+        response_time=Distribution.read(spread, "response"),
+        time_to_first_chunk=Distribution.read(spread, "first_chunk"),
+        tokens=Tokens.read(sums),
+        cost=Cost.read(sums),
+        mean_cost=_mean_cost(sums),
+        confidence=Confidence.read(sums, store.rules.low_confidence),
+        confidence_distribution=_bins(rows),
+        fallback=Fallback.read(sums),
+        errors=Errors.read(sums),
+        handoffs=sums["handoff_turns"],
+        handoff_rate=ratio(sums["handoff_turns"], sums["turns"]),
+        handoff_reasons=_reasons(rows),
+        models=_groups(rows, "model"),
+        message_types=_groups(rows, "message_type"),
+    )

@@ -59,8 +59,8 @@ FROM (SELECT {first} + number * {step} AS number FROM numbers({count}))
 """
 _SPANS: Final = """
 INSERT INTO spans (tenant, start, end, conversation_id, trace_id, span_id, parent_span_id, name,
-    kind, status_code, service_name, operation, agent, model, provider, tool, input_tokens,
-    output_tokens, error_type)
+    kind, status_code, service_name, scope_name, operation, agent, model, provider, tool,
+    input_tokens, output_tokens, error_type)
 WITH intDiv(number, {each}) AS c, number % {each} AS k,
     sipHash64(c, 'c') AS hc, sipHash64(number, 't') AS ht,
     toUInt64(hc % {span}) AS ms,
@@ -70,7 +70,7 @@ SELECT 'default', fromUnixTimestamp64Nano(ns, 'UTC'),
     fromUnixTimestamp64Nano(ns + toInt64(150000000), 'UTC'),
     concat('conversation-', toString(c)), unhex(hex(sipHash128(number, 'trace'))),
     unhex(leftPad(hex(ht + 1), 16, '0')), unhex(leftPad(hex(ht), 16, '0')), 'work', 'client',
-    if(ht % 70 = 0, 'error', 'unset'), 'bot', ['chat', 'execute_tool'][ht % 2 + 1], 'support',
+    if(ht % 70 = 0, 'error', 'unset'), 'bot', 'otel_chat', ['chat', 'execute_tool'][ht % 2 + 1], 'support',
     if(ht % 2 = 0, 'gpt-4o', ''), 'openai',
     if(ht % 2 = 1, concat('tool-', toString(intDiv(ht, 3) % 12)), ''), 200, 40,
     if(ht % 70 = 0, 'Timeout', '')

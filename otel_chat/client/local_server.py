@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -63,13 +64,17 @@ class LocalServer:
     Args:
         store: The store's URL, such as `chdb:./chat-store`.
         port: Where it listens; a free port by default.
+        defaults: Variables of its environment, where this process has none of their names.
 
     Raises:
         StoreError: (on entering) the server ended or was not ready in time; with its last lines.
     """
 
-    def __init__(self, store: str, *, port: int | None = None) -> None:
+    def __init__(
+        self, store: str, *, port: int | None = None, defaults: Mapping[str, str] | None = None
+    ) -> None:
         self.store = store
+        self._defaults = dict(defaults or {})
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,7 +89,7 @@ class LocalServer:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             # A password in it stands not among the arguments, which everybody can list.
-            env={**os.environ, "OTEL_CHAT_SERVER_STORE": self.store},
+            env={**self._defaults, **os.environ, "OTEL_CHAT_SERVER_STORE": self.store},
             start_new_session=True,  # Ctrl-C is for this process, which has to flush first
         )
         try:

@@ -30,6 +30,8 @@ from otel_chat.demo.web import create_app
 from otel_chat.errors import ConfigurationError, StoreError
 
 HOME: Final = Path(".otel-chat")
+SETTINGS: Final = {"OTEL_CHAT_SERVER_COST_PER_INTERACTION": "5"}
+"""Of the demo's server: what it takes for no panel to be empty."""
 _LEAST_DISK: Final = 200 * 1024 * 1024
 _FLUSH_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.5
@@ -67,7 +69,7 @@ def run(options: DemoOptions) -> None:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         training: Future[SupportBot] = pool.submit(SupportBot)
         with console.status("Starting the analytics server and training the bot …"):
-            server = stack.enter_context(LocalServer(store, port=options.port))
+            server = stack.enter_context(LocalServer(store, port=options.port, defaults=SETTINGS))
             bot = stack.enter_context(_bot(training.result(), server.url, options.bot_port))
         sent = _send(bot, console, stopped)
         _flush(server)

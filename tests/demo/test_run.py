@@ -90,6 +90,7 @@ def test_ctrl_c_stops_the_demo_cleanly(passed: Passed) -> None:
         assert {name: len(answer.get("items", [])) > 1 for name, answer in said.items()} == (
             dict.fromkeys(SUBJECTS, True) | {"performance/routes": False}
         )
+        assert web.get(f"{url}/api/v1/business").json()["savings"]["low"] is not None
         kinds = web.get(f"{url}/api/v1/leads").json()["kinds"]
         assert {one["kind"] for one in kinds} == {"product", "offer"}
         scales = web.get(f"{url}/api/v1/feedback").json()["scales"]

@@ -18,7 +18,11 @@ from tests.server.pages.conftest import Reader, Readers
 
 pytestmark = pytest.mark.browser
 
-WIDE_ENOUGH = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+WIDE_ENOUGH = """
+    document.documentElement.scrollWidth <= document.documentElement.clientWidth
+    && [...document.querySelectorAll('.card')].every(c => c.scrollWidth <= c.clientWidth)
+"""
+"""No page scrolls sideways, and no card's text leaves it."""
 HOSTILE = (
     "<script>window.pwned = 1</script>",
     '<img src=x onerror="window.pwned = 2">',

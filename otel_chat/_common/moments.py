@@ -15,10 +15,21 @@ FORMS: Final = (
     f"{DAY_FORM}, or a moment as 2026-11-01T12:00:00Z or 2026-11-01T12:00:00+01:00"
     " (in an address + is written %2B)"
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Nanoseconds from 1970 to an aware moment, exactly.
+
+    Example:
+        >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+        1000005000
+    """
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def zone_of(name: str, field: str = "timezone") -> ZoneInfo:

@@ -14,12 +14,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat._common.time_bounds import ALLOWED, possible, told
 from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import LocalServer
 from otel_chat.errors import ConfigurationError
 from otel_chat.replay.player import Player, Voice
-from otel_chat.replay.schedule import DEFAULT_START, GAP_NS, Schedule, to_ns
+from otel_chat.replay.schedule import DEFAULT_START, GAP_NS, Schedule
 from otel_chat.replay.sending import Sender
 from otel_chat.replay.transcripts import Transcript, TranscriptError, parse, read
 
@@ -120,7 +121,7 @@ def run(options: ReplayOptions) -> None:
 def _schedule(options: ReplayOptions) -> Schedule:
     start = options.start or DEFAULT_START
     ends = start + timedelta(days=options.days + 1)  # a conversation may go on after its day
-    if not possible(to_ns(start)) or not possible(to_ns(ends)):
+    if not possible(nanoseconds(start)) or not possible(nanoseconds(ends)):
         raise ConfigurationError(f"--start needs {ALLOWED} for all its days, not {start:%Y-%m-%d}.")
     return Schedule(start=start, days=options.days)
 
@@ -173,7 +174,7 @@ def _take(contents: Contents, transcript: Transcript, number: int, schedule: Sch
     times = schedule.times(transcript)
     for at, line in enumerate(transcript.turns):
         if line.time is not None:
-            _require_possible(number, at, to_ns(line.time), "")
+            _require_possible(number, at, nanoseconds(line.time), "")
     for at, moment in enumerate(times):
         _require_possible(number, at, moment, ", worked out from the others,")
         # What is measured of a turn comes on top.

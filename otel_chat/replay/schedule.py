@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.replay.transcripts import Transcript
 
 DEFAULT_START: Final = datetime(2026, 11, 9, tzinfo=UTC)
@@ -22,17 +23,6 @@ DEFAULT_START: Final = datetime(2026, 11, 9, tzinfo=UTC)
 DEFAULT_DAYS: Final = 7
 GAP_NS: Final = 15 * 1_000_000_000
 """Between two messages without times: 15 s."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_ns(moment: datetime) -> int:
-    """Nanoseconds since 1970.
-
-    Example:
-        >>> to_ns(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
-        1000000000
-    """
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _digest(size: int, *parts: str) -> bytes:
@@ -68,7 +58,7 @@ class Schedule:
         Args:
             transcript: The conversation.
         """
-        known = [to_ns(line.time) if line.time else None for line in transcript.turns]
+        known = [nanoseconds(line.time) if line.time else None for line in transcript.turns]
         limits = _next_known(known)
         moment = self._first(transcript.conversation_id, known)
         times = []
@@ -85,7 +75,7 @@ class Schedule:
             if own is not None:
                 return own - at * GAP_NS
         seconds = int.from_bytes(_digest(8, "start", conversation_id)) % (self.days * 86_400)
-        return to_ns(self.start) + seconds * 1_000_000_000
+        return nanoseconds(self.start) + seconds * 1_000_000_000
 
 
 def _next_known(known: Sequence[int | None]) -> list[int | None]:

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat._common import time_bounds
-from otel_chat._common.moments import first_of
+from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat.errors import OtelChatError, QueryError
-from otel_chat.server.figures.window import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

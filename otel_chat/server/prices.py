@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from otel_chat._common import text_files
-from otel_chat._common.moments import first_of
+from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat._usage import COUNTS, Usage
 from otel_chat.errors import ConfigurationError, OtelChatError
 from otel_chat.pricing import Prices, PriceTable, Rates, UnitPrices
@@ -184,7 +184,7 @@ def _first(where: str, given: object) -> int:
     try:
         # TOML has days and moments, JSON has texts
         text = given.isoformat() if isinstance(given, date) else str(given)
-        return int(first_of(text, "valid_from").timestamp()) * 10**9
+        return nanoseconds(first_of(text, "valid_from"))
     except OtelChatError as error:
         raise ConfigurationError(f"{where}: {error}") from error
 

@@ -10,10 +10,11 @@ import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.trace import ReadableSpan
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.demo.classifier import intent_classifier
 from otel_chat.demo.tokenizer import count_tokens
 from otel_chat.replay.player import BATCH_TURNS, Player, Voice
-from otel_chat.replay.schedule import Schedule, to_ns
+from otel_chat.replay.schedule import Schedule
 from otel_chat.replay.transcripts import Transcript
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -155,8 +156,11 @@ def test_times_of_the_file_are_the_turns_times() -> None:
         )
     )
     first, second = kept.spans
-    assert (first.start_time, first.end_time) == (to_ns(START), to_ns(START) + 2_500_000_000)
-    assert second.start_time == to_ns(START + timedelta(seconds=60))
+    assert (first.start_time, first.end_time) == (
+        nanoseconds(START),
+        nanoseconds(START) + 2_500_000_000,
+    )
+    assert second.start_time == nanoseconds(START + timedelta(seconds=60))
     assert second.end_time is not None
     assert 0 < second.end_time - second.start_time < 10e9
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server.figures.answers import Distribution, TimeSpan
-from otel_chat.server.figures.window import Window, nanoseconds
+from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.business import Business, HandoffFigures, HandoffReason, Savings
 from otel_chat.server.questions.conversation import Action, Conversation, Event
 from otel_chat.server.questions.conversations import Conversations, summary

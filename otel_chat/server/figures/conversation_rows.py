@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.sql import SCALE
-from otel_chat.server.figures.window import nanoseconds
 from otel_chat.server.rules import OUTCOME_TYPE, USER_FEEDBACK
 from otel_chat.server.summaries.statements import conversations_sql
 

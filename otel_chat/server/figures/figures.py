@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server.figures.answers import exact_mean
 from otel_chat.server.figures.conversation_figures import columns, sums_sql
 from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows, members
@@ -20,7 +21,7 @@ from otel_chat.server.figures.sums import (
     sums,
     whole,
 )
-from otel_chat.server.figures.window import BUCKETS, Bucket, Window, nanoseconds
+from otel_chat.server.figures.window import BUCKETS, Bucket, Window
 from otel_chat.server.rules import POSITIVE, RESPONSE_TIME
 
 if TYPE_CHECKING:

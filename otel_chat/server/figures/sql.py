@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from otel_chat.server.figures.window import nanoseconds
+from otel_chat._common.moments import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -35,18 +35,6 @@ BUCKETS: Final[dict[Bucket, timedelta]] = {
 }
 MAX_BUCKETS: Final = 1000
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def nanoseconds(moment: datetime) -> int:
-    """Nanoseconds from the epoch to `moment`, exactly.
-
-    Example:
-        >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
-        1000005000
-    """
-    elapsed = moment - _EPOCH
-    return ((elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds) * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import uuid4
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_chat import semconv as sc
+from otel_chat._common.moments import nanoseconds
 from otel_chat.errors import IngestError
 from otel_chat.server.ingest.bodies import PROTOBUF
 from otel_chat.server.ingest.check import check_logs
@@ -25,25 +26,11 @@ if TYPE_CHECKING:
 Value = str | float
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECONDS: Final = 1_000_000
 
 
 def new_id() -> str:
     """An id for an event that came without one."""
     return uuid4().hex
-
-
-def nanoseconds(time: datetime) -> int:
-    """Nanoseconds from 1970 to an aware time, exactly.
-
-    Example:
-        >>> nanoseconds(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
-        1000005000
-    """
-    since = time - _EPOCH
-    whole = since.days * 86_400 + since.seconds
-    return (whole * _MICROSECONDS + since.microseconds) * 1000
 
 
 def _put(item: KeyValue, key: str, value: Value) -> None:

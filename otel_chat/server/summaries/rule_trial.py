@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import _dialects as dialects
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server.span_rules import Rule, meaning
 from otel_chat.server.summaries.derived_turns import DerivedTurns
 
@@ -57,7 +58,7 @@ def try_rules(
         window: The first moment, and the first after the last.
         tenants: Whose turns; None for all.
     """
-    first, last = (int(moment.timestamp()) * 10**9 for moment in window)
+    first, last = map(nanoseconds, window)
     traces = store.query(
         _TRACES,
         {

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat._usage import COUNTS, Usage
 from otel_chat.semconv import GEN_AI_CACHE_WRITE_TOKENS
 from otel_chat.server.prices import SOURCE, Priced, ServerPrices, parts_of
@@ -107,7 +108,7 @@ def reprice(
     within = {"every": tenants is None, "tenants": sorted(tenants or ())}
     wanted = f"(cost_source = '{SOURCE}' OR {_UNPRICED}) AND ({_OWN} OR price != '')"
     for first, last in _days(*window):
-        bound = {"first": _ns(first), "last": _ns(last), **within}
+        bound = {"first": nanoseconds(first), "last": nanoseconds(last), **within}
         rows = store.query(f"{_TURNS} WHERE {_OF_WINDOW} AND {wanted}", bound)
         looked_at += len(rows)
         anew = [
@@ -177,7 +178,3 @@ def _days(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]
         end = min(last, first + DAY)
         yield first, end
         first = end
-
-
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000

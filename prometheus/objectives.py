@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus.book import TICKET, Alert, Book
-from prometheus.conversations import OF_ANALYTICS, OF_PLACE, PLACE, of_window, settled
+from prometheus.conversations import OF_ANALYTICS, PLACE, of_window, settled
 from prometheus.measures import SHARE
-from prometheus.names import scraped
 
 
 def add_objectives(book: Book) -> None:
@@ -15,6 +16,7 @@ def add_objectives(book: Book) -> None:
     of a share), and the last day still does.
     """
     settings = book.settings
+    ratings = partial(of_window, "otel_chat_ratings")
     # With the assumed ones: where even those do not make it, it is missed for certain
     resolved = ("otel_chat_resolution_ratio", {"bound": "assumed"})
     for slo, (name, labels), target, many, least, what in (
@@ -28,7 +30,7 @@ def add_objectives(book: Book) -> None:
         ),
         (
             "csat", ("otel_chat_csat_ratio", {}), settings.csat_target,
-            _ratings, settings.ratings, "ratings are in the top boxes",
+            ratings, settings.ratings, "ratings are in the top boxes",
         ),
     ):  # fmt: skip
         if not target:
@@ -49,9 +51,3 @@ def add_objectives(book: Book) -> None:
                 {"slo": slo, **OF_ANALYTICS},
             ),
         )
-
-
-def _ratings(window: str) -> str:
-    metric = scraped("otel_chat_ratings").where("window", window)
-    metric.require(OF_PLACE)
-    return f"max by ({', '.join(OF_PLACE)}) ({metric})"

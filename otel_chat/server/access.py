@@ -66,6 +66,20 @@ class Scope:
             message = f"This needs a token with the scope {permission}."
             raise AccessError(message, status=403)
 
+    def tenants_of(self, tenant: str | None) -> frozenset[str] | None:
+        """The tenants of the scope that a request is about; None for every tenant.
+
+        Args:
+            tenant: The one that it names; None for all of the scope.
+
+        Example:
+            >>> Scope(frozenset({"acme"}), frozenset()).tenants_of("another")
+            frozenset()
+        """
+        if tenant is None:
+            return self.tenants
+        return frozenset({tenant} if self.covers({tenant}) else ())
+
     def covers(self, tenants: Iterable[str]) -> bool:
         """Whether all of `tenants` (`*` for every tenant) lie within the scope."""
         return self.tenants is None or self.tenants.issuperset(tenants)

@@ -83,9 +83,7 @@ class Eraser:
         self._store = store
         self._values: dict[str, Any] = {}
         self._within = "true"
-        tenants = scope.tenants
-        if tenant is not None:
-            tenants = frozenset({tenant}) & (tenants if tenants is not None else {tenant})
+        tenants = scope.tenants_of(tenant)
         if tenants is not None:
             self._values["tenants"] = sorted(tenants)
             self._within = "tenant IN {tenants:Array(String)}"

@@ -56,8 +56,6 @@ def reprice_turns(
     first, last = first_of(wanted.first, "from"), end_of(wanted.last, "to")
     if first >= last:
         raise QueryError("'from' must be earlier than 'to'.", field="from")
-    tenants = scope.tenants
-    if wanted.tenant is not None:
-        tenants = frozenset({wanted.tenant}) & (tenants if tenants is not None else {wanted.tenant})
+    tenants = scope.tenants_of(wanted.tenant)
     done = reprice(store, request.app.state.prices, (first, last), tenants)
     return Repricing(turns=done.turns, changed=done.changed)

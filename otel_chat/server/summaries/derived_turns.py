@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +14,17 @@ from otel_chat.server.span_rules import meaning
 from otel_chat.server.summaries import turn_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from otel_chat._usage import Usage
     from otel_chat.server.prices import Priced, ServerPrices
     from otel_chat.server.span_rules import Rule
     from otel_chat.server.store import Store
 
 Key = tuple[str, str]
 """A trace: its tenant, and its id in hexadecimal digits."""
+Traces = dict[Key, tuple[list[turn_rule.Span], dict[str, Mapping[str, Any]]]]
+"""The spans of traces, and the rows that they were read from by their id."""
 Place = tuple[str, str, str, str]
 """A turn: its tenant, trace, span and conversation."""
 PRICE: Final = "otel_chat.server.price"
@@ -96,17 +100,17 @@ class DerivedTurns:
             part: Traces: `tenant`, `key` in hexadecimal digits, `first` and `last` in nanoseconds.
             version: The store's clock, read before this.
         """
-        bound = _bound(part)
-        there = self._store.query(_TURNS, bound)
-        traces = self._traces(_not_told(part, there), bound)
+        bound, there, traces = self._look(part)
         found = {key: turn_rule.find(spans) for key, (spans, _) in traces.items()}
         kept_prices = {_place(row): row["price"] for row in there}
         rows: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []
         for key, one in found.items():
             for turn in one.turns:
-                cost = self._cost(key, turn, kept_prices)
-                row = _row(key, turn, traces[key][1], version, cost)
+                calls = turn_rule.calls(turn)
+                cost = self._cost(key, turn, calls, kept_prices)
+                given = turn_rule.attributes(turn, calls) | _attributes(cost)
+                row = _row(key, turn, traces[key][1], cost) | {"given": given, "version": version}
                 events += self._mean(key, turn, row)
                 rows.append(row)
         self._store.insert_rows("spans_in", rows)
@@ -122,14 +126,22 @@ class DerivedTurns:
         Args:
             part: As for `work_out`.
         """
-        bound = _bound(part)
-        there = self._store.query(_TURNS, bound)
-        for (tenant, _), (spans, _rows) in self._traces(_not_told(part, there), bound).items():
+        _, _, traces = self._look(part)
+        for (tenant, _), (spans, _rows) in traces.items():
             yield from ((tenant, turn) for turn in turn_rule.find(spans).turns)
 
-    def _cost(self, key: Key, turn: turn_rule.Turn, kept: Mapping[Place, str]) -> Priced | None:
+    def _look(
+        self, part: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, Any], list[dict[str, Any]], Traces]:
+        """Where traces are, the turns that are there of them, and the spans to find turns in."""
+        bound = _bound(part)
+        there = self._store.query(_TURNS, bound)
+        return bound, there, self._traces(_not_told(part, there), bound)
+
+    def _cost(
+        self, key: Key, turn: turn_rule.Turn, calls: Sequence[Usage], kept: Mapping[Place, str]
+    ) -> Priced | None:
         """What the model calls of a turn cost; nothing where the server has no say in it."""
-        calls = turn_rule.calls(turn)
         if self._prices is None or all(call.cost is not None for call in calls):
             return None
         before = kept.get((*key, turn.tops[0].span_id, turn.conversation), "")
@@ -185,9 +197,7 @@ class DerivedTurns:
                 },
             )
 
-    def _traces(
-        self, part: Sequence[Mapping[str, Any]], bound: Mapping[str, Any]
-    ) -> dict[Key, tuple[list[turn_rule.Span], dict[str, Mapping[str, Any]]]]:
+    def _traces(self, part: Sequence[Mapping[str, Any]], bound: Mapping[str, Any]) -> Traces:
         """The spans of traces, and the rows that they were read from by their id."""
         if not part:
             return {}
@@ -197,9 +207,7 @@ class DerivedTurns:
             "ids": [row["key"] for row in part],
             "marks": list(dialects.MARKS),
         }
-        found: dict[Key, tuple[list[turn_rule.Span], dict[str, Mapping[str, Any]]]] = defaultdict(
-            lambda: ([], {})
-        )
+        found: Traces = defaultdict(lambda: ([], {}))
         for row in self._store.query(_SPANS, asked):
             spans, rows = found[row["tenant"], row["trace"]]
             spans.append(_span(row))
@@ -273,13 +281,12 @@ def _span(row: Mapping[str, Any]) -> turn_rule.Span:
 
 
 def _row(
-    key: Key,
-    turn: turn_rule.Turn,
-    rows: Mapping[str, Mapping[str, Any]],
-    version: int,
-    cost: Priced | None,
+    key: Key, turn: turn_rule.Turn, rows: Mapping[str, Mapping[str, Any]], cost: Priced | None
 ) -> dict[str, Any]:
-    """A turn as a span that is one: the view that reads marked turns reads it too."""
+    """A turn as a span that is one: the view that reads marked turns reads it too.
+
+    Beside this it has its attributes, `given`, and a `version`.
+    """
     tenant, trace = key
     top = turn.tops[0]
     origin = rows[top.span_id]
@@ -303,10 +310,8 @@ def _row(
         "end_ns": max(one.end for one in turn.tops),
         "status_number": 0,
         "status_message": origin["status_message"],
-        "given": turn_rule.attributes(turn) | _attributes(cost),
         "own": False,
         "foreign": True,
-        "version": version,
         "events": "",
     }
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import _dialects as dialects
-from otel_chat._common.moments import nanoseconds
 from otel_chat.server.span_rules import Rule, meaning
 from otel_chat.server.summaries.derived_turns import DerivedTurns
+from otel_chat.server.summaries.statements import OF_WINDOW, of_window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -23,9 +23,7 @@ _TRACES: Final = f"""
 SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS key,
   toUnixTimestamp64Nano(min(start)) AS first, toUnixTimestamp64Nano(max(start)) AS last
 FROM spans
-WHERE start >= fromUnixTimestamp64Nano({{first:Int64}}, 'UTC')
-  AND start < fromUnixTimestamp64Nano({{last:Int64}}, 'UTC')
-  AND ({{every:Bool}} OR tenant IN {{tenants:Array(String)}})
+WHERE {OF_WINDOW}
   AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}}))
 GROUP BY tenant, trace_id ORDER BY first DESC LIMIT {MOST}
 """  # noqa: S608
@@ -58,17 +56,8 @@ def try_rules(
         window: The first moment, and the first after the last.
         tenants: Whose turns; None for all.
     """
-    first, last = map(nanoseconds, window)
-    traces = store.query(
-        _TRACES,
-        {
-            "first": first,
-            "last": last,
-            "every": tenants is None,
-            "tenants": sorted(tenants or ()),
-            "marks": list(dialects.MARKS),
-        },
-    )
+    asked = of_window(window, tenants) | {"marks": list(dialects.MARKS)}
+    traces = store.query(_TRACES, asked)
     turns, said = 0, {rule.name: list[str]() for rule in rules}
     derived = DerivedTurns(store)
     for at in range(0, len(traces), AT_ONCE):

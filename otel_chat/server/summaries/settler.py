@@ -21,11 +21,11 @@ from prometheus_client.core import GaugeMetricFamily
 
 from otel_chat.errors import OtelChatError
 from otel_chat.server.summaries.derived_turns import DerivedTurns
-from otel_chat.server.summaries.statements import conversations_sql
+from otel_chat.server.summaries.statements import conversations_sql, in_parts
 from otel_chat.server.summaries.turn_prices import price_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -42,8 +42,6 @@ QUEUES: Final[tuple[Queue, ...]] = ("trace", "recent", "earlier")
 ago waits by itself: late data does not hold up today's."""
 BATCH: Final = 2000
 """Conversations that are worked out by one statement."""
-BATCH_CHARACTERS: Final = 50_000
-"""Characters of their tenants and ids: a served store takes no longer parameter."""
 SLICE: Final = 20_000
 """Touches that are looked at before the mark moves on."""
 SLICE_INSERTS: Final = 2000
@@ -364,19 +362,8 @@ class Settler:
             {"queue": queue, "fresh": fresh, "first": fresh[0], "last": fresh[-1]},
         )
         for kind in (True, False):
-            yield from self._cut(row for row in rows if (int(row["first"]) >= recent) is kind)
-
-    def _cut(self, rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-        part: list[dict[str, Any]] = []
-        size = 0
-        for row in rows:
-            part.append(row)
-            size += len(row["tenant"]) + len(row["key"])
-            if len(part) >= self._batch or size >= BATCH_CHARACTERS:
-                yield part
-                part, size = [], 0
-        if part:
-            yield part
+            near = (row for row in rows if (int(row["first"]) >= recent) is kind)
+            yield from in_parts(near, lambda row: len(row["tenant"]) + len(row["key"]), self._batch)
 
     def _work_out(self, part: list[dict[str, Any]]) -> None:
         """Writes the rows of some conversations."""

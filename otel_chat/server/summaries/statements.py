@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from jinja2 import Environment, StrictUndefined
 
 from otel_chat import semconv
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server import rules
 
 MOST_TURNS: Final = 100_000
 """Turns, and steps, that stand in the arrays of a conversation's row."""
+
+CHARACTERS: Final = 50_000
+"""Characters of the keys that one statement takes: a served store takes no longer parameter."""
+OF_WINDOW: Final = (
+    "start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+    " AND start < fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
+    " AND ({every:Bool} OR tenant IN {tenants:Array(String)})"
+)
+"""The condition on turns or spans of some tenants; its parameters are those of `of_window`."""
+T = TypeVar("T")
+
+
+def of_window(window: tuple[datetime, datetime], tenants: Iterable[str] | None) -> dict[str, Any]:
+    """The parameters of `OF_WINDOW`.
+
+    Args:
+        window: The first moment, and the first after the last.
+        tenants: Whose; None for all.
+    """
+    first, last = map(nanoseconds, window)
+    every = tenants is None
+    return {"first": first, "last": last, "every": every, "tenants": sorted(tenants or ())}
+
+
+def in_parts(
+    rows: Iterable[T], characters: Callable[[T], int], most: int | None = None
+) -> Iterator[list[T]]:
+    """Rows in parts that a statement can take each.
+
+    Args:
+        rows: The rows.
+        characters: How many characters of its parameters a row takes; a part ends with the row
+            that fills it.
+        most: Rows of a part.
+
+    Example:
+        >>> [len(part) for part in in_parts(["a"] * 5, len, most=2)]
+        [2, 2, 1]
+        >>> [len(part) for part in in_parts(["a" * 30_000] * 3, len)]
+        [2, 1]
+    """
+    part: list[T] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += characters(row)
+        if len(part) == most or size >= CHARACTERS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 @cache

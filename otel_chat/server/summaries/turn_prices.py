@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_chat._common.moments import nanoseconds
 from otel_chat._usage import COUNTS, Usage
 from otel_chat.semconv import GEN_AI_CACHE_WRITE_TOKENS
 from otel_chat.server.prices import SOURCE, Priced, ServerPrices, parts_of
 from otel_chat.server.rules import MODEL, TOKENS_KNOWN
+from otel_chat.server.summaries.statements import OF_WINDOW, in_parts, of_window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
-CHARACTERS: Final = 50_000
-"""Of the keys of turns that are written at once: a served store takes no longer parameter."""
 DAY: Final = timedelta(days=1)
 
 _KEY: Final = (
@@ -39,11 +37,6 @@ _OF_CONVERSATIONS: Final = (
     " AND conversation_id IN {ids:Array(String)}"
     " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
     " AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
-)
-_OF_WINDOW: Final = (
-    "start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
-    " AND start < fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
-    " AND ({every:Bool} OR tenant IN {tenants:Array(String)})"
 )
 _WRITE: Final = f"""
 INSERT INTO turns SELECT * REPLACE (
@@ -91,7 +84,7 @@ def reprice(
     store: Store,
     prices: ServerPrices,
     window: tuple[datetime, datetime],
-    tenants: Iterable[str] | None,
+    tenants: frozenset[str] | set[str] | None,
 ) -> Repriced:
     """Works out anew what turns of the past cost, by the prices that the server has now.
 
@@ -105,11 +98,9 @@ def reprice(
     """
     (row,) = store.query("SELECT toUnixTimestamp64Nano(now64(9)) AS now")
     looked_at = changed = 0
-    within = {"every": tenants is None, "tenants": sorted(tenants or ())}
     wanted = f"(cost_source = '{SOURCE}' OR {_UNPRICED}) AND ({_OWN} OR price != '')"
-    for first, last in _days(*window):
-        bound = {"first": nanoseconds(first), "last": nanoseconds(last), **within}
-        rows = store.query(f"{_TURNS} WHERE {_OF_WINDOW} AND {wanted}", bound)
+    for day in _days(*window):
+        rows = store.query(f"{_TURNS} WHERE {OF_WINDOW} AND {wanted}", of_window(day, tenants))
         looked_at += len(rows)
         anew = [
             (row, told)
@@ -139,7 +130,7 @@ def _usage(row: Mapping[str, Any]) -> Usage:
 
 
 def _write(store: Store, priced: Iterable[tuple[Mapping[str, Any], Priced]], version: int) -> None:
-    for part in _parts(priced):
+    for part in in_parts(priced, lambda one: len(one[0]["key"]) + len(one[1].price)):
         known: dict[str, int] = {}
         chosen = [known.setdefault(told.price, len(known) + 1) for _, told in part]
         starts = [int(row["start_ns"]) for row, _ in part]
@@ -155,22 +146,6 @@ def _write(store: Store, priced: Iterable[tuple[Mapping[str, Any], Priced]], ver
                 "last": max(starts),
             },
         )
-
-
-def _parts(
-    priced: Iterable[tuple[Mapping[str, Any], Priced]],
-) -> Iterator[Sequence[tuple[Mapping[str, Any], Priced]]]:
-    part: list[tuple[Mapping[str, Any], Priced]] = []
-    size = 0
-    for row, told in priced:
-        more = len(row["key"]) + len(told.price)
-        if part and size + more > CHARACTERS:
-            yield part
-            part, size = [], 0
-        part.append((row, told))
-        size += more
-    if part:
-        yield part
 
 
 def _days(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -9,7 +9,7 @@ and in which order the spans came, does not matter.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -221,11 +221,12 @@ def _reason(span: Span) -> str:
     return SEVERAL_CONVERSATIONS if span.beneath_it else NO_CONVERSATION
 
 
-def attributes(turn: Turn) -> dict[str, str]:
+def attributes(turn: Turn, used: Sequence[Usage]) -> dict[str, str]:
     """What a turn is told by, under the names of `semconv`: its own words, else its children's.
 
     Args:
         turn: The turn.
+        used: What its model calls used, as `calls` says.
     """
     top, last = turn.tops[0], turn.tops[-1]
     spans = turn.spans
@@ -233,7 +234,7 @@ def attributes(turn: Turn) -> dict[str, str]:
     told: dict[str, str] = dict(top.attributes) if len(turn.tops) == 1 else {}
     for name in _FROM_ABOVE:
         told.setdefault(name, next(filter(None, (o.attributes.get(name) for o in top.above())), ""))
-    told |= _usage(spans)
+    told |= _usage(used)
     asked = [top, *calls]
     answered = [last, *reversed(calls)]
     named = {
@@ -264,10 +265,7 @@ def calls(turn: Turn) -> list[Usage]:
     Args:
         turn: The turn.
     """
-    return _calls(turn.spans)
-
-
-def _calls(spans: list[Span]) -> list[Usage]:
+    spans = turn.spans
     children = Children()
     inside = {span.span_id for span in spans}
     for span in spans:
@@ -284,8 +282,7 @@ def _calls(spans: list[Span]) -> list[Usage]:
     return children.calls()
 
 
-def _usage(spans: list[Span]) -> dict[str, str]:
-    calls = _calls(spans)
+def _usage(calls: Sequence[Usage]) -> dict[str, str]:
     told = {key: str(value) for key, value in total(calls).attributes(TURN_KEYS).items()}
     costs = [usage.cost for usage in calls]
     if costs and None not in costs:

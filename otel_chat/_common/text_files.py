@@ -8,8 +8,11 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
+
+from otel_chat.errors import ConfigurationError
 
 UNREADABLE: Final = (OSError, EOFError, zlib.error, UnicodeError)
 """What reading such a file raises: it is away, no file, no whole gzip, or no text."""
@@ -75,6 +78,26 @@ def read(path: Path) -> str:
     with _unpacked(path) as file:
         raw = file.read()
     return raw.decode(json.detect_encoding(raw[:_HEAD])).removeprefix("\ufeff")
+
+
+def data(path: Path, what: str) -> Any:
+    """What a file of TOML holds, by its name, or else of JSON; fractions exactly.
+
+    Args:
+        path: The file, as for `lines`; its name may end in `.gz` beside.
+        what: What messages call it.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is neither.
+    """
+    import tomllib
+
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    loads = tomllib.loads if ".toml" in suffixes[-2:] else json.loads
+    try:
+        return loads(read(path), parse_float=Decimal)
+    except (*UNREADABLE, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{what} {path}: {error}") from error
 
 
 def _unpacked(path: Path) -> io.BufferedIOBase:

@@ -26,11 +26,12 @@ def rules(
     """Check rules for other libraries' spans, and try them on the last day of a server."""
     with errors_said("rules"):
         from otel_chat.client import AnalyticsClient
-        from otel_chat.server.span_rules import read_rules
+        from otel_chat.server.span_rules import parse_rules, rules_text
 
-        read_rules(file)
+        text = rules_text(file)
+        parse_rules(text, f"span rules {file}")
         with AnalyticsClient(server, token=token) as client:
-            done = client.try_span_rules(file.read_text(encoding="utf-8"))
+            done = client.try_span_rules(text)
     if as_json:
         print_json(done)
         return

@@ -60,20 +60,8 @@ class PriceTable:
         Raises:
             ConfigurationError: The file cannot be read, is malformed, or an entry is.
         """
-        import json
-        import tomllib
-
         path = Path(path)
-        try:
-            text = text_files.read(path)
-            suffixes = [suffix.lower() for suffix in path.suffixes]
-            data = (
-                tomllib.loads(text, parse_float=Decimal)
-                if ".toml" in suffixes[-2:]
-                else json.loads(text, parse_float=Decimal)
-            )
-        except (*text_files.UNREADABLE, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"price table {path}: {error}") from error
+        data = text_files.data(path, "price table")
         if not isinstance(data, dict):
             raise ConfigurationError(f"price table {path}: an object of entries by model is needed")
         return cls(data, where=f"price table {path}")

@@ -7,7 +7,6 @@ beside the cost, so that a turn that is worked out again keeps it, whatever list
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -148,15 +147,7 @@ def read_prices(path: Path | None, *, published: bool = True) -> ServerPrices:
     """
     if path is None:
         return ServerPrices(published=published)
-    try:
-        text = text_files.read(path)
-        data = (
-            json.loads(text, parse_float=Decimal)
-            if path.suffix.lower() == ".json"
-            else tomllib.loads(text, parse_float=Decimal)
-        )
-    except (*text_files.UNREADABLE, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"prices {path}: {error}") from error
+    data = text_files.data(path, "prices")
     lists = data.get("list") if isinstance(data, dict) else None
     if not isinstance(lists, list) or not lists or len(data) > 1:
         raise ConfigurationError(f"prices {path}: lists named 'list' are needed, and nothing else")

@@ -149,13 +149,22 @@ def read_rules(path: Path | None) -> tuple[Rule, ...]:
     Raises:
         ConfigurationError: If it cannot be read, or a rule in it; names the rule and the key.
     """
-    if path is None:
-        return ()
+    return () if path is None else parse_rules(rules_text(path), f"span rules {path}")
+
+
+def rules_text(path: Path) -> str:
+    """The text of a file of rules.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigurationError: If it cannot be read.
+    """
     try:
-        text = text_files.read(path)
+        return text_files.read(path)
     except text_files.UNREADABLE as error:
         raise ConfigurationError(f"span rules {path}: {error}") from error
-    return parse_rules(text, f"span rules {path}")
 
 
 def parse_rules(text: str, where: str = "span rules") -> tuple[Rule, ...]:

@@ -6,13 +6,15 @@ import dataclasses
 import re
 
 import pytest
+import yaml
 
+from otel_chat._sdk.prometheus_port import PROMOTED
 from otel_chat._telemetry import instruments
 from otel_chat.server.access import METRICS_READ, Scope
 from otel_chat.server.gauges import WINDOWS, GaugeCollector, Gauges, Snapshot
 from otel_chat.server.settings import ServerSettings
 from prometheus import names
-from prometheus.generate import rules
+from prometheus.generate import HERE, rules
 from prometheus.names import SERVER, UnknownNameError
 from prometheus.settings import Settings
 
@@ -74,3 +76,9 @@ def test_the_analytics_server_tells_what_the_rules_ask_of_its_gauges() -> None:
     asked = {name: set(labels) for name, labels in SERVER.items() if "_server_" not in name}
     assert asked
     assert {name: told.get(name) for name in asked} == asked
+
+
+def test_scraped_series_have_the_labels_that_prometheus_promotes() -> None:
+    """Whichever way metrics come, the rules find the same attributes of the resource."""
+    told = yaml.safe_load((HERE / "prometheus.yml").read_text())
+    assert set(told["otlp"]["promote_resource_attributes"]) == PROMOTED

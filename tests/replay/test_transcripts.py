@@ -14,17 +14,19 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from rich.console import Console
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat._common.time_bounds import possible
 from otel_chat.errors import ConfigurationError
 from otel_chat.replay.player import exchanges
 from otel_chat.replay.run import ReplayOptions, _say_skipped, run, scan
-from otel_chat.replay.schedule import GAP_NS, ReplayClock, ReplayIds, Schedule, to_ns
+from otel_chat.replay.schedule import GAP_NS, ReplayClock, ReplayIds, Schedule
 from otel_chat.replay.transcripts import Line, Transcript, TranscriptError, parse, read
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.ingest.bodies import PROTOBUF
 from otel_chat.server.ingest.check import check_traces
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+FIRST = nanoseconds(START)
 SPEAKERS = st.sampled_from(["user", "system", "assistant", "human"])
 
 
@@ -159,7 +161,7 @@ def test_a_time_that_cannot_be_is_named_or_its_line_skipped(
         scan(path, Schedule(), limit=None, skip_bad=False)
     found = scan(path, Schedule(), limit=None, skip_bad=True)
     assert (list(found.expected), found.bad) == (["a", "b"], {2})
-    assert found.first == found.last == to_ns(datetime(2026, 3, 2, 9, tzinfo=UTC))
+    assert found.first == found.last == nanoseconds(datetime(2026, 3, 2, 9, tzinfo=UTC))
 
 
 def test_a_time_of_zero_is_not_known() -> None:
@@ -168,7 +170,7 @@ def test_a_time_of_zero_is_not_known() -> None:
     assert [line.time is None for line in found.turns] == [False, True, True]
 
 
-@given(st.lists(st.integers(-(2**62), 2**63) | st.integers(to_ns(START), to_ns(START) + 10**12)))
+@given(st.lists(st.integers(-(2**62), 2**63) | st.integers(FIRST, FIRST + 10**12)))
 def test_what_passes_the_check_of_a_file_passes_that_of_the_server(times: list[int]) -> None:
     """One rule: a span at such a time, with what is measured on top, is taken."""
     for moment in times:
@@ -227,7 +229,7 @@ def test_times_never_go_back_and_the_files_own_are_kept(seconds: list[int | None
     times = Schedule().times(conversation)
     assert times == sorted(times)
     for line, moment in zip(conversation.turns, times, strict=True):
-        assert line.time is None or to_ns(line.time) == moment
+        assert line.time is None or nanoseconds(line.time) == moment
 
 
 @given(st.text(min_size=1, max_size=40), st.integers(1, 30))
@@ -235,7 +237,7 @@ def test_conversations_without_times_begin_within_the_days(name: str, days: int)
     """The begin depends on the id alone and lies within the days; messages follow each 15 s."""
     schedule = Schedule(start=START, days=days)
     first, second = schedule.times(talk({}, {}, conversation_id=name))
-    assert to_ns(START) <= first < to_ns(START + timedelta(days=days))
+    assert FIRST <= first < nanoseconds(START + timedelta(days=days))
     assert second - first == GAP_NS
     assert schedule.times(talk({}, conversation_id=name)) == [first]
 

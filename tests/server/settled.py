@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -21,12 +22,12 @@ _DERIVED: Final = re.compile(r"\b(conversations|turn_quarters|turn_hours|call_ho
 class SettledStore(Store):
     """A store whose summaries are up to date whenever a question reads them.
 
-    So a test says what is given and what is to be found, and no more. A test of the settler sets
-    `settles` to false, and does it itself.
+    So a test says what is given and what is to be found, and no more. A test of the settler does
+    it itself, `by_hand`.
     """
 
     def __init__(self, url: StoreUrl) -> None:
-        self.settles = True
+        self._settles = True
         self._settler = Settler(self)
         self._stale = False
         self._settling = threading.Lock()
@@ -59,13 +60,22 @@ class SettledStore(Store):
         super().insert_rows(table, rows)
         self._stale = self._stale or table in {"turns", "events", "spans"}
 
+    @contextlib.contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """Settles nothing by itself meanwhile; whoever settled for an earlier test has ended."""
+        self._settles = False
+        with self._settling:
+            pass
+        yield
+        self._settles = True
+
     def _settle(self, sql: str) -> None:
         # What the settler asks is about summaries too.
         inside = getattr(self._here, "settling", False)
-        if inside or not self.settles or not _DERIVED.search(sql):
+        if inside or not self._settles or not _DERIVED.search(sql):
             return
         with self._settling:
-            if self._stale:
+            if self._stale and self._settles:
                 self._stale = False
                 self._here.settling = True
                 try:

@@ -57,9 +57,8 @@ WHOLE = ("m", "p", 100, 10, "Where is it?", "On its way.")
 @pytest.fixture(autouse=True, scope="module")
 def settled_by_hand(store: SettledStore) -> Iterator[None]:
     """What is settled between is what these tests are about."""
-    store.settles = False
-    yield
-    store.settles = True
+    with store.by_hand():
+        yield
 
 
 def in_(conversation: str) -> dict[str, object]:

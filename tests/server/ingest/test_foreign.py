@@ -32,9 +32,8 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture(autouse=True, scope="module")
 def settled_by_hand(store: SettledStore) -> Iterator[None]:
     """With prices of the tests' own."""
-    store.settles = False
-    yield
-    store.settles = True
+    with store.by_hand():
+        yield
 
 
 def recording(bot: str) -> dict[str, Any]:

@@ -34,14 +34,13 @@ def nothing_else_is_there(store: Store) -> None:
 @pytest.fixture(autouse=True)
 def nothing_else_is_touched(store: SettledStore) -> Iterator[None]:
     """What other tests sent to the store is none of these tests' business."""
-    store.settles = False
-    store.command("TRUNCATE TABLE touched_keys")
-    store.command(
-        "INSERT INTO settled (name, mark, at) SELECT {name:String}, 1, 1",
-        {"name": f"{RULES}{store.rules.name}"},
-    )
-    yield
-    store.settles = True
+    with store.by_hand():
+        store.command("TRUNCATE TABLE touched_keys")
+        store.command(
+            "INSERT INTO settled (name, mark, at) SELECT {name:String}, 1, 1",
+            {"name": f"{RULES}{store.rules.name}"},
+        )
+        yield
 
 
 def kept(given: Given) -> dict[str, dict[str, Any]]:

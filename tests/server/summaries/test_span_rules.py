@@ -64,9 +64,8 @@ SHAPES: list[Any] = [
 @pytest.fixture(autouse=True)
 def settled_by_hand(store: SettledStore) -> Iterator[None]:
     """By which rules is settled is what these tests are about."""
-    store.settles = False
-    yield
-    store.settles = True
+    with store.by_hand():
+        yield
     store.command("TRUNCATE TABLE tokens")
 
 

@@ -37,9 +37,8 @@ DAY = (datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 11, tzinfo=UTC))
 @pytest.fixture(autouse=True)
 def settled_by_hand(store: SettledStore) -> Iterator[None]:
     """With which prices is settled is what these tests are about."""
-    store.settles = False
-    yield
-    store.settles = True
+    with store.by_hand():
+        yield
     store.command("TRUNCATE TABLE tokens")
 
 

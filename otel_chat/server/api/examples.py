@@ -155,7 +155,7 @@ SUMMARY: Final = summary(
         "positive": 1,
         "negative": 0,
         "foreign": False,
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "user_agent": "",
         "referrer": "https://shop.example/help",
         "last_sentiment": "neutral",
         "entities": ["order_id"],
@@ -165,7 +165,8 @@ SUMMARY: Final = summary(
         "statuses": [200],
         "turns_erased": False,
     }
-)
+    # To read a real user agent would load a thousand patterns whenever a server starts.
+).model_copy(update={"device": "Desktop", "os": "Linux", "browser": "Firefox"})
 TURN: Final = Turn(
     id=f"{TRACE_ID}-{SPAN_ID}",
     conversation_id="chat-7f3a",

@@ -21,7 +21,8 @@ _DESKTOPS: Final = ("Windows", "Mac OS X", "Linux", "Ubuntu", "Chrome OS", "Fedo
 
 @lru_cache(maxsize=_KEPT)
 def _parsed(agent: str) -> Result:
-    return parse(agent)
+    # The first that is parsed has all patterns loaded, which takes a third of a second.
+    return parse(agent) if agent else Result(None, None, None, agent)
 
 
 def _device(found: Result) -> str:

@@ -6,7 +6,7 @@ ARGS ?=
 # A process that may not keep what it compiled takes five seconds more to start
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock wheel sbom clean tools dashboards dashboard-shots preview rules
+.PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock docs wheel sbom clean tools dashboards dashboard-shots preview rules
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
@@ -23,6 +23,7 @@ help:
 	@echo "make dashboard-shots   pictures of the dashboards on a running stack's data (needs npm)"
 	@echo "make rules  write Prometheus' rules and alerts anew (ARGS=\"--set daily_usd=250\")"
 	@echo "make env    write .env with secrets made here, for docker compose up"
+	@echo "make docs   docs/ as a site with a search, in dist/site"
 	@echo "make format, make lock, make wheel, make clean"
 
 setup:
@@ -83,6 +84,7 @@ lock: setup
 	@$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	@$(LOCK) --group uv --constraint requirements/dev.lock --output-file requirements/uv.lock
 	@$(LOCK) --group sbom --output-file requirements/sbom.lock
+	@$(LOCK) --group docs --output-file requirements/docs.lock
 	@$(LOCK) --group toolchains --output-file requirements/toolchains.lock
 
 tools: setup
@@ -106,6 +108,11 @@ dashboard-shots: setup
 
 env:
 	@$(PYTHON) tools/make_env.py
+
+docs: setup
+	@$(BIN)/uv tool run --quiet --with-requirements requirements/docs.lock --from sphinx \
+	  sphinx-build --quiet --fail-on-warning --keep-going --builder html --conf-dir docs/site . dist/site
+	@echo "dist/site/index.html"
 
 wheel: setup
 	@$(BIN)/python -m build --no-isolation --outdir dist .

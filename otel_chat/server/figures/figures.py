@@ -112,10 +112,15 @@ def conditions_on_turns(query: Query, window: Window, filters: Filters) -> list[
     return conditions
 
 
-def turn_sums(query: Query, window: Window, filters: Filters, grouping: Grouping) -> str:
+def turn_sums(
+    query: Query, window: Window, filters: Filters, grouping: Grouping, beside: Sequence[str] = ()
+) -> str:
     """A subquery with sums of the turns that started in the window; see `sums`."""
     conditions = conditions_on_turns(query, window, filters)
-    return sums(query, "turns", conditions, grouping, TURN_SUMS)
+    return sums(query, "turns", conditions, grouping, TURN_SUMS, beside)
+
+
+_QUANTILES: Final = {"response_q": RESPONSE_TIME, "first_chunk_q": "time_to_first_chunk"}
 
 
 def turn_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
@@ -124,24 +129,14 @@ def turn_figures(query: Query, window: Window, filters: Filters, grouping: Group
     Returns:
         A row for each part that has any turn, by the value of the grouping.
     """
-    source = turn_sums(query, window, filters, grouping)
-    found = _rows(query, grouping, added(TURN_SUMS), source)
+    states = [f"{quantiles(of, LEVELS, 'State')} AS p_{name}" for name, of in _QUANTILES.items()]
+    source = turn_sums(query, window, filters, grouping, states)
+    merged = [f"{quantiles(f'p_{name}', LEVELS, 'Merge')} AS {name}" for name in _QUANTILES]
+    found = _rows(query, grouping, ", ".join((added(TURN_SUMS), *merged)), source)
     for row in found.values():
         for name in ("response", "first_chunk", "confidence"):
             row[f"{name}_mean"] = exact_mean(row[f"{name}_sum"], row[f"{name}_n"])
-    for part, row in _turn_quantiles(query, window, filters, grouping).items():
-        # What arrived between the two questions is in the next answer.
-        found.get(part, {}).update(row)
     return found
-
-
-def _turn_quantiles(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
-    part = f"{grouping(query, 'start')} AS part"
-    columns = (part, f"{RESPONSE_TIME} AS response_time", "time_to_first_chunk")
-    aggregates = f"""{quantiles("response_time", LEVELS)} AS response_q,
-        {quantiles("time_to_first_chunk", LEVELS)} AS first_chunk_q"""
-    source = turns_source(query, window, filters, columns)
-    return _rows(query, grouping, aggregates, source)
 
 
 def _rows(query: Query, grouping: Grouping, aggregates: str, source: str) -> Rows:

@@ -197,14 +197,19 @@ def counted(value: str, condition: str | None = None) -> str:
     return f"countIf({value} IS NOT NULL AND {condition})" if condition else f"count({value})"
 
 
-def quantiles(value: str, levels: Sequence[float]) -> str:
+def quantiles(value: str, levels: Sequence[float], how: Literal["", "State", "Merge"] = "") -> str:
     """SQL for exact quantiles, interpolated between the two values nearest to the rank.
+
+    Args:
+        value: SQL of a number, or of states.
+        levels: From 0 to 1.
+        how: `State` keeps what quantiles of parts need to be put together, which `Merge` does.
 
     Example:
         >>> quantiles("duration", (0.5, 0.95))
         'quantilesExactInclusive(0.5, 0.95)(duration)'
     """
-    return f"quantilesExactInclusive({', '.join(map(str, levels))})({value})"
+    return f"quantilesExactInclusive{how}({', '.join(map(str, levels))})({value})"
 
 
 def nanos(column: str) -> str:

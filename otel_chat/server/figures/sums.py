@@ -172,6 +172,7 @@ def sums(
     conditions: Sequence[str],
     grouping: Grouping,
     names: Iterable[str],
+    beside: Iterable[str] = (),
 ) -> str:
     """A subquery with the sums of each part: `part`, and each of the names after `p_`.
 
@@ -181,6 +182,8 @@ def sums(
         conditions: On its rows.
         grouping: The parts.
         names: Out of `TURN_SUMS` or `EVENT_SUMS`.
+        beside: SQL of further columns.
     """
-    columns = [f"{grouping(query, TIMES[source])} AS part", *summed(query, source, names)]
+    part = f"{grouping(query, TIMES[source])} AS part"
+    columns = [part, *summed(query, source, names), *beside]
     return f"({query.select(source, columns, conditions)} GROUP BY part)"

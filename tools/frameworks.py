@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from tests.foreign import expected
-from tests.foreign.record import FOLDER, PACKAGES, RECORDINGS
+from tests.foreign.record import FOLDER, INTEGRATED, PACKAGES, RECORDINGS
 from tools.reference import table
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "frameworks.md"
@@ -29,6 +30,14 @@ versions.
 They need a tracer provider that sends to the server (`OTEL_EXPORTER_OTLP_ENDPOINT`), the lines \
 below, and a conversation's id. Each holds the same conversation: a question that takes a tool, \
 and thanks.
+
+"""
+_INTEGRATED: Final = """\
+## Bots with an integration of ours
+
+After `otel_chat.setup(endpoint="http://127.0.0.1:8400", capture_content=True)` a few lines make \
+each of these a conversation; no other instrumentation is needed. An integration inside a \
+decorated handler adds its calls to the handler's turn.
 
 """
 _BESIDE: Final = """\
@@ -84,25 +93,26 @@ def packages(bot: str) -> str:
     return ", ".join(f"{name} {version}" for name, version in recorded["packages"].items())
 
 
+def appears(bot: str) -> str:
+    """What a test holds of a bot's turns."""
+    first, *_ = expected.turns(bot)
+    named = "asked" if first["model"] == expected.ASKED_MODEL else "that answered"
+    prepared = ", each call twice" if bot in expected.PREPARES else ""
+    return f"agent, provider, status, tokens, cost, model {named}, texts, tool{prepared}"
+
+
+def bots(names: Collection[str]) -> str:
+    """A table of bots, and the lines of each."""
+    rows = [(title(bot), packages(bot), appears(bot)) for bot in names]
+    parts = [f"### {title(bot)}\n\n```python\n{code(bot)}\n```\n" for bot in names]
+    return f"{table(('bot', 'recorded with', 'what appears'), rows)}\n" + "\n".join(parts)
+
+
 def page() -> str:
     """The page."""
-    rows = []
-    for bot in PACKAGES:
-        first, _ = expected.turns(bot)
-        named = "asked" if first["model"] == expected.ASKED_MODEL else "that answered"
-        prepared = ", each call twice" if bot in expected.PREPARES else ""
-        rows.append(
-            (
-                title(bot),
-                packages(bot),
-                f"agent, provider, status, tokens, cost, model {named}, texts, tool{prepared}",
-            )
-        )
-    head = ("bot", "recorded with", "what appears")
-    parts = [f"### {title(bot)}\n\n```python\n{code(bot)}\n```\n" for bot in PACKAGES]
-    bots = f"{table(head, rows)}\n" + "\n".join(parts)
     switches = table(("what is returned or streamed", "what to switch on"), _SWITCHES)
-    return f"{_INTRODUCTION}{bots}\n{_BESIDE}{switches}"
+    foreign, ours = bots(PACKAGES), bots(INTEGRATED)
+    return f"{_INTRODUCTION}{foreign}\n{_INTEGRATED}{ours}\n{_BESIDE}{switches}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Frameworks, a module each: Starlette and FastAPI, Flask, Django, Channels.
+"""Frameworks, a module each: Starlette and FastAPI, Flask, Django, Channels; LangChain.
 
-Public. A module finds the route and status as its framework tells them, and stands on `middleware`.
+Public. A module for the web finds the route and status as its framework tells them, and stands on
+`middleware`; one for agents hears of runs as its framework tells them, and stands on `_runs`.
 """

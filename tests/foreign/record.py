@@ -34,7 +34,12 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
         "llama-index-core", "llama-index-llms-openai", "openinference-instrumentation-llama-index",
     ),
 }  # fmt: skip
-"""What is installed for each bot."""
+"""What is installed for each bot that knows nothing of us."""
+INTEGRATED: Final[dict[str, tuple[str, ...]]] = {
+    "langchain_callback": ("langchain", "langchain-openai"),
+}
+"""The same for each bot with our integration of its framework."""
+BOTS: Final = PACKAGES | INTEGRATED
 _SENDING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 
 
@@ -53,24 +58,29 @@ def record(bot: str) -> dict[str, Any]:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+    import otel_chat
+    from otel_chat._sdk.setup import UsageRollup
     from tests.foreign.expected import THANKS
     from tests.foreign.provider import ASKED, serving
 
     kept = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": bot}))
-    provider.add_span_processor(SimpleSpanProcessor(kept))
+    for processor in (UsageRollup(), SimpleSpanProcessor(kept)):  # as `setup()` has them
+        provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
+    os.environ["OTEL_CHAT_CAPTURE_CONTENT"] = "1"
     with serving() as url:
         os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
         answer = importlib.import_module(f"tests.foreign.bots.{bot}").answer
         for text in (ASKED, THANKS):
             answer(text, conversation_id(bot))
+    otel_chat.flush()
     sent = MessageToDict(encode_spans(kept.get_finished_spans()))
     for span in spans_of(sent):
-        for name in ("traceId", "spanId", "parentSpanId"):
-            if name in span:
-                span[name] = _hexadecimal(span[name])
-    packages = [name.partition("[")[0] for name in PACKAGES[bot]]
+        for one in (span, *span.get("links", ())):
+            for name in {"traceId", "spanId", "parentSpanId"} & one.keys():
+                one[name] = _hexadecimal(one[name])
+    packages = [name.partition("[")[0] for name in BOTS[bot]]
     return {"packages": {name: version(name) for name in packages}, "sent": sent}
 
 
@@ -92,8 +102,8 @@ def main() -> None:
     uv = shutil.which("uv", path=os.pathsep.join((str(here), os.environ.get("PATH", ""))))
     if uv is None:
         raise SystemExit("uv is needed: make setup")
-    for bot in sys.argv[1:] or PACKAGES:
-        wanted = [one for name in (*PACKAGES[bot], *_SENDING) for one in ("--with", name)]
+    for bot in sys.argv[1:] or BOTS:
+        wanted = [one for name in (*BOTS[bot], *_SENDING) for one in ("--with", name)]
         command = [uv, "run", "--no-project", "--python", sys.executable, *wanted]
         made = subprocess.run(
             [*command, "python", "-m", "tests.foreign.record", "--here", bot],

@@ -14,7 +14,7 @@ from otel_chat.server.prices import PriceList, ServerPrices
 from otel_chat.server.questions.calls import calls
 from otel_chat.server.summaries.settler import Settler
 from tests.foreign import expected, provider
-from tests.foreign.record import PACKAGES, RECORDINGS, conversation_id
+from tests.foreign.record import BOTS, RECORDINGS, conversation_id
 from tools import frameworks
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tests.server.given import Given
     from tests.server.settled import SettledStore
 
-BOTS = sorted(PACKAGES)
 JSON = {"content-type": "application/json"}
 
 
@@ -58,7 +57,7 @@ def turns(client: TestClient, given: Given, bot: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("bot", BOTS)
+@pytest.mark.parametrize("bot", sorted(BOTS))
 def test_a_recorded_conversation_is_the_one_that_was_held(
     client: TestClient, given: Given, bot: str
 ) -> None:

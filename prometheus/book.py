@@ -36,6 +36,8 @@ LEVELS: Final = {
     "attribute": (SERVICE, ENVIRONMENT, label(sc.TELEMETRY_ATTRIBUTE)),
     "exporter": ("job", "instance", "exporter"),
     "receiver": ("job", "instance", "receiver"),
+    "discarded": ("job", "instance", "reason"),
+    "cut": ("job", "instance", "scope"),
 }
 """The first part of a recorded name, and the labels that it stands for."""
 VARIABLES: Final = {

@@ -186,14 +186,20 @@ PROMETHEUS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What Prometheus and Alertmanager tell of themselves, as far as the rules use it."""
 
+TEMPO: Final[Mapping[str, tuple[str, ...]]] = {
+    "tempo_discarded_spans_total": ("reason", "tenant"),
+    "tempo_distributor_attributes_truncated_total": ("scope", "tenant"),
+}
+"""What Tempo tells, as far as the rules use it; by its documentation, no test runs it."""
+
 
 def scraped(name: str) -> Metric:
-    """A metric of the analytics server, the collector or Prometheus.
+    """A metric of the analytics server, the collector, Prometheus or Tempo.
 
     Raises:
         UnknownNameError: none of them has it.
     """
-    for table in (SERVER, COLLECTOR, PROMETHEUS):
+    for table in (SERVER, COLLECTOR, PROMETHEUS, TEMPO):
         if name in table:
             return Metric(name, frozenset({*table[name], *_TARGET}))
     raise UnknownNameError(f"No server tells {name}.")

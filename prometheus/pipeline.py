@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from otel_chat import semconv as sc
 from prometheus.anomalies import expected_now
@@ -26,6 +27,9 @@ EXPORTER: Final = "{{ $labels.exporter }}"
 OF_TEMPO: Final = ".*tempo.*"
 WATCHDOG: Final = "Watchdog"
 
+_Told: TypeAlias = tuple[str, str, str, str, str, str]
+"""The first fields of an alert, from its name to its description."""
+
 
 def appeared(book: Book, metric: Metric, window: str, level: str) -> str:
     """What a scraped counter grew by; one that is told only after its first count is new."""
@@ -37,6 +41,16 @@ def appeared(book: Book, metric: Metric, window: str, level: str) -> str:
 
 def add_application(book: Book) -> None:
     """Adds the alerts on telemetry that applications drop, fold or do not send."""
+    _add_losses(book)
+    _add_processes(book)
+
+
+def _add(book: Book, group: str, labels: Mapping[str, str], *alerts: _Told) -> None:
+    for told in alerts:
+        book.alert(group, Alert(*told, "pipeline", dict(labels), ""))
+
+
+def _add_losses(book: Book) -> None:
     lost = counter(sc.METRIC_TELEMETRY_DROPPED)
     signal = label(sc.TELEMETRY_SIGNAL)
     lost = lost.where(signal, sc.SIGNAL_OUTSIDE_TURN, "!=")
@@ -44,7 +58,7 @@ def add_application(book: Book) -> None:
     attribute = label(sc.TELEMETRY_ATTRIBUTE)
     folded = counter(sc.METRIC_CAPPED_ATTRIBUTES)
     capped = amount(book, "otel_chat_telemetry_capped_attributes", "1h", folded, "attribute")
-    for name, severity, expr, wait, summary, description, more in (
+    for told in (
         (
             "TelemetryDropped",
             TICKET,
@@ -52,7 +66,6 @@ def add_application(book: Book) -> None:
             "5m",
             f"{SERVICE_NAME} dropped {{{{ $value | humanize }}}} {{{{ $labels.{signal} }}}}",
             "The application made more telemetry than it could send: figures are too low.",
-            {},
         ),
         (
             "TelemetryAttributeCapReached",
@@ -64,20 +77,26 @@ def add_application(book: Book) -> None:
                 f"{{{{ $value | humanize }}}} values were folded into {sc.OTHER} in an hour;"
                 " metrics no longer tell them apart. Traces and analytics still do."
             ),
-            {},
         ),
-        (
-            "TelemetryAbsent",
-            PAGE,
-            expected_now(book),
-            "5m",
-            f"{SERVICE_NAME} sends no telemetry any more",
-            (
-                "It did within 6 hours, and at this time yesterday; no process of it has told its"
-                " memory for 5 minutes."
-            ),
-            FALSIFIED,
-        ),
+    ):
+        book.alert("telemetry", Alert(*told, "pipeline", dict(APPLICATION)))
+
+
+def _add_processes(book: Book) -> None:
+    absent = Alert(
+        "TelemetryAbsent",
+        PAGE,
+        expected_now(book),
+        "5m",
+        f"{SERVICE_NAME} sends no telemetry any more",
+        "It did within 6 hours, and at this time yesterday; no process of it has told its"
+        " memory for 5 minutes.",
+        "pipeline",
+        {**APPLICATION, **FALSIFIED},
+        "",
+    )
+    book.alert("telemetry", absent)
+    for told in (
         (
             "TelemetryInstanceShared",
             TICKET,
@@ -88,7 +107,6 @@ def add_application(book: Book) -> None:
                 "Their counters overwrite each other, so that every figure in Prometheus is wrong,"
                 " too high or too low. Each process needs a service.instance.id of its own."
             ),
-            {},
         ),
         (
             "ChatProcessesShortLived",
@@ -97,13 +115,9 @@ def add_application(book: Book) -> None:
             "5m",
             f"{SERVICE_NAME}: {{{{ $value }}}} processes lived for less than 5 minutes",
             "In the last half hour: they crash, or are killed and started again and again.",
-            {},
         ),
     ):
-        labels = {**APPLICATION, **more}
-        keep = "" if name == "TelemetryAbsent" else "10m"
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, keep)
-        book.alert("telemetry", alert)
+        book.alert("telemetry", Alert(*told, "pipeline", dict(APPLICATION)))
 
 
 def _shared(book: Book, level: str) -> str:
@@ -143,8 +157,10 @@ def add_collector(book: Book) -> None:
     size, capacity = (scraped(f"otelcol_exporter_queue_{part}") for part in ("size", "capacity"))
     bounds = scraped("otelcol_processor_filter_datapoints_filtered")
     bounds = bounds.where("filter", "filter/bounds")
-    early = scraped("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early")
-    for name, severity, expr, wait, summary, description in (
+    _add(
+        book,
+        "collector",
+        PIPELINE,
         (
             "TelemetryCollectorAway",
             PAGE,
@@ -176,17 +192,6 @@ def add_collector(book: Book) -> None:
             "The receiver is away or too slow; when the queue is full, the collector refuses.",
         ),
         (
-            "TelemetryTracesDecidedEarly",
-            TICKET,
-            f"{book.grown(early, '10m', ('job', 'instance'))} > 0",
-            "10m",
-            "Tail sampling dropped {{ $value | humanize }} traces before they were decided on",
-            (
-                "More traces are open at once than num_traces allows; Tempo misses some that"
-                " matter. Analytics has all."
-            ),
-        ),
-        (
             "TelemetryPointsOutOfBounds",
             TICKET,
             f"{book.grown(bounds, '10m', ('job', 'instance'))} > 0",
@@ -197,11 +202,9 @@ def add_collector(book: Book) -> None:
                 " sends delta sums: its figures are missing; those of others are whole."
             ),
         ),
-    ):
-        labels = dict(PIPELINE)
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
-        book.alert("collector", alert)
+    )
     _add_exporters(book)
+    _add_tempo(book)
 
 
 def _away(job: str) -> str:
@@ -230,7 +233,10 @@ def _add_exporters(book: Book) -> None:
     )
     sent = _each_signal(book, "otelcol_exporter_sent", "exporter")
     size = scraped("otelcol_exporter_queue_size")
-    for name, severity, expr, wait, summary, description in (
+    _add(
+        book,
+        "collector",
+        PIPELINE,
         (
             "TelemetryExportFailing",
             PAGE,
@@ -258,10 +264,42 @@ def _add_exporters(book: Book) -> None:
             "No trace reaches Tempo",
             "Traces wait in the collector's queue on disk and none is taken. Analytics has all.",
         ),
-    ):
-        labels = dict(PIPELINE)
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
-        book.alert("collector", alert)
+    )
+
+
+def _add_tempo(book: Book) -> None:
+    # What Tempo leaves out is told by its own counters alone: no error comes back
+    early = scraped("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early")
+    discarded = appeared(book, scraped("tempo_discarded_spans_total"), "10m", "discarded")
+    attributes = scraped("tempo_distributor_attributes_truncated_total")
+    cut = appeared(book, attributes, "10m", "cut")
+    _add(
+        book,
+        "collector",
+        PIPELINE,
+        (
+            "TelemetryTracesDecidedEarly",
+            TICKET,
+            f"{book.grown(early, '10m', ('job', 'instance'))} > 0",
+            "10m",
+            "Tail sampling dropped {{ $value | humanize }} traces before they were decided on",
+            (
+                "More traces are open at once than num_traces allows; Tempo misses some that"
+                " matter. Analytics has all."
+            ),
+        ),
+        (
+            "TelemetryTempoDiscarding",
+            TICKET,
+            f"({discarded}\nor {cut}) > 0",
+            "5m",
+            "Tempo {{ with $labels.reason }}drops spans ({{ . }}){{ else }}cuts values{{ end }}",
+            (
+                "{{ $value | humanize }} in 10 minutes: larger or more than its limits allow."
+                " Analytics has all."
+            ),
+        ),
+    )
 
 
 def _stalled(size: Metric, sent: str) -> str:
@@ -277,16 +315,19 @@ def _stalled(size: Metric, sent: str) -> str:
 
 def add_servers(book: Book) -> None:
     """Adds the alerts on the analytics server, Prometheus' own rules and who is told of them."""
-    settings = book.settings
+    _add_analytics(book)
+    _add_alerting(book)
+
+
+def _add_analytics(book: Book) -> None:
+    settings, target = book.settings, ("job", "instance")
     inserts = scraped("otel_chat_server_ingest_failed_inserts_total")
-    failures = scraped("prometheus_rule_evaluation_failures_total")
     uncounted = scraped("otel_chat_server_gauge_failures_total")
     counted = scraped("otel_chat_server_gauges_timestamp_seconds")
-    untold = scraped("alertmanager_notifications_failed_total")
-    dropped = scraped("prometheus_notifications_dropped_total")
-    nobody = scraped("prometheus_notifications_alertmanagers_discovered")
-    target = ("job", "instance")
-    for name, severity, expr, wait, summary, description, component in (
+    _add(
+        book,
+        "servers",
+        ANALYTICS,
         (
             "AnalyticsAway",
             PAGE,
@@ -297,7 +338,6 @@ def add_servers(book: Book) -> None:
                 "Its pages and its figures of whole conversations are missing. Telemetry waits in"
                 " the collector's queue on disk. Or Prometheus has no job of this name."
             ),
-            ANALYTICS,
         ),
         (
             "AnalyticsInsertsFailing",
@@ -306,7 +346,6 @@ def add_servers(book: Book) -> None:
             "5m",
             "The analytics server cannot write",
             "{{ $value | humanize }} inserts failed in 5 minutes; the collector tries again.",
-            ANALYTICS,
         ),
         (
             "AnalyticsFiguresOld",
@@ -321,8 +360,20 @@ def add_servers(book: Book) -> None:
                 "The analytics server answers, but has not worked them out, or fails to: alerts on"
                 " containment, abandonment and cost of a conversation say nothing."
             ),
-            ANALYTICS,
         ),
+    )
+
+
+def _add_alerting(book: Book) -> None:
+    target = ("job", "instance")
+    failures = scraped("prometheus_rule_evaluation_failures_total")
+    untold = scraped("alertmanager_notifications_failed_total")
+    dropped = scraped("prometheus_notifications_dropped_total")
+    nobody = scraped("prometheus_notifications_alertmanagers_discovered")
+    _add(
+        book,
+        "servers",
+        PIPELINE,
         (
             "TelemetryRulesFailing",
             TICKET,
@@ -330,19 +381,17 @@ def add_servers(book: Book) -> None:
             "5m",
             "Rules cannot be worked out: {{ $labels.rule_group }}",
             "Alerts of this group may be silent. Prometheus' page of rules names the error.",
-            PIPELINE,
         ),
         (
             "AlertmanagerAway",
             PAGE,
-            f"{_away(settings.alertmanager_job)} or {nobody} == 0",
+            f"{_away(book.settings.alertmanager_job)} or {nobody} == 0",
             "5m",
             "Alertmanager does not answer",
             (
                 "Nobody is told of anything; this alert itself is seen on Prometheus' page alone,"
                 " unless there is a second Alertmanager. Or Prometheus has no job of this name."
             ),
-            PIPELINE,
         ),
         (
             "TelemetryNotificationsFailing",
@@ -354,24 +403,16 @@ def add_servers(book: Book) -> None:
             "5m",
             "Alerts do not reach people{{ with $labels.integration }} by {{ . }}{{ end }}",
             "A receiver refuses what Alertmanager sends, or Prometheus cannot hand alerts on.",
-            PIPELINE,
         ),
-    ):
-        labels = dict(component)
-        alert = Alert(name, severity, expr, wait, summary, description, "pipeline", labels, "")
-        book.alert("servers", alert)
-    book.alert(
-        "servers",
-        Alert(
+        (
             WATCHDOG,
             INFO,
             "vector(1)",
             "0s",
             "Prometheus works out alerts, and Alertmanager sends them",
-            "Always so. A receiver that tells people when this stops to come notices what neither"
-            " of them can tell: that they are away themselves.",
-            "pipeline",
-            dict(PIPELINE),
-            "",
+            (
+                "Always so. A receiver that tells people when this stops to come notices what"
+                " neither of them can tell: that they are away themselves."
+            ),
         ),
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv as sc
-from otel_chat._common import otlp_values
+from otel_chat._common import otlp_values, sizes
 from otel_chat._sdk import content_attributes
 from otel_chat._sdk.content_attributes import OURS, Redact, clean
 from otel_chat._telemetry.runtime import installed
@@ -42,13 +42,23 @@ def span_of(span: Any) -> Any:
     """The span as it may and can leave."""
     redact = _redact()
     scope = span.instrumentation_scope
+    parts = (*span.events, *span.links)
+    status = _status(span.status, redact)
+    attributes, told, *others = sizes.fit(
+        [
+            _attributes(span.attributes, redact, scope),
+            {"": status.description} if status is not None else {},
+            *(_attributes(part.attributes, redact) for part in parts),
+        ]
+    )
+    copies = [_Copy(part, attributes=found) for part, found in zip(parts, others, strict=True)]
     return _Copy(
         span,
         name=content_attributes.name(otlp_values.text(str(span.name))),
-        attributes=_attributes(span.attributes, redact, scope),
-        events=[_event(event, redact) for event in span.events],
-        links=[_Copy(link, attributes=_attributes(link.attributes, redact)) for link in span.links],
-        status=_status(span.status, redact),
+        attributes=attributes,
+        events=[_Copy(e, name=otlp_values.text(str(e.name))) for e in copies[: len(span.events)]],
+        links=copies[len(span.events) :],
+        status=status if status is None else _Copy(status, description=told[""]),
         resource=_resource(span.resource),
         instrumentation_scope=_scope(scope),
     )
@@ -61,10 +71,11 @@ def log_of(item: Any) -> Any:
     body = otlp_values.value(record.body)
     if body is not None and (scope is None or scope.name != OURS):
         body = None if redact is None else otlp_values.value(redact(body))
+    attributes, whole = sizes.fit([_attributes(record.attributes, redact, scope), {"": body}])
     inner = _Copy(
         record,
-        body=body,
-        attributes=_attributes(record.attributes, redact, scope),
+        body=whole[""],
+        attributes=attributes,
         severity_text=_text(record.severity_text),
         event_name=_text(record.event_name),
     )
@@ -164,14 +175,6 @@ def _attributes(given: object, redact: Redact | None, scope: Any = None) -> Mapp
         return clean(found, redact)
     own = {key: value for key, value in found.items() if key in OWN_TEXTS}
     return {**clean({k: v for k, v in found.items() if k not in own}, redact), **own}
-
-
-def _event(event: Any, redact: Redact | None) -> Any:
-    return _Copy(
-        event,
-        name=otlp_values.text(str(event.name)),
-        attributes=_attributes(event.attributes, redact),
-    )
 
 
 def _status(status: Any, redact: Redact | None) -> Any:

@@ -17,6 +17,7 @@ from copy import copy
 from itertools import islice
 from typing import Final, TypeAlias
 
+from otel_chat._common.sizes import notice
 from otel_chat.errors import ArgumentTypeError, ConfigurationError
 from otel_chat.privacy._rules import KINDS, RULES, SECRET_NAME, Rule, mark
 
@@ -154,9 +155,9 @@ class Redactor:
     def _cut(self, text: str, left_out: int) -> str:
         """Cuts and says so; what the cut bares (a number's end is now elsewhere) is redacted."""
         for _ in range(_MAX_PASSES):
-            room = self._max_length - len(_notice(len(text) + left_out))
+            room = self._max_length - len(notice(len(text) + left_out))
             kept = text[:room]
-            result = kept + _notice(left_out + len(text) - len(kept))
+            result = kept + notice(left_out + len(text) - len(kept))
             settled = self._settle(result)
             if settled == result:
                 return result
@@ -313,10 +314,6 @@ def _own_rule(name: str, pattern: str | re.Pattern[str]) -> Rule:
             f"redact pattern {name!r} matches its own mark [{name}] or the empty text; narrow it"
         )
     return Rule(name, compiled, mark(name))
-
-
-def _notice(characters: int) -> str:
-    return f"…[cut {characters} characters]"
 
 
 def _text(value: object) -> str:

@@ -38,6 +38,13 @@ BOUNDS: Final = series(
     "otelcol_processor_filter_datapoints_filtered", **TARGET, filter="filter/bounds"
 )
 EARLY: Final = series("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early", **TARGET)
+OF_TEMPO: Final = {"job": "tempo", "instance": "t"}
+DISCARDED: Final = series(
+    "tempo_discarded_spans_total", **OF_TEMPO, reason="trace_too_large", tenant="single-tenant"
+)
+CUT: Final = series(
+    "tempo_distributor_attributes_truncated_total", **OF_TEMPO, scope="span", tenant="single-tenant"
+)
 FAILED_INSERTS: Final = series("otel_chat_server_ingest_failed_inserts_total", **SERVER)
 COUNTED: Final = series("otel_chat_server_gauges_timestamp_seconds", **SERVER)
 UNCOUNTED: Final = series("otel_chat_server_gauge_failures_total", **SERVER)
@@ -197,6 +204,17 @@ COLLECTOR: Final = (
             "busy": _queue(TEMPO, "10x45", "0+9x45"),
             "another queue": _queue(ANALYTICS, "10x45", "45x45"),
         },
+    ),
+    # Told only once there is a first one
+    Case(
+        "TelemetryTempoDiscarding", {**TICKET, **OF_TEMPO, "reason": "trace_too_large"},
+        {DISCARDED: "_x5 7+7x20 147x30"}, "5m", "5m", "40m",
+        {"nothing dropped since it started": {DISCARDED: "_x3 0x40"}},
+    ),
+    Case(
+        "TelemetryTempoDiscarding", {**TICKET, **OF_TEMPO, "scope": "span"},
+        {CUT: "0x5 7+7x20 147x30"}, "6m", "5m", "40m",
+        {"nothing cut": {CUT: "0x40"}},
     ),
 )  # fmt: skip
 SERVERS: Final = (

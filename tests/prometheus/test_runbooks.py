@@ -13,7 +13,7 @@ import yaml
 from otel_chat._telemetry.instruments import TABLE, Kind
 from prometheus.book import VARIABLES
 from prometheus.generate import HERE, rules
-from prometheus.names import COLLECTOR, PROMETHEUS, SERVER, counter, gauge, histogram
+from prometheus.names import COLLECTOR, PROMETHEUS, SERVER, TEMPO, counter, gauge, histogram
 from prometheus.settings import Settings
 
 ROOT = HERE.parent
@@ -46,7 +46,7 @@ def known() -> set[str]:
     recorded = {
         rule["record"] for group in BOOK.record_groups().values() for rule in group["rules"]
     }
-    return sent | recorded | {*SERVER, *COLLECTOR, *PROMETHEUS} | ELSEWHERE
+    return sent | recorded | {*SERVER, *COLLECTOR, *PROMETHEUS, *TEMPO} | ELSEWHERE
 
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
@@ -124,7 +124,8 @@ def test_metrics_in_queries_are_sent_or_recorded(name: str) -> None:
     outside_labels = re.sub(r"\{[^}]*\}|\bby \([^)]*\)", "", text)
     words = set(
         re.findall(
-            r"[\w:]*(?:otel|gen_ai|process_|prometheus|alertmanager|\bup\b)[\w:]*", outside_labels
+            r"[\w:]*(?:otel|gen_ai|process_|prometheus|alertmanager|tempo_|\bup\b)[\w:]*",
+            outside_labels,
         )
     )
     assert words

@@ -108,6 +108,7 @@ class Settings:
             "OTEL_CHAT_RUNBOOKS_URL": f"{ports.url('analytics')}/runbooks",
             "OTEL_CHAT_ALERTMANAGER": ports.at("alertmanager"),
             "OTEL_CHAT_METRICS_TOKEN_FILE": str(self.data / "metrics_token"),
+            "OTEL_CHAT_TEMPO": ports.at("tempo"),
             "OTEL_CHAT_TEMPO_HTTP_PORT": str(ports.tempo),
             "OTEL_CHAT_TEMPO_OTLP": ports.at("tempo_otlp"),
             "OTEL_CHAT_TEMPO_DATA": str(self.data / "tempo"),

@@ -329,6 +329,31 @@ def test_contents_of_other_libraries_are_redacted_where_they_are_captured(sink: 
     assert message["parts"][0]["content"] == "call [card]"
 
 
+def test_a_span_larger_than_servers_take_is_cut_and_says_so(sink: OtlpSink) -> None:
+    """Texts of its attributes, events and status; messages can still be read, the rest is whole."""
+    history = [
+        {"role": "user", "parts": [{"type": "text", "content": "\U0001f642" * 16_000}]}
+        for _ in range(60)
+    ]
+    large = span(
+        attributes={"gen_ai.input.messages": json.dumps(history), "gen_ai.agent.name": "support"},
+        events=[Event("gen_ai.choice", {"content": "a" * 3_000_000})],
+        status=Status(StatusCode.ERROR, "b" * 3_000_000),
+    )
+    with Telemetry(Config(capture_content=True, content_limit=1_000_000)):
+        watched(sink).export([large])
+    (sent,) = sink.spans()
+    assert 1_900_000 < sent.ByteSize() < 2 * 2**20 + 500
+    given = attributes(sent)
+    assert given["gen_ai.agent.name"] == "support"
+    read = json.loads(given["gen_ai.input.messages"])
+    contents = [message["parts"][0]["content"] for message in read]
+    assert [text[:9] for text in contents] == ["\U0001f642" * 9] * 60
+    (choice,) = sent.events
+    for cut in (*contents, attributes(choice)["content"], sent.status.message):
+        assert cut.endswith(" characters]")
+
+
 def test_the_queue_counts_what_it_pushes_out(sink: OtlpSink) -> None:
     """Spans that a full queue drops are known as lost after the flush."""
     exporter = watched(sink)

@@ -7,12 +7,14 @@ from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     BucketParameter,
     FiltersParameter,
+    StartedWindowParameter,
     StoreParameter,
     Viewer,
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
 from otel_chat.server.questions import choices as choices_queries
+from otel_chat.server.questions import clear_changes as changes_queries
 from otel_chat.server.questions import leaders as leaders_queries
 from otel_chat.server.questions import overview as queries
 
@@ -41,6 +43,14 @@ def series(
 ) -> queries.Series:
     """Every headline figure by bucket of time, the empty buckets among them."""
     return queries.series(store, scope, window, filters, bucket)
+
+
+@router.get("/overview/changes", summary="What changed beyond chance")
+def changes(
+    store: StoreParameter, scope: Viewer, window: StartedWindowParameter, filters: FiltersParameter
+) -> changes_queries.ClearChanges:
+    """One sentence, and every figure that could be tested: clear or not, since when, and where."""
+    return changes_queries.clear_changes(store, scope, window, filters)
 
 
 @router.get("/overview/leaders", summary="Top topics, user types, actions and intents")

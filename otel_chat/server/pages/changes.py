@@ -2,78 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.server.figures.registry import FIGURES
-from otel_chat.server.pages import formats
-from otel_chat.server.pages.overview import Better, Trend, meanings, trend, whole
+from otel_chat.server.figures.chance import LEAST
+from otel_chat.server.pages import formats, links
+from otel_chat.server.pages.overview import Trend, meanings
+from otel_chat.server.questions.clear_changes import LEVEL
+from otel_chat.server.questions.sentence import moved, written
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
-    from otel_chat.server.questions.headlines import Figures
+    from otel_chat.server.questions.clear_changes import ChangedPart, ClearChange, ClearChanges
     from otel_chat.server.questions.leaders import Leader, Leaders
-    from otel_chat.server.questions.overview import Overview
 
-LEAST_SAMPLE: Final = 20
-SHOWN: Final = 6
 _MINUS: Final = "\u2212"
 CHANGED_MEANING: Final = (
-    f"The headline figures that moved furthest, relative to the window before. One that rests on"
-    f" fewer than {LEAST_SAMPLE} turns, conversations or ratings in either window is left out."
+    f"What moved beyond chance against the window before, by kind, and by how much of it is sure."
+    f" Each figure is tested over conversations, at least {LEAST} in either window; of all the"
+    f" changes that are ever called clear, one in {round(1 / LEVEL)} is none (Benjamini and"
+    f" Hochberg). Figures of turns are here over the turns of conversations that began in the"
+    f" window."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A figure that can change.
-
-    Args:
-        name: What it is called among the changes.
-        label: What it is called for people.
-        written: How it is written.
-        sample: What it rests on.
-        figure: Whose definition it has.
-        better: Which direction is good.
-        ratio: Whether it is a share, whose change is told in points.
-    """
-
-    name: str
-    label: str
-    written: Callable[[float | None], str]
-    sample: Callable[[Figures], int]
-    figure: str
-    better: Better = "neither"
-    ratio: bool = False
-
-
-KINDS: Final = (
-    Kind("conversations", "Conversations", whole, lambda f: f.conversations, "conversations"),
-    Kind("turns", "Turns", whole, lambda f: f.turns, "turns"),
-    Kind("response_time_p95", "Response time, 95 %", formats.duration,
-         lambda f: f.response_time.count, "response_time", "down"),
-    Kind("time_to_first_chunk", "Time to the first words", formats.duration,
-         lambda f: f.time_to_first_chunk.count, "time_to_first_chunk", "down"),
-    Kind("containment", "Containment", formats.percent, lambda f: f.containment.settled,
-         "containment_ratio", "up", ratio=True),
-    Kind("resolution_high", "Resolution", formats.percent, lambda f: f.resolution.settled,
-         "resolution_ratio_high", "up", ratio=True),
-    Kind("handoffs", "Handoffs", formats.percent, lambda f: f.conversations,
-         "handoff_ratio", "down", ratio=True),
-    Kind("satisfaction", "Satisfaction", formats.percent, lambda f: f.satisfaction.count,
-         "csat_ratio", "up", ratio=True),
-    Kind("errors", "Failed turns", formats.percent, lambda f: f.turns,
-         "error_ratio", "down", ratio=True),
-    Kind("fallback", "Fallbacks", formats.percent, lambda f: f.fallback.classified,
-         "fallback_ratio", "down", ratio=True),
-    Kind("confidence", "Confidence", formats.score, lambda f: f.confidence.count,
-         "mean_confidence", "up"),
-    Kind("engagement", "Engagement", whole, lambda f: f.conversations,
-         "engagement_score", "up"),
-    Kind("tokens", "Tokens", whole, lambda f: f.tokens.turns, "total_tokens"),
-    Kind("cost", "Cost of models", formats.money, lambda f: f.cost.priced_turns, "cost"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +49,73 @@ class Moved:
         return self.label, self.definition
 
 
-def changed(overview: Overview) -> list[Moved]:
-    """The headline figures that moved furthest, relative to the window before."""
-    ranked: list[tuple[float, Moved]] = []
-    for kind in KINDS:
-        change = overview.changes[kind.name]
-        least = min(kind.sample(overview), kind.sample(overview.previous))
-        told = trend(change, kind.written, better=kind.better, ratio=kind.ratio)
-        if not change.relative or told is None or told.direction == "same" or least < LEAST_SAMPLE:
-            continue
-        moved = Moved(kind.label, kind.written(change.value), FIGURES[kind.figure].definition, told)
-        ranked.append((abs(change.relative), moved))
-    ranked.sort(key=lambda one: -one[0])
-    return [moved for _, moved in ranked[:SHOWN]]
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """The sentence that a page begins with, and whom to read.
+
+    Args:
+        text: The sentence.
+        tone: Whether what changed is good.
+        reading: What to do with the conversations; empty for none.
+        read: What they are called, and where they are.
+    """
+
+    text: str
+    tone: Literal["good", "bad", "plain"]
+    reading: str
+    read: Sequence[tuple[str, str]]
+
+
+def _tone(item: ClearChange) -> Literal["good", "bad", "plain"]:
+    if item.better == "neither":
+        return "plain"
+    return "good" if (item.difference > 0) == (item.better == "higher") else "bad"
+
+
+def _reading(part: ChangedPart | None) -> str:
+    if part is None:
+        return "Read"
+    return f"Read where {part.name} failed" if part.kind == "tool" else f"Read of {part.name}"
+
+
+def saying(found: ClearChanges, *, tenants: bool) -> Saying:
+    """What a page begins with.
+
+    Args:
+        found: What changed beyond chance.
+        tenants: Whether links name tenants.
+    """
+    if found.state != "changed":
+        return Saying(found.sentence, "plain", "", [])
+    first = found.items[0]
+    part = next((part for part in first.parts if part.read), None)
+    return Saying(
+        found.sentence,
+        _tone(first),
+        _reading(part),
+        [
+            (one.conversation_id, links.conversation(
+                one.conversation_id, tenant=one.tenant if tenants else None
+            ))
+            for one in (part.read if part else first.read)
+        ],
+    )  # fmt: skip
+
+
+def changed(found: ClearChanges) -> list[tuple[str, list[Moved]]]:
+    """The figures that changed beyond chance, by kind."""
+    by_kind: dict[str, list[Moved]] = {}
+    for item in found.clear:
+        unit = item.unit
+        told = Trend(
+            moved(item.difference, item.relative, unit).replace(" points", f"{formats.THIN}pts"),
+            "up" if item.difference > 0 else "down",
+            _tone(item),
+            written(item.previous, unit),
+        )
+        row = Moved(item.label, written(item.value, unit), item.definition, told)
+        by_kind.setdefault(item.kind.capitalize(), []).append(row)
+    return list(by_kind.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +212,8 @@ class Cause:
 
 def causes(found: Leaders, view: View) -> list[Cause]:
     """What moved containment, the greatest fall first; empty where nothing can be compared."""
-    moved = [(one, one.contribution) for one in found.containment if one.contribution]
-    furthest = max((abs(points) for _, points in moved), default=1.0)
+    movers = [(one, one.contribution) for one in found.containment if one.contribution]
+    furthest = max((abs(points) for _, points in movers), default=1.0)
     return [
         Cause(
             one.intent,
@@ -222,5 +227,5 @@ def causes(found: Leaders, view: View) -> list[Cause]:
             formats.percent(one.previous),
             f"{one.handed_off:,} of {one.settled:,}",
         )
-        for one, points in moved
+        for one, points in movers
     ]

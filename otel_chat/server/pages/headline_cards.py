@@ -20,9 +20,9 @@ def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str
 def cards(overview: Overview, series: Series) -> list[Card]:
     """The headline figures, in the order of the page."""
     return [
-        *_volume(overview, series.points),
         *_outcome(overview, series.points),
         *_spending(overview, series.points),
+        *_volume(overview, series.points),
     ]
 
 

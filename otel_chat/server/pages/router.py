@@ -41,7 +41,7 @@ from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
-from otel_chat.server.questions import choices, conversations, marks, ranked, traces
+from otel_chat.server.questions import choices, clear_changes, conversations, marks, ranked, traces
 from otel_chat.server.questions import conversation as one_conversation
 from otel_chat.server.questions import leaders as leaders_queries
 from otel_chat.server.questions import overview as figures
@@ -94,7 +94,9 @@ def overview_page(
     asked = (store, scope, window, filters)
     newest = store.submit(conversations.conversations, *asked, LATEST)
     chosen = store.submit(choices.choices, store, scope, window)
+    tested = store.submit(clear_changes.clear_changes, *asked)
     answer, series = figures.overview_and_series(*asked)
+    found = tested.result()
     latest = newest.result()
     return page(
         request,
@@ -106,7 +108,9 @@ def overview_page(
         choices=chosen.result(),
         overview=answer,
         cards=headline_cards.cards(answer, series),
-        changed=changes.changed(answer),
+        saying=changes.saying(found, tenants=_sees_several(scope)),
+        found=found,
+        changed=changes.changed(found),
         changed_meaning=changes.CHANGED_MEANING,
         containment_meanings=overview.meanings("containment_contribution", "containment_ratio"),
         charts=overview.charts(series),

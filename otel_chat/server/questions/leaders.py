@@ -8,6 +8,7 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.server.figures.answers import Answer, TimeSpan
+from otel_chat.server.figures.chance import Ratios, contribution
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows, members
 from otel_chat.server.figures.figures import by_period, conditions_on_turns
 from otel_chat.server.figures.registry import figure, query
@@ -47,8 +48,10 @@ class Mover(Answer):
     contribution: float | None = figure(
         "containment_contribution",
         "1",
-        "How far the conversations that end with this intent moved containment: their handoffs ÷"
-        " all settled conversations, before less now. The parts of all intents sum to the change.",
+        "How far the conversations that end with this intent moved containment: their share of all"
+        " settled conversations × how far their own containment is from that of all before, now"
+        " less before. The parts of all intents sum to the change.",
+        version=2,
     )
 
 
@@ -197,29 +200,32 @@ def _movers(rows: list[dict[str, Any]]) -> list[Mover]:
     for row in rows:
         by_part[row["part"]][row["name"]] = row
     before, now = by_part
-    whole, earlier = (sum(row["settled_n"] for row in part.values()) for part in (now, before))
+    whole, earlier = (
+        sum((_contained(row) for row in part.values()), Ratios()) for part in (now, before)
+    )
     movers = [
-        _mover(name, now.get(name, {}), before.get(name, {}), whole, earlier)
+        _mover(
+            name, _contained(now.get(name, {})), _contained(before.get(name, {})), whole, earlier
+        )
         for name in {*now, *before}
     ]
     movers.sort(key=lambda one: (one.contribution or 0, -one.handed_off, one.intent))
     return movers[:LISTED]
 
 
-def _mover(
-    intent: str, now: dict[str, Any], before: dict[str, Any], whole: int, earlier: int
-) -> Mover:
-    settled, handed = now.get("settled_n", 0), now.get("handed", 0)
-    past, present = ratio(before.get("handed", 0), earlier), ratio(handed, whole)
+def _contained(row: Mapping[str, Any]) -> Ratios:
+    settled = row.get("settled_n", 0)
+    return Ratios.share(settled - row.get("handed", 0), settled)
+
+
+def _mover(intent: str, now: Ratios, before: Ratios, whole: Ratios, earlier: Ratios) -> Mover:
     return Mover(
         intent=intent,
-        settled=settled,
-        handed_off=handed,
-        containment=ratio(settled - handed, settled),
-        previous=ratio(
-            before.get("settled_n", 0) - before.get("handed", 0), before.get("settled_n", 0)
-        ),
-        contribution=None if past is None or present is None else past - present,
+        settled=now.y,
+        handed_off=now.y - now.x,
+        containment=now.value,
+        previous=before.value,
+        contribution=contribution(now, before, whole, earlier),
     )
 
 

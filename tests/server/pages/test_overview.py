@@ -65,7 +65,7 @@ def test_what_changed_most_and_why(fallen: Given, reader: Reader) -> None:
     expect(changed).to_contain_text("100\u202f%")
     expect(changed).to_contain_text("75\u202f%")
     expect(changed.locator(".trend")).to_have_class("trend is-bad")
-    expect(changed.locator(".trend")).to_contain_text("25\u202fpts")
+    expect(changed.locator(".trend")).to_contain_text("25.0\u202fpts")
     cause = page.locator("#causes tbody tr")
     expect(cause).to_have_count(1)
     cells = [cell.replace("\u202f", " ") for cell in cause.locator("th, td").all_inner_texts()]
@@ -73,6 +73,17 @@ def test_what_changed_most_and_why(fallen: Given, reader: Reader) -> None:
     cause.get_by_role("link").click()
     page.wait_for_url("**/conversations?intent=refund&handoff=true")
     expect(page.locator("#rows tr")).to_have_count(10)
+
+
+def test_the_page_begins_with_what_changed_and_whom_to_read(fallen: Given, reader: Reader) -> None:
+    """One sentence before the cards; its links open conversations in which it went wrong."""
+    page = reader.read("/")
+    said = page.locator(".saying")
+    expect(said.locator(".sentence")).to_contain_text("Containment fell 25.0 points to 75")
+    expect(said.locator(".sentence")).to_contain_text("intent refund accounts for 25.0 of it")
+    assert page.locator(".saying + .cards").count() == 1
+    said.locator("a").first.click()
+    expect(page.locator("main")).to_contain_text("Handed off")
 
 
 def test_what_is_frequent_is_counted(given: Given, reader: Reader) -> None:
@@ -142,6 +153,7 @@ def test_too_little_is_compared_with_nothing(given: Given, reader: Reader) -> No
     given.turn("a", ago(60))
     given.save()
     page = reader.read("/")
+    expect(page.locator(".sentence")).to_contain_text("Not enough to tell a change from chance")
     expect(page.locator("section[aria-labelledby=changed]")).to_contain_text("Nothing to compare")
     expect(page.locator("#causes")).to_contain_text("No intent moved it")
     assert page.locator(".trend").count() == 0

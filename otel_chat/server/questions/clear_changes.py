@@ -1,0 +1,535 @@
+"""What changed beyond chance against the window before: how much, since when, where, whom to read.
+
+Every figure here is a sum over conversations that started in the window ÷ another, also those of
+turns, for turns of one conversation belong together; see `figures.chance` for the tests and their
+sources. A change is clear if it is one of those that Benjamini and Hochberg's procedure takes at
+5 %: of all changes that are ever told, about one in twenty is none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
+
+from otel_chat.server.figures.answers import ERRORS, FALLBACKS, UNSURE, Answer, TimeSpan
+from otel_chat.server.figures.chance import (
+    LEAST,
+    Change,
+    Ratios,
+    adjusted,
+    contribution,
+    counts_change,
+    ratios_change,
+    turning_point,
+)
+from otel_chat.server.figures.conversation_figures import (
+    ABANDONED,
+    CONTAINED,
+    LENGTH,
+    RESOLVED_HIGH,
+    RESOLVED_LOW,
+)
+from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
+from otel_chat.server.figures.figures import SATISFIED, by_bucket, by_period
+from otel_chat.server.figures.registry import FIGURES, Better, query
+from otel_chat.server.figures.sql import SCALE, Query, moment, nanos
+from otel_chat.server.figures.window import BUCKETS, MARGIN, Bucket
+from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+from otel_chat.server.questions.sentence import sentence
+from otel_chat.server.rules import POSITIVE
+
+if TYPE_CHECKING:
+    from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
+    from otel_chat.server.figures.window import Window
+    from otel_chat.server.store import Store
+
+Kind = Literal["outcome", "speed", "cost", "volume"]
+KINDS: Final[tuple[Kind, ...]] = ("outcome", "speed", "cost", "volume")
+PartKind = Literal["intent", "agent", "version", "variant", "channel", "model", "tool"]
+State = Literal["changed", "nothing changed", "not enough"]
+LEVEL: Final = 0.05
+READ: Final = 3
+EXPLAINS: Final = 0.1
+"""A part is told that explains so much more of a change than its share of what there is."""
+PARTS: Final = 5
+CONVERSATIONS: Final = "conversations"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A figure that is looked at for change.
+
+    Args:
+        name: Its name among the figures.
+        label: What it is called in a sentence.
+        kind: What it is about.
+        better: Which way is good.
+        unit: What it is counted in: 1 for a share, s, USD and so on.
+        x: SQL of a conversation's numerator, a whole number, of a row that is called `s`.
+        y: SQL of its denominator.
+        reads: The columns of a row that both read.
+        scale: So many of what `x` counts are one of the unit.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    better: Better
+    unit: str
+    x: str
+    y: str
+    reads: tuple[str, ...]
+    scale: int = 1
+
+
+def _settled(name: str, label: str, counted: str, better: Better, *reads: str) -> Told:
+    return Told(
+        name=name, label=label, kind="outcome", better=better, unit="1",
+        x=f"s.settled AND {counted}", y="s.settled", reads=("settled", *reads),
+    )  # fmt: skip
+
+
+def _turns(name: str, label: str, part: str, whole: str) -> Told:
+    return Told(
+        name=name, label=label, kind="outcome", better="lower", unit="1",
+        x=f"s.{part}", y=f"s.{whole}", reads=(part, whole),
+    )  # fmt: skip
+
+
+_SCALES: Final = "value, scale_min, scale_max, score"
+_RATED: Final = ", ".join(f"s.feedback.{name}" for name in _SCALES.split(", "))
+TOLD: Final = (
+    _settled(CONTAINED.name, "Containment", "NOT s.handed_off", "higher", "handed_off"),
+    _settled(RESOLVED_HIGH.name, "Resolution", "s.outcome = 'resolved'", "higher", "outcome"),
+    _settled(RESOLVED_LOW.name, "Confirmed resolution", "s.confirmed", "higher", "confirmed"),
+    _settled(ABANDONED.name, "Abandonment", "s.outcome = 'abandoned'", "lower", "outcome"),
+    Told(
+        name=SATISFIED.name, label="CSAT", kind="outcome", better="higher", unit="1",
+        x=f"arrayCount(({_SCALES}) -> {POSITIVE}, {_RATED})", y="length(s.feedback)",
+        reads=("feedback",),
+    ),
+    _turns(FALLBACKS.name, "Fallback rate", "fallbacks", "classified"),
+    _turns(UNSURE.name, "Share of unsure turns", "low_confidence", "confidences"),
+    _turns(ERRORS.name, "Share of failed turns", "errors", "turns"),
+    Told(
+        name="response_time", label="Mean response time", kind="speed", better="lower", unit="s",
+        x="ifNull(s.response_sum, 0)", y="s.responses", scale=SCALE,
+        reads=("response_sum", "responses"),
+    ),
+    Told(
+        name="time_to_first_chunk", label="Mean time to the first words", kind="speed",
+        better="lower", unit="s", x="ifNull(s.first_chunk_sum, 0)", y="s.first_chunks",
+        scale=SCALE, reads=("first_chunk_sum", "first_chunks"),
+    ),
+    Told(
+        name="mean_conversation_cost", label="Cost of a conversation", kind="cost",
+        better="lower", unit="USD", y="s.settled AND s.priced_turns > 0", scale=SCALE,
+        x=f"if(s.settled, toInt128(toDecimal128(ifNull(s.cost, 0), 9) * {SCALE}), 0)",
+        reads=("settled", "cost", "priced_turns"),
+    ),
+    Told(
+        name="tokens_per_turn", label="Tokens of a turn", kind="cost", better="neither",
+        unit="{token}", x="toInt128(ifNull(s.input_tokens, 0)) + ifNull(s.output_tokens, 0)",
+        y="s.token_turns", reads=("input_tokens", "output_tokens", "token_turns"),
+    ),
+    Told(
+        name=LENGTH.name, label="Turns of a conversation", kind="volume", better="neither",
+        unit="{turn}", x="if(s.settled, s.turns, 0)", y="s.settled", reads=("settled", "turns"),
+    ),
+)  # fmt: skip
+"""What is looked at, beside how many conversations there were."""
+
+
+class Read(Answer):
+    """A conversation to read."""
+
+    tenant: str
+    conversation_id: str
+    started_at: datetime
+
+
+class ChangedPart(Answer):
+    """A part of the conversations, and what it did to a figure."""
+
+    kind: PartKind = Field(
+        description="intent: the last one of the conversation; agent, version, variant, channel and"
+        " model: of its first turn; tool: one of whose calls failed in it."
+    )
+    name: str
+    reason: str = Field("", description="Of a tool, why it failed most often.")
+    contribution: float = Field(
+        description="How far it moved the figure. Those of all intents, or agents, and so on but"
+        " tools, sum to the difference; what is as the whole was before moves nothing."
+    )
+    value: float | None
+    previous: float | None
+    conversations: int = Field(description="Those of the window that the figure is over.")
+    read: list[Read] = Field(description="The newest of those where it is worst, three at most.")
+
+
+class ClearChange(Answer):
+    """A figure beside that of the window before."""
+
+    figure: str
+    label: str
+    kind: Kind
+    better: Better
+    unit: str
+    definition: str
+    value: float
+    previous: float
+    difference: float
+    relative: float | None = Field(description="The difference ÷ the figure before.")
+    sure: float = Field(
+        description="How much of the difference is beyond chance: the bound of its 95 % interval"
+        " that is nearest to 0. They are ranked by it: shares in points, all others relative."
+    )
+    p_value: float = Field(description="How likely so large a change is, if nothing changed.")
+    q_value: float = Field(description="The same, adjusted for all figures that were looked at.")
+    clear: bool = Field(description="Whether the adjusted one is at most 0.05.")
+    conversations: int = Field(description="How many it rests on, in this window.")
+    previous_conversations: int
+    since: datetime | None = Field(
+        None, description="The start of the day or hour, UTC, with which it most likely changed."
+    )
+    parts: list[ChangedPart] = Field(
+        default_factory=list,
+        description="Of the first change: the parts that explain more of it than their share.",
+    )
+    read: list[Read] = Field(
+        default_factory=list, description="Of the first change: conversations to read of all."
+    )
+
+
+class ClearChanges(Answer):
+    """What changed beyond chance."""
+
+    window: TimeSpan
+    previous_window: TimeSpan
+    state: State
+    sentence: str = Field(
+        description="The first clear change in words; or that nothing changed, or that there is"
+        " not enough to tell."
+    )
+    level: float = Field(description="So many of the changes that are called clear may be none.")
+    least: int = Field(description="So many conversations are needed in either window.")
+    conversations: int
+    previous_conversations: int
+    items: list[ClearChange] = Field(
+        description="All that could be tested: the clear ones first, by kind (outcome, speed, cost,"
+        " volume), then by how much of the change is sure."
+    )
+
+    @property
+    def clear(self) -> list[ClearChange]:
+        """Those beyond chance."""
+        return [item for item in self.items if item.clear]
+
+
+def _width(window: Window) -> Bucket:
+    """How long the parts of time are by which a change is dated."""
+    if window.length <= timedelta(days=3):
+        return "1h"
+    return "1d" if window.length <= timedelta(days=180) else "1w"
+
+
+def _sums(place: str, one: Told) -> str:
+    x, y = f"toInt128({one.x})", f"toInt128({one.y})"
+    values = {
+        "n": f"countIf({one.y} > 0)", "x": f"sum({x})", "y": f"sum({y})",
+        "xx": f"sum({x} * {x})", "xy": f"sum({x} * {y})", "yy": f"sum({y} * {y})",
+    }  # fmt: skip
+    return ", ".join(f"toString({sql}) AS {place}_{name}" for name, sql in values.items())
+
+
+def _ratios(place: str, one: Told, row: Mapping[str, Any]) -> Ratios:
+    count, x, y, xx, xy, yy = (
+        int(row[f"{place}_{name}"]) for name in ("n", "x", "y", "xx", "xy", "yy")
+    )
+    return Ratios(count, x, y, xx, xy, yy, one.scale)
+
+
+Units = dict[tuple[int, int], dict[str, Any]]
+
+
+def _by_unit(statement: Query, window: Window, filters: Filters, width: Bucket) -> Units:
+    """Rows of sums by whether they are of the window (1) or before, and by part of time."""
+    both = window.with_previous()
+    reads = dict.fromkeys(("started_at", *(name for one in TOLD for name in one.reads)))
+    source = conversation_rows(statement, Selection(both, filters), *reads)
+    rows = statement.run(f"""
+        SELECT {by_period(window)(statement, "s.started_at")} AS part,
+            {by_bucket(both, width)(statement, "s.started_at")} AS unit, count() AS counted,
+            {", ".join(_sums(f"f{place}", one) for place, one in enumerate(TOLD))}
+        FROM {source} AS s GROUP BY part, unit
+    """)  # noqa: S608
+    return {(row["part"], row["unit"]): row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    told: Told
+    change: Change
+    now: Ratios
+    before: Ratios
+    since: datetime | None
+
+
+def _figures(units: Units, starts: Sequence[datetime]) -> list[_Compared]:
+    found = []
+    for number, one in enumerate(TOLD):
+        place = f"f{number}"
+        sides = [Ratios(), Ratios()]
+        by_unit: defaultdict[int, Ratios] = defaultdict(Ratios)
+        for (part, unit), row in units.items():
+            of_row = _ratios(place, one, row)
+            sides[part] += of_row
+            by_unit[unit] += of_row
+        before, now = sides
+        change = ratios_change(now, before)
+        if change is not None:
+            at = turning_point([by_unit[unit] for unit in range(len(starts))])
+            since = None if at is None else starts[at]
+            found.append(_Compared(one, change, now, before, since))
+    return found
+
+
+_VOLUME: Final = Told(
+    name=CONVERSATIONS, label="Conversations", kind="volume", better="neither",
+    unit="{conversation}", x="1", y="1", reads=(),
+)  # fmt: skip
+
+
+def _volume(
+    units: Units, window: Window, starts: Sequence[datetime], width: timedelta
+) -> _Compared | None:
+    """How the number of conversations changed, by whole parts of time beside those before."""
+    counts: defaultdict[int, int] = defaultdict(int)
+    for (_, unit), row in units.items():
+        counts[unit] += row["counted"]
+    back = round(window.length / width)
+    whole = [
+        place
+        for place, start in enumerate(starts)
+        if start >= window.start and start + width <= window.end
+        and place >= back and starts[place - back] >= window.previous().start
+    ]  # fmt: skip
+    now = [counts[place] for place in whole]
+    before = [counts[place - back] for place in whole]
+    change = counts_change(now, before)
+    if change is None or min(sum(now), sum(before)) < LEAST:
+        return None
+    # The mean of a part of time is told as what it makes of the whole window.
+    sums = [
+        sum(row["counted"] for (part, _), row in units.items() if part == side) for side in (1, 0)
+    ]
+    inner = [Ratios(1, counts[place], 1) for place in range(1, len(starts) - 1)]
+    at = turning_point(inner)
+    of_all = change._replace(
+        difference=float(sums[0] - sums[1]), error=change.error * len(whole) * window.length
+        / (width * len(whole)),
+    )  # fmt: skip
+    both = (Ratios(sums[0], sums[0], 1), Ratios(sums[1], sums[1], 1))
+    return _Compared(_VOLUME, of_all, *both, None if at is None else starts[at + 1])
+
+
+def _ranked(found: Sequence[_Compared]) -> list[tuple[_Compared, ClearChange]]:
+    made = []
+    for one, q_value in zip(found, adjusted([one.change.p_value for one in found]), strict=True):
+        told, change = one.told, one.change
+        value, previous = one.now.value, one.before.value
+        if value is None or previous is None:
+            continue
+        relative = change.difference / previous if previous else None
+        sure = change.sure if told.unit == "1" else change.sure / previous if previous else 1.0
+        made.append((one, ClearChange(
+            figure=told.name, label=told.label, kind=told.kind, better=told.better,
+            unit=told.unit, definition=FIGURES[told.name].definition,
+            value=value, previous=previous, difference=change.difference, relative=relative,
+            sure=sure, p_value=change.p_value, q_value=q_value, clear=q_value <= LEVEL,
+            conversations=one.now.count, previous_conversations=one.before.count,
+            since=one.since if q_value <= LEVEL else None,
+        )))  # fmt: skip
+    made.sort(
+        key=lambda pair: (
+            not pair[1].clear, KINDS.index(pair[1].kind), -pair[1].sure, pair[1].p_value,
+        )
+    )  # fmt: skip
+    return made
+
+
+@query()
+def clear_changes(store: Store, scope: Scope, window: Window, filters: Filters) -> ClearChanges:
+    """What changed beyond chance against the window before.
+
+    Where a change is clear, a second question tells the parts of the first one and whom to read.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take: those that started in it.
+        filters: What they are limited to.
+
+    Raises:
+        QueryError: If the window is of active conversations.
+    """
+    window.check_parted()
+    width = _width(window)
+    starts = window.with_previous().bucket_starts(width)
+    units = _by_unit(Query(store, scope), window, filters, width)
+    found = _figures(units, starts)
+    if (volume := _volume(units, window, starts, BUCKETS[width])) is not None:
+        found.append(volume)
+    ranked = _ranked(found)
+    items = [item for _, item in ranked]
+    if items and items[0].clear and items[0].figure != CONVERSATIONS:
+        items[0] = _explained(Query(store, scope), window, filters, *ranked[0])
+    counted = [
+        sum(row["counted"] for (part, _), row in units.items() if part == side) for side in (1, 0)
+    ]
+    made = ClearChanges(
+        window=TimeSpan.of(window),
+        previous_window=TimeSpan.of(window.previous()),
+        state="not enough" if not items else "changed" if items[0].clear else "nothing changed",
+        sentence="",
+        level=LEVEL,
+        least=LEAST,
+        conversations=counted[0],
+        previous_conversations=counted[1],
+        items=items,
+    )
+    return made.model_copy(update={"sentence": sentence(made, hourly=width == "1h")})
+
+
+_COLUMNS: Final[Mapping[PartKind, str]] = {
+    "intent": "last_intent",
+    "agent": "agent",
+    "version": "agent_version",
+    "variant": "variant",
+    "channel": "channel",
+    "model": "model",
+}
+_TOOL: Final[PartKind] = "tool"
+_EVERY: Final = "every"
+
+
+def _failed_calls(statement: Query, window: Window) -> str:
+    """A subquery of the tools and APIs that failed in a conversation, with the reasons."""
+    span = (window.start - MARGIN, window.end + MARGIN)
+    known = ("tenant", "trace_id")
+    made = calls(
+        statement.table("spans", (*known, *SPAN_COLUMNS), [
+            statement.between("start", *span), IS_CALL["spans"],
+            "status_code = 'error' OR error_type != ''",
+        ]),
+        statement.table("events", (*known, *EVENT_COLUMNS), [
+            statement.between("time", *span), IS_CALL["events"],
+        ]),
+        "toString(tenant) AS owner", "toString(trace_id) AS trace",
+    )  # fmt: skip
+    failed = f"SELECT owner, trace, called, reason FROM ({made}) WHERE failed AND kind IN ('tool', 'api')"  # noqa: E501, S608
+    turns = statement.table(
+        "turns",
+        ("toString(tenant) AS owner", "toString(trace_id) AS trace", "conversation_id"),
+        [
+            statement.between("start", *span),
+            f"(toString(tenant), toString(trace_id)) IN (SELECT owner, trace FROM ({failed}))",  # noqa: S608
+        ],
+    )
+    return f"""(
+        SELECT t.owner AS tenant, t.conversation_id AS conversation_id,
+            groupUniqArray((f.called, f.reason)) AS failed
+        FROM {turns} AS t INNER JOIN ({failed}) AS f ON t.owner = f.owner AND t.trace = f.trace
+        GROUP BY tenant, conversation_id
+    )"""  # noqa: S608
+
+
+def _explained(
+    statement: Query, window: Window, filters: Filters, compared: _Compared, item: ClearChange
+) -> ClearChange:
+    """The change with the parts that moved it, and with conversations to read."""
+    told, both = compared.told, window.with_previous()
+    names = dict.fromkeys(("started_at", *told.reads, *_COLUMNS.values()))
+    source = conversation_rows(statement, Selection(both, filters), *names)
+    told_of = ", ".join(f"('{kind}', toString(s.{sql}), '')" for kind, sql in _COLUMNS.items())
+    towards = "-" if item.difference > 0 else ""
+    newest = f"({towards}(x / y), -{nanos('started_at')}, toString(tenant), conversation_id)"
+    rows = statement.run(f"""
+        SELECT part, of.1 AS kind, of.2 AS name, {_sums("f", _SUMMED)},
+            topKIf(1)(of.3, of.3 != '') AS reasons,
+            groupArraySortedIf({READ})({newest}, y > 0 AND part = 1) AS newest
+        FROM (
+            SELECT s.tenant AS tenant, s.conversation_id AS conversation_id, started_at,
+                {by_period(window)(statement, "started_at")} AS part,
+                toInt128({told.x}) AS x, toInt128({told.y}) AS y,
+                arrayJoin(arrayConcat([('{_EVERY}', '', ''), {told_of}],
+                    arrayMap(c -> ('{_TOOL}', c.1, c.2), f.failed))) AS of
+            FROM {source} AS s LEFT JOIN {_failed_calls(statement, both)} AS f
+                ON toString(s.tenant) = f.tenant AND s.conversation_id = f.conversation_id
+        ) AS s
+        GROUP BY part, kind, name
+    """)  # noqa: S608
+    before, now = ({(row["kind"], row["name"]): row for row in rows if row["part"] == side}
+                   for side in (0, 1))  # fmt: skip
+    return item.model_copy(
+        update={
+            "parts": _parts(told, item.difference, now, before),
+            "read": _read(now.get((_EVERY, ""), {})),
+        }
+    )
+
+
+Parted = Mapping[tuple[Any, str], Mapping[str, Any]]
+"""Rows of sums by kind and name."""
+
+
+def _parts(told: Told, difference: float, now: Parted, before: Parted) -> list[ChangedPart]:
+    """The parts that explain more of a change than their share of what there is, the most first."""
+
+    def of(side: Parted, key: tuple[Any, str]) -> Ratios:
+        return _ratios("f", told, side[key]) if key in side else Ratios()
+
+    whole, whole_before = of(now, (_EVERY, "")), of(before, (_EVERY, ""))
+    found: list[tuple[float, ChangedPart]] = []
+    for kind, name in now.keys() | before.keys():
+        here, there = of(now, (kind, name)), of(before, (kind, name))
+        moved = contribution(here, there, whole, whole_before)
+        if kind == _EVERY or not name or not moved:
+            continue
+        above = moved / difference - max(
+            side.y / every.y for side, every in ((here, whole), (there, whole_before))
+        )
+        if above < EXPLAINS:
+            continue
+        row = now.get((kind, name), {})
+        part = ChangedPart(
+            kind=kind,
+            name=name,
+            reason=next(iter(row.get("reasons", ())), ""),
+            contribution=moved,
+            value=here.value,
+            previous=there.value,
+            conversations=here.count,
+            read=_read(row),
+        )
+        found.append((above, part))
+    found.sort(key=lambda pair: (-pair[0], pair[1].kind, pair[1].name))
+    return [part for _, part in found[:PARTS]]
+
+
+_SUMMED: Final = Told(
+    name="", label="", kind="outcome", better="neither", unit="1", x="x", y="y", reads=()
+)
+
+
+def _read(row: Mapping[str, Any]) -> list[Read]:
+    return [
+        Read(tenant=tenant, conversation_id=name, started_at=moment(-int(at)))
+        for _, at, tenant, name in row.get("newest", ())
+    ]

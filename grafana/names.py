@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Final
 
@@ -108,5 +107,5 @@ def chosen(metric: Metric, variables: tuple[str, ...]) -> Metric:
     for variable in variables:
         for name in sorted(VARIABLES[variable] & metric.labels):
             equal = "=" if variable == "window" else "=~"
-            metric = replace(metric, matchers=(*metric.matchers, f'{name}{equal}"${variable}"'))
+            metric = metric.where(name, f"${variable}", equal)
     return metric

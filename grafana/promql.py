@@ -79,7 +79,7 @@ def grown(metric: Metric, over: str, by: Sequence[str] = ()) -> str:
         >>> grown(counter(sc.METRIC_HANDOFFS), RANGE)
         'sum(increase(otel_chat_handoffs_total[$__range] anchored))'
     """
-    return _sum(f"increase({metric}[{over}] anchored)", metric, by)
+    return _sum(metric.over("increase", f"[{over}] anchored"), metric, by)
 
 
 def per_second(metric: Metric, by: Sequence[str] = ()) -> str:
@@ -89,7 +89,7 @@ def per_second(metric: Metric, by: Sequence[str] = ()) -> str:
         metric: The counter.
         by: The labels to keep.
     """
-    return _sum(f"rate({metric}[{RATE}])", metric, by)
+    return _sum(metric.over("rate", f"[{RATE}]"), metric, by)
 
 
 def total(metric: Metric, by: Sequence[str] = ()) -> str:

@@ -133,7 +133,7 @@ OUTPUTS: Final = (
     "output",
 )
 FIRST_CHUNK_SECONDS: Final = (
-    "gen_ai.response.time_to_first_chunk",
+    sc.GEN_AI_TIME_TO_FIRST_CHUNK,
     sc.TIME_TO_FIRST_CHUNK,
     "lk.response.ttft",
     "metrics.ttfb",
@@ -155,12 +155,12 @@ MARKS: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES, *CONVERSATION_IDS)
 _TOLD_BY: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES)
 _KINDS: Final[Mapping[str, Kind]] = {
     sc.OPERATION_INVOKE_AGENT: "agent",
-    "invoke_workflow": "workflow",
+    sc.OPERATION_INVOKE_WORKFLOW: "workflow",
     sc.OPERATION_CHAT: "chat",
     "generate_content": "chat",
     "text_completion": "chat",
     "completion": "chat",
-    "execute_tool": "tool",
+    sc.OPERATION_EXECUTE_TOOL: "tool",
     "agent": "agent",
     "chain": "workflow",
     "workflow": "workflow",
@@ -300,16 +300,19 @@ cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=N
     )
 
 
-def counts(name: str, attributes: Attributes) -> bool:
+def counts(role: Kind, attributes: Attributes) -> bool:
     """Whether what a span uses is that of a model's answer: not of a tool or an embedding.
 
+    Args:
+        role: What it stands for.
+        attributes: Its attributes.
+
     Example:
-        >>> counts("chat m", {"gen_ai.operation.name": "chat"}), counts("x", {})
+        >>> counts("chat", {"gen_ai.operation.name": "chat"}), counts("other", {})
         (True, True)
-        >>> counts("embed", {"gen_ai.operation.name": "embeddings"})
+        >>> counts("other", {"gen_ai.operation.name": "embeddings"})
         False
     """
-    role = kind(name, attributes)
     return role not in ("tool", "other") or not any(attributes.get(key) for key in _TOLD_BY)
 
 

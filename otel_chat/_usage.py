@@ -120,12 +120,15 @@ class Children:
     """The spans inside a turn: who is whose parent, and which carry usage."""
 
     __slots__ = (
+        "agents",
         "answered",
         "confidence",
+        "inferences",
         "model",
         "parents",
         "provider",
         "repeated",
+        "tools",
         "usages",
     )
 
@@ -134,6 +137,12 @@ class Children:
         self.usages: dict[int, Usage] = {}
         self.answered: set[str] = set()
         self.repeated: set[int] = set()
+        self.inferences: set[int] = set()
+        """Spans of model calls that ended, whatever came of them; not those of nested turns."""
+        self.tools: set[int] = set()
+        """The same of tools."""
+        self.agents: set[int] = set()
+        """Spans of agents inside: what they call is not this turn's own."""
         self.confidence: float | None = None
         """Of the last model call that knew it."""
         self.model: str | None = None
@@ -167,8 +176,25 @@ class Children:
         self.model = self.model or model
         self.provider = self.provider or provider
 
+    def own(self, spans: set[int]) -> int:
+        """How many of these are calls of this turn's own: one may be told by several spans.
+
+        Args:
+            spans: `inferences` or `tools`; another thread may add to it meanwhile.
+
+        Example:
+            >>> children = Children()
+            >>> for span, parent in ((1, None), (2, 1), (3, None), (4, 3)):
+            ...     children.started(span, parent)
+            >>> children.agents.add(3)
+            >>> children.own({1, 2, 4})
+            1
+        """
+        around = self.agents | spans
+        return sum(1 for span in tuple(spans) if not self._above(span, around))
+
     def take_over(self, other: Children) -> None:
-        """Takes the spans of a nested turn over."""
+        """Takes the spans of a nested turn over; its calls stay its own."""
         self.parents.update(other.parents)
         self.usages.update(other.usages)
         self.answered |= other.answered

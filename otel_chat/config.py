@@ -55,6 +55,9 @@ class Config:
         handle_sigterm: Send what is queued when SIGTERM ends the process, where the application
             has no handler of its own for it.
         hook_seconds: How long each of the three may take for a turn, 0.01 to 10 seconds.
+        latest_names: Leave out metrics by former names of the GenAI conventions, which otherwise
+            stand beside the present ones for one release. In the environment by
+            `gen_ai_latest_experimental` in the conventions' own list.
 
     Raises:
         ConfigurationError: a value is out of range; names the field.
@@ -95,6 +98,7 @@ class Config:
     prometheus_host: str = "127.0.0.1"
     exit_seconds: float = 5.0
     handle_sigterm: bool = True
+    latest_names: bool = False
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
@@ -173,6 +177,11 @@ def _gen_ai_capture(raw: str) -> bool:
     return flag(raw)
 
 
+def _latest_names(raw: str) -> bool:
+    """The conventions' own switch: a list, in which other conventions stand, too."""
+    return "gen_ai_latest_experimental" in (one.strip() for one in raw.split(","))
+
+
 PORTS: Final = 65_535
 
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -210,5 +219,6 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "OTEL_CHAT_PROMETHEUS_HOST": ("prometheus_host", str),
     "OTEL_CHAT_EXIT_SECONDS": ("exit_seconds", float),
     "OTEL_CHAT_HANDLE_SIGTERM": ("handle_sigterm", flag),
+    "OTEL_SEMCONV_STABILITY_OPT_IN": ("latest_names", _latest_names),
 }
 """Environment variable to field and reader; where two set one field, the first wins."""

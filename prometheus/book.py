@@ -128,7 +128,8 @@ class Book:
         metric.require(by)
         how = " anchored" if self.settings.anchored else ""
         ago = f" offset {self.time(late)}" if late else ""
-        return f"sum by ({', '.join(by)}) (increase({metric}[{self.time(window)}]{how}{ago}))"
+        growth = metric.over("increase", f"[{self.time(window)}]{how}{ago}")
+        return f"sum by ({', '.join(by)}) ({growth})"
 
     def record(self, group: str, name: str, expr: str, *, slow: bool = False, **labels: str) -> str:
         """Records an expression and gives the name to use instead of it.

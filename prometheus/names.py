@@ -49,12 +49,14 @@ class Metric:
         labels: The labels that its series carry.
         matchers: What is selected of it.
         bounds: The `le` of its buckets.
+        former: The same by the name that senders of before know, who may send both.
     """
 
     name: str
     labels: frozenset[str]
     matchers: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
+    former: Metric | None = None
 
     def __str__(self) -> str:
         return f"{self.name}{{{','.join(self.matchers)}}}" if self.matchers else self.name
@@ -75,7 +77,26 @@ class Metric:
             UnknownNameError: the series carry no such label.
         """
         self.require([name])
-        return replace(self, matchers=(*self.matchers, f'{name}{operator}"{value}"'))
+        former = self.former.where(name, value, operator) if self.former else None
+        matchers = (*self.matchers, f'{name}{operator}"{value}"')
+        return replace(self, matchers=matchers, former=former)
+
+    def over(self, function: str, window: str) -> str:
+        """A function of each series over a time; of a series sent by both names, of the present.
+
+        Args:
+            function: Such as `rate`.
+            window: The time with its brackets, and what follows them.
+
+        Example:
+            >>> histogram("gen_ai.execute_tool.duration", "count").over("rate", "[5m]")
+            'rate(gen_ai_execute_tool_duration_seconds_count[5m])'
+        """
+        present = f"{function}({self}{window})"
+        if self.former is None:
+            return present
+        # Label by label: what one sender sends by both names is left out of what others send
+        return f"{present} or {self.former.over(function, window)}"
 
     def at_most(self, bound: float) -> Metric:
         """The bucket of a histogram up to a bound.
@@ -138,10 +159,12 @@ def histogram(name: str, part: str) -> Metric:
     if part not in {"count", "sum", "bucket"}:
         raise UnknownNameError(f"A histogram has no part {part}.")
     labels = _labels(line)
-    if part != "bucket":
-        return Metric(f"{_name(line)}_{part}", labels)
-    bounds = tuple(f"{bound:g}" for bound in line.bounds or ())
-    return Metric(f"{_name(line)}_bucket", labels | {"le"}, bounds=bounds)
+    bounds: tuple[str, ...] = ()
+    if part == "bucket":
+        labels |= {"le"}
+        bounds = tuple(f"{bound:g}" for bound in line.bounds or ())
+    former = histogram(line.former, part) if line.former else None
+    return Metric(f"{_name(line)}_{part}", labels, bounds=bounds, former=former)
 
 
 _PLACE: Final = ("agent", "channel", "window")

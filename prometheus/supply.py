@@ -149,7 +149,7 @@ def add_models(book: Book) -> None:
             "cost",
         ),
     )
-    calls = histogram(sc.METRIC_CLIENT_OPERATION_DURATION, "count")
+    calls = histogram(sc.METRIC_INFERENCE_DURATION, "count")
     refused = calls.where(label(sc.ERROR_TYPE), ERRORS, "=~")
     name = "gen_ai_client_throttled"
     ratio = share(book, name, "10m", refused, ("gen_ai_client_calls", calls), level="provider")

@@ -36,15 +36,20 @@ ATTRIBUTES: Final = Document(
     "docs/registry/attributes/gen-ai.md", "002c8a6ea1c8a42b14a4527db83b3cabcded610a"
 )
 REGISTRY: Final = Document("model/gen-ai/registry.yaml", "e8fc5751506258db1459d1bde47994e01dee922e")
-METRICS: Final = Document("model/gen-ai/metrics.yaml", "004902b8cb70aa5ae6ca4ae07132b7daabcd3e10")
+METRICS: Final = Document("model/gen-ai/metrics.yaml", "88eccb155ca7d6984826da1f4b1c08ee916e0f49")
 EVENTS: Final = Document("model/gen-ai/events.yaml", "fecf9e12378d7b913438c954f8d7d243680ece47")
+TOKEN_METRICS: Final = Document(
+    "docs/gen-ai/gen-ai-token-metrics.md", "066d4a7f356f8600de6f10c42874626ab88692fb"
+)
 DOCUMENTS: Final = {
     INFERENCE: (
         *(sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.CONVERSATION_ID, sc.PROMPT_NAME),
         *(sc.PROMPT_VERSION, sc.REQUEST_MODEL, sc.RESPONSE_MODEL, sc.RESPONSE_ID),
         *(sc.FINISH_REASONS, sc.GEN_AI_INPUT_TOKENS, sc.GEN_AI_OUTPUT_TOKENS),
         *(sc.GEN_AI_CACHE_READ_TOKENS, sc.GEN_AI_CACHE_WRITE_TOKENS, sc.GEN_AI_REASONING_TOKENS),
-        sc.INPUT_MESSAGES,
+        *(sc.INPUT_MESSAGES, sc.GEN_AI_TIME_TO_FIRST_CHUNK, sc.METRIC_INFERENCE_INPUT_TOKENS),
+        *(sc.METRIC_INFERENCE_OUTPUT_TOKENS, sc.METRIC_USAGE_INPUT, sc.METRIC_USAGE_OUTPUT),
+        *(sc.METRIC_USAGE_CACHE_READ, sc.METRIC_USAGE_CACHE_WRITE, sc.METRIC_USAGE_REASONING),
     ),
     ATTRIBUTES: (
         *(sc.AGENT_NAME, sc.AGENT_ID, sc.AGENT_VERSION, sc.OUTPUT_MESSAGES, sc.DATA_SOURCE_ID),
@@ -54,8 +59,12 @@ DOCUMENTS: Final = {
     REGISTRY: (sc.TOOL_NAME, sc.TOOL_TYPE, sc.TOOL_CALL_ID),
     METRICS: (
         *(sc.WORKFLOW_GEN_AI_NAME, sc.METRIC_CLIENT_OPERATION_DURATION),
-        sc.METRIC_EXECUTE_TOOL_DURATION,
+        *(sc.METRIC_INFERENCE_DURATION, sc.METRIC_INFERENCE_FIRST_CHUNK),
+        *(sc.METRIC_EXECUTE_TOOL_DURATION, sc.METRIC_INVOKE_AGENT_DURATION),
+        *(sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, sc.METRIC_INVOKE_AGENT_TOOL_CALLS),
+        sc.METRIC_INVOKE_WORKFLOW_DURATION,
     ),
+    TOKEN_METRICS: (sc.TOKEN_MODALITY,),
     EVENTS: (sc.EVENT_EVALUATION,),
 }
 """The document in which each name was last seen."""
@@ -68,6 +77,10 @@ READ_AS: Final = {
     sc.RESPONSE_ID: dialects.RESPONSE_IDS,
     sc.TOOL_NAME: dialects.TOOLS,
     sc.OPERATION_NAME: dialects.SPAN_KINDS,
+    sc.GEN_AI_TIME_TO_FIRST_CHUNK: (
+        *dialects.FIRST_CHUNK_SECONDS,
+        *dialects.FIRST_CHUNK_MILLISECONDS,
+    ),
     sc.INPUT_MESSAGES: dialects.INPUTS,
     sc.OUTPUT_MESSAGES: dialects.OUTPUTS,
     **{names[0]: names for names in dialects.TOKENS.values()},
@@ -79,6 +92,14 @@ _INTRODUCTION: Final = f"""\
 The library writes the names of [OpenTelemetry's GenAI conventions]({REPOSITORY}) where they have \
 one, all of which are in development there, and its own (`otel_chat.*`) for the rest. Its spans \
 name the schema `{sc.SCHEMA_URL}`. This page is made by `python tools/conventions.py`.
+
+For one release the duration of model calls stands under two names, \
+`{sc.METRIC_INFERENCE_DURATION}` and the former `{sc.METRIC_CLIENT_OPERATION_DURATION}`; rules and \
+dashboards read the former one of series that have no other. \
+`OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental` leaves it out. \
+`{sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS}` and `{sc.METRIC_INVOKE_AGENT_TOOL_CALLS}` count the \
+spans inside a turn, whoever made them, and say nothing of turns without any. Tokens count under \
+the modality `{sc.MODALITY_UNKNOWN}`.
 
 ## Names of the conventions
 

@@ -48,7 +48,7 @@ def _figures(found: Board) -> None:
     scope = found.scope
     cost, priced = scope.sum(sc.METRIC_TURN_COST), scope.count(sc.METRIC_TURN_COST)
     tokens = scope.sum(sc.METRIC_TURN_TOKENS)
-    calls = scope.count(sc.METRIC_CLIENT_OPERATION_DURATION)
+    calls = scope.count(sc.METRIC_INFERENCE_DURATION)
     failed = calls.where(ERROR, "", "!=")
     budget = bad_from(GOALS.daily_usd * 0.8, GOALS.daily_usd)
     found.row(
@@ -113,7 +113,7 @@ def _per_turn(found: Board) -> None:
     scope = found.scope
     cost = scope.buckets(sc.METRIC_TURN_COST)
     tokens = scope.buckets(sc.METRIC_TURN_TOKENS)
-    calls = scope.buckets(sc.METRIC_CLIENT_OPERATION_DURATION)
+    calls = scope.buckets(sc.METRIC_INFERENCE_DURATION)
     found.row(
         course(
             About("Cost of a turn", "Half of the priced turns (p50) and 95 of 100 (p95) cost no"
@@ -164,7 +164,7 @@ def _models(found: Board) -> None:
 
 def _calls(found: Board) -> None:
     scope = found.scope
-    calls = scope.count(sc.METRIC_CLIENT_OPERATION_DURATION)
+    calls = scope.count(sc.METRIC_INFERENCE_DURATION)
     unpriced = scope.count(sc.METRIC_TURN_UNPRICED)
     found.row(
         course(

@@ -68,8 +68,12 @@ SETTINGS: Final = (
 ENDPOINTS: Final = ("", "_TRACES", "_LOGS", "_METRICS")
 
 
+_COUNTED: Final = {"chat": "inferences", "tool": "tools", "agent": "agents"}
+"""Where the spans inside a turn are counted, by what they stand for."""
+
+
 class UsageRollup(SpanProcessor):
-    """Notes the token usage of model calls inside turns, whoever makes their spans.
+    """Notes model calls inside turns with their tokens, tools and agents, whoever's spans they are.
 
     Example:
         >>> provider = TracerProvider()
@@ -88,7 +92,7 @@ class UsageRollup(SpanProcessor):
             self._open[span.context.span_id] = turn.children
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Notes the usage of a span that ended inside a turn."""
+        """Notes what a span was that ended inside a turn, and its usage."""
         if span.context is None:
             return
         children = self._open.pop(span.context.span_id, None)
@@ -96,7 +100,10 @@ class UsageRollup(SpanProcessor):
         if children is None or not attributes:
             return
         try:
-            if dialects.counts(span.name, attributes):
+            role = dialects.kind(span.name, attributes)
+            if role in _COUNTED:
+                getattr(children, _COUNTED[role]).add(span.context.span_id)
+            if dialects.counts(role, attributes):
                 usage = dialects.usage(attributes)
                 if usage:
                     children.used(span.context.span_id, usage)

@@ -31,6 +31,7 @@ CAPS: Final[Mapping[str, int]] = {
 CLOSED: Final[Mapping[str, tuple[AttributeValue, ...]]] = {
     sc.STATUS: (sc.STATUS_OK, sc.STATUS_ERROR, sc.STATUS_CANCELLED),
     sc.TOKEN_TYPE: sc.TOKEN_TYPES,
+    sc.TOKEN_MODALITY: (sc.MODALITY_UNKNOWN,),
     sc.COST_SOURCE: sc.COST_SOURCES,
     sc.FALLBACK: (True, False),
     sc.OUTCOME: sc.OUTCOMES,
@@ -69,6 +70,7 @@ class Instrument:
         when: When it is recorded.
         attributes: The attributes its series carry.
         bounds: Upper bounds of a histogram's buckets.
+        former: The histogram that it replaces; until the next release that one is recorded too.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Instrument:
     when: str
     attributes: tuple[str, ...]
     bounds: tuple[float, ...] | None = None
+    former: str | None = None
 
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0)
@@ -91,9 +94,15 @@ DOLLARS: Final = (
 RATIOS: Final = tuple(i / 20 for i in range(21))
 TOKENS: Final = tuple(float(4**i) for i in range(14))
 CALL_SECONDS: Final = tuple(0.01 * 2**i for i in range(14))
+AGENT_SECONDS: Final = tuple(0.1 * 2**i for i in range(13))
+WORKFLOW_SECONDS: Final = (
+    *(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0),
+)
+CALLS: Final = tuple(float(2**i) for i in range(8))
 
 _AGENT = (sc.AGENT_NAME, sc.CHANNEL)
 _MODEL = (*_AGENT, sc.REQUEST_MODEL)
+_CALL = (sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.REQUEST_MODEL)
 _C, _H = Kind.COUNTER, Kind.HISTOGRAM
 
 TABLE: Final[tuple[Instrument, ...]] = (
@@ -266,13 +275,97 @@ TABLE: Final[tuple[Instrument, ...]] = (
         (sc.AGENT_NAME, sc.WORKFLOW_NAME, sc.WORKFLOW_STATUS),
     ),
     Instrument(
-        sc.METRIC_CLIENT_OPERATION_DURATION,
+        sc.METRIC_INFERENCE_DURATION,
         _H,
         "s",
         "Duration of model calls",
         "when a model call ends",
-        (sc.OPERATION_NAME, sc.PROVIDER_NAME, sc.REQUEST_MODEL, sc.ERROR_TYPE),
+        (*_CALL, sc.ERROR_TYPE),
         CALL_SECONDS,
+        former=sc.METRIC_CLIENT_OPERATION_DURATION,
+    ),
+    Instrument(
+        sc.METRIC_CLIENT_OPERATION_DURATION,
+        _H,
+        "s",
+        "Duration of model calls, by its former name",
+        "when a model call ends, unless `latest_names` is set",
+        (*_CALL, sc.ERROR_TYPE),
+        CALL_SECONDS,
+    ),
+    Instrument(
+        sc.METRIC_INFERENCE_FIRST_CHUNK,
+        _H,
+        "s",
+        "Time to the first chunk of a model's answer",
+        "when a streamed model call ends",
+        _CALL,
+        CALL_SECONDS,
+    ),
+    *(
+        Instrument(
+            name,
+            _H,
+            "{token}",
+            f"{kind} tokens of a model call",
+            "when a model call ends well whose tokens are known",
+            _CALL,
+            TOKENS,
+        )
+        for name, kind in (
+            (sc.METRIC_INFERENCE_INPUT_TOKENS, "Input"),
+            (sc.METRIC_INFERENCE_OUTPUT_TOKENS, "Output"),
+        )
+    ),
+    *(
+        Instrument(
+            name,
+            _C,
+            "{token}",
+            f"{kind} of model calls",
+            "when a model call ends whose tokens are known",
+            (*_CALL, sc.TOKEN_MODALITY),
+        )
+        for name, kind in (
+            (sc.METRIC_USAGE_INPUT, "Input tokens"),
+            (sc.METRIC_USAGE_OUTPUT, "Output tokens"),
+            (sc.METRIC_USAGE_CACHE_READ, "Input tokens read from a cache"),
+            (sc.METRIC_USAGE_CACHE_WRITE, "Input tokens written to a cache"),
+            (sc.METRIC_USAGE_REASONING, "Output tokens spent on reasoning"),
+        )
+    ),
+    Instrument(
+        sc.METRIC_INVOKE_AGENT_DURATION,
+        _H,
+        "s",
+        "Duration of an agent's turns, nested ones too",
+        "when a turn ends",
+        (sc.AGENT_NAME, sc.ERROR_TYPE),
+        AGENT_SECONDS,
+    ),
+    *(
+        Instrument(
+            name,
+            _H,
+            unit,
+            f"{kind} calls of an agent's turn, those of agents inside it left out",
+            "when a turn ends in which a call was seen",
+            (sc.AGENT_NAME,),
+            CALLS,
+        )
+        for name, unit, kind in (
+            (sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, "{inference_call}", "Model"),
+            (sc.METRIC_INVOKE_AGENT_TOOL_CALLS, "{tool_call}", "Tool"),
+        )
+    ),
+    Instrument(
+        sc.METRIC_INVOKE_WORKFLOW_DURATION,
+        _H,
+        "s",
+        "Duration of workflows",
+        "when a workflow ends",
+        (sc.WORKFLOW_GEN_AI_NAME, sc.ERROR_TYPE),
+        WORKFLOW_SECONDS,
     ),
     Instrument(
         sc.METRIC_EXECUTE_TOOL_DURATION,
@@ -404,10 +497,12 @@ class Instruments:
 
     Args:
         meter: Where they are made.
+        latest: Leaves former names of the conventions out.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, *, latest: bool = False) -> None:
         self._meter = meter
+        self._former = {} if latest else {line.name: line.former for line in TABLE if line.former}
         self.folding = Folding()
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -418,18 +513,21 @@ class Instruments:
         """Adds to a counter of the table."""
         self._counter(name).add(amount, self._series(name, attributes).attributes, context)
 
-    def tally(self, name: str, attributes: Attributes, exemplar: Context | None) -> None:
-        """Counts one with a counter of the table; `settle` adds all of a round at once.
+    def tally(
+        self, name: str, attributes: Attributes, exemplar: Context | None = None, amount: int = 1
+    ) -> None:
+        """Counts with a counter of the table; `settle` adds all of a round at once.
 
         Args:
             name: The counter's.
             attributes: What is known.
             exemplar: Holds the span that may be an exemplar; the last one given is.
+            amount: How many.
         """
         series = self._series(name, attributes)
         if not series.amount:
             self._tallied.append((name, series))
-        series.amount += 1
+        series.amount += amount
         if exemplar is not None:
             series.exemplar = exemplar
 
@@ -466,7 +564,10 @@ class Instruments:
         return counter
 
     def record(self, name: str, value: float, attributes: Attributes, context: Context) -> None:
-        """Records into a histogram of the table."""
+        """Records into a histogram of the table, and into the one that it replaces."""
+        former = self._former.get(name)
+        if former is not None:
+            self.record(former, value, attributes, context)
         histogram = self._histograms.get(name)
         if histogram is None:
             line = BY_NAME[name]

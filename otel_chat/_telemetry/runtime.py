@@ -132,7 +132,7 @@ class Runtime:
         provider = tracer_provider or trace.get_tracer_provider()
         self.tracer = provider.get_tracer("otel_chat", __version__, schema_url=sc.SCHEMA_URL)
         meter = (meter_provider or metrics.get_meter_provider()).get_meter("otel_chat", __version__)
-        self.instruments = Instruments(meter)
+        self.instruments = Instruments(meter, latest=self.config.latest_names)
         self.emitter = Emitter(logger_provider)
         self._around: tuple[SpanContext, Context] = (trace.INVALID_SPAN_CONTEXT, NO_SPAN)
         self.prices = Prices(self.config.price_table)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Self, TypeVar, cast, overload
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -15,10 +15,11 @@ from opentelemetry.util.types import AnyValue
 
 from otel_chat import semconv as sc
 from otel_chat._common.checks import text
+from otel_chat._telemetry.instruments import Attributes, Instruments
 from otel_chat._telemetry.runtime import NO_SPAN, Runtime, current, report_error, reporting
 from otel_chat._turns.model_results import SILENT, Chunks, described, read, usage_of
 from otel_chat._turns.turn import NO_TURN, current_turn
-from otel_chat._usage import GEN_AI_KEYS, Usage
+from otel_chat._usage import GEN_AI_KEYS, Children, Usage
 from otel_chat._wrap.arguments import is_function, name_of
 from otel_chat._wrap.shapes import wrapper_of
 from otel_chat.errors import ArgumentError, ConfigurationError
@@ -234,15 +235,18 @@ class Step:
             self._span.set_attributes(self._late)
             self._span.end(self._start_ns + self._elapsed)
         self.on_ended()
-        if self.metric is None:
-            return
-        series = {**self._clean, **self._late, sc.OPERATION_NAME: self.operation}
-        seconds, record = self._elapsed / 1e9, runtime.instruments.record
-        context = self._exemplar_context(runtime)
         if behind:
-            record(self.metric, seconds, series, context)
+            self._measure(runtime)
         else:
-            runtime.delivery.put((record, self.metric, seconds, series, context))
+            runtime.delivery.put((self._measure, runtime))
+
+    def _measure(self, runtime: Runtime) -> None:
+        """Records its metrics, in the delivery thread, and counts it as one of its turn's."""
+        if self._turn is not NO_TURN:
+            self.count(self._turn.children, self._span.get_span_context().span_id)
+        if self.metric is not None:
+            series = {**self._clean, **self._late, sc.OPERATION_NAME: self.operation}
+            self.record(runtime.instruments, series, self._exemplar_context(runtime))
 
     def _exemplar_context(self, runtime: Runtime) -> Context:
         """The context to record it in; its span, where its turn is one that is always kept."""
@@ -275,6 +279,20 @@ class Step:
     def on_ended(self) -> None:
         """What else happens after the span's end."""
 
+    def count(self, children: Children, span_id: int) -> None:
+        """Counts it among the spans of its turn."""
+
+    def record(self, instruments: Instruments, series: Attributes, context: Context) -> None:
+        """Records how long it took, and what else is measured of it.
+
+        Args:
+            instruments: The process' own.
+            series: What is known of it.
+            context: Holds its span, where that may be an exemplar.
+        """
+        if self.metric is not None:
+            instruments.record(self.metric, self._elapsed / 1e9, series, context)
+
 
 def configured(check: Callable[[Any, str], object], value: object, name: str) -> None:
     """Checks an argument of a decorator.
@@ -292,12 +310,22 @@ def _closer(step: Step) -> Callable[[object], object]:
     return step.take_result
 
 
+_TOKENS: Final[Mapping[str, tuple[str, str | None]]] = {
+    "input_tokens": (sc.METRIC_USAGE_INPUT, sc.METRIC_INFERENCE_INPUT_TOKENS),
+    "output_tokens": (sc.METRIC_USAGE_OUTPUT, sc.METRIC_INFERENCE_OUTPUT_TOKENS),
+    "cache_read_tokens": (sc.METRIC_USAGE_CACHE_READ, None),
+    "cache_write_tokens": (sc.METRIC_USAGE_CACHE_WRITE, None),
+    "reasoning_tokens": (sc.METRIC_USAGE_REASONING, None),
+}
+"""Field of the usage to the counter of what was spent, and the histogram of a call's."""
+
+
 class ModelCall(Step):
     """A call of a language model, as `model_call` makes it."""
 
     kind = SpanKind.CLIENT
     operation = sc.OPERATION_CHAT
-    metric = sc.METRIC_CLIENT_OPERATION_DURATION
+    metric = sc.METRIC_INFERENCE_DURATION
     follows = True
 
     def __init__(
@@ -318,6 +346,7 @@ class ModelCall(Step):
         self._usage = Usage()
         self._result: object = None
         self._stream: Chunks | None = None
+        self._first: float | None = None
 
     def check(self) -> None:
         """The same, and the provider and the prompt."""
@@ -367,6 +396,7 @@ class ModelCall(Step):
         """Notes a chunk of a streamed answer; each tells its shape."""
         if self._stream is None:
             self._stream = Chunks()
+            self._first = (self.now_ns() - self._start_ns) / 1e9
         self._stream.record_chunk(piece)
 
     @property
@@ -389,6 +419,26 @@ class ModelCall(Step):
         self._late.update(self._usage.attributes(GEN_AI_KEYS))
         if self._usage.cache_write_tokens is not None:
             self._late[sc.GEN_AI_CACHE_WRITE_TOKENS] = self._usage.cache_write_tokens
+        if self._first is not None:
+            self._late[sc.GEN_AI_TIME_TO_FIRST_CHUNK] = self._first
+
+    def count(self, children: Children, span_id: int) -> None:
+        """Counts it among the model calls of its turn."""
+        children.inferences.add(span_id)
+
+    def record(self, instruments: Instruments, series: Attributes, context: Context) -> None:
+        """Records the same, and first chunk and tokens, as far as they are known."""
+        super().record(instruments, series, context)
+        if self._first is not None:
+            instruments.record(sc.METRIC_INFERENCE_FIRST_CHUNK, self._first, series, context)
+        series = {**series, sc.TOKEN_MODALITY: sc.MODALITY_UNKNOWN}
+        for name, (spent, distribution) in _TOKENS.items():
+            tokens = getattr(self._usage, name)
+            if tokens is None:
+                continue
+            instruments.tally(spent, series, amount=tokens)
+            if distribution is not None and sc.ERROR_TYPE not in series:
+                instruments.record(distribution, tokens, series, context)
 
     def on_ended(self) -> None:
         """Notes the usage for the turn, after a span processor noted the part it can see."""
@@ -423,11 +473,16 @@ class Tool(Step):
     def __init__(self, name: object) -> None:
         super().__init__(name, {sc.TOOL_NAME: name, sc.TOOL_TYPE: sc.TOOL_TYPE_FUNCTION})
 
+    def count(self, children: Children, span_id: int) -> None:
+        """Counts it among the tools of its turn."""
+        children.tools.add(span_id)
+
 
 class Workflow(Step):
     """A workflow, as `workflow` makes it."""
 
     operation = sc.OPERATION_INVOKE_WORKFLOW
+    metric = sc.METRIC_INVOKE_WORKFLOW_DURATION
     named = sc.WORKFLOW_GEN_AI_NAME
 
     def __init__(self, name: object) -> None:

@@ -26,7 +26,8 @@ LIMIT: Final = series("otel_chat_budget_usd", job="otel-chat-server", tenant="",
 SPENT: Final = series("otel_chat_budget_spent_usd", job="otel-chat-server", tenant="", **BUDGET)
 INPUT: Final = {**MODEL, "gen_ai_token_type": "input"}
 UNPRICED: Final = of_agent("otel_chat_turn_unpriced_total", **MODEL)
-CALLS: Final = "gen_ai_client_operation_duration_seconds_count"
+CALLS: Final = "gen_ai_client_inference_duration_seconds_count"
+FORMER_CALLS: Final = "gen_ai_client_operation_duration_seconds_count"
 PROVIDER: Final = {"gen_ai_provider_name": "openai", **MODEL}
 TOOL: Final = {"gen_ai_tool_name": "find_order"}
 TOOLS: Final = "gen_ai_execute_tool_duration_seconds_count"
@@ -39,10 +40,13 @@ def _tokens(total: str, count: str) -> Series:
     }
 
 
-def _calls(good: str, refused: str, error: str = "RateLimitError") -> Series:
+def _calls(
+    good: str, refused: str, error: str = "RateLimitError", names: tuple[str, ...] = (CALLS,)
+) -> Series:
     return {
-        of_application(CALLS, **PROVIDER): good,
-        of_application(CALLS, **PROVIDER, error_type=error): refused,
+        of_application(name, **PROVIDER, **labels): told
+        for name in names
+        for labels, told in (({}, good), ({"error_type": error}, refused))
     }
 
 
@@ -110,6 +114,9 @@ CASES: Final = (
         _calls("0+18x20 380+20x40", "0+2x20 40x40"), "3m", "5m", "35m",
         {
             "four calls refused": _calls("0x60", "0+1x4 4x60"),
+            "four calls, each told by both names": _calls(
+                "0x60", "0+1x4 4x60", names=(CALLS, FORMER_CALLS)
+            ),
             "other errors": {
                 of_application(CALLS, **PROVIDER): "0+10x60",
                 of_application(CALLS, **PROVIDER, error_type="BadRequestError"): "0+10x60",
@@ -122,6 +129,13 @@ CASES: Final = (
             _calls("0+18x20 380+20x40", "0+2x20 40x40", error), "3m", "5m", "35m", {},
         )
         for error in ("overloaded_error", "THROTTLINGEXCEPTION", "529")
+    ),
+    *(
+        Case(
+            "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
+            _calls("0+18x20 380+20x40", "0+2x20 40x40", names=names), "3m", "5m", "35m", {},
+        )
+        for names in ((FORMER_CALLS,), (CALLS, FORMER_CALLS))
     ),
     Case(
         "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},

@@ -13,12 +13,13 @@ from otel_chat._turns.state import ANNOTATION, TurnState
 
 def record_metrics(state: TurnState, runtime: Runtime) -> None:
     """Records what a turn was, with an exemplar only where its trace is kept."""
-    if state.outer is not None:
-        return
     instruments = runtime.instruments
     tally, record = instruments.tally, instruments.record
     exemplar = runtime.context_of(state.span_context) if state.keep else None
     context = NO_SPAN if exemplar is None else exemplar
+    _record_invocation(state, instruments, context)
+    if state.outer is not None:
+        return
     known = dict(state.attributes)
     record(sc.METRIC_TURN_DURATION, state.seconds, known, context)
     if state.status == sc.STATUS_ERROR:
@@ -38,6 +39,17 @@ def record_metrics(state: TurnState, runtime: Runtime) -> None:
         tally(sc.METRIC_TURN_UNPRICED, known, exemplar)
     _record_tokens(state, instruments, known, context)
     _count_intents(state, instruments, known, exemplar)
+
+
+def _record_invocation(state: TurnState, instruments: Instruments, context: Context) -> None:
+    """What the conventions measure of every agent, nested ones too."""
+    record, known, children = instruments.record, state.attributes, state.children
+    record(sc.METRIC_INVOKE_AGENT_DURATION, state.seconds, known, context)
+    # Of calls that nobody makes spans of none are seen: to tell 0 would be a guess
+    if children.inferences and (calls := children.own(children.inferences)):
+        record(sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, calls, known, context)
+    if children.tools and (calls := children.own(children.tools)):
+        record(sc.METRIC_INVOKE_AGENT_TOOL_CALLS, calls, known, context)
 
 
 def _count_intents(

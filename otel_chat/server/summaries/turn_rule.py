@@ -272,7 +272,7 @@ def calls(turn: Turn) -> list[Usage]:
         parent = span.parent.span_id if span.parent is not None else None
         children.started(_number(span), int(parent, 16) if parent in inside else None)
         usage = dialects.usage(span.attributes)
-        if usage and dialects.counts(span.name, span.attributes):
+        if usage and dialects.counts(span.role, span.attributes):
             if usage.model is None:  # an agent's sum: its calls say of which model
                 made = _outer_calls(list(span.beneath()))
                 models = (*dialects.RESPONSE_MODELS, *dialects.REQUEST_MODELS)

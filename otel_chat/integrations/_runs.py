@@ -60,6 +60,15 @@ class Runs:
         found = self._open.get(key)
         return NO_TURN if found is None else found.turn
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether a run has begun and not ended."""
+        return key in self._open
+
+    def step_of(self, key: Hashable) -> Step | Turn | None:
+        """What ends with a run."""
+        found = self._open.get(key)
+        return None if found is None else found.step
+
     def turn(
         self, key: Hashable, conversation_id: object, asked: object, agent: str | None = None
     ) -> None:
@@ -77,8 +86,7 @@ class Runs:
 
     def asked(self, key: Hashable, asked: object) -> None:
         """What a turn was asked, where it has not been said before."""
-        run = self._open.get(key)
-        turn = NO_TURN if run is None else run.step
+        turn = self.step_of(key)
         if not isinstance(turn, Turn) or turn.state.user_message is not None:
             return
         if turn.takes_message and (text := text_from(asked, "user")):

@@ -37,6 +37,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
 """What is installed for each bot that knows nothing of us."""
 INTEGRATED: Final[dict[str, tuple[str, ...]]] = {
     "langchain_callback": ("langchain", "langchain-openai"),
+    "agents_processor": ("openai-agents",),
 }
 """The same for each bot with our integration of its framework."""
 BOTS: Final = PACKAGES | INTEGRATED

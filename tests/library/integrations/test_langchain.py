@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any, Self
@@ -29,6 +28,7 @@ from otel_chat._sdk.setup import UsageRollup
 from otel_chat.integrations.langchain import ChatCallbackHandler
 from otel_chat.testing import SteppedClock, Telemetry, assert_turn
 from otel_chat.testing.views import CollectedTurn
+from tests.library.integrations.texts import texts
 
 MODEL = "gpt-4o-mini-2024-07-18"
 CALLS_TOOL = [{"name": "find_parcel", "args": {"number": "17"}, "id": "call_1"}]
@@ -36,7 +36,7 @@ _numbers = count(1)
 
 
 @pytest.fixture
-def telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
+def telemetry() -> Iterator[Telemetry]:
     """With texts."""
     config = Config(keep_rate=0, capture_content=True)
     with Telemetry(config, clock=SteppedClock(), span_processors=[UsageRollup()]) as telemetry:
@@ -118,13 +118,6 @@ INSIDE = ["chat gpt-4o-mini", "chat gpt-4o-mini", "execute_tool find_parcel"]
 
 def names(turn: CollectedTurn) -> list[str]:
     return sorted(span.name for span in turn.inside)
-
-
-def texts(turn: CollectedTurn) -> tuple[str, str]:
-    """What the user said, and the reply."""
-    kept = (json.loads(turn[key] or "[]") for key in (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES))
-    asked, reply = ("".join(p["content"] for m in one for p in m["parts"]) for one in kept)
-    return asked, reply
 
 
 def test_a_graph_is_a_turn(telemetry: Telemetry) -> None:

@@ -1,6 +1,6 @@
 # The analytics server, the example bot and what prepares the other containers. Small: without the
 # embedded engine, because the store is a server here.
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13.16-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/otel-chat && python -m venv /opt/builder
 COPY requirements ./requirements
@@ -13,7 +13,7 @@ COPY docs/runbooks ./docs/runbooks
 RUN /opt/builder/bin/python -m build --no-isolation --wheel --outdir /tmp/wheel \
     && /opt/otel-chat/bin/pip install --no-cache-dir --no-deps /tmp/wheel/*.whl
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13.16-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home otel-chat
 COPY --from=build /opt/otel-chat /opt/otel-chat
 COPY tools /app/tools

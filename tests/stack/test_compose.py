@@ -8,8 +8,9 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ import pytest
 import yaml
 
 from otel_chat.client.local_server import HOST, free_port
+from tests import web
+from tests.stack.composed import PROGRAMS, Composed
 from tests.stack.running import Running, Sender
 from tests.waiting import until
 from tools.binaries import binary
-from tools.compose_init import wait_for
+from tools.compose_init import OWNERS, wait_for
 from tools.stack.parts import ROOT, Ports, Settings, parts
-from tools.stack.processes import Part, Stack
+from tools.stack.processes import Stack
 
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: Mapping[str, Any] = COMPOSE["services"]
@@ -37,14 +40,24 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_is_pinned_limited_and_stripped_of_rights(name: str) -> None:
-    """A version, a memory limit, no new privileges; published on this machine alone, if at all."""
+    """A whole version, a memory limit, no new privileges; published on this machine alone."""
     service = SERVICES[name]
-    assert re.search(r":(v?\d+(\.\d+)+|local)$", service["image"])
+    # ClickHouse's fourth part is the build
+    parts = 4 if name == "clickhouse" else 3
+    assert re.search(rf":(v?\d+(\.\d+){{{parts - 1}}}|local)$", service["image"])
     assert service["mem_limit"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
     assert service.get("ports", []) == PUBLISHED.get(name, [])
+
+
+def test_the_image_that_is_built_here_starts_from_a_whole_version() -> None:
+    """Both of its stages, from the same one."""
+    found = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(found) == 2
+    assert len(set(found)) == 1
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", found[0])
 
 
 def test_every_mounted_file_is_in_the_repository() -> None:
@@ -152,57 +165,70 @@ def test_the_file_is_read_as_docker_reads_it(built: None, tmp_path: Path) -> Non
     assert "run make env" in refused.stderr
 
 
+@pytest.fixture
+def composed(built: None) -> Iterator[Composed]:
+    """Compose's servers in a folder that their users can pass through."""
+    with tempfile.TemporaryDirectory(prefix="otel-chat-") as folder:
+        Path(folder).chmod(0o755)
+        yield Composed(Path(folder), Ports.free())
+
+
 @pytest.mark.stack
 @pytest.mark.timeout(240)
-def test_tokens_made_at_first_start_open_the_way(built: None, tmp_path: Path) -> None:
-    """With tokens in the store, a turn passes the collector, and Prometheus may scrape."""
-    out = tmp_path / "out"
-    told = {
-        "OTEL_CHAT_SCRAPE_INTERVAL": "1s",
-        "OTEL_CHAT_METRICS_TOKEN_FILE": str(out / "prometheus" / "metrics_token"),
-        "OTEL_CHAT_INGEST_TOKEN_FILE": str(out / "collector" / "ingest_token"),
-    }
-    settings = Settings(tmp_path, Ports.free(), told)
+def test_collector_prometheus_and_alertmanager_run_as_compose_starts_them(
+    composed: Composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its files, arguments, variables and users a turn passes, and all of them are up.
+
+    The tokens that are made at first start open the way; the store is an embedded one.
+    """
+    monkeypatch.setenv("OTEL_CHAT_SCRAPE_INTERVAL", "1s")
+    ports, store = composed.ports, f"chdb:{tmp_path / 'store'}"
     for _ in range(2):  # a second start changes nothing
-        subprocess.run(
-            [
-                *(sys.executable, str(ROOT / "tools" / "compose_init.py")),
-                *("--source", str(ROOT / "prometheus"), "--out", str(out)),
-            ],
-            env={
-                **os.environ,
-                **settings.variables(),
-                "OTEL_CHAT_SERVER_STORE": f"chdb:{tmp_path / 'store'}",
-                "OTEL_CHAT_SMTP_PASSWORD": "told to nobody",
-            },
-            check=True,
-        )
-    assert (out / "prometheus" / "metrics_token").stat().st_mode & 0o777 == 0o600
+        composed.initialise(store)
+    token = composed.folder / "volume" / "prometheus-config" / "metrics_token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    settings = Settings(tmp_path, ports)
+    (analytics,) = [part for part in parts(settings) if part.name == "analytics"]
+    monkeypatch.setenv("OTEL_CHAT_COLLECTOR_METRICS_PORT", str(ports.collector_metrics))
+    servers = [
+        composed.part(name, [f"--web.listen-address={ports.at(name)}"])
+        for name in ("prometheus", "alertmanager")
+    ]
+    with Stack([analytics, *servers, composed.part("collector")], tmp_path / "logs") as stack:
+        for name in PROGRAMS:
+            status = Path(f"/proc/{stack[name].pid}/status").read_text()
+            (user,) = re.findall(r"^Uid:\t(\d+)", status, re.MULTILINE)
+            assert int(user) == (OWNERS[name] if os.geteuid() == 0 else os.geteuid()) != 0
+        running = Running(stack, settings)
+        with Sender("tokens", ports.url("otlp_http")) as sender:
+            sender.answer(5)
+            assert sender.said() == (5, True)
+        until(lambda: running.query('sum(up{job!="tempo"})') == [4.0])
+        taken = 'otel_chat_server_ingest_requests_total{signal="traces",status="200"}'
+        until(lambda: sum(running.query(taken)) >= 1)
+        until(lambda: running.counted("tokens") == [5.0])
+        told = f"{ports.url('alertmanager')}/api/v2/alerts?filter=alertname=Watchdog"
+        until(lambda: web.get(told).json())
+
+
+@pytest.mark.stack
+def test_a_password_of_the_mail_server_and_an_own_token_come_from_what_runs_first(
+    composed: Composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password goes to a file, and no place is left unfilled; the token is printed."""
+    monkeypatch.setenv("OTEL_CHAT_SERVER_STORE", f"chdb:{tmp_path / 'store'}")
+    out = tmp_path / "out"
+    init = [sys.executable, str(ROOT / "tools" / "compose_init.py")]
+    told = {
+        **os.environ,
+        **Settings(tmp_path, composed.ports).variables(),
+        "OTEL_CHAT_SMTP_PASSWORD": "told to nobody",
+    }
+    made = [*init, "--source", str(ROOT / "prometheus"), "--out", str(out)]
+    subprocess.run(made, env=told, check=True)
     assert (out / "alertmanager" / "smtp_password").read_text() == "told to nobody"
     for name in ("prometheus", "alertmanager"):
         assert "${" not in re.sub(r"#.*", "", (out / name / f"{name}.yml").read_text())
-
-    made = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "compose_init.py"), "--admin", "me"],
-        env={**os.environ, "OTEL_CHAT_SERVER_STORE": f"chdb:{tmp_path / 'store'}"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert "otc_" in made.stdout
-
-    with Stack([_with_token(part) for part in parts(settings)], tmp_path / "logs") as stack:
-        running = Running(stack, settings)
-        with Sender("tokens", settings.ports.url("otlp_http")) as sender:
-            sender.answer(5)
-            assert sender.said() == (5, True)
-        until(lambda: running.query('up{job="otel-chat-server"}') == [1.0])
-        taken = 'otel_chat_server_ingest_requests_total{signal="traces",status="200"}'
-        until(lambda: sum(running.query(taken)) >= 1)
-
-
-def _with_token(part: Part) -> Part:
-    if part.name != "collector":
-        return part
-    config = f"--config={ROOT / 'exporters' / 'collector' / 'token.yaml'}"
-    return Part(part.name, [*part.command, config], part.ports, part.ready, part.environment)
+    own = subprocess.run([*init, "--admin", "me"], check=True, capture_output=True, text=True)
+    assert "otc_" in own.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +37,8 @@ class Config:
         conversation_idle_seconds: After this long without a turn a conversation is not active.
         conversation_limit: Conversations remembered by this process at most.
         models: Models whose unit prices are loaded at setup, not when first named.
-        known_values: Attribute to values that will occur: their counters start at 0.
+        known_values: Attribute to values that will occur, the most important first: metrics keep
+            these names before any others, and their counters start at 0.
         price_table: Model to US dollars per million tokens (`input`, `output`, `cache_read`),
             before the bundled prices.
         redactor: Redacts every text before it leaves the process; the rules of
@@ -112,6 +113,11 @@ class Config:
             raise ConfigurationError(
                 f"prometheus_port must be a whole number from 1 to {PORTS}, not {port!r}."
             )
+        if not _are_known_values(self.known_values):
+            raise ConfigurationError(
+                "known_values must be lists of texts by attribute, such as"
+                f" {{'gen_ai.agent.name': ['support', 'sales']}}, not {self.known_values!r}."
+            )
         for name in ("redactor", "topic_detector", "sentiment_analyser", "escalation_advisor"):
             value = getattr(self, name)
             if value is not None and not callable(value):
@@ -147,6 +153,16 @@ class Config:
     def replace(self, **changes: Any) -> Config:
         """A copy with other values; None leaves a field as it is."""
         return dataclasses.replace(self, **{k: v for k, v in changes.items() if v is not None})
+
+
+def _are_known_values(given: Any) -> bool:
+    return isinstance(given, Mapping) and all(
+        isinstance(attribute, str)
+        and isinstance(values, Collection)
+        and not isinstance(values, str)
+        and all(isinstance(value, str | bool) for value in values)
+        for attribute, values in given.items()
+    )
 
 
 def flag(raw: str) -> bool:

@@ -431,7 +431,7 @@ BY_NAME: Final[Mapping[str, Instrument]] = {line.name: line for line in TABLE}
 
 
 class Folding:
-    """Keeps the first values of every open attribute and folds the rest into `_other`.
+    """Keeps known values of every open attribute, then the first; folds the rest into `_other`.
 
     Example:
         >>> folding = Folding()
@@ -455,6 +455,13 @@ class Folding:
                 return self._other(attribute)
             kept.add(text)
         return text
+
+    def keep(self, attribute: str, values: Iterable[AttributeValue]) -> None:
+        """Keeps room for values that will occur, the first of them where there are too many."""
+        kept = self._kept.setdefault(attribute, set())
+        room = CAPS.get(attribute, DEFAULT_CAP) - len(kept)
+        new = dict.fromkeys(text for v in values if (text := str(v)[:VALUE_LENGTH]) not in kept)
+        kept.update(itertools.islice(new, max(room, 0)))
 
     def whole_set(self) -> str:
         """Counts an attribute set that is one too many for its instrument."""
@@ -608,13 +615,16 @@ class Instruments:
         create(name, [callback], line.unit, line.description)
 
     def seed(self, known: Mapping[str, Iterable[AttributeValue]], context: Context) -> None:
-        """Starts at 0 every counter series whose attributes are all known.
+        """Keeps names for known values, and starts at 0 the counters whose attributes all are.
 
         Args:
             known: Attribute to the values that will occur; closed sets need not be named.
             context: A context without a span.
         """
         values = {**CLOSED, **{k: tuple(v) for k, v in known.items()}}
+        for attribute, given in values.items():
+            if attribute not in CLOSED:
+                self.folding.keep(attribute, given)
         for line in TABLE:
             if line.kind is not Kind.COUNTER or not all(values.get(k) for k in line.attributes):
                 continue

@@ -30,7 +30,7 @@ from otel_chat._telemetry.clock import Clock, Ids, RandomIds, SystemClock
 from otel_chat._telemetry.delivery import Delivery
 from otel_chat._telemetry.events import Emitter
 from otel_chat._telemetry.flush import Send, bounded, flush_globals
-from otel_chat._telemetry.instruments import Instruments
+from otel_chat._telemetry.instruments import CAPS, CLOSED, DEFAULT_CAP, Instruments
 from otel_chat._telemetry.process_end import LastWord
 from otel_chat._telemetry.recent_conversations import ConversationTable
 from otel_chat._telemetry.workers import Worker, hook_workers, reader
@@ -256,6 +256,8 @@ class Runtime:
         values = {key: list(given) for key, given in self.config.known_values.items()}
         for key, given in known.items():
             values.setdefault(key, []).extend(given)
+        for key, all_known in values.items():
+            _say_too_many(key, list(dict.fromkeys(all_known)))
         self.delivery.put((self.instruments.seed, values, NO_SPAN))
 
     # -- events --------------------------------------------------------------------------------
@@ -471,8 +473,8 @@ _current: Runtime | None = None
 _lock = threading.Lock()
 _logged: set[tuple[str, str]] = set()
 _said: set[tuple[object, ...]] = set()
-declared: dict[str, set[Any]] = {}
-"""Attribute values that handlers declare: their counters start at 0."""
+declared: dict[str, dict[Any, None]] = {}
+"""Attribute values that handlers declare, in their order: metrics keep the first, from 0 on."""
 
 
 def current() -> Runtime:
@@ -508,7 +510,7 @@ def declare(known: Mapping[str, object]) -> None:
     """Notes attribute values that will occur, so that their counters start at 0."""
     new = {k: v for k, v in known.items() if v not in declared.get(k, ())}
     for attribute, value in new.items():
-        declared.setdefault(attribute, set()).add(value)
+        declared.setdefault(attribute, {})[value] = None
     if new and _current is not None:
         _current.seed(declared)
 
@@ -592,6 +594,17 @@ def say_once(key: tuple[object, ...], message: str) -> None:
     if key not in _said:
         _said.add(key)
         logger.warning("otel_chat: %s (logged once)", message)
+
+
+def _say_too_many(attribute: str, known: Sequence[object]) -> None:
+    cap = CAPS.get(attribute, DEFAULT_CAP)
+    if attribute not in CLOSED and len(known) > cap:
+        say_once(
+            ("known", attribute),
+            f"metrics tell {cap} values of {attribute} by name, and {len(known)} are known:"
+            f" from {known[cap]!r} on they count as {sc.OTHER}; put those that matter first into"
+            " Config(known_values={...})",
+        )
 
 
 def flush(timeout: float = 5.0) -> bool:

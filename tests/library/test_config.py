@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,16 @@ def test_a_number_is_within_its_range_or_refused(name: str, value: float) -> Non
     else:
         with pytest.raises(ConfigurationError, match=name):
             Config(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "known", [["a"], {"gen_ai.agent.name": "support"}, {1: ["a"]}, {"gen_ai.agent.name": [1.5]}]
+)
+def test_known_values_are_lists_of_names_by_attribute(known: Any) -> None:
+    """A single text would be read letter by letter; it is refused in words."""
+    with pytest.raises(ConfigurationError, match=r"known_values .*\['support', 'sales'\]"):
+        Config(known_values=known)
+    assert Config(known_values={"otel_chat.fallback": (True, False)})
 
 
 def test_secrets_do_not_show() -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_chat import Config, conversation, current_turn, feedback, model_call, tool, turn
+from otel_chat import (
+    Config,
+    chat_handler,
+    conversation,
+    current_turn,
+    feedback,
+    model_call,
+    tool,
+    turn,
+)
 from otel_chat import semconv as sc
 from otel_chat._telemetry.instruments import (
     BY_NAME,
@@ -181,6 +191,35 @@ def test_known_series_start_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (sc.METRIC_TURN_ERRORS, errors, 0) in raw
     dropped = ((sc.TELEMETRY_SIGNAL, "events"),)
     assert (sc.METRIC_TELEMETRY_DROPPED, dropped, 0) in raw
+
+
+def kept(telemetry: Telemetry) -> set[object]:
+    """The agents that metrics tell by their names."""
+    points = telemetry.metric(sc.METRIC_TURN_DURATION).points
+    return {point.attributes.get(sc.AGENT_NAME) for point in points} - {sc.OTHER}
+
+
+@pytest.mark.parametrize("numbers", [range(30), range(29, -1, -1)], ids=["up", "down"])
+def test_known_names_keep_theirs_whoever_comes_first(numbers: Iterable[int]) -> None:
+    """After a restart with more agents than the cap the same ones have series of their own."""
+    known = [f"agent {number}" for number in range(10, 30)]
+    with Telemetry(Config(known_values={sc.AGENT_NAME: known})) as telemetry:
+        for number in numbers:
+            with turn(f"agent {number}"):
+                pass
+        assert kept(telemetry) == set(known)
+
+
+def test_of_declared_handlers_the_first_keep_their_names(caplog: pytest.LogCaptureFixture) -> None:
+    """In the order of declaration, whatever the order of turns; what does not fit is said once."""
+    handlers = [chat_handler(agent=f"agent {number}")(str.upper) for number in range(30)]
+    with Telemetry() as telemetry:
+        for handler in reversed(handlers):
+            handler("hello")
+        assert kept(telemetry) == {f"agent {number}" for number in range(20)}
+    (said,) = [line for line in caplog.messages if "known" in line]
+    assert f"20 values of {sc.AGENT_NAME}" in said
+    assert "from 'agent 20' on" in said
 
 
 def test_open_things_read_zero_after_the_stop() -> None:

@@ -66,6 +66,11 @@ class PriceTable:
             raise ConfigurationError(f"price table {path}: an object of entries by model is needed")
         return cls(data, where=f"price table {path}")
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its entries that are no patterns, in lower case."""
+        return sorted(self._exact)
+
     def find(self, model: str, provider: str | None = None) -> UnitPrices | None:
         """The prices of a model, or None where the table has none."""
         names = [model.lower()]

@@ -103,19 +103,37 @@ class ServerPrices:
         cost = sum(known, Decimal(0)).quantize(_NANO) if whole else None
         return Priced(cost, json.dumps(told, separators=(",", ":")))
 
-    def _choose(self, tenant: str, part: Usage, at: int) -> dict[str, Any]:
-        """The price of a call, and where it stands; no `unit` where it has none."""
+    @property
+    def models(self) -> list[str]:
+        """The models that its own lists name in full."""
+        return sorted({name for one in self._lists for name in one.table.names})
+
+    def unit_prices(self, tenant: str, model: str, at: int) -> UnitPrices | None:
+        """The prices of a model; `None` where it has none.
+
+        Args:
+            tenant: Whose calls they are for.
+            model: The model.
+            at: When they hold, in nanoseconds since 1970.
+        """
+        return self._find(tenant, Usage(model=model), at)[1]
+
+    def _find(self, tenant: str, part: Usage, at: int) -> tuple[str, UnitPrices | None]:
+        """The list that a call has its price of, and that."""
         model = part.model or ""
         for one in self._lists:
             if one.tenant in (None, tenant) and one.valid_from <= at:
                 unit = one.table.find(model, part.provider)
                 if unit is not None:
-                    return _told(part, one.name, unit)
-        unit = None
-        if self._published is not None:
-            moment = datetime.fromtimestamp(at / 1e9, UTC)
-            unit = self._published.unit_prices(model, part.provider, at=moment)
-        return _told(part, PUBLISHED, unit)
+                    return one.name, unit
+        if self._published is None:
+            return PUBLISHED, None
+        moment = datetime.fromtimestamp(at / 1e9, UTC)
+        return PUBLISHED, self._published.unit_prices(model, part.provider, at=moment)
+
+    def _choose(self, tenant: str, part: Usage, at: int) -> dict[str, Any]:
+        """The price of a call, and where it stands; no `unit` where it has none."""
+        return _told(part, *self._find(tenant, part, at))
 
 
 def parts_of(price: str) -> list[Usage]:

@@ -22,6 +22,7 @@ from otel_chat.server.api.security import COOKIE, Needs
 from otel_chat.server.budgets import Budget
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import QUERIES
+from otel_chat.server.prices import ServerPrices
 from tests.server.given import DAY, NOON, Given
 
 if TYPE_CHECKING:
@@ -118,7 +119,14 @@ def fill(given: Given, marker: str) -> dict[str, str]:
 def arguments(function: Callable[..., Any], ids: dict[str, str]) -> dict[str, Any]:
     """What a query is asked with: fails for a parameter that it does not know."""
     budgets = (Budget(name="all", usd=Decimal(1), period="day"),)
-    known = {"window": DAY, "filters": Filters(), "now": DAY.now, "budgets": budgets, **ids}
+    known = {
+        "window": DAY,
+        "filters": Filters(),
+        "now": DAY.now,
+        "budgets": budgets,
+        "prices": ServerPrices(),
+        **ids,
+    }
     wanted = list(inspect.signature(function).parameters.values())[2:]
     needed = [one.name for one in wanted if one.default is inspect.Parameter.empty]
     assert set(needed) <= set(known), f"say here what to ask {function.__qualname__} with"

@@ -11,12 +11,14 @@ from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
     FiltersParameter,
+    StartedWindowParameter,
     StoreParameter,
     Viewer,
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
 from otel_chat.server.questions import business as business_queries
+from otel_chat.server.questions import costs as costs_queries
 from otel_chat.server.questions import definitions as definition_queries
 from otel_chat.server.questions import nlu, packs, subjects
 
@@ -81,6 +83,35 @@ def business(
     if cost_per_interaction is None:
         cost_per_interaction = request.app.state.settings.cost_per_interaction
     return business_queries.business(store, scope, window, filters, cost_per_interaction)
+
+
+@router.get("/costs", tags=["business"], summary="What costs how much")
+def costs(
+    store: StoreParameter, scope: Viewer, window: StartedWindowParameter, filters: FiltersParameter
+) -> costs_queries.Costs:
+    """By model, intent, agent, version, channel and outcome, and the dearest conversations."""
+    return costs_queries.costs(store, scope, window, filters)
+
+
+@router.get("/costs/models", tags=["business"], summary="The same turns at other models")
+def same_turns(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    at: Annotated[
+        list[Annotated[str, Query(max_length=256)]] | None,
+        Query(
+            max_length=20,
+            description="Models to tell, beside those that answered and those of the server's own"
+            " price lists.",
+        ),
+    ] = None,
+) -> costs_queries.SameTurns:
+    """What the tokens of the window would cost at other models, by the prices of the server."""
+    prices = request.app.state.prices
+    return costs_queries.same_turns(store, scope, window, filters, prices, at or ())
 
 
 @router.get("/definitions", tags=["definitions"], summary="What the figures mean")

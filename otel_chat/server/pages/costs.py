@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.figures.window import BUCKETS
-from otel_chat.server.pages import formats
+from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Column, row_label
 from otel_chat.server.pages.overview import Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, table
-from otel_chat.server.questions import budgets, business, interactions, overview
+from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
+from otel_chat.server.prices import ServerPrices
+from otel_chat.server.questions import budgets, business, costs, overview
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.budgets import Spending
     from otel_chat.server.questions.business import Business
+    from otel_chat.server.questions.costs import CostPart
     from otel_chat.server.questions.overview import Series
 
 
 COST_SETTING: Final = "OTEL_CHAT_SERVER_COST_PER_INTERACTION"
 
 
-def _cards(found: Business) -> list[Card]:
+def _cards(found: Business, spending: costs.Costs) -> list[Card]:
     cost, savings = found.cost, found.savings
     contained = found.containment
     return [
@@ -59,12 +63,12 @@ def _cards(found: Business) -> list[Card]:
             meanings=meanings("savings_low", "savings_high", "savings_gross"),
         ),
         Card(
-            key="containment",
-            label="Contained",
-            value=formats.percent(contained.rate),
-            note=f"{formats.count(contained.count)} without a human",
-            sample=f"of {formats.count(contained.settled)} settled",
-            meanings=meanings("containment_ratio"),
+            key="resolved",
+            label="A resolved one",
+            value=formats.money(spending.resolved),
+            note=f"{formats.money(spending.previous_resolved)} before",
+            sample=f"{formats.percent(spending.cached)} of input tokens cached",
+            meanings=meanings("resolved_conversation_cost", "cached_input_ratio"),
         ),
     ]
 
@@ -114,38 +118,118 @@ def _whole(value: float | None) -> str:
     return formats.count(None if value is None else round(value))
 
 
-def _models(asking: Asking) -> Table:
-    found = interactions.interaction_statistics(
-        asking.store, asking.scope, asking.window, asking.filters
+_FILTERS: Final[Mapping[costs.By, str]] = {
+    "model": "model",
+    "intent": "intent",
+    "agent": "agent",
+    "version": "agent_version",
+    "channel": "channel",
+    "outcome": "outcome",
+}
+"""What cost is told by, and the filter of its rows."""
+
+
+def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
+    whole = by == "outcome"
+
+    def name(part: CostPart) -> Cell:
+        if not part.name:
+            return Cell("(not said)")
+        label = part.name.replace("_", " ").capitalize() if whole else part.name
+        return Cell(label, view.narrowed("/conversations", **{_FILTERS[by]: part.name}))
+
+    def count(part: CostPart) -> str:
+        return formats.count(part.conversations if whole else part.turns)
+
+    heads: list[Head[CostPart]] = [
+        Head(by.capitalize(), name, number=False),
+        Head("Cost", lambda p: Cell(formats.money(p.cost), share=p.share), figure="cost"),
+        Head("Before", lambda p: formats.money(p.previous)),
+        Head("Change", _change),
+        Head("Conversations" if whole else "Turns", count),
+        Head("Each", lambda p: formats.money(p.mean), figure="cost_of_one"),
+        Head("Cached", lambda p: formats.percent(p.cached), figure="cached_input_ratio"),
+    ]
+    return table(
+        f"cost-{by}",
+        f"Cost by {by}",
+        "What do conversations cost that end so, whole?"
+        if whole
+        else f"Which {by} costs what, and what has changed?",
+        heads,
+        parts,
+        nothing="Nothing costs anything here.",
+        wide=True,
     )
-    heads: list[Head[interactions.Group]] = [
+
+
+def _change(part: CostPart) -> str:
+    if part.cost is None or not part.previous:
+        return formats.NO_DATA
+    moved = float(part.cost / part.previous) - 1
+    return f"{moved * 100:+,.0f}{formats.THIN}%".replace("-", "\u2212")
+
+
+def _dearest(found: Sequence[costs.Dear], *, several: bool) -> Table:
+    heads: list[Head[costs.Dear]] = [
         Head(
-            "Model",
-            lambda g: (
-                Cell(g.name, asking.view.narrowed("/conversations", model=g.name))
-                if g.name
-                else Cell("(no model)")
+            "Conversation",
+            lambda d: Cell(
+                d.conversation_id,
+                links.conversation(d.conversation_id, tenant=d.tenant if several else None),
+                sub=f"{formats.when(d.started_at)} UTC",
             ),
             number=False,
         ),
-        Head("Turns", lambda g: Cell(formats.count(g.turns), share=g.share)),
-        Head("Tokens", lambda g: formats.compact(g.tokens)),
-        Head("Cost", lambda g: formats.money(g.cost)),
-        Head(
-            "Cost of a turn",
-            lambda g: formats.money(None if g.cost is None or not g.turns else g.cost / g.turns),
-        ),
-        Head("Response", lambda g: formats.duration(g.mean_response_time)),
-        Head("Failed", lambda g: formats.count(g.errors)),
+        Head("Last intent", lambda d: d.last_intent or "(not said)", number=False),
+        Head("Outcome", lambda d: d.outcome.replace("_", " ").capitalize(), number=False),
+        Head("Turns", lambda d: formats.count(d.turns)),
+        Head("Cost", lambda d: formats.money(d.cost)),
     ]
     return table(
-        "models",
-        "Models",
-        "Which model costs what, and what is it like?",
+        "dearest",
+        "Dearest conversations",
+        "Which ones cost most, and was it worth it?",
         heads,
-        found.models,
-        nothing="No turn of this window names a model.",
+        found,
+        nothing="No conversation of this window has a price.",
         wide=True,
+    )
+
+
+def _same_turns(asking: Asking) -> Table:
+    prices = asking.prices or ServerPrices(published=False)
+    named = [name for name in asking.view.values("at") if name]
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    found = costs.same_turns(*asked, prices, named)
+
+    def apart(one: costs.AtModel) -> Cell:
+        if one.difference is None:
+            return Cell(formats.NO_DATA)
+        tone: Tone = "good" if one.difference < 0 else "bad" if one.difference > 0 else ""
+        sign = "+" if one.difference > 0 else ""
+        return Cell(sign + formats.money(one.difference), tone=tone)
+
+    heads: list[Head[costs.AtModel]] = [
+        Head("Model", lambda one: one.model, number=False),
+        Head("Would cost", lambda one: formats.money(one.cost), figure="cost_at_model"),
+        Head("Against now", apart),
+    ]
+    made = table(
+        "same-turns",
+        "The same turns at another model",
+        "What would their tokens cost elsewhere?",
+        heads,
+        found.items,
+        nothing="No turn of this window has tokens.",
+        wide=True,
+    )
+    told = f"{formats.plural(found.turns, 'turn')} with tokens cost {formats.money(found.cost)}"
+    unpriced = found.turns - found.priced_turns
+    if unpriced:
+        told += f"; {formats.plural(unpriced, 'turn')} without a price, so nothing is compared"
+    return replace(
+        made, rest=f"{told}." if found.items else "", field=("at", "Another model, by its name")
     )
 
 
@@ -214,14 +298,28 @@ def _whose(one: Spending) -> str:
 def body(asking: Asking) -> Body:
     """What stands on the page of cost and savings."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    models = asking.store.submit(_models, asking)
+    elsewhere = asking.store.submit(_same_turns, asking)
+    parted = asking.store.submit(costs.costs, *asked)
     course = asking.store.submit(overview.series, *asked)
     spent = budgets.spendings(asking.store, asking.scope, asking.window.now, asking.budgets)
     found = business.business(*asked, asking.human_cost)
     within = [_budgets(spent)] if spent else []
+    spending = parted.result()
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
-        cards=_cards(found),
-        panels=[*_charts(course.result()), *within, models.result(), _reasons(found)],
+        cards=_cards(found, spending),
+        panels=[
+            *_charts(course.result()),
+            *within,
+            *(
+                _parts(by, parts, asking.view)
+                for by, parts in spending.by.items()
+                if any(part.name for part in parts)
+            ),
+            elsewhere.result(),
+            _dearest(spending.dearest, several=several),
+            _reasons(found),
+        ],
         empty=not found.conversations and not found.cost.priced_turns and not spent,
     )
 

@@ -19,7 +19,7 @@ LIST: Final = "/conversations"
 OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
 OF_A_SHEET: Final = frozenset(
-    {"timezone", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name"}
+    {"timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name"}
 )
 """What one page of figures is asked and no other; it stays there."""
 CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")

@@ -215,7 +215,7 @@ def _sheet_route(sheet: Sheet) -> None:
         view = links.View.of(sheet.path, request.query_params)
         chosen = store.submit(choices.choices, store, scope, window)
         known = request.app.state.settings
-        of_money = (known.budgets, known.cost_per_interaction)
+        of_money = (known.budgets, known.cost_per_interaction, request.app.state.prices)
         body = sheet.body(Asking(store, scope, window, filters, view, *of_money))
         return page(
             request,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
     from otel_chat.server.pages.overview import Card
     from otel_chat.server.pages.tables import Table
+    from otel_chat.server.prices import ServerPrices
     from otel_chat.server.store import Store
 
 
@@ -35,6 +36,7 @@ class Asking:
         view: The filters as they stand in the address.
         budgets: What the models may cost.
         human_cost: What a conversation with a human costs, USD, where that is known.
+        prices: What models cost.
     """
 
     store: Store
@@ -44,6 +46,7 @@ class Asking:
     view: View
     budgets: Sequence[Budget] = ()
     human_cost: Decimal | None = None
+    prices: ServerPrices | None = None
 
 
 @dataclass(frozen=True, slots=True)

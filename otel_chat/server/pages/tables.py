@@ -80,6 +80,7 @@ class Table:
         rest: What is said of rows that are not shown.
         wide: Whether it takes the whole width of the page.
         legend: The colours of the parts in its bars: their names, and what they stand for.
+        field: A parameter that can be given below it, and what it is called; none without.
     """
 
     form: ClassVar[str] = "table"
@@ -93,6 +94,7 @@ class Table:
     rest: str = ""
     wide: bool = False
     legend: Sequence[tuple[str, str]] = ()
+    field: tuple[str, str] | None = None
 
 
 def table(  # noqa: PLR0913 - what a table is made of

@@ -423,6 +423,25 @@ def test_what_was_open_in_a_later_panel_stays_open(given: Given, reader: Reader)
     expect(page.locator("[data-chart=confidence] details")).to_have_attribute("open", "")
 
 
+def test_cost_is_told_by_what_it_was_spent_on_and_at_another_model(
+    given: Given, reader: Reader
+) -> None:
+    """A row leads to its conversations; a model named below the table is priced beside the rest."""
+    told(given, "parcel")
+    page = reader.read("/costs")
+    intent = page.locator("[data-table=cost-intent] tbody tr").first
+    assert " ".join(intent.inner_text().split()).startswith("parcel $0.50 no data no data 2 $0.25")
+    expect(page.locator("[data-table=dearest] tbody tr")).to_have_count(2)
+    page.get_by_label("Another model, by its name").fill("gpt-4o-mini")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("[data-table=same-turns] tbody tr")).to_have_count(2)
+    row = page.locator("[data-table=same-turns] tbody tr", has_text="gpt-4o-mini")
+    # 20 input tokens at $0.15 and 10 output tokens at $0.60 a million
+    expect(row).to_contain_text("$0.0000090")
+    page.locator("[data-table=cost-intent] a").first.click()
+    page.wait_for_url("**/conversations?intent=parcel")
+
+
 def test_budgets_stand_on_the_page_of_costs(
     given: Given, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from otel_chat._version import __version__
 from otel_chat.server.pages import assets, formats, links
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
+from otel_chat.server.pages.forecasts import FORECASTS
 from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
 from otel_chat.server.pages.outcomes import OUTCOMES_PAGE
@@ -40,7 +41,7 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE)
+SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE, FORECASTS)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),

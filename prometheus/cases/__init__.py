@@ -18,5 +18,5 @@ CASES: Final[tuple[Case, ...]] = (
     *pipeline.COLLECTOR,
     *pipeline.SERVERS,
 )
-VALUES: Final[tuple[Value, ...]] = (*conversations.VALUES, *pipeline.VALUES)
+VALUES: Final[tuple[Value, ...]] = (*turns.VALUES, *conversations.VALUES, *pipeline.VALUES)
 SILENCES: Final[tuple[Silence, ...]] = anomalies.SILENCES

@@ -23,6 +23,7 @@ PAGE: Final = {"severity": "page", **AGENT}
 TURNS: Final = of_agent("otel_chat_turn_duration_seconds_count")
 WEB: Final = of_agent("otel_chat_turn_duration_seconds_count", otel_chat_channel="web")
 VOICE: Final = of_agent("otel_chat_turn_duration_seconds_count", otel_chat_channel="voice")
+SALES: Final = TURNS.replace("support", "sales")
 COST: Final = of_agent("otel_chat_turn_cost_sum")
 BUCKET: Final = "otel_chat_turn_duration_seconds_bucket"
 MEMORY: Final = of_application("process_memory_usage_bytes")
@@ -63,6 +64,12 @@ CASES: Final = (
         "ChatNoTraffic", {**PAGE, **FALSIFIED, "otel_chat_channel": "voice"},
         # One channel dies while the other lives
         {WEB: "0+2x1900", VOICE: "0+2x1560 3120x120 3122+2x120"}, "1d2h30m", "10m", "1d4h15m",
+        {}, step="5m",
+    ),
+    Case(
+        "ChatNoTraffic", {**PAGE, **FALSIFIED},
+        # One agent dies while another of the same application lives
+        {TURNS: "0+2x1560 3120x120 3122+2x120", SALES: "0+2x1900"}, "1d2h30m", "10m", "1d4h15m",
         {}, step="5m",
     ),
     Case(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus.cases.model import AGENT, APPLICATION, Case, Series, course, of_agent, series
+from prometheus.cases.model import (
+    AGENT,
+    APPLICATION,
+    Case,
+    Series,
+    Value,
+    course,
+    of_agent,
+    series,
+)
 
 COUNT: Final = "otel_chat_turn_duration_seconds_count"
 BUCKET: Final = "otel_chat_turn_duration_seconds_bucket"
@@ -189,5 +198,25 @@ UNDERSTANDING: Final = (
         "ChatFallbackRateHigh", TICKET,
         {KNOWN: "0+6x60 370+10x120", UNKNOWN: "0+4x60 240x120"}, "3m", "15m", "2h10m",
         {"too few messages": {KNOWN: "0x180", UNKNOWN: "0+0.4x180"}},
+    ),
+)  # fmt: skip
+COMES_AND_GOES: Final = ((0, 20), (10, 6)) * 6
+VALUES: Final = (
+    # For six of 26 minutes all is well; without `keep_firing_for` it would end and begin each time
+    Value(
+        "what comes and goes fires on, and is told once",
+        {
+            CANCELLED: course(*((10 - rate, minutes) for rate, minutes in COMES_AND_GOES)),
+            GOOD: course(*COMES_AND_GOES),
+            IN_TIME: course(*COMES_AND_GOES),
+        },
+        'count_over_time(ALERTS{alertname="ChatMostTurnsBad",alertstate="firing"}[1h])',
+        "2h",
+        {
+            series(
+                "", alertname="ChatMostTurnsBad", alertstate="firing", severity="page", **AGENT
+            ): 60
+        },
+        "turns",
     ),
 )  # fmt: skip

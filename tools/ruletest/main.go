@@ -9,8 +9,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -85,9 +87,20 @@ func run(path string) []error {
 	for i, file := range given.RuleFiles {
 		given.RuleFiles[i] = filepath.Join(filepath.Dir(path), file)
 	}
+	found := make([][]error, len(given.Tests))
+	free := make(chan struct{}, runtime.NumCPU())
+	var running sync.WaitGroup
+	for i, one := range given.Tests {
+		free <- struct{}{}
+		running.Go(func() {
+			defer func() { <-free }()
+			found[i] = one.run(given)
+		})
+	}
+	running.Wait()
 	var problems []error
-	for _, one := range given.Tests {
-		for _, problem := range one.run(given) {
+	for i, one := range given.Tests {
+		for _, problem := range found[i] {
 			problems = append(problems, fmt.Errorf("%s: %w", one.Name, problem))
 		}
 	}
@@ -127,7 +140,11 @@ func (t test) run(given document) (problems []error) {
 		Parser:               language,
 	})
 	defer func() { problems = append(problems, nonNil(engine.Close())...) }()
-	groups, err := load(engine, storage, given)
+	asked, err := t.asked()
+	if err != nil {
+		return []error{err}
+	}
+	groups, err := load(engine, storage, given, asked)
 	if err != nil {
 		return []error{err}
 	}
@@ -193,29 +210,94 @@ func nonNil(err error) []error {
 	return []error{err}
 }
 
-// load reads the groups of rules in the order of their files.
-func load(engine *promql.Engine, storage *teststorage.TestStorage, given document) ([]*rules.Group, error) {
-	manager := rules.NewManager(&rules.ManagerOptions{
+// asked are the selectors of what the test expects.
+func (t test) asked() ([]*parser.VectorSelector, error) {
+	var found []*parser.VectorSelector
+	for _, expected := range t.Expected {
+		expr, err := language.ParseExpr(expected.Expr)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, selectors(expr)...)
+	}
+	return found, nil
+}
+
+func selectors(expr parser.Expr) (found []*parser.VectorSelector) {
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if selector, is := node.(*parser.VectorSelector); is {
+			found = append(found, selector)
+		}
+		return nil
+	})
+	return found
+}
+
+// makes tells whether a rule makes series that a selector may choose.
+func makes(rule rules.Rule, selector *parser.VectorSelector) bool {
+	made := labels.FromStrings(labels.MetricName, rule.Name())
+	if _, is := rule.(*rules.AlertingRule); is {
+		made = labels.FromStrings(labels.MetricName, "ALERTS", "alertname", rule.Name())
+	}
+	for _, matcher := range selector.LabelMatchers {
+		if value := made.Get(matcher.Name); value != "" && !matcher.Matches(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// needed keeps the rules on which the selectors depend: others cost most of the time and show nothing.
+func needed(all []rules.Rule, asked []*parser.VectorSelector) map[rules.Rule]bool {
+	kept := map[rules.Rule]bool{}
+	for len(asked) > 0 {
+		selector := asked[0]
+		asked = asked[1:]
+		for _, rule := range all {
+			if !kept[rule] && makes(rule, selector) {
+				kept[rule] = true
+				asked = append(asked, selectors(rule.Query())...)
+			}
+		}
+	}
+	return kept
+}
+
+// load reads the groups of rules in the order of their files, and keeps of them what is needed.
+func load(
+	engine *promql.Engine, storage *teststorage.TestStorage, given document,
+	asked []*parser.VectorSelector,
+) ([]*rules.Group, error) {
+	options := &rules.ManagerOptions{
 		QueryFunc:  rules.EngineQueryFunc(engine, storage),
 		Appendable: storage,
 		Context:    context.Background(),
 		NotifyFunc: func(context.Context, string, ...*rules.Alert) {},
 		Logger:     promslog.NewNopLogger(),
 		Parser:     language,
-	})
+	}
+	manager := rules.NewManager(options)
 	found, problems := manager.LoadGroups(
 		time.Duration(given.Every), labels.EmptyLabels(), "", nil, false, given.RuleFiles...)
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
+	var all []rules.Rule
+	for _, group := range found {
+		all = append(all, group.Rules()...)
+	}
+	kept := needed(all, asked)
 	var groups []*rules.Group
 	for _, file := range given.RuleFiles {
 		for _, group := range found {
 			if group.File() != file {
 				continue
 			}
-			groups = append(groups, group)
-			for _, rule := range group.Rules() {
+			chosen := slices.DeleteFunc(group.Rules(), func(rule rules.Rule) bool { return !kept[rule] })
+			groups = append(groups, rules.NewGroup(rules.GroupOptions{
+				Name: group.Name(), File: file, Interval: group.Interval(), Rules: chosen, Opts: options,
+			}))
+			for _, rule := range chosen {
 				if alert, is := rule.(*rules.AlertingRule); is {
 					alert.SetRestored(true) // else no ALERTS are written
 				}

@@ -45,6 +45,8 @@ class Rules:
         return f"confidence < {self.low_confidence!r}"
 
 
+SLOW_SECONDS: Final = 3.0
+"""A turn that takes so long is slow."""
 USER_FEEDBACK: Final = "user_feedback"
 OUTCOMES: Final = ("resolved", "handed_off", "abandoned", "failed")
 """The outcomes by number, from 1; 0 is open."""

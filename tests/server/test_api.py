@@ -115,6 +115,14 @@ def test_windows_by_name_end_now(client: TestClient, window: str) -> None:
         ({"confidence_min": "nan"}, "confidence_min"),
         ({"confidence_min": "0.9", "confidence_max": "0.1"}, "confidence_min"),
         ({"handoff": "perhaps"}, "handoff"),
+        ({"agnt_not": "sales"}, "agnt_not"),
+        ({"agent_min": "3"}, "agent_min"),
+        ({"handoff_not": "true"}, "handoff_not"),
+        ({"outcome_not": "sunny"}, "outcome_not"),
+        ({"cost_min": "-1"}, "cost_min"),
+        ({"cost_min": ["0.1", "0.2"]}, "cost_min"),
+        ({"intent_like": ""}, "intent_like"),
+        ({"agent": [str(one) for one in range(101)]}, "agent"),
     ],
 )
 def test_a_wrong_parameter_is_named(client: TestClient, params: dict, field: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.main import get_command
 from otel_chat.cli import app as command_line
 from otel_chat.server.access import PERMISSIONS
 from otel_chat.server.app import create_app
-from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.fields import FIELDS
 from otel_chat.server.settings import ServerSettings
 from tests import web
 from tests.server.served import served
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "api.md").read_text()
-COMMANDS = re.findall(r"^curl (.+)$", PAGE, re.MULTILINE)
+FILTERS_PAGE = (DOCS / "filters.md").read_text()
+COMMANDS = re.findall(r"^curl (.+)$", PAGE + FILTERS_PAGE, re.MULTILINE)
 
 
 def section(name: str) -> str:
@@ -54,10 +56,29 @@ def test_the_table_is_the_api() -> None:
     assert set(told) == described
 
 
-def test_the_tables_name_every_filter_and_every_scope() -> None:
+def test_the_page_of_filters_is_the_language() -> None:
+    """Each field once, under its level, with its kind of values and its meaning."""
+    kinds = {"flag": "true, false"}
+    rows = [
+        (name, kinds.get(field.kind, field.kind), field.meaning)
+        for level in ("turn", "conversation")
+        for name, field in FIELDS.items()
+        if field.level == level
+    ]
+    table = FILTERS_PAGE.partition("\n## Every field\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", table, re.MULTILINE) == rows
+
+
+def test_a_wrong_filter_is_told_as_the_page_says(server: str) -> None:
+    """The example is the answer."""
+    (example,) = re.findall(r"^```json\n(.+?)\n```", FILTERS_PAGE, re.MULTILINE | re.DOTALL)
+    answer = web.get(f"{server}/api/v1/overview", params={"agnt_not": "sales"})
+    assert answer.status_code == 422
+    assert answer.json() == json.loads(example)
+
+
+def test_the_table_names_every_scope() -> None:
     """No more and no fewer than there are."""
-    filters = re.findall(r"^\| (`.+?`) \|", section("Which conversations and turns"), re.MULTILINE)
-    assert set(re.findall(r"\w+", " ".join(filters))) == set(Filters.__slots__)
     scopes = re.findall(r"^\| `([a-z:]+)` \|", section("Tokens"), re.MULTILINE)
     assert set(scopes) == set(PERMISSIONS)
 

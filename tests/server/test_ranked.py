@@ -80,11 +80,11 @@ def test_what_was_noted_limits_the_list(three: Given) -> None:
         ("b", MarkChange(tags=["x"])),
     ):
         set_mark(three.store, three.scope, DAY, name, change)
-    assert order(three, tag="x") == ["b", "a"]
-    assert order(three, tag="x", sort="-cost") == ["a", "b"]
-    assert order(three, reviewed=True) == ["a"]
-    assert order(three, reviewed=False) == ["c", "b"]
-    assert order(three, tag="y") == []
+    assert order(three, filters=Filters(tag="x")) == ["b", "a"]
+    assert order(three, filters=Filters(tag="x"), sort="-cost") == ["a", "b"]
+    assert order(three, filters=Filters(reviewed=True)) == ["a"]
+    assert order(three, filters=Filters(reviewed=False)) == ["c", "b"]
+    assert order(three, filters=Filters(tag="y")) == []
 
 
 def test_an_unknown_order_or_anothers_cursor_is_refused(three: Given) -> None:
@@ -109,12 +109,12 @@ def test_pages_hold_each_conversation_once(store: Any, sort: Any, limit: int) ->
         cost = {} if number % 3 else {"cost": f"0.{number + 1}"}
         given.turn(f"c-{number}", number, **cost)
     given.save()
-    every = order(given, sort=sort, reviewed=False)
+    every = order(given, sort=sort, filters=Filters(reviewed=False))
     found: list[str] = []
     cursor = None
     while True:
         page = ranked(
-            store, given.scope, DAY, Filters(), Listing(sort, reviewed=False), limit, cursor
+            store, given.scope, DAY, Filters(reviewed=False), Listing(sort), limit, cursor
         )
         found += [item.conversation_id for item in page.items]
         cursor = page.next_cursor

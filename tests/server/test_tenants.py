@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from otel_chat import semconv
 from otel_chat.server.app import create_app
-from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.fields import PARAMETERS
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import Given
 from tests.server.served import FROM_TO
@@ -41,7 +41,7 @@ TABLES = ("turns", "events", "spans")
 
 # The filters are one dependency of all routes: all of them are tried where they are used in
 # different ways, two of them everywhere, and everywhere what a route takes beside them.
-FILTERS = {field.name for field in fields(Filters)} - {"agent", "conversation_id"}
+FILTERS = set(PARAMETERS) - {"agent", "conversation_id"}
 THOROUGH = {
     "/api/v1/overview",
     "/api/v1/conversations",

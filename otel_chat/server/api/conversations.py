@@ -14,9 +14,7 @@ from otel_chat.server.api.parameters import (
     FiltersParameter,
     LimitParameter,
     NowParameter,
-    ReviewedParameter,
     StoreParameter,
-    TagParameter,
     TenantParameter,
     Viewer,
     WindowParameter,
@@ -62,11 +60,9 @@ def listing_of(
         ranked.Sort, Query(description="What they are sorted by; a hyphen: the greatest first.")
     ] = ranked.NEWEST,
     search: SearchParameter = None,
-    tag: TagParameter = None,
-    reviewed: ReviewedParameter = None,
 ) -> ranked.Listing:
     """In which order conversations are listed, and which of them."""
-    return ranked.Listing(sort, search, tag, reviewed)
+    return ranked.Listing(sort, search)
 
 
 ListingParameter = Annotated[ranked.Listing, Depends(listing_of)]

@@ -82,6 +82,8 @@ CONVERSATIONS: Final[dict[str, Any]] = {
     "containment_ratio_n": 81,
     "contained_confirmed": 31,
     "contained_resolved": 66,
+    "contained_abandoned": 13,
+    "contained_failed": 2,
     "settled_cost": Decimal("0.715000000"),
     "engagement_score_sum": 96 * 3 * 62,
     "mean_length_turns_sum": 412,

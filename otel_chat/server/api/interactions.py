@@ -38,7 +38,7 @@ def interactions(
     cursor: CursorParameter = None,
 ) -> queries.Interactions:
     """The turns that started in the window, page by page."""
-    return queries.interactions(store, scope, window, filters, limit, cursor)
+    return queries.interactions(store, scope, window, filters.of_turns_themselves, limit, cursor)
 
 
 @router.get("/stats", summary="The figures of turns by themselves", responses=RESPONSES)
@@ -46,7 +46,7 @@ def statistics(
     store: StoreParameter, scope: Viewer, window: WindowParameter, filters: FiltersParameter
 ) -> queries.InteractionStatistics:
     """Cost, tokens, confidence, handoffs and times, by model and type of message too."""
-    return queries.interaction_statistics(store, scope, window, filters)
+    return queries.interaction_statistics(store, scope, window, filters.of_turns_themselves)
 
 
 @router.get(

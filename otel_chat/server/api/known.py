@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import Request
 
 from otel_chat.errors import QueryError
+from otel_chat.server.figures.fields import FIELDS, PARAMETERS
+from otel_chat.server.figures.filters import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
 PREFIX: Final = "/api/v1"
+_WITHOUT_IS: Final = frozenset(FIELDS) - frozenset(PARAMETERS)
 FEEDBACK: Final = f"{PREFIX}/feedback"
 
 
@@ -37,10 +40,14 @@ def check_parameters(request: Request) -> None:
     if not request.query_params or not route.include_in_schema:
         return
     known = list(dict.fromkeys(_names(route.dependant)))
+    if filtered := FIELDS.keys() <= {*known, *_WITHOUT_IS}:
+        known += [name for name in PARAMETERS if name not in known]
     if not known and not route.param_convertors:
         return
     for name in request.query_params:
         if name not in known:
+            if filtered:
+                check_name(name)
             near = difflib.get_close_matches(name, known, 1)
             meant = f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
             message = f"There is no parameter {name!r} here{meant}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import WithJsonSchema
 
 from otel_chat._common.moments import UTC_NAME, end_of, first_of, zone_of
 from otel_chat.errors import QueryError
@@ -19,6 +21,7 @@ from otel_chat.server.access import (
     Scope,
 )
 from otel_chat.server.api.security import Needs
+from otel_chat.server.figures.fields import FIELDS, PARAMETERS, Operator
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.paging import LARGEST_PAGE, PAGE
 from otel_chat.server.figures.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
@@ -153,11 +156,52 @@ def window_of(
     return replace(window, by=by)
 
 
+def filters_of(request: Request, **_described: object) -> Filters:
+    """What a request limits its question to.
+
+    Raises:
+        QueryError: If a filter is wrong.
+    """
+    return Filters.read(request.query_params.multi_items())
+
+
+DESCRIBED: Final[tuple[Operator, ...]] = ("is", "min", "max")
+"""The operators that the API's description lists with each field; a page tells of all."""
+
+
+def _description(parameter: str, name: str, operator: Operator) -> inspect.Parameter:
+    """How FastAPI is told of a filter, which `Filters` itself reads and checks."""
+    field = FIELDS[name]
+    one: dict[str, Any] = {"type": "string"}
+    if field.choices:
+        one["enum"] = list(field.choices)
+    low, high = field.bounds
+    limits = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    schema: dict[str, Any] = {"type": "array", "items": one}
+    if field.kind in {"flag", "number"}:
+        schema = {"type": "boolean"} if field.kind == "flag" else {"type": "number", **limits}
+    words = {"min": "At least: ", "max": "At most: "}.get(operator, "")
+    described = Query(description=f"{words}{field.meaning}")
+    return inspect.Parameter(
+        parameter,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[list[str] | None, WithJsonSchema(schema), described],
+    )
+
+
+filters_of.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request),
+        *(_description(key, *one) for key, one in PARAMETERS.items() if one[1] in DESCRIBED),
+    ]
+)
+
 StoreParameter = Annotated[Store, Depends(store_of)]
 WindowParameter = Annotated[Window, Depends(window_of)]
 StartedWindowParameter = Annotated[Window, Depends(started_in)]
 NowParameter = Annotated[Window, Depends(now_window)]
-FiltersParameter = Annotated[Filters, Depends(Filters)]
+FiltersParameter = Annotated[Filters, Depends(filters_of)]
 LimitParameter = Annotated[
     int, Query(ge=1, le=LARGEST_PAGE, description=f"Entries to a page; {PAGE} without.")
 ]

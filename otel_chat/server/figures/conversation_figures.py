@@ -223,6 +223,10 @@ _SUMS: Final = {
     "handoffs_sum": "sumIf(s.handoffs, s.settled)",
     "contained_confirmed": "countIf(s.confirmed AND NOT s.handed_off)",
     "contained_resolved": "countIf(s.outcome = 'resolved' AND NOT s.handed_off)",
+    **{
+        f"contained_{name}": f"countIf(s.outcome = '{name}' AND NOT s.handed_off)"
+        for name in ("abandoned", "failed")
+    },
     "settled_cost": "sumIf(s.cost, s.settled)",
 }
 

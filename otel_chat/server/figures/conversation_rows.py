@@ -103,8 +103,10 @@ class Selection:
         keys = [] if self.keys is None else among(query, self.keys)
         if window.by == "active":
             within = query.between("start", window.start, window.end)
-            turns = query.table("turns", [KEY], [within, *self.filters.of_turn(query)])
-            return [*_around(query, window), *keys, f"({KEY}) IN {turns}"]
+            such = self.filters.of_such_turns(query, window.start)
+            turns = query.table("turns", [KEY], [within, *such])
+            without = self.filters.of_no_such_turn(query)
+            return [*_around(query, window), *keys, f"({KEY}) IN {turns}", *without]
         return [
             f"day >= toDate32({start}) AND day <= toDate32({end})",
             f"r.started_at >= {start} AND r.started_at < {end}",
@@ -154,6 +156,31 @@ def conversation_rows(query: Query, selection: Selection, *names: str) -> str:
     return _rows(query, selection.window, selection.filters, selection.conditions(query), names)
 
 
+def counted_rows(query: Query, selection: Selection, parts: Sequence[Filters]) -> list[int]:
+    """How many conversations each of some further filters leaves, in one statement.
+
+    Args:
+        query: The SELECT to run.
+        selection: The conversations to take.
+        parts: What each count is limited to beside.
+    """
+    window, filters = selection.window, selection.filters
+    reads = [name for part in (filters, *parts) for name in part.reads]
+    fulfilled = [
+        [*part.of_combinations(query, window.start), *part.of_conversation(query)] for part in parts
+    ]
+    flags = [
+        f"({' AND '.join(conditions) or 'true'}) AS part_{number}"
+        for number, conditions in enumerate(fulfilled)
+    ]
+    where = [*selection.conditions(query), *filters.of_conversation(query)]
+    columns = [*_told(query, window, filters, reads), *flags]
+    rows = query.table("conversations", columns, where, alias="r")
+    sums = [f"countIf(part_{number}) AS part_{number}" for number in range(len(parts))]
+    found = query.one(f"SELECT {', '.join(sums)} FROM {rows} AS c")  # noqa: S608
+    return [found[f"part_{number}"] for number in range(len(parts))]
+
+
 def _rows(
     query: Query,
     window: Window,
@@ -161,9 +188,8 @@ def _rows(
     conditions: Sequence[str],
     names: Sequence[str] = (),
 ) -> str:
-    limits = filters.of_conversation(query)
-    columns = _told(query, window, filters, (*names, *limits))
-    where = [*conditions, *limits.values()]
+    columns = _told(query, window, filters, (*names, *filters.reads))
+    where = [*conditions, *filters.of_conversation(query)]
     return query.table("conversations", [KEY, *columns], where, alias="r")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,20 +77,6 @@ def distribution_sql(name: str, value: str, levels: Sequence[float] = LEVELS) ->
     )
 
 
-def turn_conditions(query: Query, window: Window, filters: Filters) -> list[str]:
-    """The conditions on turns that are asked about by themselves: a handoff is their own.
-
-    Args:
-        query: The SELECT under construction.
-        window: They started in it.
-        filters: What they are limited to.
-    """
-    conditions = conditions_on_turns(query, window, replace(filters, handoff=None))
-    if filters.handoff is not None:
-        conditions.append("handoff" if filters.handoff else "NOT handoff")
-    return conditions
-
-
 def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[str, ...]) -> str:
     """The turns that started in the window, as far as the filters let them through.
 
@@ -105,10 +90,12 @@ def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[
 
 
 def conditions_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
-    """The conditions on the turns of `turns_source`: a handoff is one of their conversation."""
-    conditions = [query.between("start", window.start, window.end), *filters.of_turn(query)]
+    """The conditions on the turns of `turns_source`."""
+    within = query.between("start", window.start, window.end)
+    conditions = [within, *filters.of_turn(query, window.start)]
     if filters.whole_conversations:
-        conditions.append(members(query, window, filters))
+        # What a turn must not be, another of its conversation may be.
+        conditions.append(members(query, window, filters.of_whole_conversations))
     return conditions
 
 

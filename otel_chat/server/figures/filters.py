@@ -1,171 +1,389 @@
-"""What a question is limited to."""
+"""What a question is limited to.
+
+The one filter language of API, pages and links: each parameter is a field, with an operator behind
+it unless that is `is`; the values of one parameter are alternatives, several parameters hold
+together. A turn's condition and a conversation's are told apart by their field (`fields`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat import semconv
 from otel_chat.errors import QueryError
-from otel_chat.server.rules import MODEL
+from otel_chat.server.figures.fields import FIELDS, OPERATORS, PARAMETERS, WORDS, parameter
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from otel_chat.server.figures.fields import Elsewhere, Field, Operator
     from otel_chat.server.figures.sql import Query
 
 Outcome = Literal["resolved", "handed_off", "abandoned", "failed", "open"]
 State = Literal["open", "settled"]
+Value = str | float | bool
 
-_OF_COMBINATIONS: Final = {
-    "agent": "agent",
-    "channel": "channel",
-    "user_type": "user_type",
-    "intent": "intent",
-    "variant": "variant",
-    "agent_version": "agent_version",
-    "environment": "environment",
-    "model": MODEL,
+MOST: Final = 100
+_TRUTHS: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
+    **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
 }
-"""What is told of a conversation's turns in its row; SQL for each of a turn."""
+_SUFFIXES: Final = tuple(f"_{one}" for one in WORDS if one != "is")
+_IN_BOTH: Final = "conversation_id"
+"""A column of turns and of conversations: it needs no look into the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """What a question is limited to; a filter that is `None` limits nothing.
-
-    Figures of turns cover the turns that match. Figures of conversations cover, whole, the
-    conversations of which at least one turn matches. `outcome`, `state` and `handoff` are
-    properties of the whole conversation; where turns are asked for by themselves (the
-    interactions), `handoff` is the turn's own.
+class Condition:
+    """One condition: a field, an operator and its values.
 
     Args:
-        agent: The name of the agent.
-        channel: The channel: web, mobile, voice and so on.
-        model: The model that answered, or that was asked for where none is told to have.
-        user_type: client, provider, anonymous or as the application says.
-        outcome: The outcome of the conversation.
-        state: Whether the conversation is open or settled.
-        conversation_id: One conversation.
-        intent: The intent of a turn.
-        confidence_min: The least confidence, 0 to 1.
-        confidence_max: The greatest confidence, 0 to 1.
-        handoff: Whether there was a handoff to a human.
-        message_type: text, voice, image, button and so on.
-        variant: The arm of an experiment.
-        agent_version: The version of the agent.
-        environment: The deployment environment.
-
-    Raises:
-        QueryError: If a confidence lies outside 0 to 1, or the least above the greatest.
+        name: The name of the field.
+        operator: What must hold between it and one of the values; of `not`, none of them.
+        values: The values, checked.
     """
 
-    agent: str | None = None
-    channel: str | None = None
-    model: str | None = None
-    user_type: str | None = None
-    outcome: Outcome | None = None
-    state: State | None = None
-    conversation_id: str | None = None
-    intent: str | None = None
-    confidence_min: float | None = None
-    confidence_max: float | None = None
-    handoff: bool | None = None
-    message_type: str | None = None
-    variant: str | None = None
-    agent_version: str | None = None
-    environment: str | None = None
+    name: str
+    operator: Operator
+    values: tuple[Value, ...]
 
-    def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome not in semconv.OUTCOMES:
-            known = ", ".join(semconv.OUTCOMES)
-            raise QueryError(f"An outcome is one of {known}.", field="outcome")
-        if self.state is not None and self.state not in {"open", "settled"}:
-            raise QueryError("A state is open or settled.", field="state")
-        for name in ("confidence_min", "confidence_max"):
-            value: float | None = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise QueryError("A confidence lies between 0 and 1.", field=name)
-        if (
-            self.confidence_min is not None
-            and self.confidence_max is not None
-            and self.confidence_min > self.confidence_max
-        ):
-            message = "The least confidence must not be above the greatest."
-            raise QueryError(message, field="confidence_min")
+    @property
+    def field(self) -> Field:
+        """What it is about."""
+        return FIELDS[self.name]
+
+    @property
+    def parameter(self) -> str:
+        """What it is called in an address."""
+        return parameter(self.name, self.operator)
+
+    @property
+    def negative(self) -> bool:
+        """Whether no turn, or the conversation not, may fulfil what `holds` says."""
+        return self.operator == "not" or self.values[0] is False
+
+    @property
+    def words(self) -> str:
+        """It in words.
+
+        Example:
+            >>> Condition("intent", "not", ("refund", "greet")).words
+            'Intent is not refund or greet'
+            >>> Condition("handoff", "is", (False,)).words
+            'Without a handoff'
+        """
+        field = self.field
+        if field.kind == "flag":
+            return field.unless if self.negative else field.label
+        told = [_written(value, field.unit) for value in self.values]
+        return f"{field.label} {WORDS[self.operator]} {' or '.join(told)}"
+
+    def holds(self, query: Query, sql: str) -> str:
+        """SQL of what must hold, without a `not`.
+
+        Args:
+            query: The SELECT under construction.
+            sql: The field in SQL.
+        """
+        if self.field.several:
+            return f"arrayExists(y -> {self._of_one(query, 'toString(y)')}, {sql})"
+        return self._of_one(query, sql)
+
+    def _of_one(self, query: Query, sql: str) -> str:
+        if self.field.kind == "flag":
+            return sql
+        if self.field.kind == "number":
+            sign = {"min": ">=", "max": "<=", "below": "<"}[self.operator]
+            return f"ifNull({sql} {sign} {query.bind(self.values[0], 'Float64')}, false)"
+        if self.operator == "like":
+            texts = [query.bind(value, "String") for value in self.values]
+            found = [f"positionCaseInsensitiveUTF8({sql}, {text}) > 0" for text in texts]
+            return f"({' OR '.join(found)})"
+        if len(self.values) == 1 or self.field.kind == "choice":
+            # Of a closed set each by itself: the store compares its numbers.
+            same = [f"{sql} = {query.bind(value, 'String')}" for value in self.values]
+            return f"({' OR '.join(same)})" if len(same) > 1 else same[0]
+        return f"{sql} IN {query.bind(self.values, 'Array(String)')}"
+
+
+def _written(value: Value, unit: str) -> str:
+    if not isinstance(value, float):
+        return str(value).replace("_", " ") if value else "empty"
+    number = f"{value:,.9f}".rstrip("0").rstrip(".")
+    return f"${number}" if unit == "USD" else f"{number} {unit}".rstrip()
+
+
+def _checked(name: str, operator: Operator, values: Sequence[Value]) -> Condition:
+    """A condition whose values are of the field's kind.
+
+    Raises:
+        QueryError: If they are not.
+    """
+    field, told = FIELDS[name], parameter(name, operator)
+    if len(values) > MOST:
+        raise QueryError(f"{told} takes {MOST} values at most.", field=told)
+    if len(values) > 1 and field.kind in {"flag", "number"}:
+        raise QueryError(f"{told} takes one value.", field=told)
+    match field.kind:
+        case "flag":
+            read: tuple[Value, ...] = (_truth(told, values[0]),)
+        case "number":
+            read = (_number(told, field, values[0]),)
+        case _:
+            read = tuple(dict.fromkeys(str(value) for value in values))
+            if field.choices and (wrong := [one for one in read if one not in field.choices]):
+                known = ", ".join(field.choices)
+                message = f"{told} is one of {known}, not {str(wrong[0])[:60]!r}."
+                raise QueryError(message, field=told)
+            if operator == "like" and "" in read:
+                raise QueryError(f"{told} needs a text to look for.", field=told)
+    return Condition(name, operator, read)
+
+
+def _truth(told: str, value: Value) -> bool:
+    if isinstance(value, bool):
+        return value
+    if (found := _TRUTHS.get(str(value).lower())) is None:
+        raise QueryError(f"{told} is true or false.", field=told)
+    return found
+
+
+def _number(told: str, field: Field, value: Value) -> float:
+    low, high = field.bounds
+    within = f"{told} is a number from {low:g} {'up' if high is None else f'to {high:g}'}."
+    try:
+        number = float(value)
+    except ValueError:
+        raise QueryError(within, field=told) from None
+    if not math.isfinite(number) or number < low or (high is not None and number > high):
+        raise QueryError(within, field=told)
+    return number
+
+
+def check_name(name: str) -> None:
+    """Refuse a parameter that is meant for a filter and is none.
+
+    What has no operator may be anything else that an address takes, and is passed over.
+
+    Raises:
+        QueryError: If it ends like one with an operator, and is none.
+    """
+    field = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), None)
+    if name in PARAMETERS or field is None:
+        return
+    if field in FIELDS:
+        takes = ", ".join(parameter(field, one) for one in OPERATORS[FIELDS[field].kind])
+        raise QueryError(f"The filter {field} takes {takes}.", field=name)
+    near = difflib.get_close_matches(field, FIELDS, 1, 0)[0]
+    raise QueryError(f"There is no filter {field[:60]!r}; did you mean {near}?", field=name)
+
+
+@dataclass(frozen=True, init=False)
+class Filters:
+    """What a question is limited to; without conditions it is limited to nothing.
+
+    Figures of turns cover the turns that match all conditions of turns, in conversations that
+    match the others. Figures of conversations cover, whole, the conversations that match, with one
+    turn that matches all conditions of turns; of what must `not` be, with no such turn.
+
+    Args:
+        named: Values by parameter (`PARAMETERS`): one, several of which one must hold, or `None`,
+            which limits nothing.
+
+    Raises:
+        QueryError: If there is no such parameter, or it has no such values.
+
+    Example:
+        >>> Filters(agent="support", intent_not=["refund", "greet"]).words
+        ['Agent is support', 'Intent is not refund or greet']
+    """
+
+    conditions: tuple[Condition, ...]
+
+    def __init__(self, **named: Value | Sequence[Value] | None) -> None:
+        made = []
+        for name, given in named.items():
+            values = [given] if isinstance(given, str | float | int) else given
+            if values:
+                check_name(name)
+                made.append(_checked(*PARAMETERS[name], values))
+        object.__setattr__(self, "conditions", tuple(made))
+        self._check_order()
+
+    @classmethod
+    def read(cls, pairs: Iterable[tuple[str, str]]) -> Filters:
+        """The filters of an address.
+
+        Args:
+            pairs: The names and values of all of its parameters.
+
+        Raises:
+            QueryError: If one of them is wrong.
+        """
+        found: dict[str, list[Value]] = {}
+        for name, value in pairs:
+            check_name(name)
+            if name in PARAMETERS:
+                found.setdefault(name, []).append(value)
+        return cls(**found)
+
+    def narrowed(self, **named: Value | Sequence[Value] | None) -> Filters:
+        """These filters, with others in place of those of the same parameters.
+
+        Example:
+            >>> Filters(agent="a", state="open").narrowed(agent="b", state=None).words
+            ['Agent is b']
+        """
+        return Filters(**{**self.named(), **named})
+
+    def named(self) -> dict[str, Sequence[Value]]:
+        """The values by parameter."""
+        return {one.parameter: one.values for one in self.conditions}
+
+    def _check_order(self) -> None:
+        least = {one.name: one.values[0] for one in self.conditions if one.operator == "min"}
+        for one in self.conditions:
+            if one.operator == "max" and float(least.get(one.name, -math.inf)) > float(
+                one.values[0]
+            ):
+                message = f"The least {one.field.label.lower()} must not be above the greatest."
+                raise QueryError(message, field=parameter(one.name, "min"))
 
     @property
     def empty(self) -> bool:
         """Whether nothing is limited."""
-        return all(getattr(self, field.name) is None for field in fields(self))
+        return not self.conditions
+
+    @property
+    def words(self) -> list[str]:
+        """Each condition in words."""
+        return [one.words for one in self.conditions]
 
     @property
     def whole_conversations(self) -> bool:
         """Whether a property of whole conversations is asked for."""
-        return any(value is not None for value in (self.outcome, self.state, self.handoff))
+        return any(one.field.level == "conversation" for one in self.conditions)
 
-    def of_turn(self, query: Query) -> list[str]:
-        """The conditions on a row of `turns`, without those on whole conversations."""
-        conditions = [
-            f"{sql} = {query.bind(getattr(self, name), 'String')}"
-            for name, sql in _OF_COMBINATIONS.items()
-            if getattr(self, name) is not None
+    @property
+    def of_whole_conversations(self) -> Filters:
+        """Those on properties of whole conversations alone."""
+        turns = {one.parameter: None for one in self.conditions if one.field.level == "turn"}
+        return self.narrowed(**turns)
+
+    @property
+    def of_turns_themselves(self) -> Filters:
+        """The same with `handoff` as 0.1.0 asked for interactions by it: the turn's own."""
+        made = self.named()
+        handoff = made.pop("handoff", None)
+        return self if handoff is None else Filters(**made).narrowed(turn_handoff=handoff)
+
+    def of_turn(self, query: Query, since: datetime | None = None) -> list[str]:
+        """The conditions on a row of `turns`, without those on whole conversations.
+
+        Args:
+            query: The SELECT under construction.
+            since: No turn in question is earlier.
+        """
+        return [
+            *self.of_such_turns(query, since),
+            *(f"NOT ({_held(query, one, since)})" for one in self._of_turns(negative=True)),
         ]
-        if self.conversation_id is not None:
-            conditions.append(f"conversation_id = {query.bind(self.conversation_id, 'String')}")
-        conditions += self._of_turns_alone(query)
-        return conditions
+
+    def of_such_turns(self, query: Query, since: datetime | None = None) -> list[str]:
+        """The same without what a turn must not be."""
+        return [_held(query, one, since) for one in self._of_turns(negative=False)]
 
     def of_combinations(self, query: Query, since: datetime | None = None) -> list[str]:
-        """The conditions on a row of `conversations` that one of its turns matches.
+        """The conditions on a row of `conversations` that its turns match: one, and not another.
 
         Args:
             query: The SELECT under construction.
             since: No turn of the conversations in question is earlier.
         """
-        if self._of_turns_alone(query):
-            matching = [] if since is None else [f"start >= {query.moment(since)}"]
-            columns = ("tenant", "conversation_id")
-            turns = query.table("turns", columns, [*matching, *self.of_turn(query)])
-            return [f"(tenant, conversation_id) IN {turns}"]
+        wanted = [one for one in self._of_turns(negative=False) if one.name != _IN_BOTH]
+        direct = [one for one in self._of_turns(negative=False) if one.name == _IN_BOTH]
+        conditions = [one.holds(query, one.field.sql) for one in direct]
+        if any(one.field.kept != "combinations" for one in wanted):
+            conditions.append(f"(tenant, conversation_id) IN {_turns(query, wanted, since)}")
+        elif wanted:
+            conditions.append(_exists(query, wanted))
+        return [*conditions, *self.of_no_such_turn(query, since)]
+
+    def of_no_such_turn(self, query: Query, since: datetime | None = None) -> list[str]:
+        """The conditions on a row of `conversations` that none of its turns is what it must not."""
         conditions = []
-        if self.conversation_id is not None:
-            conditions.append(f"conversation_id = {query.bind(self.conversation_id, 'String')}")
-        if named := self._combination(query, "x"):
-            conditions.append(f"arrayExists(x -> {named}, r.combinations)")
+        for one in self._of_turns(negative=True):
+            if one.name == _IN_BOTH:
+                conditions.append(f"NOT ({one.holds(query, one.field.sql)})")
+            elif one.field.kept == "combinations":
+                conditions.append(f"NOT {_exists(query, [one])}")
+            else:
+                turns = _turns(query, [one], since)
+                conditions.append(f"(tenant, conversation_id) NOT IN {turns}")
         return conditions
 
     def of_rating(self, query: Query) -> str:
         """The condition on `x`, a rating in a row, that the turn matches, if it is of one."""
-        named = [self._combination(query, "x"), *self._of_turns_alone(query, "x.")]
-        matches = " AND ".join(one for one in named if one)
-        return f"NOT x.of_turn OR ({matches})" if matches else "true"
+        matches = [
+            f"NOT ({held})" if one.negative else held
+            for one in self.conditions
+            if one.field.kept
+            for held in [one.holds(query, f"x.{one.name}")]
+        ]
+        return f"NOT x.of_turn OR ({' AND '.join(matches)})" if matches else "true"
 
-    def _combination(self, query: Query, one: str) -> str:
-        return " AND ".join(
-            f"{one}.{name} = {query.bind(getattr(self, name), 'String')}"
-            for name in _OF_COMBINATIONS
-            if getattr(self, name) is not None
-        )
+    @property
+    def reads(self) -> list[str]:
+        """What `conversation_rows` has to tell for `of_conversation`."""
+        return [name for one in self._of_conversations() for name in one.field.reads]
 
-    def _of_turns_alone(self, query: Query, of: str = "") -> list[str]:
-        """The conditions on what no combination of a row holds."""
-        found = []
-        if self.message_type is not None:
-            found.append(f"{of}message_type = {query.bind(self.message_type, 'String')}")
-        for value, sign in ((self.confidence_min, ">="), (self.confidence_max, "<=")):
-            if value is not None:
-                bound = query.bind(value, "Float64")
-                found.append(f"ifNull({of}confidence {sign} {bound}, false)")
-        return found
-
-    def of_conversation(self, query: Query) -> dict[str, str]:
-        """The conditions on what is told of a conversation, by what it is."""
-        conditions = {}
-        if self.outcome is not None:
-            conditions["outcome"] = f"outcome = {query.bind(self.outcome, 'String')}"
-        if self.state is not None:
-            conditions["settled"] = "settled" if self.state == "settled" else "NOT settled"
-        if self.handoff is not None:
-            conditions["handed_off"] = "handed_off" if self.handoff else "NOT handed_off"
+    def of_conversation(self, query: Query) -> list[str]:
+        """The conditions on what is told of a conversation."""
+        conditions = []
+        for one in self._of_conversations():
+            held = _held(query, one, None)
+            conditions.append(f"NOT ({held})" if one.negative else held)
         return conditions
+
+    def _of_conversations(self) -> list[Condition]:
+        return [one for one in self.conditions if one.field.level == "conversation"]
+
+    def _of_turns(self, *, negative: bool) -> list[Condition]:
+        return [
+            one for one in self.conditions if one.field.level == "turn" and one.negative is negative
+        ]
+
+
+def _exists(query: Query, wanted: Iterable[Condition]) -> str:
+    """The condition that one combination of a row is all of this."""
+    named = " AND ".join(one.holds(query, f"x.{one.name}") for one in wanted)
+    return f"arrayExists(x -> {named}, r.combinations)"
+
+
+def _turns(query: Query, wanted: Iterable[Condition], since: datetime | None) -> str:
+    """A subquery of the conversations of turns that are all of this."""
+    matching = [] if since is None else [f"start >= {query.moment(since)}"]
+    conditions = [*matching, *(_held(query, one, since) for one in wanted)]
+    return query.table("turns", ("tenant", "conversation_id"), conditions)
+
+
+def _held(query: Query, one: Condition, since: datetime | None) -> str:
+    """What must hold, where the field stands."""
+    sql = one.field.sql.replace("{low}", query.store.rules.low)
+    place = one.field.elsewhere
+    if place is None:
+        return one.holds(query, sql)
+    return f"({place.key}) IN {_rows(query, place, one.holds(query, sql), since)}"
+
+
+def _rows(query: Query, place: Elsewhere, held: str, since: datetime | None) -> str:
+    conditions = [held]
+    if place.rows:
+        conditions.append(place.rows)
+    if place.timed and since is not None:
+        conditions.append(f"start >= {query.moment(since)}")
+    # What is noted may be taken back; what was called stays called.
+    return query.table(place.table, place.key.split(", "), conditions, once=not place.timed)

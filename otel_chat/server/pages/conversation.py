@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat import semconv
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.waterfall import Waterfall, of_turn
+from otel_chat.server.rules import SLOW_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from otel_chat.server.questions.traces import Trace
     from otel_chat.server.questions.turns import Turn
 
-SLOW_SECONDS: Final = 3.0
 FLAGS: Final = {
     "failed": "Failed",
     "slow": "Slow",

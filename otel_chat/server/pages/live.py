@@ -112,7 +112,7 @@ def _by_minute(found: minutes.Minutes) -> Chart:
 
 def _talking(asking: Asking) -> Table:
     found = conversations.conversations(
-        asking.store, asking.scope, asking.window, replace(asking.filters, state="open"), _TALKING
+        asking.store, asking.scope, asking.window, asking.filters.narrowed(state="open"), _TALKING
     )
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
 

@@ -7,7 +7,7 @@ conversation that belongs to both, as one whose turns were answered by two model
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -85,7 +85,7 @@ class Sides:
             raise QueryError(message, field="b" if self.a else "a")
         name = "agent_version" if self.by == "version" else self.by
         named: list[dict[str, Any]] = [{name: one} for one in (self.a, self.b)]
-        return [(one[name], window, replace(filters, **one)) for one in named]
+        return [(one[name], window, filters.narrowed(**one)) for one in named]
 
 
 TOKENS: Final = register(

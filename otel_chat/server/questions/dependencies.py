@@ -59,12 +59,13 @@ class Dependencies(Answer):
 
 def _within(statement: Query, window: Window, filters: Filters) -> str:
     """The spans of the turns that the filters let through: by trace, for spans know no channel."""
+    since = window.start - MARGIN
     wider = [
-        statement.between("start", window.start - MARGIN, window.end + MARGIN),
-        *filters.of_turn(statement),
+        statement.between("start", since, window.end + MARGIN),
+        *filters.of_turn(statement, since),
     ]
     if filters.whole_conversations:
-        wider.append(members(statement, window, filters))
+        wider.append(members(statement, window, filters.of_whole_conversations))
     turns = statement.table("turns", ("tenant", "trace_id"), wider)
     return f"(tenant, trace_id) IN {turns}"
 

@@ -12,7 +12,7 @@ from otel_chat.server.figures.conversation_figures import OfConversations
 from otel_chat.server.figures.conversation_figures import columns as figures_read
 from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows, members
 from otel_chat.server.figures.devices import SEEN, seen
-from otel_chat.server.figures.figures import turn_conditions, turns_source
+from otel_chat.server.figures.figures import conditions_on_turns, turns_source
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import every, query
 from otel_chat.server.figures.rows import Column, Format, in_turn, plain, stream, texts
@@ -463,7 +463,9 @@ def export_interactions(
         form: How they are written.
     """
     statement = Query(store, scope)
-    source = statement.table("turns", _READ, turn_conditions(statement, window, filters))
+    source = statement.table(
+        "turns", _READ, conditions_on_turns(statement, window, filters.of_turns_themselves)
+    )
     source = _with_devices(statement, source)
     # In the order in which they lie in the store nothing is sorted: memory stays flat.
     order = ("tenant", "toStartOfHour(start)", "conversation_id", "trace_id", "span_id")

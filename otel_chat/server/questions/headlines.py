@@ -107,6 +107,19 @@ class Handoffs(Answer):
     turns: int = figure("handoff_turns", "{turn}", "Turns that asked for a human.")
 
 
+class ContainedParts(Answer):
+    """What became of conversations that the bot kept to itself; the parts sum to all of them."""
+
+    confirmed: int = figure(
+        "contained_confirmed", "{conversation}", "Contained, and resolved by somebody's word."
+    )
+    assumed: int = figure(
+        "contained_assumed", "{conversation}", "Contained, and resolved as no sign says otherwise."
+    )
+    abandoned: int = figure("contained_abandoned", "{conversation}", "Contained, and abandoned.")
+    failed: int = figure("contained_failed", "{conversation}", "Contained, and failed.")
+
+
 class Containment(Answer):
     """Conversations that the bot kept to itself."""
 
@@ -122,6 +135,7 @@ class Containment(Answer):
         " the user, the assistant or a human agent.",
         version=2,
     )
+    parts: ContainedParts
 
 
 class Resolution(Answer):
@@ -280,6 +294,17 @@ def containment(row: Row) -> Containment:
         rate=CONTAINED.read(row),
         count=row.get(CONTAINED.part, 0),
         settled=row.get(CONTAINED.whole, 0),
+        parts=_contained_parts(row),
+    )
+
+
+def _contained_parts(row: Row) -> ContainedParts:
+    confirmed = row.get("contained_confirmed", 0)
+    return ContainedParts(
+        confirmed=confirmed,
+        assumed=row.get("contained_resolved", 0) - confirmed,
+        abandoned=row.get("contained_abandoned", 0),
+        failed=row.get("contained_failed", 0),
     )
 
 

@@ -22,7 +22,7 @@ from otel_chat.server.figures.answers import (
     Tokens,
     exact_mean,
 )
-from otel_chat.server.figures.figures import distribution_sql, turn_conditions
+from otel_chat.server.figures.figures import conditions_on_turns, distribution_sql
 from otel_chat.server.figures.lookup import lookup_times
 from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
 from otel_chat.server.figures.registry import figure, query
@@ -131,7 +131,7 @@ def interactions(
         store: The store to ask.
         scope: What the caller may see; text only with conversations:read.
         window: The turns to take.
-        filters: What they are limited to; `handoff` is the turn's own.
+        filters: What they are limited to.
         limit: How many to a page, 1 to 200.
         cursor: Where the page before ended.
 
@@ -159,7 +159,7 @@ def _newest(
     """The next turns, newest first: it looks back in growing steps, until it has enough."""
     found: list[Found] = []
     for part in window.backwards(None if after is None else moment(after.at + 1000)):
-        conditions = turn_conditions(statement, part, filters)
+        conditions = conditions_on_turns(statement, part, filters)
         source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
         rows = statement.run(f"""
             SELECT {nanos("start")} AS start_ns, tenant,
@@ -209,6 +209,23 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
 
 
 @query()
+def count_turns(store: Store, scope: Scope, window: Window, filters: Filters) -> int:
+    """How many turns there are in all of the pages of `interactions`.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The turns to take.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    counted = statement.select(
+        "turns", ["count() AS turns"], conditions_on_turns(statement, window, filters)
+    )
+    return int(statement.one(counted)["turns"])
+
+
+@query()
 def interaction(store: Store, scope: Scope, window: Window, interaction_id: str) -> Turn:  # noqa: ARG001
     """One turn, whenever it was.
 
@@ -250,7 +267,7 @@ def interaction(store: Store, scope: Scope, window: Window, interaction_id: str)
 def _counted(query: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     """The turns of the window, summed up by every combination of `_KEYS`."""
     keys = [f"{sql} AS k_{name}" for name, sql in _KEYS.items()]
-    conditions = turn_conditions(query, window, filters)
+    conditions = conditions_on_turns(query, window, filters)
     select = query.select("turns", [*keys, *summed(query, "turns", TURN_SUMS)], conditions)
     rows = query.run(f"{select} GROUP BY {', '.join(f'k_{name}' for name in _KEYS)}")
     return [{name[2:]: value for name, value in row.items()} for row in rows]
@@ -318,7 +335,7 @@ def _mean_cost(sums: dict[str, Any]) -> Decimal | None:
 def _spread(query: Query, window: Window, filters: Filters) -> dict[str, Any]:
     """How response times and times to first chunk are spread."""
     measures = {"response": "response_time", "first_chunk": "time_to_first_chunk"}
-    conditions = turn_conditions(query, window, filters)
+    conditions = conditions_on_turns(query, window, filters)
     source = query.table(
         "turns", (f"{RESPONSE_TIME} AS response_time", "time_to_first_chunk"), conditions
     )
@@ -336,7 +353,7 @@ def interaction_statistics(
         store: The store to ask.
         scope: What the caller may see.
         window: The turns to take.
-        filters: What they are limited to; `handoff` is the turn's own.
+        filters: What they are limited to.
     """
     statement = Query(store, scope)
     rows_asked = store.submit(_counted, Query(store, scope), window, filters)

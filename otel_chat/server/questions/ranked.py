@@ -1,4 +1,4 @@
-"""Conversations in another order than by time, or by what was noted about them."""
+"""Conversations in another order than by time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import QueryError
 from otel_chat.server.figures.answers import TimeSpan
-from otel_chat.server.figures.conversation_rows import KEY, Selection
+from otel_chat.server.figures.conversation_rows import Selection
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
 from otel_chat.server.figures.registry import query
@@ -47,32 +47,10 @@ class Listing:
     Args:
         sort: What it is sorted by.
         search: A text that was said in them, in whatever case; asks for conversations:read.
-        tag: Only those with this tag.
-        reviewed: Only those that were reviewed, or were not.
     """
 
     sort: Sort = NEWEST
     search: str | None = None
-    tag: str | None = None
-    reviewed: bool | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is the list by time of all conversations."""
-        return self.sort == NEWEST and self.tag is None and self.reviewed is None
-
-
-def _noted(statement: Query, listing: Listing) -> list[str]:
-    tag, reviewed = listing.tag, listing.reviewed
-    conditions = []
-    columns = ("tenant", "conversation_id")
-    if tag is not None:
-        has = f"has(tags, {statement.bind(tag, 'String')})"
-        conditions.append(f"({KEY}) IN {statement.table('conversation_marks', columns, [has])}")
-    if reviewed is not None:
-        done = statement.table("conversation_marks", columns, ["reviewed"])
-        conditions.append(f"({KEY}) {'IN' if reviewed else 'NOT IN'} {done}")
-    return conditions
 
 
 def _offset(cursor: str | None, sort: Sort) -> int:
@@ -119,14 +97,14 @@ def ranked(
         QueryError: If the order, the limit, the cursor or the text is wrong.
     """
     sort, search = listing.sort, listing.search
-    if listing.plain:
+    if sort == NEWEST:
         return conversations(store, scope, window, filters, limit, cursor, search)
     check_limit(limit)
     offset = _offset(cursor, sort)
     wanted = None if search is None else Search.of(scope, search)
     statement = Query(store, scope)
-    selection, noted = Selection(window, filters), _noted(statement, listing)
-    items, more = page_of(statement, scope, selection, noted, _order(sort), limit, wanted, offset)
+    selection = Selection(window, filters)
+    items, more = page_of(statement, scope, selection, (), _order(sort), limit, wanted, offset)
     return Conversations(
         window=TimeSpan.of(window),
         items=items,

@@ -129,7 +129,7 @@ def filters_of(
         model=model_used,
         confidence_min=min_confidence,
         confidence_max=max_confidence,
-        handoff=handoff_triggered,
+        turn_handoff=handoff_triggered,
         message_type=message_type,
     )
 

@@ -125,6 +125,8 @@ def arguments(function: Callable[..., Any], ids: dict[str, str]) -> dict[str, An
         "now": DAY.now,
         "budgets": budgets,
         "prices": ServerPrices(),
+        "keys": ((ids["tenant"], "shared"),),
+        "since": DAY.start,
         **ids,
     }
     wanted = list(inspect.signature(function).parameters.values())[2:]

@@ -215,6 +215,7 @@ EVENT: Final = Event(
     time=NOON + timedelta(seconds=96),
     trace_id="",
     span_id="",
+    turn_span_id=None,
     details={"agent": "support", "outcome": "resolved", "reason": "user said goodbye"},
     text=None,
 )

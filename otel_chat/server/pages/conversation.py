@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import semconv
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.waterfall import Waterfall, of_turn
+from otel_chat.server.questions.timeline import ITEMS, MOST_ITEMS
 from otel_chat.server.rules import SLOW_SECONDS
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from otel_chat.server.questions.conversation import Conversation, Event
     from otel_chat.server.questions.conversations import ConversationSummary
-    from otel_chat.server.questions.traces import Trace
     from otel_chat.server.questions.turns import Turn
 
 FLAGS: Final = {
@@ -31,6 +30,11 @@ FLAG_MEANINGS: Final = {
     "unsure": "Confidence below the threshold, or no intent matched.",
     "handed_off": "The turn asked for a human.",
 }
+VIEWS: Final = {"transcript": "Transcript", "trace": "Trace"}
+"""The views of a conversation: what was said, for people; how it was done, for engineers."""
+ITEMS_OF: Final = {"transcript": MOST_ITEMS, "trace": ITEMS}
+"""How many turns and events a page of each has."""
+VIEW_COOKIE: Final = "otel_chat_view"
 _LEAST_HEIGHT: Final = 6.0
 _WIDEST: Final = 7.0
 _OPENING: Final = semconv.EVENT_CONVERSATION_START
@@ -73,14 +77,12 @@ class TurnView:
     Args:
         turn: The turn.
         flags: What stands out: failed, slow, unsure, handed_off.
-        waterfall: Its spans.
         events: What happened in it, in order.
         following: The next turn of each flag, by its anchor.
     """
 
     turn: Turn
     flags: Sequence[str]
-    waterfall: Waterfall
     events: Sequence[EventView]
     following: dict[str, str] = field(default_factory=dict)
 
@@ -93,6 +95,19 @@ class TurnView:
     def time(self) -> datetime:
         """When the user's message came."""
         return self.turn.start
+
+    @property
+    def facts(self) -> list[str]:
+        """What is known of it, in a line: intent, confidence, model, how long, what it cost."""
+        turn = self.turn
+        unmatched = "no intent matched" if turn.fallback else ""
+        return [
+            *filter(None, (turn.intent or unmatched,)),
+            *([] if turn.confidence is None else [formats.score(turn.confidence)]),
+            *filter(None, (turn.model,)),
+            formats.duration(turn.duration),
+            *([] if turn.cost is None else [formats.money(turn.cost)]),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,45 +210,24 @@ class ConversationView:
         return any(view.turn.user_message or view.turn.reply for view in self.turns)
 
 
-def view(
-    conversation: Conversation, traces: dict[str, Trace], threshold: float
-) -> ConversationView:
+def view(conversation: Conversation, threshold: float) -> ConversationView:
     """A conversation as it is shown.
 
     Args:
         conversation: The conversation.
-        traces: The traces of its turns, by trace id.
         threshold: Below this confidence a turn is unsure.
     """
-    owners = _owners(conversation, traces)
     inside: dict[str, list[EventView]] = {turn.span_id: [] for turn in conversation.turns}
     outside: list[EventView] = []
     for event in conversation.events:
-        owner = owners.get((event.trace_id, event.span_id))
-        inside.get(owner or "", outside).append(event_view(event))
+        inside.get(event.turn_span_id or "", outside).append(event_view(event))
     following: dict[str, str] = {}
     turns: list[TurnView] = []
     for turn in reversed(conversation.turns):
-        shown = TurnView(
-            turn,
-            flags_of(turn, threshold),
-            of_turn(traces.get(turn.trace_id), turn.span_id),
-            inside[turn.span_id],
-            dict(following),
-        )
+        shown = TurnView(turn, flags_of(turn, threshold), inside[turn.span_id], dict(following))
         following |= dict.fromkeys(shown.flags, shown.anchor)
         turns.append(shown)
     return ConversationView(turns[::-1], outside)
-
-
-def _owners(conversation: Conversation, traces: dict[str, Trace]) -> dict[tuple[str, str], str]:
-    """The span id of the turn that each span of its trace happened in."""
-    owners: dict[tuple[str, str], str] = {}
-    for turn in conversation.turns:
-        owners[turn.trace_id, turn.span_id] = turn.span_id
-        for bar in of_turn(traces.get(turn.trace_id), turn.span_id).bars:
-            owners[turn.trace_id, bar.span.span_id] = turn.span_id
-    return owners
 
 
 def flags_of(turn: Turn, threshold: float) -> list[str]:

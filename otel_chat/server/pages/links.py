@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
 TIMES: Final = ("window", "from", "to")
-OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id"})
+OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
 OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
@@ -93,6 +93,16 @@ class View:
         if cursor is not None:
             carried = [*carried, ("cursor", cursor)]
         return conversation(conversation_id, tenant=tenant, turn=turn, carried=carried)
+
+    def reading(self, conversation_id: str, tenant: str | None) -> str:
+        """The address of a conversation as the reading pane shows it.
+
+        Example:
+            >>> View("/conversations", (("window", "7d"),)).reading("a/b", None)
+            '/reading?window=7d&id=a%2Fb'
+        """
+        of_tenant = [] if tenant is None else [("tenant", tenant)]
+        return _address("/reading", [*self._for(LIST), ("id", conversation_id), *of_tenant])
 
     def without_values(self, *names: str) -> View:
         """The same view without these parameters."""
@@ -174,6 +184,22 @@ def conversation(
     if turn is not None:
         query.append(("turn", turn))
     return _address(path, query) + (f"#turn-{quote(turn)}" if turn else "")
+
+
+def turn(conversation_id: str, span_id: str, tenant: str | None) -> str:
+    """The address of all that is known of a turn.
+
+    Args:
+        conversation_id: The id of its conversation, any text.
+        span_id: The hexadecimal digits of its span.
+        tenant: Its tenant, where the reader sees several.
+
+    Example:
+        >>> turn("a/b", "00f067aa0ba902b7", None)
+        '/turn?id=a%2Fb&turn=00f067aa0ba902b7'
+    """
+    of_tenant = [] if tenant is None else [("tenant", tenant)]
+    return _address("/turn", [("id", conversation_id), ("turn", span_id), *of_tenant])
 
 
 def _address(path: str, query: list[tuple[str, str]]) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.server.pages import downloads
+from otel_chat.server.pages import downloads, formats
 from otel_chat.server.pages.links import LIST, TIMES, View
 from otel_chat.server.questions.marks import Mark
 from otel_chat.server.questions.ranked import NEWEST
 
 if TYPE_CHECKING:
     from otel_chat.server.questions.conversations import ConversationSummary
+    from otel_chat.server.questions.previews import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column("started", "Started", "started"),
     Column("conversation", "Conversation"),
+    Column("notable", "Notable"),
     Column("outcome", "Outcome"),
-    Column("intents", "Intents"),
-    Column("agent", "Agent"),
-    Column("channel", "Channel", usual=False),
+    Column("intents", "Intents", usual=False),
+    Column("agent", "Agent", usual=False),
+    Column("channel", "Channel"),
     Column("user_type", "User type", usual=False),
     Column("model", "Models", usual=False),
     Column("variant", "Variant", usual=False),
@@ -50,9 +51,10 @@ COLUMNS: Final = (
     Column("errors", "Failed turns", "errors", number=True, usual=False),
     Column("duration", "Lasted", "duration", number=True, usual=False),
     Column("response", "Mean response", "response", number=True),
-    Column("tokens", "Tokens", "tokens", number=True),
+    Column("tokens", "Tokens", "tokens", number=True, usual=False),
     Column("cost", "Cost", "cost", number=True),
-    Column("engagement", "Engagement", "engagement", number=True),
+    Column("engagement", "Engagement", "engagement", number=True, usual=False),
+    Column("started", "Started", "started"),
 )
 USUAL: Final = tuple(column for column in COLUMNS if column.usual)
 _ALWAYS: Final = "conversation"
@@ -68,6 +70,39 @@ def columns(view: View) -> Sequence[Column]:
     chosen = set(view.values("column"))
     found = [one for one in COLUMNS if one.key in chosen]
     return [one for one in COLUMNS if one in found or one.key == _ALWAYS] if found else USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a conversation is notable.
+
+    Args:
+        kind: failed, unsure, slow, handed_off or rating.
+        label: What it says, with how often.
+    """
+
+    kind: str
+    label: str
+
+
+def reasons(item: ConversationSummary, preview: Preview | None) -> list[Reason]:
+    """Why a conversation is notable; none where nothing about it is.
+
+    Args:
+        item: The conversation.
+        preview: What is shown of it in a list; `None` where none of its turns is stored.
+    """
+    counts = {kind: getattr(preview, kind, 0) for kind in ("failed", "unsure", "slow")}
+    found = [
+        Reason(kind, f"{kind} {formats.count(count)}") for kind, count in counts.items() if count
+    ]
+    if item.handoff:
+        found.append(Reason("handed_off", "asked for a human"))
+    if preview is not None and (rating := preview.rating) is not None:
+        most = rating.highest
+        said = f"{rating.value:g} of {most:g}" if most is not None and most > 1 else item.feedback
+        found.append(Reason("rating", f"rating {said or f'{rating.value:g}'}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

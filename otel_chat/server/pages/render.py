@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
-from otel_chat.server.pages import assets, formats, links
+from otel_chat.server.pages import assets, formats, links, listing, replies
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.forecasts import FORECASTS
@@ -76,12 +76,15 @@ def environment() -> Environment:
         formats.when,
     ):
         made.filters[written.__name__] = written
+    made.filters["drawn"] = replies.drawn
     made.filters["pairs"] = lambda values: [(value, value) for value in values]
     made.filters["ago"] = lambda moment: formats.ago(moment, datetime.now(UTC))
     made.globals |= {
         "asset": assets.address,
         "conversation_link": links.conversation,
+        "turn_link": links.turn,
         "navigation": NAVIGATION,
+        "reasons_of": listing.reasons,
         "version": __version__,
     }
     return made

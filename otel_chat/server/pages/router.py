@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -24,6 +25,7 @@ from otel_chat.server.api.parameters import (
     Viewer,
 )
 from otel_chat.server.api.security import COOKIE, access_of, addressed, own_router
+from otel_chat.server.figures.window import Window
 from otel_chat.server.here import here
 from otel_chat.server.pages import (
     assets,
@@ -35,16 +37,26 @@ from otel_chat.server.pages import (
     overview,
     runbooks,
     times,
+    waterfall,
 )
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
-from otel_chat.server.questions import choices, clear_changes, conversations, marks, ranked, traces
+from otel_chat.server.questions import (
+    choices,
+    clear_changes,
+    conversations,
+    marks,
+    previews,
+    ranked,
+    traces,
+)
 from otel_chat.server.questions import conversation as one_conversation
 from otel_chat.server.questions import leaders as leaders_queries
 from otel_chat.server.questions import overview as figures
+from otel_chat.server.store import Store
 
 LATEST: Final = 10
 COOKIE_SECONDS: Final = 30 * 24 * 3600
@@ -75,6 +87,7 @@ class Question:
 
 Asked = Annotated[Question, Depends(Question)]
 ConversationId = Annotated[str, Path(max_length=1000)]
+NamedConversation = Annotated[str | None, Query(alias="id", max_length=1000)]
 TurnParameter = Annotated[str | None, Query(max_length=16)]
 
 
@@ -117,6 +130,7 @@ def overview_page(
         outcomes=overview.outcomes(answer),
         outcome_meanings=overview.outcome_meanings(),
         latest=latest,
+        previews=_previews(store, scope, window, latest.items),
         columns=listing.USUAL,
         **_tenants(scope, latest.items),
     )
@@ -174,6 +188,7 @@ def conversations_page(
         "conversations",
         view=view,
         window=window,
+        previews=_previews(asked.store, asked.scope, window, found.items),
         columns=listing.columns(view),
         all_columns=listing.COLUMNS,
         headings=listing.headings(view),
@@ -199,8 +214,41 @@ def conversation_page(
     turn: TurnParameter = None,
     cursor: CursorParameter = None,
 ) -> Response:
-    """One conversation: the transcript, and the spans of each turn beside it."""
+    """One conversation: what was said, or how it was done."""
     return _conversation(asked, conversation_id, tenant, turn, cursor)
+
+
+@router.get("/reading")
+def reading_pane(
+    asked: Asked,
+    conversation_id: NamedConversation = None,
+    tenant: TenantParameter = None,
+) -> Response:
+    """What was said in a conversation, for the pane beside the list; the list without an id."""
+    if conversation_id is None:
+        return RedirectResponse(links.LIST, status_code=303)
+    source = (asked.store, asked.scope, asked.now, conversation_id)
+    found = one_conversation.conversation(*source, tenant)
+    return page(asked.request, "reading.html", "", **_shown(asked, found, None))
+
+
+@router.get("/turn")
+def turn_page(
+    asked: Asked,
+    conversation_id: NamedConversation = None,
+    tenant: TenantParameter = None,
+    turn: TurnParameter = None,
+) -> Response:
+    """All that is known of a turn, fetched when it is opened; the list without its ids."""
+    if conversation_id is None or turn is None:
+        return RedirectResponse(links.LIST, status_code=303)
+    source = (asked.store, asked.scope, asked.now)
+    found = one_conversation.one_turn(*source, conversation_id, tenant, turn)
+    shown = _shown(asked, found, turn)
+    item = shown["shown"].turns[0]
+    spans = traces.trace(*source, item.turn.trace_id)
+    fall = waterfall.of_turn(spans, item.turn.span_id)
+    return page(asked.request, "turn.html", "conversations", item=item, waterfall=fall, **shown)
 
 
 def _sheet_route(sheet: Sheet) -> None:
@@ -300,6 +348,15 @@ def nothing_here(path: str) -> Response:
     raise HTTPException(404, path)
 
 
+def _previews(
+    store: Store, scope: Scope, window: Window, items: list[conversations.ConversationSummary]
+) -> dict[tuple[str, str], previews.Preview]:
+    """What is shown of each of the conversations of a list."""
+    keys = [(item.tenant, item.conversation_id) for item in items]
+    since = min((item.started_at for item in items), default=window.start)
+    return previews.previews(store, scope, window, keys, since)
+
+
 def _tenants(scope: Scope, items: list[conversations.ConversationSummary]) -> dict[str, bool]:
     """Whether a list shows tenants, and whether its links name them."""
     return {
@@ -318,29 +375,74 @@ def _conversation(
     source = (asked.store, asked.scope, asked.now, conversation_id)
     if turn is not None and cursor is None:
         cursor = one_conversation.cursor_of_turn(*source, tenant, turn)
-    found = one_conversation.conversation(*source, tenant, cursor)
+    shown_as = _shown_as(asked.request)
+    limit = transcript.ITEMS_OF[shown_as]
+    found = one_conversation.conversation(*source, tenant, cursor, limit)
     about = found.summary
-    spans = traces.conversation_traces(*source, about.tenant, cursor)
-    return page(
+    here = asked.request.url
+    answer = page(
         asked.request,
         "conversation.html",
         "conversations",
-        view=links.View.of(links.LIST, asked.request.query_params),
-        about=about,
         facts=transcript.facts(about),
-        shown=transcript.view(found, spans, asked.request.app.state.store.rules.low_confidence),
-        splits={split.span_id: times.parts([split]) for split in found.times},
         whole=times.parts(found.times),
         time_meanings=times.meanings(),
-        elsewhere=Elsewhere.of(asked.request.app.state.settings),
-        mark=marks.mark(*source, about.tenant),
-        may_mark=asked.scope.allows(MARKS_WRITE),
-        chosen=turn,
         begins=cursor is None,
-        following=found.next_cursor,
-        flags=transcript.FLAGS,
-        flag_meanings=transcript.FLAG_MEANINGS,
+        views=transcript.VIEWS,
+        views_at={key: here_as(here, key) for key in transcript.VIEWS},
+        shown_as=shown_as,
         engagement_meaning=overview.meanings("engagement_score"),
-        may_read=asked.scope.allows(CONVERSATIONS_READ),
-        tenants_in_links=_sees_several(asked.scope),
+        **_shown(asked, found, turn),
     )
+    if "view" in asked.request.query_params:
+        answer.set_cookie(
+            transcript.VIEW_COOKIE,
+            shown_as,
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=here.scheme == "https",
+        )
+    return answer
+
+
+def here_as(here: URL, shown_as: str) -> str:
+    """The present address with another view of a conversation."""
+    asked = here.include_query_params(view=shown_as)
+    return f"{asked.path}?{asked.query}"
+
+
+def _shown_as(request: Request) -> str:
+    """The view of conversations that is asked for, else the one that was asked for last."""
+    for wanted in (
+        request.query_params.get("view"),
+        request.cookies.get(transcript.VIEW_COOKIE),
+    ):
+        if wanted in transcript.VIEWS:
+            return str(wanted)
+    return next(iter(transcript.VIEWS))
+
+
+def _shown(
+    asked: Question, found: one_conversation.Conversation, chosen: str | None
+) -> dict[str, Any]:
+    """What every page of a conversation, or of a part of it, shows."""
+    about = found.summary
+    key = (about.tenant, about.conversation_id)
+    noted = marks.marks(asked.store, asked.scope, [key]).items
+    threshold = asked.request.app.state.store.rules.low_confidence
+    return {
+        "view": links.View.of(links.LIST, asked.request.query_params),
+        "about": about,
+        "shown": transcript.view(found, threshold),
+        "splits": {split.span_id: times.parts([split]) for split in found.times},
+        "elsewhere": Elsewhere.of(asked.request.app.state.settings),
+        "mark": listing.marks_by_key([about], noted)[key],
+        "may_mark": asked.scope.allows(MARKS_WRITE),
+        "chosen": chosen,
+        "following": found.next_cursor,
+        "flags": transcript.FLAGS,
+        "flag_meanings": transcript.FLAG_MEANINGS,
+        "may_read": asked.scope.allows(CONVERSATIONS_READ),
+        "tenants_in_links": _sees_several(asked.scope),
+    }

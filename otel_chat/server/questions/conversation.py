@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ from otel_chat.server.questions.conversations import (
     summaries_sql,
     summary,
 )
-from otel_chat.server.questions.split import TimeSplit, split
+from otel_chat.server.questions.split import Interval, TimeSplit, split
 from otel_chat.server.questions.timeline import ITEMS, Page, cursor_of, page_of
 from otel_chat.server.questions.trace_spans import trace_intervals
 from otel_chat.server.questions.turns import Turn, intents_of, transcript, turns_sql
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 
 MOST_PAGES: Final = 1000
+NEAR: Final = 200
+"""How many turns and events after the start of a turn are looked at for what happened in it."""
 
 
 class Event(Answer):
@@ -45,6 +48,9 @@ class Event(Answer):
     time: datetime
     trace_id: str = Field(description="The trace that it happened in; empty outside of any.")
     span_id: str = Field(description="The span that it happened in; empty outside of any.")
+    turn_span_id: str | None = Field(
+        description="The turn that it happened in; null outside of any."
+    )
     details: dict[str, Any] = Field(description="What the event says, by name.")
     text: str | None = Field(
         description="A message's text or a comment; null where none is stored, or where the token"
@@ -92,7 +98,7 @@ READABLE: Final = ("entity_value", "data")
 TEXTS: Final = ("text", "comment")
 
 
-def _event(scope: Scope, row: dict[str, Any]) -> Event:
+def _event(scope: Scope, row: dict[str, Any], turn_span_id: str | None) -> Event:
     details = {name: row[name] for name in DETAILS if row[name] not in {None, ""}}
     if content.readable(scope):
         details.update({name: row[name] for name in READABLE if row[name]})
@@ -102,6 +108,7 @@ def _event(scope: Scope, row: dict[str, Any]) -> Event:
         time=moment(row["time_ns"]),
         trace_id=row["trace_hex"],
         span_id=row["span_hex"],
+        turn_span_id=turn_span_id,
         details={
             name: float(value) if isinstance(value, Decimal) else value
             for name, value in details.items()
@@ -234,6 +241,8 @@ def conversation(
     statement = found.statement.again()
     events = page.events(_event_rows(statement, found.of_events(statement, page)))
     rows = page.turns(statement.run(turns_sql(statement, found.of_turns(statement, page))))
+    inside = _inside(found, [*rows, *events])
+    owners = _owners(inside)
     traces = statement.of_traces((row["trace_hex"] for row in rows), "events")
     intents = intents_of(statement, [*found.of_events(statement), traces]) if rows else {}
     return Conversation(
@@ -241,8 +250,10 @@ def conversation(
         pages_visited=visited.result(),
         actions=[_action(scope, row) for row in events if row["name"] == semconv.EVENT_ACTION],
         turns=transcript(scope, rows, intents, page.before),
-        events=[_event(scope, row) for row in events],
-        times=_times(found, page, rows),
+        events=[
+            _event(scope, row, owners.get((row["trace_hex"], row["span_hex"]))) for row in events
+        ],
+        times=[split(*inside[place]) for row in rows if (place := _place(row)) in inside],
         next_cursor=page.next_cursor,
     )
 
@@ -276,6 +287,43 @@ def cursor_of_turn(
     return cursor_of(statement, found.key, found.of_turns(statement), turn)
 
 
+@query()
+def one_turn(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    conversation_id: str,
+    tenant: str | None,
+    turn: str,
+) -> Conversation:
+    """The part of a conversation that is one turn, with what happened in it.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; text only with conversations:read.
+        window: When it is asked about.
+        conversation_id: The conversation's id.
+        tenant: Its tenant; the first by name without.
+        turn: The hexadecimal digits of the turn's span.
+
+    Raises:
+        AccessError: With status 404, if the scope has no conversation of this id, or it no such
+            turn.
+    """
+    found = find(store, scope, conversation_id, tenant)
+    statement = found.statement.again()
+    begins = cursor_of(statement, found.key, found.of_turns(statement), turn)
+    if begins is None:
+        raise AccessError("There is no turn of this id.", status=404)
+    read = conversation(store, scope, window, conversation_id, found.key[0], begins, NEAR)
+    return read.model_copy(
+        update={
+            "turns": read.turns[:1],
+            "events": [one for one in read.events if one.turn_span_id == turn.lower()],
+        }
+    )
+
+
 def _pages(found: Found) -> list[str]:
     statement = found.statement.again()
     there = "page != ''"
@@ -302,20 +350,58 @@ def _read(data: str | None) -> Any:
         return data
 
 
-def _times(found: Found, page: Page, rows: list[dict[str, Any]]) -> list[TimeSplit]:
-    traces = [row["trace_hex"] for row in rows]
-    first, last = page.span("0") or found.turns
-    last += timedelta(seconds=max((row["duration"] for row in rows), default=0))
-    inside = {
+Place = tuple[str, str]
+"""The hexadecimal digits of a trace, and of a span in it."""
+
+
+def _place(row: dict[str, Any]) -> Place:
+    return row["trace_hex"], row["span_hex"]
+
+
+def _inside(
+    found: Found, rows: list[dict[str, Any]]
+) -> dict[Place, tuple[Interval, list[Interval]]]:
+    """The conversation's turns in the traces of some rows, each with all spans of its trace."""
+    traces = {row["trace_hex"] for row in rows if row["trace_hex"]}
+    if not traces:
+        return {}
+    statement = found.statement.again()
+    conditions = [*found.of_turns(statement), statement.of_traces(traces, "turns")]
+    names = ("lower(hex(trace_id)) AS trace_hex", "lower(hex(span_id)) AS span_hex")
+    times = (f"{nanos('start')} AS start_ns", f"{nanos('end')} AS end_ns")
+    turns = statement.run(statement.select("turns", (*names, *times), conditions))
+    if not turns:
+        return {}
+    first = moment(min(row["start_ns"] for row in turns))
+    last = moment(max(row["end_ns"] for row in turns)) + timedelta(microseconds=1)
+    wanted = {_place(row) for row in turns}
+    every = trace_intervals(found.statement.again(), traces, first, last).items()
+    return {
         (trace, one.span_id): (one, spans)
-        for (tenant, trace), spans in trace_intervals(
-            found.statement.again(), traces, first, last
-        ).items()
+        for (tenant, trace), spans in every
         if tenant == found.key[0]
         for one in spans
+        if (trace, one.span_id) in wanted
     }
-    return [
-        split(*inside[row["trace_hex"], row["span_hex"]])
-        for row in rows
-        if (row["trace_hex"], row["span_hex"]) in inside
-    ]
+
+
+def _owners(inside: dict[Place, tuple[Interval, list[Interval]]]) -> dict[Place, str]:
+    """The turn of each span: the nearest above it, else the only one of its trace."""
+    owners: dict[Place, str] = {}
+    turns = Counter(trace for trace, _ in inside)
+    # A turn within another starts later, and takes what is beneath it.
+    for (trace, span_id), (turn, spans) in sorted(inside.items(), key=lambda one: one[1][0].start):
+        children: dict[str, list[str]] = {}
+        for span in spans:
+            children.setdefault(span.parent, []).append(span.span_id)
+        waiting, seen = [turn.span_id], set[str]()
+        while waiting:
+            above = waiting.pop()
+            if above not in seen:
+                seen.add(above)
+                owners[trace, above] = span_id
+                waiting += children.get(above, ())
+        if turns[trace] == 1:
+            for span in spans:
+                owners.setdefault((trace, span.span_id), span_id)
+    return owners

@@ -207,19 +207,22 @@ def test_filters_stay_in_the_address(given: Given, reader: Reader) -> None:
 
 
 def test_conversation_shows_transcript_and_spans(given: Given, reader: Reader) -> None:
-    """Each turn has its text, its facts and its spans as bars in proportion to their time."""
+    """Each turn has its text; its spans are fetched when opened, as bars in proportion."""
     turns = talk(given)
-    page = reader.read("/conversations/talk-1")
+    page = reader.read("/conversations/talk-1?view=trace")
     expect(page.locator(".turn")).to_have_count(6)
     expect(page.locator(".turn .bubble.is-user").first).to_contain_text("Question 1")
     slow = page.locator(f"#turn-{turns[3]['span_id']}")
     expect(slow).to_contain_text("Slow")
+    assert "execute_tool lookup_order" not in page.content()
+    slow.get_by_text("Spans", exact=True).click()
+    expect(slow.locator(".span-fill")).to_have_count(2)
     boxes = [box.bounding_box() for box in slow.locator(".span-fill").all()]
     assert len(boxes) == 2
     whole, tool = (box or {} for box in boxes)
     assert tool["width"] / whole["width"] == pytest.approx(3.5 / 4.2, abs=0.02)
     assert (tool["x"] - whole["x"]) / whole["width"] == pytest.approx(0.5 / 4.2, abs=0.02)
-    slow.locator("summary").nth(1).click()
+    slow.locator(".span summary").nth(1).click()
     expect(slow.locator(".attributes").nth(1)).to_contain_text("gen_ai.tool.name")
     failed = page.locator(f"#turn-{turns[1]['span_id']}")
     expect(failed).to_contain_text("TimeoutError")
@@ -233,7 +236,7 @@ def test_jumps_lead_from_one_to_the_next(given: Given, reader: Reader) -> None:
     for name, index in (("Failed", 1), ("Slow", 3), ("Unsure", 4), ("Handed off", 4)):
         page.locator(".jumps").get_by_role("link", name=name).click()
         expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{turns[index]['span_id']}")
-        expect(page.locator(".turn.is-chosen .turn-head")).to_be_in_viewport()
+        expect(page.locator(".turn.is-chosen .bubble").first).to_be_in_viewport()
     page.keyboard.press("k")
     expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{turns[3]['span_id']}")
     page.keyboard.press("j")
@@ -249,7 +252,8 @@ def test_trace_leads_to_its_turn(given: Given, reader: Reader) -> None:
     place = f"/conversations/{quote('with / slash & more?', safe='')}"
     assert page.url.endswith(f"{place}?turn={turns[4]['span_id']}#{anchor}")
     expect(page.locator(".turn.is-chosen")).to_have_id(anchor)
-    expect(page.locator(f"#{anchor} .turn-head")).to_be_in_viewport()
+    expect(page.locator(f"#{anchor} .bubble").first).to_be_in_viewport()
+    page.get_by_role("link", name="Trace", exact=True).click()
     shared = page.locator(f"#turn-{turns[0]['span_id']} .turn-number").get_attribute("href")
     assert shared
     reader.read("/")
@@ -265,7 +269,7 @@ def test_every_conversation_id_has_a_link_that_works(
     given.turn(name, ago(60), input_messages=scenes.content("user", "It is me"))
     given.save()
     page = reader.read("/conversations")
-    page.locator("#rows .id-cell a").click()
+    page.locator("#rows [data-row-link]").click()
     expect(page.locator(".bubble.is-user")).to_contain_text("It is me")
     expect(page.locator(".conversation-id bdi")).to_have_text(name)
 
@@ -279,11 +283,13 @@ def test_hostile_text_is_shown_and_nothing_more(given: Given, reader: Reader, te
     for path in ("/", "/conversations"):
         page = reader.read(path)
         check_width(page)
-        assert visible[:40] in (page.locator("#rows .id-cell").text_content() or "")
-        address = page.locator("#rows .id-cell a").get_attribute("href") or ""
-    page = reader.read(address)
+        assert visible[:40] in (page.locator("#rows .said-first").text_content() or "")
+        address = page.locator("#rows .said-first").get_attribute("href") or ""
+    page = reader.read(f"{address}{'&' if '?' in address else '?'}view=trace")
     expect(page.locator(".bubble.is-user").first).to_contain_text(visible[:40])
     for summary in page.locator("summary").all():
+        summary.click()
+    for summary in page.locator(".waterfall summary").all():
         summary.click()
     shown = page.locator("main").text_content() or ""
     assert shown.count(visible[:40]) >= 15
@@ -417,7 +423,7 @@ def test_keyboard_alone_reaches_everything(given: Given, reader: Reader) -> None
     assert reached[0] == "Skip to the content"
     wanted = (
         *("Conversations", "The last 30 days", "Pause", "What Turns means", "What Cost means"),
-        *("Figures", "All conversations", "talk-1"),
+        *("Figures", "All conversations", "Question 1"),
     )
     assert [name for name in wanted if name not in reached] == []
     page.locator("[popovertarget=meaning-turns]").focus()
@@ -444,11 +450,17 @@ def test_pages_work_without_a_script(given: Given, readers: Readers) -> None:
     page.get_by_role("combobox", name="Agent").select_option("All agents")
     page.get_by_role("button", name="Apply").click()
     assert page.url.endswith("/")
-    page.locator("#rows .id-cell a").click()
-    bars = page.locator(f"#turn-{turns[3]['span_id']} .span-fill")
-    assert (bars.nth(1).bounding_box() or {})["width"] > 50
+    page.locator("#rows [data-row-link]").click()
     page.locator(".jumps").get_by_role("link", name="Slow").click()
-    expect(page.locator(f"#turn-{turns[3]['span_id']} .turn-head")).to_be_in_viewport()
+    slow = page.locator(f"#turn-{turns[3]['span_id']}")
+    expect(slow.locator(".bubble").first).to_be_in_viewport()
+    slow.locator("summary").click()
+    slow.get_by_role("link", name="All of this turn").click()
+    bars = page.locator(".span-fill")
+    assert (bars.nth(1).bounding_box() or {})["width"] > 50
+    page.get_by_role("link", name="The conversation").click()
+    page.get_by_role("link", name="Trace", exact=True).click()
+    expect(page.locator(".facts-grid")).to_have_count(6)
 
 
 def test_older_conversations_are_added_below(given: Given, reader: Reader) -> None:
@@ -460,7 +472,7 @@ def test_older_conversations_are_added_below(given: Given, reader: Reader) -> No
     expect(page.locator("#rows tr")).to_have_count(50)
     page.get_by_role("link", name="Show older conversations").click()
     expect(page.locator("#rows tr")).to_have_count(70)
-    names = page.locator("#rows .id-cell").all_inner_texts()
+    names = page.locator("#rows [data-row-id]").all_inner_texts()
     assert names == [f"c-{number:02d}" for number in range(70)]
     expect(page.locator("#paging")).to_have_text("These are all conversations of the window.")
 
@@ -491,7 +503,7 @@ def test_phone_shows_every_page_without_sideways_scrolling(given: Given, readers
         page = reader.read(path)
         assert page.evaluate(WIDE_ENOUGH)
         expect(page.get_by_role("link", name="Overview")).to_be_visible()
-    page.locator("#rows .id-cell a").first.click()
+    page.locator("#rows [data-row-link]").first.click()
     expect(page.locator(".turn").first).to_be_visible()
     assert page.evaluate(WIDE_ENOUGH)
 

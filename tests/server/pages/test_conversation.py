@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 def test_where_the_time_went_is_drawn_to_scale(given: Given, reader: Reader) -> None:
     """The slow turn of 4.2 s spent 3.5 s in a tool; so did the conversation, of 9.2 s."""
     turns = talk(given)
-    page = reader.read("/conversations/talk-1")
+    page = reader.read("/conversations/talk-1?view=trace")
     slow = page.locator(f"#turn-{turns[3]['span_id']} .turn-split")
     assert plain(slow.inner_text()) == "tools 3.5 s 83 % own code 700 ms 17 %"
     tool, own = (box.bounding_box() or {} for box in slow.locator("rect").all())
@@ -45,7 +45,7 @@ def test_each_turn_says_its_tokens_and_cost(given: Given, reader: Reader) -> Non
     given.turn("c", start + 10, input_tokens=5, output_tokens=1, cost_source="unpriced")
     given.turn("c", start + 20)
     given.save()
-    page = reader.read("/conversations/c")
+    page = reader.read("/conversations/c?view=trace")
     shown = [plain(text) for text in page.locator(".facts-grid").all_inner_texts()]
     assert "Tokens 120 → 30 Cost $0.0042" in shown[0]
     assert "Tokens 5 → 1 Cost no price" in shown[1]
@@ -62,7 +62,7 @@ def test_events_stand_in_order_with_their_turns(given: Given, reader: Reader) ->
     given.feedback(4, "c", start + 60)
     given.event("conversation.end", "c", start + 70, outcome="resolved")
     given.save()
-    page = reader.read("/conversations/c")
+    page = reader.read("/conversations/c?view=trace")
     page.get_by_text("All events in order").click()
     rows = page.locator(".all-events tbody tr")
     told = [plain(" ".join(row.locator("td").all_inner_texts()[1:])) for row in rows.all()]
@@ -126,13 +126,17 @@ def test_grafana_and_tempo_are_linked_where_there_are_any(given: Given, reader: 
     left_out = given.turn("talk-1", ago(3500), attributes={"otel_chat.keep": "false"})
     turns = talk(given)
     page = reader.read("/conversations/talk-1")
-    assert page.locator(".elsewhere").count() == 0
+    assert "grafana" not in page.content()
     settings = reader.site.app.state.settings
     reader.site.app.state.settings = settings.model_copy(
         update={"grafana_url": "https://grafana.example/g/", "tempo_url": "http://tempo:3200"}
     )
     try:
         page.reload()
+        for row in (left_out, turns[3]):
+            turn = page.locator(f"#turn-{row['span_id']}")
+            turn.locator("summary").first.click()
+            expect(turn.locator(".waterfall")).to_be_visible()
     finally:
         reader.site.app.state.settings = settings
     trace = turns[3]["trace_id"]
@@ -160,6 +164,7 @@ def test_a_running_conversation_grows_by_itself(given: Given, reader: Reader) ->
     page.clock.install()
     reader.read(f"/conversations/c?turn={row['span_id']}")
     expect(page.locator("[data-refresh-status]")).to_contain_text("every 5 s")
+    page.locator(".turn-facts summary").click()
     page.locator(".span summary").click()
     page.locator(".noting > summary").click()
     page.get_by_label("Note", exact=True).fill("half writ")
@@ -213,6 +218,7 @@ def test_from_a_fallen_containment_to_the_slow_tool(given: Given, reader: Reader
     click(page.locator(".jumps").get_by_role("link", name="Slow"))
     turn = page.locator(".turn.is-chosen")
     expect(turn).to_contain_text("It has been three weeks!")
+    click(turn.locator(".turn-facts > summary"))
     click(turn.locator(".span.is-longest summary"))
     details = turn.locator(".span.is-longest")
     expect(details).to_contain_text("execute_tool track_return")
@@ -234,9 +240,78 @@ def test_hostile_events_and_notes_are_text(given: Given, readers: Readers) -> No
     tags, note = list(HOSTILE), "\n".join(HOSTILE)
     row = {"tenant": given.tenant, "conversation_id": "c", "tags": tags, "note": note}
     given.store.insert_rows("conversation_marks", [{**row, "version": 1}])
-    page = readers().read("/conversations/c")
+    page = readers().read("/conversations/c?view=trace")
     page.get_by_text("All events in order").click()
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate(WIDE_ENOUGH)
     assert page.evaluate("window.pwned") is None
+
+
+def test_the_view_of_conversations_is_remembered(given: Given, reader: Reader) -> None:
+    """Transcript at first; whoever chose Trace meets it with the next conversation too."""
+    talk(given)
+    talk(given, "talk-2")
+    page = reader.read("/conversations/talk-1")
+    expect(page.locator("[aria-current=true]", has_text="Transcript")).to_be_visible()
+    assert page.locator(".facts-grid").count() == 0
+    page.get_by_role("link", name="Trace", exact=True).click()
+    expect(page.locator(".facts-grid")).to_have_count(6)
+    reader.read("/conversations/talk-2")
+    expect(page.locator(".facts-grid")).to_have_count(6)
+    page.get_by_role("link", name="Transcript", exact=True).click()
+    reader.read("/conversations/talk-1")
+    expect(page.locator(".facts-grid")).to_have_count(0)
+
+
+def test_later_turns_come_below(given: Given, reader: Reader) -> None:
+    """Page by page without losing the place, each turn once and in order."""
+    start = ago(90_000)
+    for number in range(620):
+        given.turn("long", start + 2 * number)
+    given.save()
+    page = reader.read("/conversations/long?view=trace")
+    expect(page.locator(".turn")).to_have_count(500)
+    page.get_by_role("link", name="Later turns and events").click()
+    expect(page.locator(".turn")).to_have_count(620)
+    expect(page.locator("#later-turns a")).to_have_count(0)
+    told = page.locator(".turn").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
+    assert told == [f"Turn {number}" for number in range(1, 621)]
+
+
+def test_a_conversation_that_ends_is_asked_for_no_more(given: Given, reader: Reader) -> None:
+    """It is looked at until its end has come, and never again."""
+    given.turn("c", ago(40))
+    given.save()
+    page = reader.page
+    page.clock.install()
+    reader.read("/conversations/c")
+    expect(page.locator("[data-refresh-bar]")).to_be_visible()
+    given.rows.clear()
+    given.event("conversation.end", "c", ago(1), outcome="resolved")
+    given.save()
+    page.clock.fast_forward(6_000)
+    expect(page.locator("#live[data-ended]")).to_have_count(1)
+    expect(page.locator("[data-refresh-bar]")).to_be_hidden()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(95_000)
+    assert asked == []
+
+
+def test_a_reply_is_drawn_without_what_it_should_not_do(given: Given, reader: Reader) -> None:
+    """Its lists and links; no picture is fetched, no HTML of it is taken."""
+    reply = (
+        "**Two** plans:\n\n1. [Basic](https://shop.example/)\n2. Pro\n\n"
+        "![x](https://shop.example/x.png)<img src=x onerror='window.pwned=1'>"
+    )
+    given.turn("c", ago(7200), output_messages=scenes.content("assistant", reply))
+    given.save()
+    shown = reader.read("/conversations/c").locator(".bubble.is-assistant")
+    expect(shown.locator("strong")).to_have_text("Two")
+    expect(shown.locator("li")).to_have_count(2)
+    expect(shown.get_by_role("link", name="Basic")).to_have_attribute(
+        "rel", "noopener noreferrer nofollow"
+    )
+    assert shown.locator("img").count() == 0
+    assert reader.page.evaluate("window.pwned") is None

@@ -52,7 +52,7 @@ def test_each_filter_stands_in_the_address(
     assert figure(page, "conversations") == "1"
     page.get_by_role("link", name="Conversations", exact=True).click()
     page.wait_for_url(f"**/conversations?{parameter}")
-    expect(page.locator("#rows .id-cell")).to_have_text(["app-1"])
+    expect(page.locator("#rows [data-row-id]")).to_have_text(["app-1"])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -72,7 +72,7 @@ def test_a_view_can_be_shared(two: Given, reader: Reader, path: str) -> None:
 def test_filters_come_back_from_a_conversation(two: Given, reader: Reader) -> None:
     """To a conversation and back, and on from it to another page: window and filters stay."""
     page = reader.read("/conversations?window=24h&agent=sales")
-    page.locator("#rows .id-cell a").click()
+    page.locator("#rows [data-row-link]").click()
     page.wait_for_url("**/conversations/web-1?window=24h&agent=sales")
     page.locator(".crumbs > a").click()
     page.wait_for_url("**/conversations?window=24h&agent=sales")

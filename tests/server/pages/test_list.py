@@ -31,7 +31,7 @@ def three(given: Given) -> Given:
 
 
 def names(page: Page) -> list[str]:
-    return page.locator("#rows [data-row-link]").all_inner_texts()
+    return page.locator("#rows [data-row-id]").all_inner_texts()
 
 
 def noted(given: Given, name: str) -> Mark:
@@ -39,7 +39,9 @@ def noted(given: Given, name: str) -> Mark:
 
 
 def focused(page: Page) -> str:
-    return str(page.evaluate("document.activeElement.textContent"))
+    """The id of the conversation whose row has the keyboard."""
+    there = "document.activeElement.closest('tr')?.querySelector('[data-row-id]')?.textContent"
+    return str(page.evaluate(there))
 
 
 def test_a_head_sorts_by_its_column(three: Given, reader: Reader) -> None:
@@ -279,8 +281,86 @@ def test_hostile_notes_and_views_are_text(given: Given, readers: Readers) -> Non
     page.get_by_role("button", name="Views").click()
     expect(page.locator(".views-list li")).to_have_count(len(HOSTILE))
     page.keyboard.press("Escape")
-    expect(page.locator("#rows .id-cell")).to_have_count(len(HOSTILE))
+    expect(page.locator("#rows .said-cell")).to_have_count(len(HOSTILE))
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 1000})
         assert page.evaluate(WIDE_ENOUGH)
     assert page.evaluate("window.pwned") is None
+
+
+def read_in_pane(page: Page, number: int) -> str:
+    """What the pane shows after one more key, as the row number `number`."""
+    page.keyboard.press("j")
+    expect(page.locator("#rows tr").nth(number)).to_have_class("is-current")
+    expect(page.locator(".pane[aria-busy]")).to_have_count(0)
+    return page.locator(".pane h2").inner_text()
+
+
+def test_a_row_says_what_was_said_and_why_it_is_notable(given: Given, reader: Reader) -> None:
+    """The first message, the last reply without its marks, the id; intents where no text is."""
+    start = ago(3600)
+    given.turn(
+        "told", start, 4.0, channel="web", confidence=0.1, handoff=True,
+        input_messages=scenes.content("user", "My kettle leaks"),
+        output_messages=scenes.content("assistant", "Send it **back**"),
+    )  # fmt: skip
+    given.turn("told", start + 9, status="error")
+    given.feedback(2, "told", start + 20)
+    for number, intent in enumerate(("greet", "refund", "refund", "bye")):
+        given.turn("untold", start - 100 + number, intent=intent)
+    given.save()
+    rows = reader.read("/conversations?window=24h").locator("#rows tr")
+    told = rows.first
+    expect(told.locator(".said-first")).to_have_text("My kettle leaks")
+    expect(told.locator(".said-last bdi")).to_have_text("Send it back")
+    expect(told.locator("[data-row-id]")).to_have_text("told")
+    assert told.locator(".reasons .badge").all_inner_texts() == [
+        "failed 1", "unsure 1", "slow 1", "asked for a human", "rating 2 of 5",
+    ]  # fmt: skip
+    expect(told).to_contain_text("web")
+    expect(rows.last.locator(".said-first")).to_have_text("greet → refund → bye")
+    expect(rows.last.locator(".reasons")).to_have_text("\u2013")
+
+
+def test_twenty_conversations_are_twenty_keys(given: Given, reader: Reader) -> None:
+    """Each j reads the next beside the list; what ended is not asked for again on the way back."""
+    for number in range(20):
+        said = scenes.content("user", f"Question {number}")
+        given.turn(f"c{number:02d}", ago(7200 + number), input_messages=said)
+    given.save()
+    page = reader.read("/conversations?window=24h")
+    for number in range(20):
+        assert read_in_pane(page, number) == f"c{number:02d}"
+        expect(page.locator(".pane .bubble.is-user")).to_contain_text(f"Question {number}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.press("k")
+    expect(page.locator(".pane h2")).to_have_text("c18")
+    assert [address for address in asked if "/reading" in address] == []
+    page.keyboard.press("r")
+    expect(page.locator(".pane")).to_be_focused()
+    page.keyboard.press("x")
+    until(lambda: noted(given, "c18").reviewed)
+    expect(page.locator(".pane [data-review]")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(page.locator(".pane")).to_be_hidden()
+    assert focused(page) == "c18"
+
+
+def test_a_click_on_a_row_reads_it_and_its_link_opens_it(three: Given, readers: Readers) -> None:
+    """Beside the list at a desk; on a phone there is no pane, and the link is the way."""
+    page = readers().read("/conversations?window=24h")
+    page.locator("#rows tr").nth(1).locator(".started").click()
+    expect(page.locator(".pane h2")).to_have_text("b")
+    expect(page.locator(".pane .turn")).to_have_count(2)
+    page.locator(".pane .turn-facts summary").first.click()
+    expect(page.locator(".pane .facts-grid")).to_be_visible()
+    assert page.evaluate(WIDE_ENOUGH)
+    page.locator(".pane h2 a").click()
+    page.wait_for_url("**/conversations/b?window=24h")
+    phone = readers(width=390).read("/conversations?window=24h")
+    phone.keyboard.press("j")
+    assert focused(phone) == "a"
+    expect(phone.locator(".pane")).to_be_hidden()
+    phone.keyboard.press("Enter")
+    phone.wait_for_url("**/conversations/a?window=24h")

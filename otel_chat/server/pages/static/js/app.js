@@ -7,6 +7,7 @@ import { startViews } from "./views.js";
 import { startDownloads } from "./downloads.js";
 import { startLater } from "./later.js";
 import { startLive } from "./live.js";
+import { startMore } from "./more.js";
 import { startPictures } from "./pictures.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
@@ -21,19 +22,18 @@ function startFilters() {
 }
 
 function startCopying() {
-  if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      button.classList.add("is-done");
-      button.addEventListener("pointerleave", () => button.classList.remove("is-done"), { once: true });
-    });
-  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.classList.add("is-done");
+    button.addEventListener("pointerleave", () => button.classList.remove("is-done"), { once: true });
+  });
 }
 
 function showWhatNeedsAScript() {
-  for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+  const wanted = navigator.clipboard ? "[data-needs-script], [data-copy]" : "[data-needs-script]";
+  for (const element of document.querySelectorAll(wanted)) element.hidden = false;
 }
 
 showWhatNeedsAScript();
@@ -48,6 +48,7 @@ startDownloads();
 startPictures();
 startLive(drawCharts);
 startConversation();
+startMore(showWhatNeedsAScript);
 startLists();
 startNoting();
 startViews();

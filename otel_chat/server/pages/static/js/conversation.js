@@ -42,8 +42,7 @@ function onKey(event) {
 }
 
 export function startConversation() {
-  const all = turns();
-  if (!all.length) return;
+  if (!document.querySelector("#timeline") || !turns().length) return;
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-jump]");

@@ -1,5 +1,6 @@
 // Going through the list of conversations by keyboard, and on from one to the next.
 import { toggle } from "./noting.js";
+import * as pane from "./pane.js";
 
 const KEY = "otel-chat-list";
 const links = () => [...document.querySelectorAll("[data-list] [data-row-link]")];
@@ -25,19 +26,29 @@ function typing(event) {
   return event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea");
 }
 
+// The row with the keyboard, else the one that is read.
+function here(all) {
+  const focused = all.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  return focused >= 0 ? focused : all.indexOf(pane.link());
+}
+
 function go(step) {
   const all = links();
-  const at = all.findIndex((link) => link.closest("tr").contains(document.activeElement));
+  const at = here(all);
+  if (at + step >= all.length) document.querySelector("#paging [hx-get]")?.click();
   const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
   next?.focus();
   next?.closest("tr").scrollIntoView({ block: "nearest" });
+  pane.read(next);
 }
 
 function onListKey(event) {
   if (typing(event)) return;
   if (event.key === "j") go(1);
   else if (event.key === "k") go(-1);
-  else if (event.key === "x") toggle(document.activeElement.closest("tr")?.querySelector("[data-review]"));
+  else if (event.key === "x") toggle(links()[here(links())]?.closest("tr").querySelector("[data-review]"));
+  else if (event.key === "r" && pane.isOpen()) document.querySelector("[data-pane]").focus();
+  else if (event.key === "Escape") pane.close();
   else if (event.key === "/") {
     document.querySelector("[data-search]")?.focus();
     event.preventDefault();
@@ -47,6 +58,7 @@ function onListKey(event) {
 function startList() {
   if (!document.querySelector("[data-list]")) return;
   remember();
+  pane.startPane();
   document.addEventListener("keydown", onListKey);
   document.addEventListener("htmx:afterSwap", remember);
 }

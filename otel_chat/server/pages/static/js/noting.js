@@ -21,11 +21,16 @@ export async function note(button, change) {
   return null;
 }
 
-function show(button, reviewed) {
-  button.setAttribute("aria-pressed", String(reviewed));
-  button.closest("tr")?.classList.toggle("is-reviewed", reviewed);
-  const label = button.querySelector("[data-review-label]");
-  if (label) label.textContent = reviewed ? "Reviewed" : "Mark reviewed";
+// Of one conversation there may be a button in the list and one in the pane beside it.
+function show({ dataset: { review, tenant } }, reviewed) {
+  const same = `[data-review="${CSS.escape(review)}"][data-tenant="${CSS.escape(tenant)}"]`;
+  for (const button of document.querySelectorAll(same)) {
+    button.setAttribute("aria-pressed", String(reviewed));
+    button.closest("tr")?.classList.toggle("is-reviewed", reviewed);
+    const label = button.querySelector("[data-review-label]");
+    if (label) label.textContent = reviewed ? "Reviewed" : "Mark reviewed";
+  }
+  document.dispatchEvent(new Event("noted"));
 }
 
 export async function toggle(button) {

@@ -1,3 +1,5 @@
+import { fill } from "./more.js";
+
 // Brings the figures up to date every 30 seconds, or as the page says, and keeps the reader's place.
 const KEY = "otel-chat-refresh";
 const GLYPHS = { pause: "M9 6v12M15 6v12", play: "M8 5l11 7-11 7z" };
@@ -41,7 +43,9 @@ function takeNote(region) {
 function restore(region, note) {
   for (const key of note.open) {
     const details = region.querySelector(`details[data-keep="${CSS.escape(key)}"]`);
-    if (details) details.open = true;
+    if (!details) continue;
+    details.open = true;
+    if (details.matches("[data-more]")) fill(details);
   }
   if (note.index < 0) return;
   const same = note.href && region.querySelector(`a[href="${CSS.escape(note.href)}"]`);
@@ -61,7 +65,9 @@ export function startRefresh(afterSwap) {
 
   const region = () => document.querySelector("[data-refresh]");
   const every = () => Number(region().dataset.every ?? 30);
+  const over = () => region().dataset.ended !== undefined;
   const show = () => {
+    bar.hidden = over();
     button.setAttribute("aria-pressed", String(paused));
     label.textContent = paused ? "Resume" : "Pause";
     glyph.setAttribute("d", paused ? GLYPHS.play : GLYPHS.pause);
@@ -71,7 +77,7 @@ export function startRefresh(afterSwap) {
   };
 
   const refresh = () => {
-    if (paused || busy(region())) return;
+    if (paused || over() || busy(region())) return;
     note = takeNote(region());
     htmx.ajax("GET", location.pathname + location.search, {
       target: "#live",
@@ -81,7 +87,7 @@ export function startRefresh(afterSwap) {
   };
 
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target?.id === "rows") {
+    if (["rows", "timeline"].includes(event.detail.target?.id)) {
       // The first page again would take away what the reader went on to.
       region().dataset.held = "";
       status.textContent = `Figures of ${region().dataset.at} UTC, held while you read on`;
@@ -118,6 +124,5 @@ export function startRefresh(afterSwap) {
     refresh();
     setTimeout(again, every() * 1000);
   }, every() * 1000);
-  bar.hidden = false;
   show();
 }

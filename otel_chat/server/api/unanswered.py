@@ -25,14 +25,18 @@ ANSWER: Final = shown(
         threshold=0.7,
         turns=21,
         with_text=21,
-        grouped=21,
+        small_talk=2,
+        grouped=19,
         bucket="1d",
         starts=[WINDOW.start],
         items=[
             queries.Theme(
-                label="gift card, balance",
+                label="How much is left on my gift card?",
                 turns=9,
-                share=0.4286,
+                previous=0,
+                new=True,
+                first_at=WINDOW.end - timedelta(days=3),
+                share=0.4737,
                 conversations=8,
                 fallbacks=7,
                 intents=[queries.GuessedIntent(name="", turns=7)],
@@ -46,7 +50,7 @@ ANSWER: Final = shown(
                 trend=[9],
             )
         ],
-        others=12,
+        others=10,
     )
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
 
 OFTEN_FAILING: Final = 0.3
-_THEMES: Final = 15
+_FIRST: Final = 10
 _LONG: Final = 140
 
 
@@ -165,8 +165,13 @@ def _sentiments(asking: Asking) -> Table:
     )
 
 
-def unanswered_themes(asking: Asking) -> Table:
-    """What was asked and not understood, by theme; or why that cannot be shown."""
+def unanswered_themes(asking: Asking, shown: int = unanswered.MOST) -> Table:
+    """What was asked and not understood, by theme; or why that cannot be shown.
+
+    Args:
+        asking: What the page is asked with.
+        shown: How many themes at most; where there are more, it leads to all.
+    """
     title, question = "Unanswered questions", "What do people ask that the bot does not know?"
     if not asking.scope.allows(CONVERSATIONS_READ):
         nothing = f"What people wrote needs a token with the scope {CONVERSATIONS_READ}."
@@ -189,41 +194,58 @@ def unanswered_themes(asking: Asking) -> Table:
         found.items,
         nothing=nothing,
         wide=True,
-        shown=_THEMES,
+        shown=shown,
     )
     sample = (
         f"{formats.plural(found.turns, 'turn')} not understood, {found.with_text:,} with text,"
-        f" {found.grouped:,} grouped."
+        f" {found.grouped:,} grouped; {found.small_talk:,} thanks, greetings and the like left out."
     )
-    return replace(made, rest=f"{sample} {made.rest}".strip() if found.items else "")
+    if found.others:
+        sample += f" {formats.plural(found.others, 'turn')} in rarer questions."
+    more = len(found.items) > shown
+    return replace(
+        made,
+        rest=sample if found.items else "",
+        link=("All questions", asking.view.at("/intents/questions")) if more else None,
+    )
 
 
 def _themes(asking: Asking) -> list[Head[unanswered.Theme]]:
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
 
-    def example(theme: unanswered.Theme) -> Cell:
-        if not theme.examples:
-            return Cell(formats.NO_DATA)
-        newest = theme.examples[0]
-        text = newest.message if len(newest.message) <= _LONG else newest.message[:_LONG] + "\u2026"
-        tenant = newest.tenant if several else None
-        return Cell(text, links.conversation(newest.conversation_id, tenant=tenant), quoted=True)
+    def question(theme: unanswered.Theme) -> Cell:
+        since = f"new since {formats.when(theme.first_at)} UTC" if theme.new else ""
+        return Cell(_cut(theme.label), quoted=True, sub=since)
+
+    def examples(theme: unanswered.Theme) -> Cell:
+        found = [
+            (_cut(one.message), links.conversation(
+                one.conversation_id, tenant=one.tenant if several else None
+            ))
+            for one in theme.examples
+        ]  # fmt: skip
+        return Cell("", quoted=True, items=found)
 
     def taken_for(theme: unanswered.Theme) -> str:
         return ", ".join(intent.name or "nothing" for intent in theme.intents[:2])
 
     return [
-        Head("Theme", lambda t: t.label or "(no words)", number=False),
+        Head("Question", question, number=False),
         Head(
             "Turns",
             lambda t: Cell(formats.count(t.turns), line=sparkline(t.trend)),
             figure="theme_turns",
         ),
+        Head("Before", lambda t: formats.count(t.previous), figure="theme_turns_before"),
         Head("Share", lambda t: rate(t.share), figure="theme_share"),
         Head("Conversations", lambda t: formats.count(t.conversations)),
         Head("Taken for", taken_for, number=False),
-        Head("As somebody asked it", example, number=False, figure="unanswered_turns"),
+        Head("As it was asked", examples, number=False, figure="unanswered_turns"),
     ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else text[:_LONG] + "\u2026"
 
 
 def body(asking: Asking) -> Body:
@@ -232,8 +254,8 @@ def body(asking: Asking) -> Body:
     return Body(
         cards=_cards(found),
         panels=[
-            _intents(found, asking.view),
             Later("unanswered", "Unanswered questions", asking.view.at("/intents/unanswered")),
+            _intents(found, asking.view),
             _topics(asking),
             _entities(asking),
             _sentiments(asking),
@@ -249,5 +271,8 @@ INTENTS: Final = Sheet(
     "unsure",
     "What do people ask for, and where are they not understood?",
     body,
-    {"unanswered": lambda asking: [unanswered_themes(asking)]},
+    {
+        "unanswered": lambda asking: [unanswered_themes(asking, _FIRST)],
+        "questions": lambda asking: [unanswered_themes(asking)],
+    },
 )

@@ -29,6 +29,7 @@ class Cell:
         quoted: Whether it is what somebody wrote.
         sub: What stands below it, smaller.
         whiskers: Intervals to draw: the name of a colour, low end, figure, high end, 0 to 1.
+        items: Texts beneath each other, and where each leads.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Cell:
     quoted: bool = False
     sub: str = ""
     whiskers: Sequence[tuple[str, float, float, float]] = ()
+    items: Sequence[tuple[str, str]] = ()
 
     @property
     def empty(self) -> bool:
@@ -81,6 +83,7 @@ class Table:
         wide: Whether it takes the whole width of the page.
         legend: The colours of the parts in its bars: their names, and what they stand for.
         field: A parameter that can be given below it, and what it is called; none without.
+        link: Where there is more of it, and what that is called; none without.
     """
 
     form: ClassVar[str] = "table"
@@ -95,6 +98,7 @@ class Table:
     wide: bool = False
     legend: Sequence[tuple[str, str]] = ()
     field: tuple[str, str] | None = None
+    link: tuple[str, str] | None = None
 
 
 def table(  # noqa: PLR0913 - what a table is made of

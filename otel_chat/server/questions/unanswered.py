@@ -1,8 +1,10 @@
 """What the bot did not understand: messages that matched nothing, or barely, grouped into themes.
 
-Messages are compared by the words that they share (tf-idf of words and pairs of words, cosine
-distance) and joined while the mean distance within a group stays small (average linkage, as in
-Sokal and Michener 1958). No number of groups has to be known before.
+Messages are compared by the parts of the words that say what they are about (tf-idf of three to
+five letters, as W. B. Cavnar and J. M. Trenkle, N-gram-based text categorization, 1994, so that
+"cancelling" is near "cancel"; cosine distance) and joined while the mean distance within a group
+stays small (average linkage, as in Sokal and Michener 1958). No number of groups has to be known
+before. A theme is named by its medoid: the message that is nearest to all others of it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.figures import content
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.figures import by_bucket, turns_source
+from otel_chat.server.figures.plain_words import small_talk, telling
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import Query, moment, nanos, ratio
 from otel_chat.server.figures.window import Bucket, Window
@@ -34,12 +37,10 @@ if TYPE_CHECKING:
 READ: Final = 5000
 DIFFERENT: Final = 1200
 MOST: Final = 50
-EXAMPLES: Final = 5
+EXAMPLES: Final = 3
 FAR: Final = 0.8
-WORDS: Final = 3
 _LONGEST: Final = 500
 _BLANKS: Final = re.compile(r"\s+")
-_WORD: Final = r"(?u)[^\W\d_]{2,}"
 _DIGITS: Final = re.compile(r"\d+")
 
 
@@ -65,10 +66,20 @@ class GuessedIntent(Answer):
 class Theme(Answer):
     """Messages that ask for much the same."""
 
-    label: str = Field(description="The words that tell it from the other themes.")
+    label: str = Field(description="Its most central question, as somebody asked it.")
     turns: int = figure(
         "theme_turns", "{turn}", "Turns with a message of this theme that was not understood."
     )
+    previous: int = figure(
+        "theme_turns_before",
+        "{turn}",
+        "Turns of the window before that were not understood and are as near to the theme as its"
+        " own are to each other.",
+    )
+    new: bool = Field(
+        description="Whether it was not asked in the window before, of which messages are stored."
+    )
+    first_at: datetime = Field(description="When it was asked first in the window, UTC.")
     share: float | None = figure(
         "theme_share", "1", "Turns of this theme ÷ all turns that were grouped."
     )
@@ -90,6 +101,9 @@ class Themes(Answer):
     )
     threshold: float = Field(description="A confidence below it is low; a setting of the server.")
     with_text: int = Field(description="Those whose message is stored.")
+    small_talk: int = Field(
+        description="Turns whose message is but thanks, greetings and the like: in no theme."
+    )
     grouped: int = Field(description="Those that were grouped: the newest, where there are many.")
     bucket: Bucket
     starts: list[datetime] = Field(description="The starts of the buckets of the trends, UTC.")
@@ -103,6 +117,20 @@ class _Group:
 
     key: str
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def compared(self) -> str:
+        """What is compared: the words that say what it is about, or all where it has none."""
+        return " ".join(telling(self.key)) or self.key
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """Groups that ask for much the same, the most central of them, and how many asked before."""
+
+    groups: Sequence[_Group]
+    central: _Group
+    previous: int
 
 
 @query(CONVERSATIONS_READ)
@@ -121,9 +149,11 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
     width = window.bucket()
     starts = window.bucket_starts(width)
     counting = store.submit(_counted, Query(store, scope), window, filters)
-    groups = _alike(scope, _newest(Query(store, scope), window, filters, width))
+    before = store.submit(_newest, Query(store, scope), window.previous(), filters, width)
+    groups, courtesies = _alike(scope, _newest(Query(store, scope), window, filters, width))
+    earlier, _ = _alike(scope, before.result())
     themes = sorted(
-        (_theme(members, label, len(starts)) for members, label in _clustered(groups)),
+        (_theme(found, len(starts), known=bool(earlier)) for found in _clustered(groups, earlier)),
         key=lambda theme: (-theme.turns, theme.label),
     )
     grouped = sum(theme.turns for theme in themes)
@@ -134,6 +164,7 @@ def unanswered(store: Store, scope: Scope, window: Window, filters: Filters) -> 
         turns=counted.get("turns", 0),
         threshold=store.rules.low_confidence,
         with_text=counted.get("with_text", 0),
+        small_talk=courtesies,
         grouped=grouped,
         bucket=width,
         starts=starts,
@@ -190,26 +221,31 @@ def normal(message: str) -> str:
         >>> normal("  Où est ma commande  4711? ")
         'ou est ma commande #?'
     """
-    plain = unicodedata.normalize("NFKD", message[:_LONGEST]).casefold()
-    kept = "".join(one for one in plain if not unicodedata.combining(one))
+    kept = unicodedata.normalize("NFKD", message[:_LONGEST]).casefold()
+    if not kept.isascii():
+        kept = "".join(one for one in kept if not unicodedata.combining(one))
     return _BLANKS.sub(" ", _DIGITS.sub("#", kept)).strip()
 
 
-def _alike(scope: Scope, rows: list[dict[str, Any]]) -> list[_Group]:
-    """The rows by normal message, the newest of so many different ones."""
+def _alike(scope: Scope, rows: list[dict[str, Any]]) -> tuple[list[_Group], int]:
+    """The rows by normal message, the newest of so many different ones; and how much small talk."""
     found: dict[str, _Group] = {}
+    courtesies = 0
     for row in rows:
         message = content.user_message(scope, row.pop("input_messages"))
         key = normal(message or "")
+        if small_talk(key):
+            courtesies += 1
+            continue
         if not key or (key not in found and len(found) == DIFFERENT):
             continue
         row["message"] = message
         found.setdefault(key, _Group(key)).rows.append(row)
-    return sorted(found.values(), key=lambda group: group.key)
+    return sorted(found.values(), key=lambda group: group.key), courtesies
 
 
-def _clustered(groups: Sequence[_Group]) -> list[tuple[list[_Group], str]]:
-    """Groups that ask for much the same, each with the words that tell it from the others."""
+def _clustered(groups: Sequence[_Group], earlier: Sequence[_Group]) -> list[_Cluster]:
+    """Groups that ask for much the same."""
     if not groups:
         return []
     try:
@@ -219,54 +255,49 @@ def _clustered(groups: Sequence[_Group]) -> list[tuple[list[_Group], str]]:
     except ImportError as error:
         message = "Themes need the extra 'themes': pip install 'otel-chat[themes]'."
         raise ConfigurationError(message) from error
-    words = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, dtype=np.float32
+    parts = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, dtype=np.float32
     )
-    texts = [group.key for group in groups]
-    try:
-        matrix = words.fit_transform(texts)
-    except ValueError:  # no word in any of them
-        return [([group], group.key) for group in groups]
+    matrix = parts.fit_transform([group.compared for group in groups])
+    near = (matrix @ matrix.T).toarray()
     if len(groups) == 1:
         labels = np.zeros(1, dtype=int)
     else:
-        distances = np.clip(1 - (matrix @ matrix.T).toarray(), 0, 1)
+        distances = np.clip(1 - near, 0, 1)
         np.fill_diagonal(distances, 0)
         clustering = AgglomerativeClustering(
             n_clusters=None, metric="precomputed", linkage="average", distance_threshold=FAR
         )
         labels = clustering.fit_predict(distances)
-    names = words.get_feature_names_out()
+    places = [np.flatnonzero(labels == label) for label in sorted(set(labels.tolist()))]
     weights = np.array([len(group.rows) for group in groups], dtype=np.float32)
+    previous = [0] * len(places)
+    if earlier:
+        others = (parts.transform([group.compared for group in earlier]) @ matrix.T).toarray()
+        means = np.stack([others[:, inside].mean(axis=1) for inside in places])
+        nearest = zip(earlier, means.argmax(axis=0), means.max(axis=0), strict=True)
+        for group, place, alike in nearest:
+            if alike >= 1 - FAR:
+                previous[place] += len(group.rows)
     made = []
-    for label in sorted(set(labels.tolist())):
-        inside = np.flatnonzero(labels == label)
-        score = weights[inside] @ matrix[inside].toarray()
-        members = [groups[int(place)] for place in inside]
-        made.append((members, _words(names, score) or members[0].key))
+    for inside, before in zip(places, previous, strict=True):
+        central = int(inside[(near[np.ix_(inside, inside)] @ weights[inside]).argmax()])
+        made.append(_Cluster([groups[int(place)] for place in inside], groups[central], before))
     return made
 
 
-def _words(names: Any, score: Any) -> str:
-    """The heaviest words, none of which is a part of another."""
-    chosen: list[str] = []
-    for place in sorted(range(len(names)), key=lambda n: (-float(score[n]), names[n])):
-        if len(chosen) == WORDS or not score[place] > 0:
-            break
-        name = str(names[place])
-        if not any(set(name.split()) & set(other.split()) for other in chosen):
-            chosen.append(name)
-    return ", ".join(chosen)
-
-
-def _theme(groups: Sequence[_Group], label: str, buckets: int) -> Theme:
+def _theme(found: _Cluster, buckets: int, *, known: bool) -> Theme:
+    groups = found.groups
     rows = [row for group in groups for row in group.rows]
     parts = Counter(row["part"] for row in rows)
     guessed = Counter(row["intent"] for row in rows)
     newest = sorted((group.rows[0] for group in groups), key=lambda row: (-row["ns"], row["trace"]))
     return Theme(
-        label=label,
+        label=found.central.rows[0]["message"],
         turns=len(rows),
+        previous=found.previous,
+        new=known and not found.previous,
+        first_at=moment(min(row["ns"] for row in rows)),
         share=None,
         conversations=len({(row["tenant"], row["conversation_id"]) for row in rows}),
         fallbacks=sum(row["missed"] for row in rows),

@@ -143,13 +143,31 @@ def test_what_was_not_understood_stands_by_theme(given: Given, reader: Reader) -
     told(given, "parcel")
     page = reader.read("/intents")
     row = page.locator("[data-table=unanswered] tbody tr").first
-    expect(row.locator("th")).to_contain_text("parcel")
+    expect(row.locator("th")).to_have_text("Where is my parcel?")
+    assert page.locator("section.panel h2").first.inner_text() == "Unanswered questions"
     expect(row.locator(".quoted a")).to_have_text("Where is my parcel?")
     expect(page.locator("#later-unanswered")).to_contain_text(
-        "2 turns not understood, 2 with text, 2 grouped"
+        "2 turns not understood, 2 with text, 2 grouped; 0 thanks, greetings and the like left out"
     )
     row.locator(".quoted a").click()
     page.wait_for_url("**/conversations/parcel%201")
+
+
+def test_ten_questions_stand_on_the_page_and_all_on_one_of_their_own(
+    given: Given, reader: Reader
+) -> None:
+    """Twelve that share no word: the page leads to the list of all."""
+    asked = "parcel,invoice,kettle,password,bitcoin,parking,christmas,warranty,iceland,coupon"
+    for number, word in enumerate([*asked.split(","), "insurance", "language"]):
+        given.turn(f"c{number}", ago(600 + number), fallback=True,
+                   input_messages=scenes.content("user", word))  # fmt: skip
+    given.save()
+    page = reader.read("/intents")
+    rows = page.locator("[data-table=unanswered] tbody tr")
+    expect(rows).to_have_count(10)
+    page.get_by_role("link", name="All questions").click()
+    page.wait_for_url("**/intents/questions")
+    expect(rows).to_have_count(12)
 
 
 def test_questions_are_kept_from_whoever_may_not_read_them(given: Given, reader: Reader) -> None:

@@ -19,6 +19,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "hooks": ("vaderSentiment",),
     "server": (
         "clickhouse_connect",
+        "cronsim",
         "fastapi",
         "google.protobuf",
         "google.rpc",
@@ -28,14 +29,17 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "prometheus_client",
         "pydantic_settings",
         "scipy",
+        "standardwebhooks",
         "starlette",
         "tzdata",
         "ua_parser",
         "ua_parser_builtins",
         "uvicorn",
+        "yaml",
     ),
     "embedded": ("chdb",),
     "themes": ("sklearn",),
+    "pdf": ("weasyprint",),
     "demo": ("tokenizers",),
 }
 """What each extra brings itself; a test holds it against pyproject.toml."""

@@ -33,6 +33,7 @@ from otel_chat.cli import (
     migrate,
     replay,
     report,
+    reports,
     reprice,
     rules,
     serve,
@@ -48,6 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(token.tokens, name="token")
+app.add_typer(reports.reports, name="reports")
 for command in (
     export.export,
     report.report,

@@ -210,6 +210,18 @@ class AnalyticsClient:
         """
         return self._ask("POST", "/api/v1/span-rules/trial", json={"rules": text})
 
+    def reports(self) -> dict[str, Any]:
+        """Reports of one's own, and what is wrong with files that should provide some."""
+        return self._get("/api/v1/reports", {})
+
+    def send_report(self, name: str) -> dict[str, Any]:
+        """Sends a report of one's own now.
+
+        Args:
+            name: What it is called.
+        """
+        return self._ask("POST", f"/api/v1/reports/{quote(name, safe='')}/send")
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return self._ask("GET", path, params=_named(parameters))
 

@@ -36,6 +36,7 @@ from otel_chat.server.api import (
     performance,
     realtime,
     report,
+    reports,
     repricings,
     span_rules,
     themes,
@@ -64,6 +65,8 @@ from otel_chat.server.middleware import BodyLimit, FeedbackOrigins, OneLength, S
 from otel_chat.server.pages import router as pages
 from otel_chat.server.periodic import Periodic
 from otel_chat.server.prices import read_prices
+from otel_chat.server.report.keeping import Shelf
+from otel_chat.server.report.runs import Sender
 from otel_chat.server.rules import Rules
 from otel_chat.server.span_rules import read_rules
 from otel_chat.server.store import Store, open_store
@@ -81,6 +84,7 @@ READERS: Final = 16
 COMPRESS_FROM: Final = 1000
 GRACE_SECONDS: Final = 15
 FORGET_SECONDS: Final = 3600
+REPORT_SECONDS: Final = 30
 SETTLE_SECONDS: Final = 5
 SETTLER_RESTS: Final = 2
 """A third of its time at most; where telemetry takes the machine, a tenth."""
@@ -118,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for chore in chores:
             await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(settler.leave)
+        await anyio.to_thread.run_sync(app.state.sender.leave)
         await anyio.to_thread.run_sync(committer.stop)
 
 
@@ -148,6 +153,8 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))
     app.state.exports = Lanes()
     app.state.live = Live()
+    app.state.shelf = Shelf(store, settings.reports)
+    app.state.sender = Sender(store, app.state.shelf, settings)
     app.state.registry = _registry()
     app.state.prices = read_prices(settings.prices, published=settings.published_prices)
     app.state.settler = Settler(
@@ -195,6 +202,7 @@ _PARTS: Final = (
     realtime,
     exports,
     report,
+    reports,
     events,
     erasures,
     repricings,
@@ -213,6 +221,7 @@ _PARTS: Final = (
 def _chores(store: Store, settings: ServerSettings, app: FastAPI) -> list[Periodic]:
     chores = [
         Periodic("otel-chat-gauges", settings.gauge_seconds, app.state.gauges.refresh),
+        Periodic("otel-chat-reports", REPORT_SECONDS, app.state.sender.tick),
     ]
     if settings.retention_days is not None:
         forget = partial(forget_old, store, OPEN, settings.retention_days)

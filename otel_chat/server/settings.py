@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from otel_chat.errors import ConfigurationError
@@ -40,6 +40,21 @@ class ServerSettings(BaseSettings):
             list of one's own knows its model.
         span_rules: A file of rules, TOML, that say what other libraries' spans mean: handoffs,
             intents, workflows, outcomes; see docs/server.md.
+        reports: A folder of reports of one's own, a YAML file each; see docs/reports.md.
+        report_secrets: A folder of files whose names are those of secrets that reports name, with
+            a secret each; `OTEL_CHAT_REPORT_SECRET_<NAME>` in the environment is another way.
+        report_origins: Where webhooks of reports may be sent, as `["https://hooks.example"]`,
+            given as JSON in the environment; nowhere without.
+        report_folder: A folder that reports may be written into; none without.
+        smtp_host: The SMTP server that reports are sent by; no e-mail is sent without.
+        smtp_port: Its port.
+        smtp_tls: `starttls`, `tls` from the first byte, or `none`, for a server on this machine.
+        smtp_user: Who signs in there; nobody without.
+        smtp_password: The password.
+        smtp_password_file: A file that holds it, in place of the environment.
+        smtp_from: The sender's address, as `reports@example.com`.
+        address: This server's address as readers of reports reach it, as
+            `https://chat.example`, for links in reports; without one they have none.
         retention_days: Turns, spans, events and metrics that are older than this many days are
             erased, looked for every hour; none are without.
         grafana_url: Grafana's address, as `https://grafana.example`, for links from conversations.
@@ -72,6 +87,18 @@ class ServerSettings(BaseSettings):
     prices: Path | None = None
     published_prices: bool = True
     span_rules: Path | None = None
+    reports: Path | None = None
+    report_secrets: Path | None = None
+    report_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    report_folder: Path | None = None
+    smtp_host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_password_file: Path | None = None
+    smtp_from: Annotated[str, Field(pattern=r"^[^\s@<>]+@[^\s@<>]+$")] | None = None
+    address: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
     tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -102,6 +103,10 @@ def fill(given: Given, marker: str) -> dict[str, str]:
         [{**kept, "conversation_id": "shared", "tags": [f"tag-{marker}"], "note": marker}],
     )
     given.store.insert_rows("saved_views", [{**kept, "name": f"view-{marker}", "address": "/"}])
+    definition = json.dumps({"name": "none", "title": marker})
+    given.store.insert_rows("reports", [{**kept, "name": "none", "definition": definition}])
+    run = {"report": "none", "period": marker, "recipient": marker, "state": "sent"}
+    given.store.insert_rows("report_runs", [{**kept, **run, "attempt": marker}])
     return {
         "conversation_id": "shared",
         "session_id": "shared",
@@ -216,7 +221,7 @@ def test_tables_are_read_in_one_place_only() -> None:
     for module_info in modules():
         source = inspect.getsource(importlib.import_module(module_info.name))
         direct = re.findall(
-            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views)\b",
+            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views|reports|report_runs)\b",
             source,
         )
         assert direct == [], module_info.name

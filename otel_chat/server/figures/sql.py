@@ -23,6 +23,8 @@ Table = Literal[
     "conversation_marks",
     "saved_views",
     "unclaimed_spans",
+    "reports",
+    "report_runs",
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000

@@ -47,6 +47,7 @@ NAVIGATION: Final = (
     Entry("conversations", "/conversations", "Conversations", "chat"),
     Entry("live", "/live", "Live", "live"),
     *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
+    Entry("reports", "/reports", "Reports", "report"),
     Entry("exports", "/exports", "Exports and reports", "report"),
     Entry("settings", "/settings", "Settings", "settings"),
 )

@@ -35,6 +35,7 @@ from otel_chat.server.pages import (
     listing,
     more,
     overview,
+    reports,
     runbooks,
     times,
     waterfall,
@@ -339,7 +340,7 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
-router.routes.extend([*more.router.routes, *runbooks.router.routes])
+router.routes.extend([*more.router.routes, *reports.router.routes, *runbooks.router.routes])
 
 
 @router.get("/{path:any_page}")

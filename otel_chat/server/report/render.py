@@ -7,12 +7,15 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from otel_chat._version import __version__
 from otel_chat.server.pages import formats
+from otel_chat.server.pages.assets import ROOT
 
 if TYPE_CHECKING:
     from otel_chat.server.questions.report import Line, Report, Unit
@@ -134,22 +137,43 @@ def moved(now: int, before: int) -> str:
     return f"{now - before:+,}".replace("-", "\u2212")
 
 
-_environment: Final = Environment(
-    loader=PackageLoader("otel_chat.server.report"),
-    autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-_environment.filters |= {
-    "change": change,
-    "markdown": markdown,
-    "percent": formats.percent,
-    "plain": plain,
-    "when": formats.when,
-}
-_environment.globals |= {"bars": bars, "moved": moved, "value": value, "weekdays": WEEKDAYS}
+@cache
+def environment() -> Environment:
+    """The templates of reports, with what they may call."""
+    made = Environment(
+        loader=PackageLoader("otel_chat.server.report"),
+        autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        "change": change,
+        "markdown": markdown,
+        "percent": formats.percent,
+        "plain": plain,
+        "when": formats.when,
+    }
+    made.globals |= {"bars": bars, "moved": moved, "value": value, "weekdays": WEEKDAYS}
+    return made
+
+
+@cache
+def style() -> Markup:
+    """The style of a report, to stand in its file."""
+    return Markup((ROOT / "css" / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
+
+
+def labels_of(report: Report) -> list[str]:
+    """What the points of a report's course are called."""
+    hourly = len(report.over_time) > 1 and (
+        (report.over_time[1].start - report.over_time[0].start).total_seconds() < 86_400  # noqa: PLR2004
+    )
+    return [
+        formats.when(point.start) if hourly else f"{point.start.day} {point.start:%b}"
+        for point in report.over_time
+    ]
 
 
 def render(report: Report, form: Rendered) -> str:
@@ -159,13 +183,8 @@ def render(report: Report, form: Rendered) -> str:
         report: The report.
         form: text, markdown or html. The page holds all that it needs, and loads nothing.
     """
-    template = _environment.get_template(_FILES[form])
-    hourly = len(report.over_time) > 1 and (
-        (report.over_time[1].start - report.over_time[0].start).total_seconds() < 86_400  # noqa: PLR2004
+    template = environment().get_template(_FILES[form])
+    rendered: str = template.render(
+        report=report, labels=labels_of(report), style=style(), version=__version__
     )
-    labels = [
-        formats.when(point.start) if hourly else f"{point.start.day} {point.start:%b}"
-        for point in report.over_time
-    ]
-    rendered: str = template.render(report=report, labels=labels, version=__version__)
     return rendered

@@ -51,6 +51,7 @@ from otel_chat.server.api.documents import (
     insights,
 )
 from otel_chat.server.api.errors import add_error_handlers
+from otel_chat.server.api.filters import describe_filters
 from otel_chat.server.api.flow import Lanes
 from otel_chat.server.api.known import PREFIX as API
 from otel_chat.server.api.live import Live
@@ -182,6 +183,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     for part in _PARTS:  # not included, which would build every route anew
         app.router.routes.extend(part.router.routes)
+    describe_filters(app)
     return app
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from fastapi import Request
 
 from otel_chat.errors import QueryError
-from otel_chat.server.figures.fields import FIELDS, PARAMETERS
+from otel_chat.server.api.filters import takes_filters
+from otel_chat.server.figures.fields import PARAMETERS
 from otel_chat.server.figures.filters import check_name
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
 PREFIX: Final = "/api/v1"
-_WITHOUT_IS: Final = frozenset(FIELDS) - frozenset(PARAMETERS)
 FEEDBACK: Final = f"{PREFIX}/feedback"
 
 
@@ -40,7 +40,7 @@ def check_parameters(request: Request) -> None:
     if not request.query_params or not route.include_in_schema:
         return
     known = list(dict.fromkeys(_names(route.dependant)))
-    if filtered := FIELDS.keys() <= {*known, *_WITHOUT_IS}:
+    if filtered := takes_filters(route.dependant):
         known += [name for name in PARAMETERS if name not in known]
     if not known and not route.param_convertors:
         return

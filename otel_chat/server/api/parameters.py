@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import WithJsonSchema
 
 from otel_chat._common.moments import UTC_NAME, end_of, first_of, zone_of
 from otel_chat.errors import QueryError
@@ -20,8 +18,8 @@ from otel_chat.server.access import (
     METRICS_READ,
     Scope,
 )
+from otel_chat.server.api.filters import filters_of
 from otel_chat.server.api.security import Needs
-from otel_chat.server.figures.fields import FIELDS, PARAMETERS, Operator
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.paging import LARGEST_PAGE, PAGE
 from otel_chat.server.figures.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
@@ -155,47 +153,6 @@ def window_of(
     """The window that a request asks about, by start or by activity."""
     return replace(window, by=by)
 
-
-def filters_of(request: Request, **_described: object) -> Filters:
-    """What a request limits its question to.
-
-    Raises:
-        QueryError: If a filter is wrong.
-    """
-    return Filters.read(request.query_params.multi_items())
-
-
-DESCRIBED: Final[tuple[Operator, ...]] = ("is", "min", "max")
-"""The operators that the API's description lists with each field; a page tells of all."""
-
-
-def _description(parameter: str, name: str, operator: Operator) -> inspect.Parameter:
-    """How FastAPI is told of a filter, which `Filters` itself reads and checks."""
-    field = FIELDS[name]
-    one: dict[str, Any] = {"type": "string"}
-    if field.choices:
-        one["enum"] = list(field.choices)
-    low, high = field.bounds
-    limits = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
-    schema: dict[str, Any] = {"type": "array", "items": one}
-    if field.kind in {"flag", "number"}:
-        schema = {"type": "boolean"} if field.kind == "flag" else {"type": "number", **limits}
-    words = {"min": "At least: ", "max": "At most: "}.get(operator, "")
-    described = Query(description=f"{words}{field.meaning}")
-    return inspect.Parameter(
-        parameter,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[list[str] | None, WithJsonSchema(schema), described],
-    )
-
-
-filters_of.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [
-        inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request),
-        *(_description(key, *one) for key, one in PARAMETERS.items() if one[1] in DESCRIBED),
-    ]
-)
 
 StoreParameter = Annotated[Store, Depends(store_of)]
 WindowParameter = Annotated[Window, Depends(window_of)]

@@ -103,7 +103,7 @@ class Sender:
         shelf: The reports.
         settings: What the server was told.
         now: The present time.
-        grace: How long a claim waits for others, in seconds; below 0 as long as a served store
+        grace: How long a claim waits for others, in seconds; without, as long as a served store
             needs, and not at all on an embedded one, which this process alone holds.
         holder: What this server is called in the log; another after each start.
     """
@@ -112,7 +112,7 @@ class Sender:
     shelf: Shelf
     settings: ServerSettings
     now: Callable[[], datetime] = _utc_now
-    grace: float = -1
+    grace: float | None = None
     holder: str = field(default_factory=lambda: str(uuid.uuid4()))
     _lease: Lease = field(init=False)
     _known: dict[tuple[str, str], datetime] = field(init=False, default_factory=dict)
@@ -120,8 +120,6 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._lease = Lease(self.store, "reports")
-        if self.grace < 0:
-            self.grace = GRACE_SECONDS if self.store.url.path is None else 0
 
     @property
     def post(self) -> Post:
@@ -243,9 +241,11 @@ class Sender:
             return None
         attempt = uuid.uuid4().hex
         self._write(one, period, recipient, attempt, "claimed")
-        late = self.grace > 0 and self._age(one, period, recipient, attempt) > self.grace / 2
-        if self.grace > 0:
-            time.sleep(self.grace)
+        grace = self.grace
+        if grace is None:
+            grace = GRACE_SECONDS if self.store.url.path is None else 0
+        late = grace > 0 and self._age(one, period, recipient, attempt) > grace / 2
+        time.sleep(grace)
         told = self._told(one, period, recipient)
         mine = next(run for run in told if run.attempt == attempt)
         others = [run for run in told if run.attempt != attempt and run.state != "failed"]

@@ -127,7 +127,8 @@ class Row:
         count: How often.
         share: Its part of the whole, 0 to 1.
         before: How often in the window before.
-        href: Where it leads; empty for nowhere.
+        href: Where the list of what it counts is; empty for nowhere.
+        counts: How many entries that list has.
     """
 
     label: str
@@ -135,6 +136,7 @@ class Row:
     share: float | None
     before: str
     href: str = ""
+    counts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,27 +161,28 @@ class Ranking:
 def rankings(found: Leaders, view: View) -> list[Ranking]:
     """The lists of what is frequent, each with its way to the conversations behind it."""
 
-    def rows(leaders: Sequence[Leader], filtered: str = "", unnamed: str = "") -> list[Row]:
+    def rows(
+        leaders: Sequence[Leader], filtered: str = "", unnamed: str = "", path: str = links.LIST
+    ) -> list[Row]:
         return [
             Row(
                 one.name or unnamed,
                 formats.compact(one.count),
                 one.share,
                 formats.compact(one.previous),
-                view.narrowed("/conversations", **{filtered: one.name})
-                if filtered and one.name
-                else "",
+                view.narrowed(path, **{filtered: one.name}) if filtered else "",
+                one.count,
             )
             for one in leaders
         ]
 
     return [
-        Ranking("topics", "Top topics", meanings("leading_topics"), rows(found.topics),
+        Ranking("topics", "Top topics", meanings("leading_topics"), rows(found.topics, "topic"),
                 "No topics were reported."),
-        Ranking("intents", "Intents", meanings("leading_intents"), rows(found.intents, "intent"),
-                "No turn has an intent."),
+        Ranking("intents", "Intents", meanings("leading_intents"),
+                rows(found.intents, "intent", path="/turns"), "No turn has an intent."),
         Ranking("user-types", "User types", meanings("leading_user_types"),
-                rows(found.user_types, "user_type", "not named"), "No conversations."),
+                rows(found.user_types, "first_user_type", "not named"), "No conversations."),
         Ranking("actions", "Actions", meanings("actions_by_type"), rows(found.actions),
                 "No actions were reported."),
     ]  # fmt: skip
@@ -191,7 +194,8 @@ class Cause:
 
     Args:
         intent: The intent; empty without any.
-        href: The conversations that a human was asked for in.
+        href: The conversations that a human was asked for in; empty where there are none.
+        counts: How many they are.
         points: How far they moved it.
         falls: Whether they made it fall.
         width: How far, beside the furthest, 0 to 1.
@@ -202,6 +206,7 @@ class Cause:
 
     intent: str
     href: str
+    counts: int
     points: str
     falls: bool
     width: float
@@ -217,9 +222,10 @@ def causes(found: Leaders, view: View) -> list[Cause]:
     return [
         Cause(
             one.intent,
-            view.narrowed("/conversations", intent=one.intent, handoff="true")
-            if one.intent
-            else view.narrowed("/conversations", handoff="true"),
+            view.narrowed(links.LIST, last_intent=one.intent, state="settled", handoff="true")
+            if one.handed_off
+            else "",
+            one.handed_off,
             f"{_MINUS if points < 0 else '+'}{abs(points) * 100:.1f}{formats.THIN}pts",
             points < 0,
             abs(points) / furthest,

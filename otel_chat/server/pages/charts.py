@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 WIDTH: Final = 100.0
 HEIGHT: Final = 24.0
 _PAD: Final = 2.0
+
+if TYPE_CHECKING:
+    from otel_chat.server.figures.answers import TimeSpan
+    from otel_chat.server.figures.window import Window
 
 Colour = Literal["accent", "accent-soft", "bad", "handoff", "warn", "ok"]
 
@@ -52,6 +56,8 @@ class Chart:
         sample: Over how many turns or conversations.
         mark: A line to draw: before which row it stands, and what it says.
         wide: Whether it takes the whole width of the page.
+        cut: The rows that the window's edge cuts, which hold a part of their bucket only.
+        hrefs: Where each row leads, in their order; empty for nowhere.
     """
 
     form: ClassVar[str] = "chart"
@@ -65,11 +71,36 @@ class Chart:
     sample: str = ""
     mark: tuple[int, str] | None = None
     wide: bool = False
+    cut: Sequence[int] = ()
+    hrefs: Sequence[str] = ()
+
+    def counts(self, row: int) -> int | None:
+        """How many entries a row's list has: of bars their sum; `None` of what is no number."""
+        if any(column.kind != "bar" or column.unit != "count" for column in self.columns):
+            return None
+        return round(sum(column.values[row] or 0 for column in self.columns))
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
         return not any(value for column in self.columns for value in column.values)
+
+
+def cut_rows(starts: Sequence[datetime], width: timedelta, window: Window | TimeSpan) -> list[int]:
+    """The buckets of which a window holds a part only, by their index.
+
+    Example:
+        >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        >>> from otel_chat.server.figures.window import Window
+        >>> window = Window(noon - timedelta(minutes=30), noon + timedelta(hours=1), now=noon)
+        >>> cut_rows([noon - timedelta(hours=1), noon], timedelta(hours=1), window)
+        [0]
+    """
+    return [
+        index
+        for index, start in enumerate(starts)
+        if start < window.start or start + width > window.end
+    ]
 
 
 def row_label(moment: datetime, width: timedelta) -> str:

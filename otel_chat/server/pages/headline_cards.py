@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import sparkline
-from otel_chat.server.pages.overview import Card, meanings, trend, whole
+from otel_chat.server.pages.overview import (
+    Card,
+    Opening,
+    interval,
+    meanings,
+    opening,
+    trend,
+    whole,
+)
 
 if TYPE_CHECKING:
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.overview import Overview, Point, Series
 
 
@@ -17,16 +26,21 @@ def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str
     return sparkline([read(point) for point in points])
 
 
-def cards(overview: Overview, series: Series) -> list[Card]:
+def cards(overview: Overview, series: Series, view: View) -> list[Card]:
     """The headline figures, in the order of the page."""
     return [
-        *_outcome(overview, series.points),
-        *_spending(overview, series.points),
-        *_volume(overview, series.points),
+        *_outcome(overview, series.points, view),
+        *_spending(overview, series.points, view),
+        *_volume(overview, series.points, view),
     ]
 
 
-def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
+def _furthest(view: View, sort: str, words: str) -> Opening:
+    """The conversations in an order, as what a mean or a sum opens."""
+    return Opening(words, view.narrowed("/conversations", sort=sort))
+
+
+def _volume(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
     failed, time = o.errors.turns, o.response_time
     return [
         Card(
@@ -40,6 +54,7 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
             meanings=meanings("conversations", "mean_length_turns", "settled_conversations"),
             trend=trend(o.changes["conversations"], whole, better="neither"),
             line=_line(points, lambda p: p.conversations),
+            opens=opening(view, o.conversations, ""),
         ),
         Card(
             key="active",
@@ -49,19 +64,30 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
             sample=f"of {formats.count(o.conversations)}",
             meanings=meanings("active_conversations", "open_conversations"),
             line=_line(points, lambda p: p.active_conversations),
+            opens=opening(view, o.active_conversations, "", outcome="open"),
         ),
         Card(
             key="turns",
             label="Turns",
             value=formats.compact(o.turns),
-            note=f"{formats.count(failed)} failed ({formats.percent(o.errors.rate)})"
-            if failed
-            else ("none failed" if o.turns else "none yet"),
+            note="" if failed else ("none failed" if o.turns else "none yet"),
             sample=formats.plural(o.messages, "message"),
             meanings=meanings("turns", "failed_turns", "messages"),
             trend=trend(o.changes["turns"], whole, better="neither"),
             line=_line(points, lambda p: p.turns),
             alarm=failed > 0,
+            opens=opening(view, o.turns, "", "/turns"),
+            parts=[
+                opening(
+                    view,
+                    failed,
+                    f"failed ({formats.percent(o.errors.rate)})",
+                    "/turns",
+                    failed="true",
+                )
+            ]
+            if failed
+            else (),
         ),
         Card(
             key="response-time",
@@ -77,46 +103,83 @@ def _volume(o: Overview, points: Sequence[Point]) -> list[Card]:
                 o.changes["response_time_p95"], formats.duration, better="down", subject="p95 "
             ),
             line=_line(points, lambda p: p.response_time.p50),
+            parts=[_furthest(view, "-response", "the slowest")] if time.count else (),
         ),
     ]
 
 
-def _outcome(o: Overview, points: Sequence[Point]) -> list[Card]:
-    rated, resolution = o.satisfaction, o.resolution
+def _outcome(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
+    rated, resolution, kept, before = o.satisfaction, o.resolution, o.containment, o.previous
+    settled = kept.settled
+    without, with_human = {"handoff": "false"}, {"handoff": "true"}
     return [
         Card(
             key="containment",
             label="Containment",
-            value=formats.percent(o.containment.rate),
-            note="settled without a human",
-            sample=f"of {formats.count(o.containment.settled)}",
+            value=formats.percent(kept.rate),
+            note="settled without a human:",
+            sample=f"of {formats.count(settled)}",
             meanings=meanings("containment_ratio", "settled_conversations"),
-            trend=trend(o.changes["containment"], formats.percent, better="up", ratio=True),
+            trend=trend(
+                o.changes["containment"], formats.percent, better="up", ratio=True,
+                shares=(
+                    (kept.count, settled), (before.containment.count, before.containment.settled)
+                ),
+            ),
             line=_line(points, lambda p: p.containment.rate),
+            interval=interval(kept.count, settled),
+            opens=opening(view, kept.count, "", state="settled", **without),
+            parts=[
+                opening(view, kept.parts.confirmed, "confirmed", outcome="resolved",
+                        confirmed="true", **without),
+                opening(view, kept.parts.assumed, "assumed", outcome="resolved",
+                        confirmed="false", **without),
+                opening(view, kept.parts.abandoned, "abandoned", outcome="abandoned", **without),
+                opening(view, kept.parts.failed, "failed", outcome="failed", **without),
+            ],
         ),
         Card(
             key="resolution",
             label="Resolution",
-            value=formats.percent(resolution.high),
-            note=f"{formats.percent(resolution.low)} confirmed"
+            value=formats.percent(resolution.low),
+            note=f"confirmed; up to {formats.percent(resolution.high)} with what is assumed:"
             if resolution.low is not None
             else "none settled",
             sample=f"of {formats.count(resolution.settled)}",
             meanings=meanings(
                 "resolution_ratio_high", "resolution_ratio_low", "confirmed_resolutions"
             ),
-            trend=trend(o.changes["resolution_high"], formats.percent, better="up", ratio=True),
-            line=_line(points, lambda p: p.resolution.high),
+            trend=trend(
+                o.changes["resolution_low"], formats.percent, better="up", ratio=True,
+                shares=(
+                    (resolution.confirmed, resolution.settled),
+                    (before.resolution.confirmed, before.resolution.settled),
+                ),
+            ),
+            line=_line(points, lambda p: p.resolution.low),
+            interval=interval(resolution.confirmed, resolution.settled),
+            opens=opening(view, resolution.confirmed, "", outcome="resolved", confirmed="true"),
+            parts=[
+                opening(view, resolution.assumed, "assumed", outcome="resolved", confirmed="false")
+            ],
         ),
         Card(
             key="handoffs",
             label="Handoffs",
             value=formats.percent(o.handoffs.rate),
-            note=formats.plural(o.handoffs.conversations, "conversation"),
-            sample=f"of {formats.count(o.containment.settled)}",
+            note="settled with a human",
+            sample=f"of {formats.count(settled)}",
             meanings=meanings("handoff_ratio", "handoff_conversations"),
-            trend=trend(o.changes["handoffs"], formats.percent, better="down", ratio=True),
+            trend=trend(
+                o.changes["handoffs"], formats.percent, better="down", ratio=True,
+                shares=(
+                    (o.handoffs.conversations, settled),
+                    (before.handoffs.conversations, before.containment.settled),
+                ),
+            ),
             line=_line(points, lambda p: p.handoffs.rate),
+            interval=interval(o.handoffs.conversations, settled),
+            opens=opening(view, o.handoffs.conversations, "", state="settled", **with_human),
         ),
         Card(
             key="satisfaction",
@@ -125,28 +188,41 @@ def _outcome(o: Overview, points: Sequence[Point]) -> list[Card]:
             note=f"mean rating {rated.original_mean:.1f}"
             if rated.original_mean is not None
             else ("on several scales" if rated.count else "no ratings"),
-            sample=formats.plural(rated.count, "rating"),
+            sample=f"{formats.plural(rated.count, 'rating')} so far, more may come",
             meanings=meanings("csat_ratio", "csat_original_mean"),
             trend=trend(o.changes["satisfaction"], formats.percent, better="up", ratio=True),
             line=_line(points, lambda p: p.satisfaction.mean),
+            parts=[Opening("read them", view.narrowed("/conversations", rating_min="0"))]
+            if rated.count
+            else (),
         ),
-    ]
+    ]  # fmt: skip
 
 
-def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
+def _spending(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
     tokens, cost, confidence = o.tokens, o.cost, o.confidence
     return [
         Card(
             key="confidence",
             label="Confidence",
             value=formats.score(confidence.mean),
-            note=f"{formats.percent(confidence.low_rate)} unsure (below {confidence.threshold:g})"
-            if confidence.count
-            else "mean",
+            note="mean",
             sample=formats.plural(confidence.count, "turn"),
             meanings=meanings("mean_confidence", "low_confidence_ratio"),
             trend=trend(o.changes["confidence"], formats.score, better="up"),
             line=_line(points, lambda p: p.confidence.mean),
+            parts=[
+                opening(
+                    view,
+                    confidence.low,
+                    f"unsure ({formats.percent(confidence.low_rate)}, below"
+                    f" {confidence.threshold:g})",
+                    "/turns",
+                    confidence_below=f"{confidence.threshold:g}",
+                )
+            ]
+            if confidence.count
+            else (),
         ),
         Card(
             key="engagement",
@@ -157,6 +233,7 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
             meanings=meanings("engagement_score"),
             trend=trend(o.changes["engagement"], whole, better="up"),
             line=_line(points, lambda p: p.engagement.score),
+            parts=[_furthest(view, "engagement", "the least engaged")] if o.conversations else (),
         ),
         Card(
             key="tokens",
@@ -169,6 +246,7 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
             meanings=meanings("total_tokens", "input_tokens", "output_tokens"),
             trend=trend(o.changes["tokens"], whole, better="neither"),
             line=_line(points, lambda p: p.tokens.total),
+            parts=[_furthest(view, "-tokens", "most tokens")] if tokens.total else (),
         ),
         Card(
             key="cost",
@@ -181,5 +259,6 @@ def _spending(o: Overview, points: Sequence[Point]) -> list[Card]:
             meanings=meanings("cost", "unpriced_turns"),
             trend=trend(o.changes["cost"], formats.money, better="neither"),
             line=_line(points, lambda p: None if p.cost.amount is None else float(p.cost.amount)),
+            parts=[_furthest(view, "-cost", "the dearest")] if cost.amount else (),
         ),
     ]

@@ -9,20 +9,22 @@ from otel_chat.errors import ConfigurationError
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import sparkline
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.links import GIVEN_UP
+from otel_chat.server.pages.overview import Card, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import nlu, subjects, unanswered
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
 
 OFTEN_FAILING: Final = 0.3
+_WITHOUT_FAILURE: Final = {"failed": "false", "fallback": "false", "turn_handoff": "false"}
 _FIRST: Final = 10
 _LONG: Final = 140
 
 
-def _cards(found: nlu.Intents) -> list[Card]:
+def _cards(found: nlu.Intents, view: View) -> list[Card]:
     confidence, fallback = found.confidence, found.fallback
     return [
         Card(
@@ -37,7 +39,8 @@ def _cards(found: nlu.Intents) -> list[Card]:
             key="fallback",
             label="Fallback",
             value=formats.percent(fallback.rate),
-            note=formats.plural(fallback.count, "turn") + " without an intent",
+            note="",
+            parts=[opening(view, fallback.count, "without an intent", "/turns", fallback="true")],
             sample=f"of {formats.count(fallback.classified)}",
             meanings=meanings("fallback_ratio", "fallback_turns"),
         ),
@@ -45,7 +48,16 @@ def _cards(found: nlu.Intents) -> list[Card]:
             key="unsure",
             label="Unsure",
             value=formats.percent(confidence.low_rate),
-            note=f"confidence below {confidence.threshold:g}",
+            note=f"confidence below {confidence.threshold:g}:",
+            parts=[
+                opening(
+                    view,
+                    confidence.low,
+                    "turns",
+                    "/turns",
+                    confidence_below=f"{confidence.threshold:g}",
+                )
+            ],
             sample=f"of {formats.plural(confidence.count, 'turn')}",
             meanings=meanings("low_confidence_ratio", "low_confidence_turns"),
         ),
@@ -62,18 +74,20 @@ def _cards(found: nlu.Intents) -> list[Card]:
 
 def _intents(found: nlu.Intents, view: View) -> Table:
     heads: list[Head[nlu.Intent]] = [
+        Head("Intent", lambda i: i.name, number=False),
         Head(
-            "Intent",
-            lambda i: Cell(i.name, view.narrowed("/conversations", intent=i.name)),
-            number=False,
+            "Turns",
+            lambda i: counted(i.turns, view.narrowed("/turns", intent=i.name), i.share),
+            figure="intent_turns",
         ),
-        Head("Turns", lambda i: Cell(formats.count(i.turns), share=i.share), figure="intent_turns"),
         Head(
             "No failure",
             lambda i: Cell(
                 formats.percent(i.no_failure_rate),
+                view.narrowed("/turns", intent=i.name, **_WITHOUT_FAILURE) if i.no_failure else "",
                 share=i.no_failure_rate,
                 tone="bad" if i.turns and i.no_failure / i.turns <= 1 - OFTEN_FAILING else "",
+                counts=i.no_failure,
             ),
             figure="intent_no_failure_ratio",
         ),
@@ -87,14 +101,29 @@ def _intents(found: nlu.Intents, view: View) -> Table:
             figure="intent_success_ratio",
         ),
         Head("Confidence", lambda i: formats.score(i.mean_confidence), figure="intent_confidence"),
-        Head("Unsure", lambda i: formats.count(i.low_confidence), figure="intent_low_confidence"),
+        Head(
+            "Unsure",
+            lambda i: counted(
+                i.low_confidence,
+                view.narrowed(
+                    "/turns", intent=i.name, confidence_below=f"{found.confidence.threshold:g}"
+                ),
+            ),
+            figure="intent_low_confidence",
+        ),
         Head(
             "Response",
             lambda i: formats.duration(i.mean_response_time),
             figure="intent_response_time",
         ),
         Head("Switched", lambda i: formats.count(i.switched), figure="intent_switched"),
-        Head("Dropped", lambda i: formats.count(i.dropped), figure="intent_drop_off"),
+        Head(
+            "Dropped",
+            lambda i: counted(
+                i.dropped, view.narrowed("/conversations", last_intent=i.name, outcome=GIVEN_UP)
+            ),
+            figure="intent_drop_off",
+        ),
     ]
     return table(
         "intents",
@@ -109,14 +138,22 @@ def _intents(found: nlu.Intents, view: View) -> Table:
 
 def _topics(asking: Asking) -> Table:
     found = subjects.topics(asking.store, asking.scope, asking.window, asking.filters)
+    view = asking.view
     heads: list[Head[subjects.Topic]] = [
         Head("Topic", lambda t: t.name, number=False),
         Head(
             "Conversations",
-            lambda t: Cell(formats.count(t.conversations), share=t.share),
+            lambda t: counted(t.conversations, view.narrowed(links.LIST, topic=t.name), t.share),
             figure="topic_conversations",
         ),
-        Head("Unresolved", lambda t: formats.count(t.unresolved), figure="topic_unresolved"),
+        Head(
+            "Unresolved",
+            lambda t: counted(
+                t.unresolved,
+                view.narrowed(links.LIST, topic=t.name, outcome=(*GIVEN_UP, "handed_off")),
+            ),
+            figure="topic_unresolved",
+        ),
     ]
     return table(
         "topics",
@@ -252,7 +289,7 @@ def body(asking: Asking) -> Body:
     """What stands on the page of intents."""
     found = nlu.intents(asking.store, asking.scope, asking.window, asking.filters)
     return Body(
-        cards=_cards(found),
+        cards=_cards(found, asking.view),
         panels=[
             Later("unanswered", "Unanswered questions", asking.view.at("/intents/unanswered")),
             _intents(found, asking.view),

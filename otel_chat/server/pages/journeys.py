@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.flows import STEPS, Flow, Way, draw
+from otel_chat.server.pages.links import GIVEN_UP
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import drop_off, journeys, repeat_contact, workflows
 
 if TYPE_CHECKING:
@@ -126,15 +127,13 @@ def _flow(found: journeys.Paths) -> Flow:
 
 
 def _by_intent(dropped: DropOff, asking: Asking) -> Table:
-    def name(point: IntentDropOff) -> Cell:
-        if point.intent is None:
-            return Cell("(no intent)")
-        address = asking.view.narrowed("/conversations", intent=point.intent)
-        return Cell(point.intent, address)
+    def dropped_at(point: IntentDropOff) -> Cell:
+        href = asking.view.narrowed(links.LIST, last_intent=point.intent or "", outcome=GIVEN_UP)
+        return counted(point.dropped, href)
 
     heads: list[Head[IntentDropOff]] = [
-        Head("Last intent", name, number=False),
-        Head("Dropped", lambda p: formats.count(p.dropped), figure="drop_offs"),
+        Head("Last intent", lambda p: p.intent or "(no intent)", number=False),
+        Head("Dropped", dropped_at, figure="drop_offs"),
         Head("Share", lambda p: rate(p.share), figure="drop_off_share"),
         Head(
             "Of those here", lambda p: rate(p.rate, bad_from=_MANY_DROPPED), figure="drop_off_ratio"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from otel_chat.server.figures.fields import PARAMETERS
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
@@ -16,7 +19,9 @@ TIMES: Final = ("window", "from", "to")
 OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
-OF_THE_LIST: Final = frozenset({"search", "sort", "column", "tag", "reviewed"})
+GIVEN_UP: Final = ("abandoned", "failed")
+"""The outcomes of conversations that were given up."""
+OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
 OF_A_SHEET: Final = frozenset(
     {"timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name"}
@@ -24,6 +29,8 @@ OF_A_SHEET: Final = frozenset(
 """What one page of figures is asked and no other; it stays there."""
 CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")
 """The filters that every page has a field for."""
+OF_THE_LIST_CHOSEN: Final = ("tag", "reviewed")
+"""Those that the list of conversations has one for beside."""
 _STEPS: Final = frozenset({".", ".."})
 
 
@@ -62,7 +69,7 @@ class View:
         """The address of another page with the same filters."""
         return _address(path, [*self._for(path), *extra.items()])
 
-    def narrowed(self, path: str, **values: str) -> str:
+    def narrowed(self, path: str, **values: str | Sequence[str]) -> str:
         """The address of another page with these filters instead of those of the same names.
 
         Example:
@@ -108,6 +115,21 @@ class View:
         """The same view without these parameters."""
         return View(self.path, tuple(self.hidden(*names)))
 
+    def within(self, path: str, start: datetime, end: datetime) -> str:
+        """The address of another page with the same filters, for [start, end).
+
+        Example:
+            >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+            >>> View("/", (("window", "7d"),)).within("/x", noon, noon.replace(hour=13))
+            '/x?from=2026-03-04T12%3A00%3A00Z&to=2026-03-04T13%3A00%3A00Z'
+        """
+        kept = [(name, value) for name, value in self._for(path) if name not in TIMES]
+        times = [
+            (name, moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+            for name, moment in (("from", start), ("to", end))
+        ]
+        return _address(path, [*kept, *times])
+
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""
         others = [(name, value) for name, value in self.parameters if name not in TIMES]
@@ -125,10 +147,22 @@ class View:
             return None
         return self.value("window") or DEFAULT_WINDOW
 
+    def single(self, *names: str) -> list[str]:
+        """Those of these filters that a field can show, for it holds one value."""
+        return [name for name in names if len(self.values(name)) <= 1]
+
     @property
     def further(self) -> list[tuple[str, str]]:
-        """The filters that came with the address and have no field of their own."""
-        return self.hidden(*TIMES, *CHOSEN, *OF_THE_LIST, *OF_A_SHEET)
+        """The filters that no field of the page shows: each in words, and the address without."""
+        fields = (*CHOSEN, *OF_THE_LIST_CHOSEN) if self.path == LIST else CHOSEN
+        shown = {*TIMES, *self.single(*fields), *OF_THE_LIST, *OF_A_SHEET}
+        names = dict.fromkeys(name for name, _ in self.parameters if name not in shown)
+        return [(self._words(name), self.without(name)) for name in names]
+
+    def _words(self, name: str) -> str:
+        if name in PARAMETERS:
+            return Filters(**{name: self.values(name)}).words[0]
+        return f"{name.replace('_', ' ')}: {', '.join(self.values(name))}"
 
     @property
     def cleared(self) -> str:
@@ -202,5 +236,5 @@ def turn(conversation_id: str, span_id: str, tenant: str | None) -> str:
     return _address("/turn", [("id", conversation_id), ("turn", span_id), *of_tenant])
 
 
-def _address(path: str, query: list[tuple[str, str]]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
+def _address(path: str, query: Sequence[tuple[str, str | Sequence[str]]]) -> str:
+    return f"{path}?{urlencode(query, doseq=True)}" if query else path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_chat.server.pages import downloads, formats
 from otel_chat.server.pages.links import LIST, TIMES, View
 from otel_chat.server.questions.marks import Mark
+from otel_chat.server.questions.presets import OF_PRESETS, PRESETS
 from otel_chat.server.questions.ranked import NEWEST
 
 if TYPE_CHECKING:
@@ -136,6 +137,21 @@ def headings(view: View) -> list[Heading]:
         )
         made.append(Heading(column, view.narrowed(LIST, sort=other), order))
     return made
+
+
+def presets(view: View, counts: Sequence[int]) -> list[tuple[str, str, int, bool]]:
+    """The presets with their addresses, how many each has, and whether it is the present list.
+
+    Args:
+        view: The filters of the page.
+        counts: How many conversations each has.
+    """
+    bare = view.without_values(*OF_PRESETS)
+    own = {name: view.value(name) for name in OF_PRESETS if view.value(name)}
+    return [
+        (one.label, bare.narrowed(LIST, **one.parameters), count, own == one.parameters)
+        for one, count in zip(PRESETS, counts, strict=True)
+    ]
 
 
 def marks_by_key(

@@ -10,9 +10,9 @@ from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
-from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
+from otel_chat.server.pages.overview import OUTCOMES, Card, interval, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import (
     business,
     evaluations,
@@ -25,6 +25,7 @@ from otel_chat.server.questions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.business import Business
     from otel_chat.server.questions.feedback import FeedbackFigures, RatingScale
     from otel_chat.server.questions.interactions import InteractionStatistics
@@ -66,14 +67,18 @@ def between(low: float | None, high: float | None) -> str:
     return f"{formats.percent(low)} to {formats.percent(high)}"
 
 
-def _cards(found: Business, rated: FeedbackFigures) -> list[Card]:
+def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
     solved, kept, human = found.resolution, found.containment, found.handoffs
     return [
         Card(
             key="resolved",
             label="Resolved",
             value=between(solved.low, solved.high),
-            note=f"{solved.confirmed:,} confirmed, {solved.assumed:,} assumed",
+            note="",
+            parts=[
+                opening(view, solved.confirmed, "confirmed", outcome="resolved", confirmed="true"),
+                opening(view, solved.assumed, "assumed", outcome="resolved", confirmed="false"),
+            ],
             sample=f"of {formats.count(solved.settled)} settled",
             meanings=meanings(
                 "resolution_ratio_low",
@@ -86,7 +91,9 @@ def _cards(found: Business, rated: FeedbackFigures) -> list[Card]:
             key="contained",
             label="Contained",
             value=formats.percent(kept.rate),
-            note=f"{formats.count(kept.count)} without a human",
+            interval=interval(kept.count, kept.settled),
+            note="",
+            parts=[opening(view, kept.count, "without a human", state="settled", handoff="false")],
             sample=f"of {formats.count(kept.settled)} settled",
             meanings=meanings("containment_ratio", "contained_conversations"),
         ),
@@ -94,6 +101,8 @@ def _cards(found: Business, rated: FeedbackFigures) -> list[Card]:
             key="handoffs",
             label="Handed off",
             value=formats.percent(human.rate),
+            interval=interval(human.conversations, kept.settled),
+            opens=opening(view, human.conversations, "", state="settled", handoff="true"),
             note=f"wait for a human {formats.duration(human.wait.p50)}"
             if human.wait.count
             else formats.plural(human.conversations, "conversation"),
@@ -307,12 +316,12 @@ def _endings(series: Series, asking: Asking) -> Table:
         key: sum(getattr(point.outcomes, key) for point in series.points) for key, _ in OUTCOMES
     }
     heads: list[Head[tuple[str, str]]] = [
+        Head("Outcome", lambda o: o[1], number=False),
         Head(
-            "Outcome",
-            lambda o: Cell(o[1], asking.view.narrowed("/conversations", outcome=o[0])),
-            number=False,
+            "Conversations",
+            lambda o: counted(counts[o[0]], asking.view.narrowed("/conversations", outcome=o[0])),
+            figure="conversations",
         ),
-        Head("Conversations", lambda o: formats.count(counts[o[0]]), figure="conversations"),
         Head("Share", lambda o: rate(counts[o[0]] / whole if whole else None)),
     ]
     return table(
@@ -355,7 +364,7 @@ def body(asking: Asking) -> Body:
     ]
     scales = [_scale(number, one) for number, one in enumerate(rated.scales[:_SCALES])]
     return Body(
-        cards=_cards(found, rated),
+        cards=_cards(found, rated, asking.view),
         panels=[course, *scales, _score_over_time(rated, wide=len(scales) != 1), *others],
         empty=not found.conversations and not rated.all.ratings and not found.cost.priced_turns,
     )

@@ -6,15 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from otel_chat.server.figures.intervals import newcombe, wilson
 from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Colour, Column, row_label
+from otel_chat.server.pages.charts import Chart, Colour, Column, cut_rows, row_label
+from otel_chat.server.pages.links import LIST
 
 if TYPE_CHECKING:
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.overview import Change, Overview, Series
 
 Better = Literal["up", "down", "neither"]
+Counted = tuple[int, int]
+"""Of how many, and how many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,29 @@ class Trend:
         direction: Where it moved.
         tone: Whether that is good.
         before: The figure in the window before.
+        chance: What is to be said of whether it is more than chance.
     """
 
     text: str
     direction: Literal["up", "down", "same"]
     tone: Literal["good", "bad", "plain"]
     before: str
+    chance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A number that opens what it counts.
+
+    Args:
+        text: The number, in words.
+        href: Where its list is; empty where there is nothing to open.
+        counts: How many entries that list has; `None` where it is in an order, the furthest first.
+    """
+
+    text: str
+    href: str = ""
+    counts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,9 @@ class Card:
         trend: Its change against the window before, where there is one.
         line: The path of its course over the window.
         alarm: Whether the note tells of something wrong.
+        interval: Between which bounds the truth lies, 95 times in a hundred.
+        opens: What the figure itself opens; of a share those that it is of.
+        parts: What it is made of, each with what it opens.
     """
 
     key: str
@@ -59,6 +84,9 @@ class Card:
     trend: Trend | None = None
     line: str = ""
     alarm: bool = False
+    interval: str = ""
+    opens: Opening | None = None
+    parts: Sequence[Opening] = ()
 
     @property
     def empty(self) -> bool:
@@ -77,6 +105,7 @@ class Share:
         offset: Where it starts in the whole, in per cent.
         width: How much of the whole it is, in per cent.
         definition: What belongs to it.
+        href: Where its conversations are; empty where there are none.
     """
 
     key: str
@@ -85,6 +114,7 @@ class Share:
     offset: float
     width: float
     definition: str
+    href: str = ""
 
 
 def meanings(*names: str) -> list[tuple[str, str]]:
@@ -105,6 +135,7 @@ def trend(
     better: Better,
     ratio: bool = False,
     subject: str = "",
+    shares: tuple[Counted, Counted] | None = None,
 ) -> Trend | None:
     """A change in words; `None` where there is nothing to compare with.
 
@@ -114,6 +145,8 @@ def trend(
         better: Which direction is good.
         ratio: Whether it is a share, whose change is told in points.
         subject: What moved, where it is not the card's own figure.
+        shares: Of a share of conversations, how many of how many there are now, and were before.
+            Only such a change is told from chance, and only one beyond it is good or bad.
     """
     moved = change.difference if ratio else change.relative
     if moved is None or change.difference is None:
@@ -126,11 +159,44 @@ def trend(
     unit = f"{formats.THIN}pts" if ratio else f"{formats.THIN}%"
     direction: Literal["up", "down"] = "up" if moved > 0 else "down"
     tone: Literal["good", "bad", "plain"] = "plain"
-    if better != "neither":
+    between = newcombe(*shares) if shares else None
+    by_chance = between is not None and between.low <= 0 <= between.high
+    if better != "neither" and between is not None and not by_chance:
         tone = "good" if direction == better else "bad"
+    chance = "within chance" if by_chance else ""
     if amount >= 1000 and not ratio:  # noqa: PLR2004 - a factor reads better
-        return Trend(f"{subject}\u00d7{1 + moved:,.0f}", direction, tone, before)
-    return Trend(f"{subject}{amount:,.{digits}f}{unit}", direction, tone, before)
+        return Trend(f"{subject}\u00d7{1 + moved:,.0f}", direction, tone, before, chance)
+    return Trend(f"{subject}{amount:,.{digits}f}{unit}", direction, tone, before, chance)
+
+
+def interval(part: int, of: int) -> str:
+    """Between which bounds a share of conversations lies, 95 times in a hundred.
+
+    Example:
+        >>> interval(81, 92).replace("\u202f", " "), interval(0, 0)
+        ('80 to 93 %', '')
+    """
+    found = wilson(part, of)
+    if found is None:
+        return ""
+    low, high = (f"{100 * bound:.0f}" for bound in found)
+    return f"{low} to {high}{formats.THIN}%"
+
+
+def opening(
+    view: View, number: int, words: str, path: str = LIST, /, **named: str | Sequence[str]
+) -> Opening:
+    """A number of conversations or turns, which opens them.
+
+    Args:
+        view: The filters of the page.
+        number: How many there are.
+        words: What they are, behind the number.
+        path: Where their list is.
+        named: By which filters they are told from the others of the page.
+    """
+    text = f"{formats.count(number)} {words}".rstrip()
+    return Opening(text, view.narrowed(path, **named) if number else "", number)
 
 
 def whole(value: float | None) -> str:
@@ -152,15 +218,24 @@ OUTCOMES: Final = (
 )
 
 
-def outcomes(overview: Overview) -> list[Share]:
-    """The conversations by outcome, as parts of all of them."""
+def outcomes(overview: Overview, view: View) -> list[Share]:
+    """The conversations by outcome, as parts of all of them; what nobody confirmed by itself."""
     counts = overview.outcomes.model_dump()
     every = sum(counts.values())
+    found = overview.resolution
+    resolved = {"outcome": "resolved"}
+    parts = [
+        ("confirmed", "Resolved, confirmed", found.confirmed, {**resolved, "confirmed": "true"}),
+        ("assumed", "Resolved, assumed", found.assumed, {**resolved, "confirmed": "false"}),
+        *((key, label, counts[key], {"outcome": key}) for key, label in OUTCOMES[1:]),
+    ]
+    names = {"confirmed": "confirmed_resolutions", "assumed": "assumed_resolutions"}
     shares, offset = [], 0.0
-    for key, label in OUTCOMES:
-        width = 100 * counts[key] / every if every else 0.0
-        definition = FIGURES[f"{key}_conversations"].definition
-        shares.append(Share(key, label, counts[key], offset, width, definition))
+    for key, label, count, named in parts:
+        width = 100 * count / every if every else 0.0
+        definition = FIGURES[names.get(key, f"{key}_conversations")].definition
+        href = view.narrowed("/conversations", **named) if count else ""
+        shares.append(Share(key, label, count, offset, width, definition, href))
         offset += width
     return shares
 
@@ -175,11 +250,19 @@ def _parts(every: list[int], some: tuple[str, list[int], Colour], others: str) -
     ]
 
 
-def charts(series: Series) -> list[Chart]:
+def charts(series: Series, view: View) -> list[Chart]:
     """The charts over time."""
     width = BUCKETS[series.bucket]
     rows = [(point.start, row_label(point.start, width)) for point in series.points]
-    points = series.points
+    points, window = series.points, series.window
+    cut = cut_rows([point.start for point in points], width, window)
+
+    def hrefs(path: str) -> list[str]:
+        return [
+            view.within(path, max(point.start, window.start), min(point.start + width, window.end))
+            for point in points
+        ]
+
     return [
         Chart(
             "conversations",
@@ -191,6 +274,8 @@ def charts(series: Series) -> list[Chart]:
                 ("Handed off", [point.handoffs.conversations for point in points], "handoff"),
                 "Without a handoff",
             ),
+            cut=cut,
+            hrefs=hrefs("/conversations"),
         ),
         Chart(
             "turns",
@@ -202,6 +287,8 @@ def charts(series: Series) -> list[Chart]:
                 ("Failed", [point.errors.turns for point in points], "bad"),
                 "Without error",
             ),
+            cut=cut,
+            hrefs=hrefs("/turns"),
         ),
         Chart(
             "response-time",
@@ -223,6 +310,8 @@ def charts(series: Series) -> list[Chart]:
                     unit="s",
                 ),
             ],
+            cut=cut,
+            hrefs=hrefs("/turns"),
         ),
     ]
 

@@ -19,6 +19,7 @@ from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
 from otel_chat.server.pages.outcomes import OUTCOMES_PAGE
 from otel_chat.server.pages.performance import PERFORMANCE
+from otel_chat.server.pages.turns import TURNS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,7 +42,7 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE, FORECASTS)
+SHEETS: Final = (TURNS, INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE, FORECASTS)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),

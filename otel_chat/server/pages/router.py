@@ -50,6 +50,7 @@ from otel_chat.server.questions import (
     clear_changes,
     conversations,
     marks,
+    presets,
     previews,
     ranked,
     traces,
@@ -112,23 +113,24 @@ def overview_page(
     answer, series = figures.overview_and_series(*asked)
     found = tested.result()
     latest = newest.result()
+    view = links.View.of("/", request.query_params)
     return page(
         request,
         "overview.html",
         "overview",
-        view=links.View.of("/", request.query_params),
+        view=view,
         window=window,
         filters=filters,
         choices=chosen.result(),
         overview=answer,
-        cards=headline_cards.cards(answer, series),
+        cards=headline_cards.cards(answer, series, view),
         saying=changes.saying(found, tenants=_sees_several(scope)),
         found=found,
         changed=changes.changed(found),
         changed_meaning=changes.CHANGED_MEANING,
         containment_meanings=overview.meanings("containment_contribution", "containment_ratio"),
-        charts=overview.charts(series),
-        outcomes=overview.outcomes(answer),
+        charts=overview.charts(series, view),
+        outcomes=overview.outcomes(answer, view),
         outcome_meanings=overview.outcome_meanings(),
         latest=latest,
         previews=_previews(store, scope, window, latest.items),
@@ -179,6 +181,7 @@ def conversations_page(
     query = asked.request.query_params
     if (named := query.get("id")) is not None:
         return _conversation(asked, named, tenant, turn, cursor)
+    counting = asked.store.submit(presets.count_presets, asked.store, asked.scope, window, filters)
     found = ranked.ranked(asked.store, asked.scope, window, filters, wanted, cursor=cursor)
     view = links.View.of(links.LIST, query)
     keys = [(item.tenant, item.conversation_id) for item in found.items]
@@ -190,6 +193,8 @@ def conversations_page(
         view=view,
         window=window,
         previews=_previews(asked.store, asked.scope, window, found.items),
+        presets=[] if wanted.search else listing.presets(view, counting.result()),
+        dearest=view.narrowed(links.LIST, sort="-cost"),
         columns=listing.columns(view),
         all_columns=listing.COLUMNS,
         headings=listing.headings(view),

@@ -30,6 +30,7 @@ class Cell:
         sub: What stands below it, smaller.
         whiskers: Intervals to draw: the name of a colour, low end, figure, high end, 0 to 1.
         items: Texts beneath each other, and where each leads.
+        counts: How many entries the list has that it leads to, where the text counts them.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Cell:
     sub: str = ""
     whiskers: Sequence[tuple[str, float, float, float]] = ()
     items: Sequence[tuple[str, str]] = ()
+    counts: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -145,6 +147,21 @@ def table(  # noqa: PLR0913 - what a table is made of
         key, title, question, [(head.label, head.number) for head in heads], rows, told,
         nothing, f"{left:,} more not shown." if left else "", wide, legend,
     )  # fmt: skip
+
+
+def counted(number: int, href: str, share: float | None = None) -> Cell:
+    """A number that opens what it counts.
+
+    Args:
+        number: How many there are.
+        href: Where the list of them is, and of no others.
+        share: The length of the bar beside it, 0 to 1; `None` for no bar.
+
+    Example:
+        >>> counted(3, "/conversations?topic=x").href, counted(0, "/conversations?topic=x").href
+        ('/conversations?topic=x', '')
+    """
+    return Cell(formats.count(number), href if number else "", share, counts=number)
 
 
 def _cell(made: Cell | str) -> Cell:

@@ -55,6 +55,26 @@ def test_each_filter_stands_in_the_address(
     expect(page.locator("#rows [data-row-id]")).to_have_text(["app-1"])
 
 
+def test_keys_go_through_a_field_without_a_reload(two: Given, reader: Reader) -> None:
+    """The arrows leave page and focus as they are; Enter takes what stands there, and so Apply."""
+    page = reader.read("/conversations")
+    agent = page.get_by_role("combobox", name="Agent")
+    apply = page.get_by_role("search", name="Filters").get_by_role("button", name="Apply")
+    expect(apply).to_be_hidden()
+    agent.focus()
+    agent.press("ArrowDown")
+    agent.press("ArrowDown")
+    expect(agent).to_have_value("support")
+    expect(agent).to_be_focused()
+    assert page.url.endswith("/conversations")
+    agent.press("Enter")
+    page.wait_for_url("**/conversations?agent=support")
+    agent.focus()
+    agent.press("ArrowUp")
+    apply.click()
+    page.wait_for_url("**/conversations?agent=sales")
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_view_can_be_shared(two: Given, reader: Reader, path: str) -> None:
     """Whoever opens the address finds its window and its filters in the fields."""
@@ -62,7 +82,7 @@ def test_a_view_can_be_shared(two: Given, reader: Reader, path: str) -> None:
     expect(page.locator(".segments [aria-current]")).to_have_text("30d")
     expect(page.get_by_role("combobox", name="Agent")).to_have_value("sales")
     expect(page.get_by_role("combobox", name="Channel")).to_have_value("web")
-    expect(page.locator(".chip")).to_contain_text("intent: none such")
+    expect(page.locator(".chip")).to_contain_text("Intent is none such")
     page.locator(".chip").click()
     page.wait_for_url(f"**{path}?window=30d&agent=sales&channel=web")
     page.get_by_role("link", name="Clear all").click()

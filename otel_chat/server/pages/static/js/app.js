@@ -14,7 +14,22 @@ import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
 
 function startFilters() {
-  document.addEventListener("change", (event) => event.target.closest("[data-filters]")?.requestSubmit());
+  // A pointer chooses once; with keys one goes through what is offered, until Enter or Apply.
+  let byKeys = false;
+  document.addEventListener("pointerdown", () => (byKeys = false), true);
+  document.addEventListener("keydown", (event) => {
+    byKeys = true;
+    const form = event.target.closest("[data-filters].is-changed");
+    if (form && event.key === "Enter" && event.target.matches("select")) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  }, true);
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-filters]");
+    if (byKeys) form?.classList.add("is-changed");
+    else form?.requestSubmit();
+  });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-filters]")) return;
     for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;

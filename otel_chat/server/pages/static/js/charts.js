@@ -32,6 +32,8 @@ function read(figure) {
   const rows = [...table.querySelectorAll("tbody tr")];
   return {
     labels: rows.map((row) => row.cells[0].textContent.trim()),
+    hrefs: rows.map((row) => row.cells[0].querySelector("a")?.href),
+    cut: rows.map((row) => "cut" in row.dataset),
     columns: heads.map((head, index) => ({
       label: head.textContent.trim(),
       kind: head.dataset.kind,
@@ -47,16 +49,18 @@ function read(figure) {
   };
 }
 
-function dataset(column, count) {
+function dataset(column, count, cut) {
   const ink = colour(column.colour);
+  const lighter = `color-mix(in srgb, ${ink} 45%, transparent)`;
   const base = { label: column.label, data: column.values, written: column.written };
   if (column.kind === "bar") {
-    return { ...base, type: "bar", backgroundColor: ink, hoverBackgroundColor: ink, borderRadius: 2, stack: "all", barPercentage: 0.9, categoryPercentage: 0.9 };
+    return { ...base, type: "bar", backgroundColor: cut.map((is) => (is ? lighter : ink)), hoverBackgroundColor: ink, borderRadius: 2, stack: "all", barPercentage: 0.9, categoryPercentage: 0.9 };
   }
   // A point alone between two gaps would not be seen as a line.
   const lonely = column.values.map((v, i, all) => v !== null && (all[i - 1] ?? null) === null && (all[i + 1] ?? null) === null);
   const soft = `color-mix(in srgb, ${ink} 16%, transparent)`;
   return { ...base, type: "line", fill: column.band ? "-1" : false, borderColor: ink, backgroundColor: column.band ? soft : ink, borderWidth: 2, cubicInterpolationMode: "monotone",
+    segment: { borderColor: (part) => (cut[part.p0DataIndex] || cut[part.p1DataIndex] ? lighter : undefined) },
     borderDash: column.colour === "warn" ? [5, 3] : [], pointRadius: lonely.map((is) => (is || count === 1 ? 3 : 0)), pointHoverRadius: 4, pointHoverBackgroundColor: ink, pointHoverBorderColor: ink, spanGaps: false };
 }
 
@@ -101,19 +105,68 @@ const mark = (at, label) => ({
   },
 });
 
+// A click opens the bucket's rows; a drag from one to another takes the time between as the page's.
+function followPointer(canvas, chart, hrefs) {
+  const at = (event) => {
+    const x = event.clientX - canvas.getBoundingClientRect().left;
+    return Math.min(Math.max(chart.scales.x.getValueForPixel(x) ?? 0, 0), hrefs.length - 1);
+  };
+  let from = null;
+  canvas.classList.add("opens");
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    from = at(event);
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (from === null) return;
+    chart.dragged = [from, at(event)].sort((a, b) => a - b);
+    chart.draw();
+  });
+  canvas.addEventListener("pointercancel", () => {
+    from = chart.dragged = null;
+    chart.draw();
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (from === null) return;
+    const [first, last] = [from, at(event)].sort((a, b) => a - b);
+    from = chart.dragged = null;
+    if (first === last) return location.assign(hrefs[first]);
+    const here = new URL(location.href);
+    here.searchParams.delete("window");
+    here.searchParams.set("from", new URL(hrefs[first]).searchParams.get("from"));
+    here.searchParams.set("to", new URL(hrefs[last]).searchParams.get("to"));
+    location.assign(here);
+  });
+}
+
+const range = {
+  id: "range",
+  beforeDatasetsDraw({ ctx, chartArea, scales, dragged }) {
+    if (!dragged) return;
+    const half = (scales.x.getPixelForValue(1) - scales.x.getPixelForValue(0)) / 2;
+    const [left, right] = [scales.x.getPixelForValue(dragged[0]) - half, scales.x.getPixelForValue(dragged[1]) + half];
+    ctx.save();
+    ctx.fillStyle = colour("accent-soft");
+    ctx.fillRect(left, chartArea.top, right - left, chartArea.bottom - chartArea.top);
+    ctx.restore();
+  },
+};
+
 function draw(figure) {
   const area = figure.querySelector(".chart-area");
-  const { labels, columns } = read(figure);
+  const { labels, columns, hrefs, cut } = read(figure);
   const settings = options(columns[0].unit);
   const bars = columns.some((column) => column.kind === "bar");
   settings.scales.y.stacked = bars;
   settings.scales.x.stacked = bars;
   area.hidden = false;
   const chart = new window.Chart(area.querySelector("canvas"), {
-    data: { labels, datasets: columns.map((column) => dataset(column, labels.length)) },
+    data: { labels, datasets: columns.map((column) => dataset(column, labels.length, cut)) },
     options: settings,
-    plugins: figure.dataset.mark ? [mark(Number(figure.dataset.mark), figure.dataset.markLabel)] : [],
+    plugins: [range, ...(figure.dataset.mark ? [mark(Number(figure.dataset.mark), figure.dataset.markLabel)] : [])],
   });
+  if (hrefs.every(Boolean)) followPointer(area.querySelector("canvas"), chart, hrefs);
   drawn.set(figure, chart);
 }
 

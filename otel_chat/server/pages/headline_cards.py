@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from otel_chat.server.pages import formats
@@ -19,6 +19,7 @@ from otel_chat.server.pages.overview import (
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
+    from otel_chat.server.questions.clear_changes import ClearChange
     from otel_chat.server.questions.overview import Overview, Point, Series
 
 
@@ -26,10 +27,20 @@ def _line(points: Sequence[Point], read: Callable[[Point], float | None]) -> str
     return sparkline([read(point) for point in points])
 
 
-def cards(overview: Overview, series: Series, view: View) -> list[Card]:
-    """The headline figures, in the order of the page."""
+def cards(
+    overview: Overview, series: Series, view: View, tested: Sequence[ClearChange]
+) -> list[Card]:
+    """The headline figures, in the order of the page.
+
+    Args:
+        overview: The figures, beside those of the window before.
+        series: Their course.
+        view: The filters of the page.
+        tested: The changes that were told from chance.
+    """
+    clear = {one.figure: one.clear for one in tested}
     return [
-        *_outcome(overview, series.points, view),
+        *_outcome(overview, series.points, view, clear),
         *_spending(overview, series.points, view),
         *_volume(overview, series.points, view),
     ]
@@ -108,8 +119,10 @@ def _volume(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
     ]
 
 
-def _outcome(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
-    rated, resolution, kept, before = o.satisfaction, o.resolution, o.containment, o.previous
+def _outcome(
+    o: Overview, points: Sequence[Point], view: View, clear: Mapping[str, bool]
+) -> list[Card]:
+    rated, resolution, kept = o.satisfaction, o.resolution, o.containment
     settled = kept.settled
     without, with_human = {"handoff": "false"}, {"handoff": "true"}
     return [
@@ -122,9 +135,7 @@ def _outcome(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
             meanings=meanings("containment_ratio", "settled_conversations"),
             trend=trend(
                 o.changes["containment"], formats.percent, better="up", ratio=True,
-                shares=(
-                    (kept.count, settled), (before.containment.count, before.containment.settled)
-                ),
+                clear=clear.get("containment_ratio"),
             ),
             line=_line(points, lambda p: p.containment.rate),
             interval=interval(kept.count, settled),
@@ -151,10 +162,7 @@ def _outcome(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
             ),
             trend=trend(
                 o.changes["resolution_low"], formats.percent, better="up", ratio=True,
-                shares=(
-                    (resolution.confirmed, resolution.settled),
-                    (before.resolution.confirmed, before.resolution.settled),
-                ),
+                clear=clear.get("resolution_ratio_low"),
             ),
             line=_line(points, lambda p: p.resolution.low),
             interval=interval(resolution.confirmed, resolution.settled),
@@ -172,10 +180,7 @@ def _outcome(o: Overview, points: Sequence[Point], view: View) -> list[Card]:
             meanings=meanings("handoff_ratio", "handoff_conversations"),
             trend=trend(
                 o.changes["handoffs"], formats.percent, better="down", ratio=True,
-                shares=(
-                    (o.handoffs.conversations, settled),
-                    (before.handoffs.conversations, before.containment.settled),
-                ),
+                clear=clear.get("containment_ratio"),
             ),
             line=_line(points, lambda p: p.handoffs.rate),
             interval=interval(o.handoffs.conversations, settled),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.server.figures.intervals import newcombe, wilson
+from otel_chat.server.figures.intervals import wilson
 from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from otel_chat.server.questions.overview import Change, Overview, Series
 
 Better = Literal["up", "down", "neither"]
-Counted = tuple[int, int]
-"""Of how many, and how many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def trend(
     better: Better,
     ratio: bool = False,
     subject: str = "",
-    shares: tuple[Counted, Counted] | None = None,
+    clear: bool | None = None,
 ) -> Trend | None:
     """A change in words; `None` where there is nothing to compare with.
 
@@ -145,8 +143,8 @@ def trend(
         better: Which direction is good.
         ratio: Whether it is a share, whose change is told in points.
         subject: What moved, where it is not the card's own figure.
-        shares: Of a share of conversations, how many of how many there are now, and were before.
-            Only such a change is told from chance, and only one beyond it is good or bad.
+        clear: Whether it is beyond chance; `None` where that was not tested. Only what is clear
+            is good or bad.
     """
     moved = change.difference if ratio else change.relative
     if moved is None or change.difference is None:
@@ -159,11 +157,9 @@ def trend(
     unit = f"{formats.THIN}pts" if ratio else f"{formats.THIN}%"
     direction: Literal["up", "down"] = "up" if moved > 0 else "down"
     tone: Literal["good", "bad", "plain"] = "plain"
-    between = newcombe(*shares) if shares else None
-    by_chance = between is not None and between.low <= 0 <= between.high
-    if better != "neither" and between is not None and not by_chance:
+    if better != "neither" and clear:
         tone = "good" if direction == better else "bad"
-    chance = "within chance" if by_chance else ""
+    chance = "within chance" if clear is False else ""
     if amount >= 1000 and not ratio:  # noqa: PLR2004 - a factor reads better
         return Trend(f"{subject}\u00d7{1 + moved:,.0f}", direction, tone, before, chance)
     return Trend(f"{subject}{amount:,.{digits}f}{unit}", direction, tone, before, chance)

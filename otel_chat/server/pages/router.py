@@ -123,7 +123,7 @@ def overview_page(
         filters=filters,
         choices=chosen.result(),
         overview=answer,
-        cards=headline_cards.cards(answer, series, view),
+        cards=headline_cards.cards(answer, series, view, found.items),
         saying=changes.saying(found, tenants=_sees_several(scope)),
         found=found,
         changed=changes.changed(found),

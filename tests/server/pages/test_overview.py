@@ -71,7 +71,7 @@ def test_what_changed_most_and_why(fallen: Given, reader: Reader) -> None:
     cells = [cell.replace("\u202f", " ") for cell in cause.locator("th, td").all_inner_texts()]
     assert cells == ["refund", "\u221225.0 pts", "10 of 10", "0 %", "100 %"]
     cause.get_by_role("link").click()
-    page.wait_for_url("**/conversations?intent=refund&handoff=true")
+    page.wait_for_url("**/conversations?last_intent=refund&state=settled&handoff=true")
     expect(page.locator("#rows tr")).to_have_count(10)
 
 
@@ -87,7 +87,7 @@ def test_the_page_begins_with_what_changed_and_whom_to_read(fallen: Given, reade
 
 
 def test_what_is_frequent_is_counted(given: Given, reader: Reader) -> None:
-    """Topics, intents, user types and actions; an intent leads to its conversations."""
+    """Topics, intents, user types and actions; an intent leads to its turns."""
     start = ago(7200)
     given.turn("a", start, intent="pay", user_type="client")
     given.turn("b", start + 1, intent="pay")
@@ -102,7 +102,7 @@ def test_what_is_frequent_is_counted(given: Given, reader: Reader) -> None:
     assert ranking(page, "user-types") == ["not named 1 50 %", "client 1 50 %"]
     assert ranking(page, "actions") == ["click 2 100 %"]
     page.locator("section[aria-labelledby=ranking-intents] a").first.click()
-    page.wait_for_url("**/conversations?window=24h&intent=pay")
+    page.wait_for_url("**/turns?window=24h&intent=pay")
 
 
 def test_the_lists_are_brought_up_to_date_in_their_place(given: Given, reader: Reader) -> None:

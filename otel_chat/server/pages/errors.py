@@ -77,8 +77,14 @@ def _in_utc(name: str, value: str, zone: str) -> str:
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
-def error_page(request: Request, error: Exception) -> Response:
-    """An error as a page."""
+def error_page(request: Request, error: Exception, address: str | None = None) -> Response:
+    """An error as a page.
+
+    Args:
+        request: What was asked for.
+        error: What came of it.
+        address: Where the reader wanted to go; where they are without.
+    """
     status, message = _told(error)
     title = TITLES.get(status, UNEXPECTED)
     if isinstance(error, QuestionLimitError):
@@ -93,7 +99,7 @@ def error_page(request: Request, error: Exception) -> Response:
         code=int(status),
         title=title,
         message=message,
-        address=address_of(request),
+        address=address or address_of(request),
     )
     if isinstance(error, StoreUnavailableError):
         answer.headers["Retry-After"] = str(error.retry_after)

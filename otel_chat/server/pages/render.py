@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
+from otel_chat.server.api.security import COOKIE
 from otel_chat.server.pages import assets, formats, links, listing, replies
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
@@ -111,6 +112,7 @@ def page(
             here=here,
             base=str(request.base_url).rstrip("/"),
             now=datetime.now(UTC),
+            signed_in=COOKIE in request.cookies,
             **context,
         )
     )

@@ -13,6 +13,7 @@ from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from otel_chat.errors import AccessError
 from otel_chat.server.access import CONVERSATIONS_READ, EXPORT_CREATE, MARKS_WRITE, Scope
 from otel_chat.server.api.conversations import ListingParameter
 from otel_chat.server.api.parameters import (
@@ -42,7 +43,7 @@ from otel_chat.server.pages import (
 )
 from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages.elsewhere import Elsewhere
-from otel_chat.server.pages.errors import PageRoute
+from otel_chat.server.pages.errors import PageRoute, error_page
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
 from otel_chat.server.questions import (
@@ -332,8 +333,12 @@ async def sign_in(request: Request) -> Response:
     """Keeps a token in a cookie that scripts cannot read and other sites cannot send."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     token = form.get("token", [""])[-1].strip()
-    access_of(request).authenticate(token, host=addressed(request))
-    answer = RedirectResponse(here(form.get("next", ["/"])[-1]), status_code=303)
+    wanted = here(form.get("next", ["/"])[-1])
+    try:
+        access_of(request).authenticate(token, host=addressed(request))
+    except AccessError as error:
+        return error_page(request, error, wanted)
+    answer = RedirectResponse(wanted, status_code=303)
     answer.set_cookie(
         COOKIE,
         token,
@@ -342,6 +347,14 @@ async def sign_in(request: Request) -> Response:
         samesite="strict",
         secure=request.url.scheme == "https",
     )
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out() -> Response:
+    """Forgets the token in this browser."""
+    answer = RedirectResponse("/", status_code=303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
 
 

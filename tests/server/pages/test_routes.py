@@ -206,8 +206,10 @@ def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
         assert answer.status_code == 401
         assert 'action="/sign-in"' in answer.text
         assert 'value="/conversations?window=24h"' in answer.text
-        wrong = client.post("/sign-in", data={"token": "wrong", "next": "/"})
+        wanted = {"next": "/conversations?window=24h"}
+        wrong = client.post("/sign-in", data={"token": "wrong"} | wanted)
         assert wrong.status_code == 401
+        assert 'value="/conversations?window=24h"' in wrong.text  # a second try leads there, too
         assert "set-cookie" not in wrong.headers
         right = client.post(
             "/sign-in", data={"token": given.tenant, "next": "/conversations?window=24h"}
@@ -218,6 +220,17 @@ def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
         assert client.get("/conversations").status_code == 200
+
+
+def test_whoever_signed_in_can_sign_out(site: Site, given: Given) -> None:
+    """The page has a button for those with a cookie alone; after it a token is asked for again."""
+    with web.Client(base_url=site.address) as client:
+        assert "/sign-out" not in client.get("/").text
+        client.post("/sign-in", data={"token": given.tenant, "next": "/"})
+        assert 'action="/sign-out"' in client.get("/").text
+        answer = client.post("/sign-out")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert client.get("/").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.foreign import expected
-from tests.foreign.record import FOLDER, INTEGRATED, PACKAGES, RECORDINGS
+from tests.foreign.record import DECORATED, FOLDER, INSTRUMENTED, INTEGRATED, PACKAGES, RECORDINGS
 from tools.reference import table
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "frameworks.md"
@@ -38,6 +38,22 @@ _INTEGRATED: Final = """\
 After `otel_chat.setup(endpoint="http://127.0.0.1:8400", capture_content=True)` a few lines make \
 each of these a conversation; no other instrumentation is needed. An integration inside a \
 decorated handler adds its calls to the handler's turn.
+
+"""
+_DECORATED: Final = """\
+## Chats that need no more than the decorator
+
+These frameworks call a function for each message: `@chat_handler` stands on it, beneath the \
+framework's own decorator, and needs nothing else. A handler that sends its reply itself returns \
+it, too. (Or it calls `current_turn().reply(...)`.) The model is in all of them, as `model.py`:
+
+"""
+_INSTRUMENTED: Final = """\
+## Instrumentations of providers beside our decorators
+
+They may stay: the tokens and cost of a call that the instrumentation of its client tells of, too, \
+count once, because its spans hang beneath ours and the answer has one id. Dependencies counts \
+spans: there each such call stands twice. Without `@model_call` theirs are the turn's model calls.
 
 """
 _BESIDE: Final = """\
@@ -80,7 +96,7 @@ def code(bot: str) -> str:
     """The lines that a user writes."""
     text = (FOLDER / "bots" / f"{bot}.py").read_text(encoding="utf-8")
     first = _module(bot).body[1].lineno
-    return "\n".join(text.splitlines()[first - 1 :])
+    return "\n".join(text.splitlines()[first - 1 :]).replace("from tests.foreign.bots.", "from ")
 
 
 def _module(bot: str) -> ast.Module:
@@ -98,7 +114,8 @@ def appears(bot: str) -> str:
     first, *_ = expected.turns(bot)
     named = "asked" if first["model"] == expected.ASKED_MODEL else "that answered"
     prepared = ", each call twice" if bot in expected.PREPARES else ""
-    return f"agent, provider, status, tokens, cost, model {named}, texts, tool{prepared}"
+    tool = ", tool" if expected.tools(bot) else ""
+    return f"agent, provider, status, tokens, cost, model {named}, texts{tool}{prepared}"
 
 
 def bots(names: Collection[str]) -> str:
@@ -111,8 +128,15 @@ def bots(names: Collection[str]) -> str:
 def page() -> str:
     """The page."""
     switches = table(("what is returned or streamed", "what to switch on"), _SWITCHES)
-    foreign, ours = bots(PACKAGES), bots(INTEGRATED)
-    return f"{_INTRODUCTION}{foreign}\n{_INTEGRATED}{ours}\n{_BESIDE}{switches}"
+    model = f"```python\n{code('model')}\n```\n\n"
+    parts = (
+        f"{_INTRODUCTION}{bots(PACKAGES)}",
+        f"{_INTEGRATED}{bots(INTEGRATED)}",
+        f"{_DECORATED}{model}{bots(DECORATED)}",
+        f"{_INSTRUMENTED}{bots(INSTRUMENTED)}",
+        f"{_BESIDE}{switches}",
+    )
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

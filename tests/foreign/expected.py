@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tests.foreign import provider
+from tests.foreign.record import DECORATED, INSTRUMENTED
 
 THANKS: Final = "Thanks!"
 ASKED_MODEL: Final = "gpt-4o-mini"
@@ -12,8 +13,17 @@ NAMES_ASKED_MODEL: Final = frozenset({"llama_index"})
 """Whose spans name the model that was asked, and not the one that answered."""
 PRICES: Final = {name: {"input": 1, "output": 10} for name in (ASKED_MODEL, provider.MODEL)}
 """USD for a million tokens."""
-PREPARES: Final = frozenset({"llama_index"})
-"""Whose instrumentation has a span of a model for preparing each call, too."""
+PREPARES: Final = frozenset({"llama_index", "openai_instrumented"})
+"""Of whose calls two spans of a model tell: of each and its preparation, or ours and another's."""
+
+
+WITHOUT_TOOL: Final = DECORATED.keys() | INSTRUMENTED.keys()
+HELLO: Final = "Hello!"
+
+
+def said_to(bot: str) -> tuple[str, str]:
+    """What the user says to a bot: a chat page's has no tool."""
+    return (HELLO if bot in WITHOUT_TOOL else provider.ASKED, THANKS)
 
 
 def turns(bot: str) -> list[dict[str, Any]]:
@@ -25,15 +35,23 @@ def turns(bot: str) -> list[dict[str, Any]]:
         "status": "ok",
     }
     whole = [a + b for a, b in zip(provider.FIRST, provider.AFTER_TOOL, strict=True)]
+    first, second = said_to(bot)
+    greeted = (provider.FIRST, first, provider.THANKED)
     return [
         common | {"input": tokens[0], "output": tokens[1], "user_message": asked, "reply": reply}
         for tokens, asked, reply in (
-            (whole, provider.ASKED, provider.FOUND),
-            (provider.FIRST, THANKS, provider.THANKED),
+            greeted if bot in WITHOUT_TOOL else (whole, first, provider.FOUND),
+            (provider.FIRST, second, provider.THANKED),
         )
     ]
 
 
 def model_spans(bot: str) -> int:
     """How many calls of models Dependencies counts."""
-    return 6 if bot in PREPARES else 3
+    calls = 2 if bot in WITHOUT_TOOL else 3
+    return 2 * calls if bot in PREPARES else calls
+
+
+def tools(bot: str) -> dict[str, int]:
+    """Which tools Dependencies counts, and how often."""
+    return {} if bot in WITHOUT_TOOL else {provider.TOOL: 1}

@@ -15,8 +15,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parent
@@ -40,7 +43,19 @@ INTEGRATED: Final[dict[str, tuple[str, ...]]] = {
     "agents_processor": ("openai-agents",),
 }
 """The same for each bot with our integration of its framework."""
-BOTS: Final = PACKAGES | INTEGRATED
+DECORATED: Final[dict[str, tuple[str, ...]]] = {
+    "slack_bolt": ("slack-bolt", "openai"),
+    "chainlit_chat": ("chainlit", "openai"),
+    "gradio_chat": ("gradio", "openai"),
+    "socketio_chat": ("python-socketio[client]", "openai", "uvicorn[standard]"),
+    "sse_starlette": ("sse-starlette", "openai", "uvicorn", "httpx"),
+}
+"""The same for each whose framework shows a chat, and needs no more than our decorator."""
+INSTRUMENTED: Final[dict[str, tuple[str, ...]]] = {
+    "openai_instrumented": ("openai", "opentelemetry-instrumentation-openai"),
+}
+"""The same for each whose calls an instrumentation tells of, too."""
+BOTS: Final = PACKAGES | INTEGRATED | DECORATED | INSTRUMENTED
 _SENDING: Final = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 
 
@@ -61,8 +76,8 @@ def record(bot: str) -> dict[str, Any]:
 
     import otel_chat
     from otel_chat._sdk.setup import UsageRollup
-    from tests.foreign.expected import THANKS
-    from tests.foreign.provider import ASKED, serving
+    from tests.foreign.expected import said_to
+    from tests.foreign.provider import serving
 
     kept = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": bot}))
@@ -72,9 +87,9 @@ def record(bot: str) -> dict[str, Any]:
     os.environ["OTEL_CHAT_CAPTURE_CONTENT"] = "1"
     with serving() as url:
         os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
-        answer = importlib.import_module(f"tests.foreign.bots.{bot}").answer
-        for text in (ASKED, THANKS):
-            answer(text, conversation_id(bot))
+        with answering(bot) as answer:
+            for text in said_to(bot):
+                answer(text, conversation_id(bot))
     otel_chat.flush()
     sent = MessageToDict(encode_spans(kept.get_finished_spans()))
     for span in spans_of(sent):
@@ -83,6 +98,21 @@ def record(bot: str) -> dict[str, Any]:
                 one[name] = _hexadecimal(one[name])
     packages = [name.partition("[")[0] for name in BOTS[bot]]
     return {"packages": {name: version(name) for name in packages}, "sent": sent}
+
+
+@contextmanager
+def answering(bot: str) -> Iterator[Callable[[str, str], str]]:
+    """Runs a bot; gives a function of a text and a conversation's id that has it answer."""
+    from tests.foreign.drivers import DRIVERS
+
+    def load() -> ModuleType:
+        return importlib.import_module(f"tests.foreign.bots.{bot}")
+
+    if bot not in DRIVERS:
+        yield load().answer
+        return
+    with DRIVERS[bot](load) as answer:
+        yield answer
 
 
 def spans_of(sent: dict[str, Any]) -> list[dict[str, Any]]:
@@ -116,6 +146,10 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--here"]:
-        json.dump(record(sys.argv[2]), sys.stdout, indent=1, ensure_ascii=False)
+        with redirect_stdout(sys.stderr):  # what a framework has to say there
+            recorded = record(sys.argv[2])
+        json.dump(recorded, sys.stdout, indent=1, ensure_ascii=False)
+        sys.stdout.flush()
+        os._exit(0)  # some leave threads that never end
     else:
         main()

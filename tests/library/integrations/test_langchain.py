@@ -22,11 +22,10 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 import otel_chat
-from otel_chat import Config, ConfigurationError
+from otel_chat import ConfigurationError
 from otel_chat import semconv as sc
-from otel_chat._sdk.setup import UsageRollup
 from otel_chat.integrations.langchain import ChatCallbackHandler
-from otel_chat.testing import SteppedClock, Telemetry, assert_turn
+from otel_chat.testing import Telemetry, assert_turn
 from otel_chat.testing.views import CollectedTurn
 from tests.library.integrations.texts import texts
 
@@ -35,12 +34,9 @@ CALLS_TOOL = [{"name": "find_parcel", "args": {"number": "17"}, "id": "call_1"}]
 _numbers = count(1)
 
 
-@pytest.fixture
-def telemetry() -> Iterator[Telemetry]:
-    """With texts."""
-    config = Config(keep_rate=0, capture_content=True)
-    with Telemetry(config, clock=SteppedClock(), span_processors=[UsageRollup()]) as telemetry:
-        yield telemetry
+@pytest.fixture(name="telemetry")
+def with_texts(keeping_texts: Telemetry) -> Telemetry:
+    return keeping_texts
 
 
 class Model(BaseChatModel):

@@ -24,23 +24,18 @@ from openai.types.responses import (
 )
 
 import otel_chat
-from otel_chat import Config
 from otel_chat import semconv as sc
-from otel_chat._sdk.setup import UsageRollup
 from otel_chat.integrations.openai_agents import ChatTracingProcessor
-from otel_chat.testing import SteppedClock, Telemetry, assert_turn
+from otel_chat.testing import Telemetry, assert_turn
 from tests.library.integrations.texts import texts
 
 MODEL = "gpt-4o-mini-2024-07-18"
 _numbers = count(1)
 
 
-@pytest.fixture
-def telemetry() -> Iterator[Telemetry]:
-    """With texts."""
-    config = Config(keep_rate=0, capture_content=True)
-    with Telemetry(config, clock=SteppedClock(), span_processors=[UsageRollup()]) as telemetry:
-        yield telemetry
+@pytest.fixture(name="telemetry")
+def with_texts(keeping_texts: Telemetry) -> Telemetry:
+    return keeping_texts
 
 
 @pytest.fixture(autouse=True)

@@ -277,10 +277,12 @@ async def test_a_model_of_another_provider_tells_its_usage(telemetry: Telemetry)
     assert sc.REPLY not in turn.attributes
 
 
-def test_an_error_of_ours_stays_ours(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_of_ours_stays_ours(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run answers as without us, and what failed is counted."""
     monkeypatch.setenv("OTEL_CHAT_RAISE", "0")
     monkeypatch.setattr("otel_chat.integrations._runs.start_turn", lambda *_: 1 // 0)
-    answer = Runner.run_sync(support(said(FOUND)), ASKED, run_config=CONFIG)
+    answer = await Runner.run(support(said(FOUND)), ASKED, run_config=CONFIG)
     assert answer.final_output == FOUND
     assert telemetry.metric("otel_chat.telemetry.errors").total >= 1

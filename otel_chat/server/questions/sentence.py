@@ -82,6 +82,21 @@ def _conversations(number: int) -> str:
     return f"{number:,} conversation{'' if number == 1 else 's'}"
 
 
+def phrase(item: ClearChange, *, hourly: bool) -> str:
+    """What changed, by how much, since when and where, without a full stop.
+
+    Args:
+        item: The change.
+        hourly: Whether it is dated by the hour, not by the day.
+    """
+    direction = "fell" if item.difference < 0 else "rose"
+    when = f" since {since(item.since, hourly=hourly)}" if item.since else ""
+    return (
+        f"{item.label} {direction} {moved(item.difference, item.relative, item.unit)}"
+        f" to {written(item.value, item.unit)}{when}{_parts(item)}"
+    )
+
+
 def sentence(found: ClearChanges, *, hourly: bool) -> str:
     """The sentence that says what changed; or that nothing did, or that it cannot be told.
 
@@ -97,10 +112,4 @@ def sentence(found: ClearChanges, *, hourly: bool) -> str:
         return f"Not enough to tell a change from chance: {both}, {found.least} are needed in each."
     if found.state == "nothing changed":
         return f"Nothing changed beyond chance: {len(found.items)} figures compared over {both}."
-    first = found.items[0]
-    direction = "fell" if first.difference < 0 else "rose"
-    when = f" since {since(first.since, hourly=hourly)}" if first.since else ""
-    return (
-        f"{first.label} {direction} {moved(first.difference, first.relative, first.unit)}"
-        f" to {written(first.value, first.unit)}{when}{_parts(first)}."
-    )
+    return f"{phrase(found.items[0], hourly=hourly)}."

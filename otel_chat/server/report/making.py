@@ -18,9 +18,11 @@ from otel_chat._common.extras import require
 from otel_chat._version import __version__
 from otel_chat.server.figures.window import Window
 from otel_chat.server.pages import formats, links
-from otel_chat.server.questions.brief import Brief, Question, Quote, Told, brief
+from otel_chat.server.questions.brief import Brief, Question, Quote, brief
+from otel_chat.server.questions.clear_changes import ClearChange, Read
 from otel_chat.server.questions.comparison import Comparison, Sides, comparison
-from otel_chat.server.questions.report import report
+from otel_chat.server.questions.report import SHORT, report
+from otel_chat.server.questions.sentence import phrase
 from otel_chat.server.report import template, words
 from otel_chat.server.report.definition import Goals, Versus, filters_of
 from otel_chat.server.report.render import environment, labels_of, markdown, style
@@ -77,7 +79,7 @@ class Made:
     @property
     def sentence(self) -> str:
         """What stands first."""
-        return words.sentence(self.brief)
+        return self.brief.sentence
 
     @property
     def period(self) -> str:
@@ -149,7 +151,7 @@ class Made:
             "compared": self._compared,
             "figures": self.goals,
             "heading": self.heading,
-            "intent_link": self._intent_link,
+            "reading_of": self._reading,
             "labels": labels_of(self.details),
             "link": self._link,
             "money": _money(self.brief),
@@ -157,7 +159,7 @@ class Made:
             "nothing_said": _NO_COMMENTS if read else _NO_TEXTS,
             "own": self._own(own, form) if own else "",
             "period": self.period,
-            "phrase": words.phrase,
+            "phrase": self.phrase,
             "plural": formats.plural,
             "prose": prose,
             "report": self.details,
@@ -176,31 +178,35 @@ class Made:
             "heading": self.heading,
             "period": self.period,
             "sentence": self.sentence,
-            "worse": [words.phrase(one) for one in self.brief.worse],
-            "better": [words.phrase(one) for one in self.brief.better],
+            "worse": [self.phrase(one) for one in self.brief.worse],
+            "better": [self.phrase(one) for one in self.brief.better],
             "money": _money(self.brief),
         }
         made = template.render(text, values, markdown)
         return prose(made) if form in {"html", "pdf"} else made
 
-    def _link(self, quoted: Quote | Question) -> str:
+    def _link(self, quoted: Quote | Question | Read) -> str:
         if not self.address:
             return ""
         tenant = None if self.report.tenant == quoted.tenant else quoted.tenant
         path = links.conversation(quoted.conversation_id, tenant=tenant)
         return f"{self.address.rstrip('/')}{path}"
 
-    def _intent_link(self, one: Told) -> str:
-        if not self.address or not one.intent:
+    def phrase(self, one: ClearChange) -> str:
+        """What changed, in words."""
+        return phrase(one, hourly=self.brief.window.end - self.brief.window.start <= SHORT)
+
+    def _reading(self, one: ClearChange) -> str:
+        """Where to read what changed: the conversations of an intent, else one to begin with."""
+        intents = [part.name for part in one.parts if part.kind == "intent" and part.name]
+        if not self.address or not (intents or one.read):
             return ""
+        if not intents:
+            return self._link(one.read[0])
         window = self.brief.window
-        asked = {
-            "from": window.start.isoformat(),
-            "to": window.end.isoformat(),
-            "intent": one.intent,
-            "handoff": "true",
-        }
-        return f"{self.address.rstrip('/')}{links.LIST}?{urlencode(asked)}"
+        times = {"from": window.start.isoformat(), "to": window.end.isoformat()}
+        asked = urlencode({**times, "intent": intents[0]})
+        return f"{self.address.rstrip('/')}{links.LIST}?{asked}"
 
     def _compared(self, section: Versus) -> list[words.Shown]:
         found = self.versus[section]

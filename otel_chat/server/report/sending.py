@@ -340,7 +340,7 @@ def slack(made: Made) -> dict[str, Any]:
     figures = "\n".join(
         f"{plain(one.label)}: *{plain(one.value)}* ({plain(one.moved)})" for one in _figures(made)
     )
-    worse = "\n".join(f"\u2022 {plain(words.phrase(one))}." for one in made.brief.worse[:3])
+    worse = "\n".join(f"\u2022 {plain(made.phrase(one))}." for one in made.brief.worse[:3])
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": made.heading[:150]}},
         section(f"*{plain(made.sentence)}*"),
@@ -358,7 +358,7 @@ def teams(made: Made) -> dict[str, Any]:
         made: The report.
     """
     worse = [
-        {"type": "TextBlock", "text": f"\u2022 {words.phrase(one)}.", "wrap": True}
+        {"type": "TextBlock", "text": f"\u2022 {made.phrase(one)}.", "wrap": True}
         for one in made.brief.worse[:3]
     ]
     facts = [{"title": one.label, "value": f"{one.value} ({one.moved})"} for one in _figures(made)]

@@ -1,17 +1,17 @@
-"""What a report of one's own says in words: its first sentence, changes, intervals and targets."""
+"""What a report of one's own says in words: changes, intervals and targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.pages import formats
+from otel_chat.server.figures.writing import MINUS
+from otel_chat.server.questions import sentence
 
 if TYPE_CHECKING:
-    from otel_chat.server.questions.brief import Brief, Told
+    from otel_chat.server.questions.brief import Told
     from otel_chat.server.report.definition import Goal
 
-_MINUS: Final = "\u2212"
 _LABELS: Final = {
     "containment_ratio": "Containment",
     "handoff_ratio": "Handoffs",
@@ -32,35 +32,15 @@ def label(one: Told) -> str:
 
 
 def written(value: float | None, unit: str) -> str:
-    """A figure in its unit.
+    """A figure in its unit; a score of 1 to 100 is no share.
 
     Example:
-        >>> [written(0.864, unit).replace("\u202f", " ") for unit in ("1", "s", "USD", "{turn}")]
-        ['86 %', '864 ms', '$0.86', '0.9']
+        >>> [written(value, "1").replace("\u202f", " ") for value in (0.864, 38.2, None)]
+        ['86 %', '38', 'no data']
     """
-    if value is None:
-        return formats.NO_DATA
-    if unit == "1":
-        # A score is no share.
-        return formats.percent(value) if 0 <= value <= 1 else f"{value:.0f}"
-    if unit == "s":
-        return formats.duration(value)
-    return formats.money(value) if unit == "USD" else f"{value:,.1f}"
-
-
-def amount(one: Told) -> str:
-    """How far a figure moved, without a sign: shares in points, all others in per cent."""
-    if one.difference is None:
-        return ""
-    if one.unit == "1" and _share(one):
-        return f"{abs(one.difference) * 100:.1f} points"
-    if one.relative is None:
-        return written(abs(one.difference), one.unit)
-    return f"{abs(one.relative) * 100:,.0f}{formats.THIN}%"
-
-
-def _share(one: Told) -> bool:
-    return all(side.numerator is not None for side in (one.now, one.before))
+    if unit == "1" and value is not None and value > 1:
+        return f"{value:.0f}"
+    return sentence.written(value, unit)
 
 
 def moved(one: Told) -> str:
@@ -69,7 +49,10 @@ def moved(one: Told) -> str:
         return "\u2013"
     if one.difference == 0:
         return "\u00b10"
-    return f"{_MINUS if one.difference < 0 else '+'}{amount(one)}"
+    unit = one.unit if one.now.numerator is not None else ""
+    return (MINUS if one.difference < 0 else "+") + sentence.moved(
+        one.difference, one.relative, unit
+    )
 
 
 def interval(one: Told) -> str:
@@ -77,31 +60,6 @@ def interval(one: Told) -> str:
     if one.now.low is None or one.now.high is None:
         return ""
     return f"{written(one.now.low, one.unit)} to {written(one.now.high, one.unit)}"
-
-
-def phrase(one: Told) -> str:
-    """What became of a figure, and what from, without a full stop."""
-    direction = "fell" if (one.difference or 0) < 0 else "rose"
-    why = f": {'; '.join(one.causes)}" if one.causes else ""
-    return f"{label(one)} {direction} {amount(one)} to {written(one.now.value, one.unit)}{why}"
-
-
-def sentence(brief: Brief) -> str:
-    """The one sentence that stands first."""
-    if not brief.conversations:
-        return "There was no conversation in this period."
-    if brief.changed is not None:
-        return f"{phrase(brief.changed)}."
-    one = next(told for told in brief.figures if told.figure == "containment_ratio")
-    settled = formats.plural(one.now.count, "settled conversation")
-    known = (
-        f"containment is {written(one.now.value, '1')} of {settled}"
-        if one.now.count
-        else f"{formats.plural(brief.conversations, 'conversation')}, none settled yet"
-    )
-    if not brief.previous_conversations:
-        return f"There is no period before to compare with: {known}."
-    return f"Nothing changed beyond chance: {known}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,12 +101,12 @@ def test_an_email_has_text_page_and_attachments(given: Given, box: Mailbox) -> N
     work = sender(given, one, settings(box))
     work.tick()
     [message] = box.messages
-    assert message["Subject"] == "Weekly: There was no conversation in this period."
+    assert str(message["Subject"]).startswith("Weekly: Not enough to tell a change from chance")
     assert (message["From"], message["To"]) == (
         "reports@chat.example", "boss@example.com, b@example.com",
     )  # fmt: skip
     assert str(message["Message-ID"]).endswith("@chat.example>")
-    assert "no conversation" in message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "0 conversations" in message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert '<main class="report">' in message.get_body(("html",)).get_content()  # type: ignore[union-attr]
     files = {part.get_filename(): part.get_content() for part in message.iter_attachments()}
     assert set(files) == {"weekly-2026-11-16.pdf", "weekly-2026-11-16.csv"}
@@ -165,7 +165,7 @@ def test_a_webhook_is_signed_and_goes_where_the_settings_allow(
     [(path, headers, body)] = site.requests
     assert path == "/in?x=1"
     told = standardwebhooks.Webhook(SECRET).verify(body, headers)
-    assert told["data"]["sentence"] == "There was no conversation in this period."
+    assert told["data"]["sentence"].startswith("Not enough to tell a change from chance")
     assert SECRET not in repr(inside.runs(one))
     site.answers = [302]
     one = weekly(given, hook, name="Moved")
@@ -185,7 +185,7 @@ def test_slack_and_teams_get_their_own_formats(given: Given, site: Site, tmp_pat
     work = sender(given, one, settings(report_secrets=tmp_path))
     work.tick()
     slack, teams = (json.loads(body) for _, _, body in site.requests)
-    assert slack["text"].startswith("A &lt;b&gt; &amp; c: There was no")
+    assert slack["text"].startswith("A &lt;b&gt; &amp; c: Not enough")
     assert [block["type"] for block in slack["blocks"]] == [
         "header", "section", "section", "context",
     ]  # fmt: skip

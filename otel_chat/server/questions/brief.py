@@ -156,6 +156,7 @@ def _questions(
             tenant=one.examples[0].tenant,
         )
         for one in found[: MOST * 2]
+        if one.examples
     ]
 
 

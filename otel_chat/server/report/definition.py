@@ -25,6 +25,7 @@ from pydantic import (
 
 from otel_chat._common.moments import UTC_NAME, zone_of
 from otel_chat.errors import ConfigurationError, QueryError
+from otel_chat.server.figures.fields import PARAMETERS
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import WINDOWS
 from otel_chat.server.report.template import check
@@ -433,6 +434,8 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
         >>> filters_of({"agent": "support", "handoff": True}).words
         ['Agent is support', 'With a handoff']
     """
+    if unknown := [name for name in given if name not in PARAMETERS]:
+        raise ValueError(_unknown("filter", unknown[0], list(PARAMETERS)))
     try:
         return Filters(**given)
     except QueryError as error:

@@ -55,6 +55,12 @@ PROVIDERS: Final = (
     "llm.vendor",
     "ai.model.provider",
 )
+PROMPTS: Final = (sc.PROMPT_NAME, "traceloop.prompt.key", "langfuse.observation.prompt.name")
+PROMPT_VERSIONS: Final = (
+    sc.PROMPT_VERSION,
+    "traceloop.prompt.version",
+    "langfuse.observation.prompt.version",
+)
 RESPONSE_IDS: Final = (sc.RESPONSE_ID, "ai.response.id", "llm.response.id")
 TOOLS: Final = (sc.TOOL_NAME, "tool.name", "ai.toolCall.name", "lk.function_tool.name")
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -126,6 +126,7 @@ class Children:
         "inferences",
         "model",
         "parents",
+        "prompt",
         "provider",
         "repeated",
         "tools",
@@ -149,6 +150,8 @@ class Children:
         """Of the first model call."""
         self.provider: str | None = None
         """Of the first model call that was told who runs it."""
+        self.prompt: tuple[int, str, str] | None = None
+        """Of the first model call that names one: when it started, the name and the version."""
 
     def started(self, span_id: int, parent_id: int | None) -> None:
         """A span started inside the turn."""
@@ -176,6 +179,19 @@ class Children:
         self.model = self.model or model
         self.provider = self.provider or provider
 
+    def prompted(self, started_ns: int, name: str | None, version: str | None) -> None:
+        """A model call that started then used this prompt, where it names one.
+
+        Example:
+            >>> children = Children()
+            >>> children.prompted(9, "later", "1")
+            >>> children.prompted(5, "greeting", None)
+            >>> children.prompt
+            (5, 'greeting', '')
+        """
+        if name and (self.prompt is None or started_ns < self.prompt[0]):
+            self.prompt = started_ns, name, version or ""
+
     def own(self, spans: set[int]) -> int:
         """How many of these are calls of this turn's own: one may be told by several spans.
 
@@ -200,6 +216,8 @@ class Children:
         self.answered |= other.answered
         self.repeated |= other.repeated
         self.called(other.model, other.provider)
+        if other.prompt is not None:
+            self.prompted(*other.prompt)
         if other.confidence is not None:
             self.confidence = other.confidence
 

@@ -76,6 +76,8 @@ READ_AS: Final = {
     sc.PROVIDER_NAME: dialects.PROVIDERS,
     sc.RESPONSE_ID: dialects.RESPONSE_IDS,
     sc.TOOL_NAME: dialects.TOOLS,
+    sc.PROMPT_NAME: dialects.PROMPTS,
+    sc.PROMPT_VERSION: dialects.PROMPT_VERSIONS,
     sc.OPERATION_NAME: dialects.SPAN_KINDS,
     sc.GEN_AI_TIME_TO_FIRST_CHUNK: (
         *dialects.FIRST_CHUNK_SECONDS,

@@ -73,7 +73,7 @@ _COUNTED: Final = {"chat": "inferences", "tool": "tools", "agent": "agents"}
 
 
 class UsageRollup(SpanProcessor):
-    """Notes model calls inside turns with their tokens, tools and agents, whoever's spans they are.
+    """Notes model calls inside turns with tokens and prompt, tools, agents, whoever's they are.
 
     Example:
         >>> provider = TracerProvider()
@@ -103,6 +103,9 @@ class UsageRollup(SpanProcessor):
             role = dialects.kind(span.name, attributes)
             if role in _COUNTED:
                 getattr(children, _COUNTED[role]).add(span.context.span_id)
+            if role == "chat" and (named := dialects.text(attributes, dialects.PROMPTS)):
+                version = dialects.text(attributes, dialects.PROMPT_VERSIONS)
+                children.prompted(span.start_time or 0, named, version)
             if dialects.counts(role, attributes):
                 usage = dialects.usage(attributes)
                 if usage:

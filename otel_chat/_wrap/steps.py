@@ -425,6 +425,8 @@ class ModelCall(Step):
     def count(self, children: Children, span_id: int) -> None:
         """Counts it among the model calls of its turn."""
         children.inferences.add(span_id)
+        clean = self._clean
+        children.prompted(self._start_ns, clean.get(sc.PROMPT_NAME), clean.get(sc.PROMPT_VERSION))
 
     def record(self, instruments: Instruments, series: Attributes, context: Context) -> None:
         """Records the same, and first chunk and tokens, as far as they are known."""

@@ -1,4 +1,4 @@
-"""The tokens of a turn, and which model it asked: its own word, else that of its model calls."""
+"""The tokens, model and prompt of a turn: its own word, else that of its model calls."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ def _name_model(state: TurnState, calls: list[Usage]) -> None:
     if state.outer is not None:
         return
     children, attributes = state.children, state.attributes
+    if children.prompt is not None and sc.PROMPT_NAME not in attributes:
+        _, name, version = children.prompt
+        attributes |= {sc.PROMPT_NAME: name} | ({sc.PROMPT_VERSION: version} if version else {})
     if sc.REQUEST_MODEL not in attributes:
         model = next((call.model for call in calls if call.model is not None), children.model)
         if model is not None:

@@ -91,7 +91,7 @@ def comparison(
         Query(ge=queries.LEAST, le=queries.MOST, description="The level of the intervals."),
     ] = queries.CONFIDENCE,
 ) -> queries.Comparison:
-    """Two agents, models, versions, variants, channels or periods.
+    """Two agents, models, versions, variants, channels, prompts or periods.
 
     A conversation that matches both groups, as one whose turns two models answered, counts in both.
     """

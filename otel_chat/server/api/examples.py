@@ -202,6 +202,8 @@ TURN: Final = Turn(
     tokens=TurnTokens(input=512, output=64, cache_read=0, reasoning=None),
     cost=Decimal("0.001200000"),
     cost_source="local",
+    prompt="greeting",
+    prompt_version="7",
     message_type="text",
     context_size=512,
     cached=False,

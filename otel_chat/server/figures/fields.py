@@ -153,6 +153,10 @@ FIELDS: Final[Mapping[str, Field]] = {
         "Message type", "text, voice, image, button and so on.", "message_type", kept="ratings"
     ),
     "variant": _combined("Variant", "The arm of an experiment.", "variant"),
+    "prompt": _combined(
+        "Prompt", "The prompt of the turn's first model call that names one.", "prompt"
+    ),
+    "prompt_version": _combined("Prompt version", "The version of that prompt.", "prompt_version"),
     "agent_version": _combined("Version", "The version of the agent.", "agent_version"),
     "environment": _combined("Environment", "The deployment environment.", "environment"),
     "user": _turn("User", "The hashed id of the user.", "user_hash"),

@@ -34,6 +34,8 @@ KINDS: Final[tuple[tuple[By, str, str], ...]] = (
     ("version", "Version", "agent_versions"),
     ("variant", "Variant", "variants"),
     ("model", "Model", "models"),
+    ("prompt", "Prompt", "prompts"),
+    ("prompt_version", "Prompt version", "prompt_versions"),
     ("channel", "Channel", "channels"),
 )
 _QUANTILES: Final = {
@@ -307,6 +309,6 @@ COMPARE: Final = Sheet(
     "/compare",
     "Compare",
     "compare",
-    "Do two agents, models, versions, variants, channels or periods really differ?",
+    "Do two agents, models, prompts, versions, variants, channels or periods really differ?",
     body,
 )

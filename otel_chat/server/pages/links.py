@@ -27,7 +27,7 @@ OF_A_SHEET: Final = frozenset(
     {"timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name"}
 )
 """What one page of figures is asked and no other; it stays there."""
-CHOSEN: Final = ("agent", "channel", "model", "user_type", "outcome")
+CHOSEN: Final = ("agent", "channel", "model", "prompt", "user_type", "outcome")
 """The filters that every page has a field for."""
 OF_THE_LIST_CHOSEN: Final = ("tag", "reviewed")
 """Those that the list of conversations has one for beside."""

@@ -27,6 +27,8 @@ _COLUMNS: Final = {
     "variants": "variant",
     "agent_versions": "agent_version",
     "environments": "environment",
+    "prompts": "prompt",
+    "prompt_versions": "prompt_version",
 }
 
 
@@ -42,6 +44,8 @@ class Choices(Answer):
     variants: list[str]
     agent_versions: list[str]
     environments: list[str]
+    prompts: list[str]
+    prompt_versions: list[str]
 
 
 @query()

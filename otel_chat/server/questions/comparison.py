@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 Part = tuple[str | None, "Window", "Filters"]
-By = Literal["agent", "model", "version", "variant", "channel", "period"]
+By = Literal[
+    "agent", "model", "version", "variant", "channel", "prompt", "prompt_version", "period"
+]
 Verdict = Literal["better", "worse", "higher", "lower", "no clear difference", "no data"]
 LEAST: Final = 0.8
 MOST: Final = 0.999

@@ -161,6 +161,7 @@ INTERACTIONS: Final = (
     *_DEVICES,
     *texts("referrer", "page", "route"),
     *plain("http_status"),
+    *texts("prompt", "prompt_version"),
     *_IDS,
 )
 _READ: Final = (
@@ -171,7 +172,7 @@ _READ: Final = (
     "response_model", "provider", "input_tokens", "output_tokens", "cache_read_tokens",
     "reasoning_tokens", "cost", "cost_source", "context_size", "cached", "handoff",
     "handoff_reason", "handoff_target", "metadata", "foreign", "user_agent", "referrer", "page",
-    "route", "http_status",
+    "route", "http_status", "prompt", "prompt_version",
 )  # fmt: skip
 
 _EVENT_TEXTS: Final = (

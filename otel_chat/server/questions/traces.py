@@ -66,6 +66,8 @@ TURN_ATTRIBUTES: Final = {
     "request_model": semconv.REQUEST_MODEL,
     "response_model": semconv.RESPONSE_MODEL,
     "provider": semconv.PROVIDER_NAME,
+    "prompt": semconv.PROMPT_NAME,
+    "prompt_version": semconv.PROMPT_VERSION,
     "input_tokens": semconv.USAGE_INPUT_TOKENS,
     "output_tokens": semconv.USAGE_OUTPUT_TOKENS,
     "cache_read_tokens": semconv.USAGE_CACHE_READ_TOKENS,

@@ -85,6 +85,10 @@ class Turn(Answer):
     cost_source: str = Field(
         description="provider, local, server, unpriced, or empty without a model."
     )
+    prompt: str = Field(
+        description="The prompt's name: that of the first model call that names one."
+    )
+    prompt_version: str
     message_type: str
     context_size: int | None
     cached: bool | None
@@ -100,7 +104,7 @@ PLAIN: Final = (
     "conversation_id", "tenant", "duration", "time_to_first_chunk", "status", "error_type",
     "agent", "agent_version", "variant", "channel", "user_type", "intent", "confidence",
     "fallback", "sentiment", "provider", "cost", "cost_source", "message_type", "context_size",
-    "cached", "foreign",
+    "prompt", "prompt_version", "cached", "foreign",
 )  # fmt: skip
 _SELECTED: Final = (
     *PLAIN,

@@ -57,6 +57,8 @@ SELECT
   {{ text(n.REQUEST_MODEL) }} AS request_model,
   {{ text(n.RESPONSE_MODEL) }} AS response_model,
   {{ text(n.PROVIDER_NAME) }} AS provider,
+  {{ text(n.PROMPT_NAME) }} AS prompt,
+  {{ text(n.PROMPT_VERSION) }} AS prompt_version,
   coalesce({{ count(n.USAGE_INPUT_TOKENS) }}, {{ count(n.GEN_AI_INPUT_TOKENS) }}) AS input_tokens,
   coalesce({{ count(n.USAGE_OUTPUT_TOKENS) }}, {{ count(n.GEN_AI_OUTPUT_TOKENS) }}) AS output_tokens,
   coalesce({{ count(n.USAGE_CACHE_READ_TOKENS) }}, {{ count(n.GEN_AI_CACHE_READ_TOKENS) }})

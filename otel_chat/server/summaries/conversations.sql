@@ -5,7 +5,8 @@
     erased for their age keeps its start, and is left as it is when none is there any more. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
 {%- set facts = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'platform', 'location', 'user_type',
   'model', 'page', 'referrer', 'user_agent', 'user_hash'] -%}
-{%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type'] -%}
+{%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type',
+  'prompt', 'prompt_version'] -%}
 {%- set combination = '(' ~ combined | join(', ') | replace('model', rules.MODEL) ~ ')' -%}
 {%- set of_keys = "(tenant, conversation_id) IN keys AND conversation_id IN {ids:Array(String)}"
   ~ ('' if synthetic else ' AND NOT synthetic') -%}

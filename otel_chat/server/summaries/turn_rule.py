@@ -236,6 +236,8 @@ def attributes(turn: Turn, used: Sequence[Usage]) -> dict[str, str]:
         told.setdefault(name, next(filter(None, (o.attributes.get(name) for o in top.above())), ""))
     told |= _usage(used)
     asked = [top, *calls]
+    # Name and version of one and the same
+    prompted = [span for span in asked if _first([span], dialects.PROMPTS)][:1]
     answered = [last, *reversed(calls)]
     named = {
         sc.AGENT_NAME: _agent(turn, spans),
@@ -243,6 +245,8 @@ def attributes(turn: Turn, used: Sequence[Usage]) -> dict[str, str]:
         sc.RESPONSE_MODEL: _first(answered, dialects.RESPONSE_MODELS),
         # An agent may name its framework.
         sc.PROVIDER_NAME: _first([*calls, top], dialects.PROVIDERS),
+        sc.PROMPT_NAME: _first(prompted, dialects.PROMPTS),
+        sc.PROMPT_VERSION: _first(prompted, dialects.PROMPT_VERSIONS),
         sc.INPUT_MESSAGES: next(filter(None, map(_input, asked)), ""),
         sc.OUTPUT_MESSAGES: next(filter(None, map(_output, _plain_last(answered))), ""),
         sc.ERROR_TYPE: last.error_type,

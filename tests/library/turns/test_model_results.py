@@ -142,6 +142,35 @@ def test_a_model_calls_result_says_what_its_span_and_the_turn_lack(
     assert (point.count, point.attributes[sc.PROVIDER_NAME]) == (1, "openai")
 
 
+def test_a_turn_has_the_prompt_of_its_first_model_call_that_names_one(
+    telemetry: Telemetry,
+) -> None:
+    """Whoever made the span of that call, and within a nested agent too; others do not count."""
+    start = telemetry.tracer_provider.get_tracer("framework").start_as_current_span
+    told = {sc.OPERATION_NAME: "chat", "traceloop.prompt.key": "refund"}
+    told["traceloop.prompt.version"] = "4"
+    with turn("own"):
+        with model_call("m"):
+            pass
+        with turn("inner"), model_call("m", prompt="greeting", prompt_version="7"):
+            pass
+        with model_call("m", prompt="other"):
+            pass
+    with turn("framework"), start("chat m", attributes=told):
+        pass
+    with turn("none"), model_call("m"):
+        pass
+    found = {
+        one.attributes[sc.AGENT_NAME]: [
+            one.attributes.get(key) for key in (sc.PROMPT_NAME, sc.PROMPT_VERSION)
+        ]
+        for one in telemetry.turns
+    }
+    assert found == {
+        "own": ["greeting", "7"], "framework": ["refund", "4"], "none": [None, None],
+    }  # fmt: skip
+
+
 def test_a_call_names_its_prompt_and_a_tool_its_kind(telemetry: Telemetry) -> None:
     """With the conversation on each, and the version of the names on what sent them."""
     with turn("a", conversation_id="c-1"):

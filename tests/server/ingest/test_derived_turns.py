@@ -277,6 +277,36 @@ def test_a_turn_is_told_by_its_children(client: TestClient, given: Given) -> Non
     assert sorted(row["route"] for row in found) == ["", "/chat"]
 
 
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        (sc.PROMPT_NAME, sc.PROMPT_VERSION),
+        ("traceloop.prompt.key", "traceloop.prompt.version"),
+        ("langfuse.observation.prompt.name", "langfuse.observation.prompt.version"),
+    ],
+)
+def test_a_turn_has_the_prompt_of_its_first_call_that_names_one(
+    client: TestClient, given: Given, name: str, version: str
+) -> None:
+    """With the version of that one, and not another call's; a marked turn says it itself."""
+    shapes: list[Shape] = [
+        ("agent", "", "internal", AGENT | in_("c")),
+        ("call 1", "agent", "client", CALL),
+        ("call 2", "agent", "client", CALL | {name: "greeting"}),
+        ("call 3", "agent", "client", CALL | {name: "other", version: 3}),
+    ]
+    send(client, given.tenant, spans((given.tenant, name), shapes))
+    own = {sc.PROMPT_NAME: "own", sc.PROMPT_VERSION: "7"}
+    send(client, given.tenant, [Telemetry(given.tenant).turn(f"own {given.tenant}", 0, **own)])
+    settle(given.store)
+    found = given.store.query(
+        "SELECT toString(prompt) AS prompt, toString(prompt_version) AS version FROM turns FINAL"
+        " WHERE tenant = {tenant:String} ORDER BY foreign",
+        {"tenant": given.tenant},
+    )
+    assert [tuple(row.values()) for row in found] == [("own", "7"), ("greeting", "")]
+
+
 DIALECTS: dict[str, dict[str, object]] = {
     "the former names": {
         sc.OPERATION_NAME: "chat",

@@ -21,11 +21,11 @@ def two(given: Given) -> Given:
     """Two conversations that differ in all that can be chosen."""
     given.turn(
         "web-1", ago(7200), agent="sales", channel="web", response_model="small",
-        user_type="client", status="error",
+        user_type="client", status="error", prompt="greeting",
     )  # fmt: skip
     given.turn(
         "app-1", ago(7100), agent="support", channel="app", response_model="large",
-        user_type="anonymous",
+        user_type="anonymous", prompt="refund",
     )  # fmt: skip
     given.save()
     return given
@@ -37,6 +37,7 @@ def two(given: Given) -> Given:
         ("Agent", "support", "agent=support"),
         ("Channel", "app", "channel=app"),
         ("Model", "large", "model=large"),
+        ("Prompt", "refund", "prompt=refund"),
         ("User type", "anonymous", "user_type=anonymous"),
         ("Outcome", "Resolved", "outcome=resolved"),
     ],

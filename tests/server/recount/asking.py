@@ -24,7 +24,7 @@ FILTERS: Final[tuple[dict[str, object], ...]] = (
     {"state": "open"}, {"intent": "order"}, {"confidence_min": 0.7}, {"handoff": True},
     {"handoff": False}, {"message_type": "voice"}, {"variant": "a"}, {"agent_version": "2"},
     {"environment": "test"}, {"agent": "sales", "channel": "voice"},
-    {"intent": "refund", "outcome": "abandoned"},
+    {"intent": "refund", "outcome": "abandoned"}, {"prompt": "greeting", "prompt_version": "2"},
 )  # fmt: skip
 
 

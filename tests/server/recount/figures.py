@@ -31,6 +31,8 @@ OF_TURNS: Final[Mapping[str, Callable[[Turn], object]]] = {
     "intent": lambda turn: turn.text(sc.INTENT_NAME),
     "message_type": lambda turn: turn.text(sc.MESSAGE_TYPE),
     "model": lambda turn: turn.model,
+    "prompt": lambda turn: turn.text(sc.PROMPT_NAME),
+    "prompt_version": lambda turn: turn.text(sc.PROMPT_VERSION),
     "user_type": lambda turn: turn.text(sc.USER_TYPE),
     "variant": lambda turn: turn.text(sc.VARIANT),
 }

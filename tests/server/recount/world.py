@@ -130,6 +130,9 @@ def _habits(rng: random.Random) -> dict[str, object]:
     }
     if rng.random() < 0.6:
         found[sc.VARIANT] = rng.choice(("a", "b"))
+    if rng.random() < 0.4:
+        found[sc.PROMPT_NAME] = rng.choice(("greeting", "refund"))
+        found[sc.PROMPT_VERSION] = rng.choice(("1", "2"))
     return found
 
 

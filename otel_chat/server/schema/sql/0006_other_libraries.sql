@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS spans_in{{ on_cluster }} (
 
 {% for name in (['turns' ~ local, 'turns'] if cluster else ['turns']) -%}
 ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS version UInt64, ADD COLUMN IF NOT EXISTS gone UInt8,
-  ADD COLUMN IF NOT EXISTS price LowCardinality(String) CODEC(ZSTD);
+  ADD COLUMN IF NOT EXISTS price LowCardinality(String) CODEC(ZSTD),
+  ADD COLUMN IF NOT EXISTS prompt LowCardinality(String), ADD COLUMN IF NOT EXISTS prompt_version LowCardinality(String);
 {% endfor -%}
 {% for name in (['spans' ~ local, 'spans'] if cluster else ['spans']) -%}
 ALTER TABLE {{ name }}{{ on_cluster }} ADD COLUMN IF NOT EXISTS service_version LowCardinality(String),

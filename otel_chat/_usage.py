@@ -120,16 +120,14 @@ class Children:
     """The spans inside a turn: who is whose parent, and which carry usage."""
 
     __slots__ = (
-        "agents",
         "answered",
         "confidence",
-        "inferences",
         "model",
         "parents",
         "prompt",
         "provider",
         "repeated",
-        "tools",
+        "roles",
         "usages",
     )
 
@@ -138,12 +136,8 @@ class Children:
         self.usages: dict[int, Usage] = {}
         self.answered: set[str] = set()
         self.repeated: set[int] = set()
-        self.inferences: set[int] = set()
-        """Spans of model calls that ended, whatever came of them; not those of nested turns."""
-        self.tools: set[int] = set()
-        """The same of tools."""
-        self.agents: set[int] = set()
-        """Spans of agents inside: what they call is not this turn's own."""
+        self.roles: dict[int, str] = {}
+        """Chat, tool or agent, by span that ended, whatever came of it; not in nested turns."""
         self.confidence: float | None = None
         """Of the last model call that knew it."""
         self.model: str | None = None
@@ -192,22 +186,25 @@ class Children:
         if name and (self.prompt is None or started_ns < self.prompt[0]):
             self.prompt = started_ns, name, version or ""
 
-    def own(self, spans: set[int]) -> int:
-        """How many of these are calls of this turn's own: one may be told by several spans.
+    def own(self, role: str) -> int:
+        """How many calls of a role are this turn's own, and no agent's inside it.
+
+        One may be told by several spans. Another thread may add some meanwhile.
 
         Args:
-            spans: `inferences` or `tools`; another thread may add to it meanwhile.
+            role: `chat` or `tool`.
 
         Example:
             >>> children = Children()
             >>> for span, parent in ((1, None), (2, 1), (3, None), (4, 3)):
             ...     children.started(span, parent)
-            >>> children.agents.add(3)
-            >>> children.own({1, 2, 4})
+            ...     children.roles[span] = "agent" if span == 3 else "chat"
+            >>> children.own("chat")
             1
         """
-        around = self.agents | spans
-        return sum(1 for span in tuple(spans) if not self._above(span, around))
+        roles = dict(self.roles)
+        around = {span for span, one in roles.items() if one in (role, "agent")}
+        return sum(one == role and not self._above(span, around) for span, one in roles.items())
 
     def take_over(self, other: Children) -> None:
         """Takes the spans of a nested turn over; its calls stay its own."""

@@ -68,8 +68,8 @@ SETTINGS: Final = (
 ENDPOINTS: Final = ("", "_TRACES", "_LOGS", "_METRICS")
 
 
-_COUNTED: Final = {"chat": "inferences", "tool": "tools", "agent": "agents"}
-"""Where the spans inside a turn are counted, by what they stand for."""
+_COUNTED: Final = ("chat", "tool", "agent")
+"""What the spans stand for that are counted in a turn."""
 
 
 class UsageRollup(SpanProcessor):
@@ -102,7 +102,7 @@ class UsageRollup(SpanProcessor):
         try:
             role = dialects.kind(span.name, attributes)
             if role in _COUNTED:
-                getattr(children, _COUNTED[role]).add(span.context.span_id)
+                children.roles[span.context.span_id] = role
             if role == "chat" and (named := dialects.text(attributes, dialects.PROMPTS)):
                 version = dialects.text(attributes, dialects.PROMPT_VERSIONS)
                 children.prompted(span.start_time or 0, named, version)

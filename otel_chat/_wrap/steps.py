@@ -424,7 +424,7 @@ class ModelCall(Step):
 
     def count(self, children: Children, span_id: int) -> None:
         """Counts it among the model calls of its turn."""
-        children.inferences.add(span_id)
+        children.roles[span_id] = "chat"
         clean = self._clean
         children.prompted(self._start_ns, clean.get(sc.PROMPT_NAME), clean.get(sc.PROMPT_VERSION))
 
@@ -477,7 +477,7 @@ class Tool(Step):
 
     def count(self, children: Children, span_id: int) -> None:
         """Counts it among the tools of its turn."""
-        children.tools.add(span_id)
+        children.roles[span_id] = "tool"
 
 
 class Workflow(Step):

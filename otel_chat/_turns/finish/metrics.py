@@ -46,9 +46,9 @@ def _record_invocation(state: TurnState, instruments: Instruments, context: Cont
     record, known, children = instruments.record, state.attributes, state.children
     record(sc.METRIC_INVOKE_AGENT_DURATION, state.seconds, known, context)
     # Of calls that nobody makes spans of none are seen: to tell 0 would be a guess
-    if children.inferences and (calls := children.own(children.inferences)):
+    if calls := children.own("chat"):
         record(sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, calls, known, context)
-    if children.tools and (calls := children.own(children.tools)):
+    if calls := children.own("tool"):
         record(sc.METRIC_INVOKE_AGENT_TOOL_CALLS, calls, known, context)
 
 

@@ -24,8 +24,11 @@ GIVEN_UP: Final = ("abandoned", "failed")
 OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
 OF_A_SHEET: Final = frozenset(
-    {"timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name"}
-)
+    (
+        "timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name",
+        "resolution_margin", "satisfaction_margin", "p95_margin",
+    )
+)  # fmt: skip
 """What one page of figures is asked and no other; it stays there."""
 CHOSEN: Final = ("agent", "channel", "model", "prompt", "user_type", "outcome")
 """The filters that every page has a field for."""

@@ -20,6 +20,7 @@ from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
 from otel_chat.server.pages.outcomes import OUTCOMES_PAGE
 from otel_chat.server.pages.performance import PERFORMANCE
+from otel_chat.server.pages.recommendations import RECOMMENDATIONS
 from otel_chat.server.pages.turns import TURNS
 
 if TYPE_CHECKING:
@@ -43,7 +44,17 @@ class Entry:
     icon: str
 
 
-SHEETS: Final = (TURNS, INTENTS, JOURNEYS, PERFORMANCE, OUTCOMES_PAGE, COSTS, COMPARE, FORECASTS)
+SHEETS: Final = (
+    TURNS,
+    INTENTS,
+    JOURNEYS,
+    PERFORMANCE,
+    OUTCOMES_PAGE,
+    COSTS,
+    COMPARE,
+    FORECASTS,
+    RECOMMENDATIONS,
+)
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),

@@ -1,0 +1,244 @@
+"""What costs the most resolution: intents, and tools that fail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
+
+from otel_chat.server.figures.answers import Answer, TimeSpan
+from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
+from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
+from otel_chat.server.figures.registry import figure, query
+from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.figures.window import MARGIN
+from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
+    from otel_chat.server.figures.window import Window
+    from otel_chat.server.store import Store
+
+Kind = Literal["tool", "intent"]
+MOST: Final = 20
+READ: Final = 3
+FALSE: Final = 0.05
+"""Of all losses that are called clear, such a share may be none."""
+
+
+class LossExample(Answer):
+    """A conversation to read: not resolved, with the intent or the failed tool."""
+
+    tenant: str
+    conversation_id: str
+    started_at: datetime
+
+
+class Loss(Answer):
+    """What an intent, or the failures of a tool, cost."""
+
+    kind: Kind
+    name: str
+    conversations: int = Field(description="Settled ones with the intent, or with a failed call.")
+    resolved: int = Field(description="Of these.")
+    others: int = Field(description="Settled ones without the intent, or whose calls went well.")
+    others_resolved: int = Field(description="Of these.")
+    lost: float = figure(
+        "resolution_lost",
+        "{conversation}",
+        "Resolutions fewer than if the conversations with it were resolved as often as the others:"
+        " (share of the others - share of these) × these. Of an intent the others are all without"
+        " it; of a failing tool, those that called it and it did not fail.",
+    )
+    lost_low: float = Field(description="The ends of its interval, at 95 %.")
+    lost_high: float
+    points: float = Field(description="The same ÷ all settled conversations.")
+    said: str = Field(description="The arithmetic in words.")
+    read: list[LossExample] = Field(
+        description=f"The newest that were not resolved, at most {READ}."
+    )
+
+
+class Losses(Answer):
+    """What costs the most resolution."""
+
+    window: TimeSpan
+    settled: int
+    resolved: int
+    items: list[Loss] = Field(
+        description="Clear losses, the largest first: of all that were looked at, one in twenty of"
+        f" those called clear may be none (Benjamini and Hochberg). At most {MOST}."
+    )
+    others: int = Field(description="Clear losses that are not listed.")
+    unclear: int = Field(description="Intents and tools without a clear loss.")
+    too_few: int = Field(description=f"Those with under {LEAST} conversations on a side.")
+
+
+_RESOLVED: Final = "s.outcome = 'resolved'"
+
+
+def _called(statement: Query, window: Window) -> str:
+    """A subquery of the tools and APIs that were called in each conversation, and which failed."""
+    span = (window.start - MARGIN, window.end + MARGIN)
+    known = ("tenant", "trace_id")
+    said = [statement.between("time", *span), IS_CALL["events"]]
+    made = calls(
+        statement.table(
+            "spans", (*known, *SPAN_COLUMNS), [statement.between("start", *span), IS_CALL["spans"]]
+        ),
+        statement.table(
+            "events", (*known, *EVENT_COLUMNS), said
+        ),
+        "toString(tenant) AS owner", "toString(trace_id) AS trace",
+    )  # fmt: skip
+    found = f"SELECT owner, trace, called, failed FROM ({made}) WHERE kind IN ('tool', 'api')"  # noqa: S608
+    turns = statement.table(
+        "turns",
+        ("toString(tenant) AS owner", "toString(trace_id) AS trace", "conversation_id"),
+        [
+            statement.between("start", *span),
+            f"(toString(tenant), toString(trace_id)) IN (SELECT owner, trace FROM ({found}))",  # noqa: S608
+        ],
+    )
+    return f"""(
+        SELECT t.owner AS tenant, t.conversation_id AS conversation_id,
+            groupUniqArray(f.called) AS called, groupUniqArrayIf(f.called, f.failed) AS failed
+        FROM {turns} AS t INNER JOIN ({found}) AS f ON t.owner = f.owner AND t.trace = f.trace
+        GROUP BY tenant, conversation_id
+    )"""  # noqa: S608
+
+
+@query()
+def losses(store: Store, scope: Scope, window: Window, filters: Filters) -> Losses:
+    """What to fix first: intents and failing tools by how much resolution they cost.
+
+    What goes along with fewer resolutions need not be their cause: hard questions are an intent,
+    too.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations that started in it and are settled.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    rows = conversation_rows(
+        statement, Selection(window, filters), "started_at", "settled", "outcome", "intents"
+    )
+    newest = f"(-{nanos('started_at')}, toString(tenant), conversation_id)"
+    found = statement.run(f"""
+        SELECT of.1 AS kind, of.2 AS name, of.3 AS hurt, count() AS many, countIf(good) AS resolved,
+            groupArraySortedIf({READ})({newest}, NOT good) AS newest
+        FROM (
+            SELECT s.tenant AS tenant, s.conversation_id AS conversation_id,
+                s.started_at AS started_at, {_RESOLVED} AS good,
+                arrayJoin(arrayConcat([('every', '', true)],
+                    arrayMap(i -> ('intent', toString(i), true), s.intents),
+                    arrayMap(c -> ('tool', c, has(f.failed, c)), f.called))) AS of
+            FROM {rows} AS s LEFT JOIN {_called(statement, window)} AS f
+                ON toString(s.tenant) = f.tenant AND s.conversation_id = f.conversation_id
+            WHERE s.settled
+        ) AS s
+        GROUP BY kind, name, hurt
+    """)  # noqa: S608
+    by_key = {(row["kind"], row["name"], bool(row["hurt"])): row for row in found}
+    every = by_key.get(("every", "", True), {"many": 0, "resolved": 0})
+    return _ranked(window, by_key, every)
+
+
+Key = tuple[str, str, bool]
+
+
+def _ranked(
+    window: Window, by_key: Mapping[Key, Mapping[str, Any]], every: Mapping[str, Any]
+) -> Losses:
+    whole = Ratios.share(every["resolved"], every["many"])
+    clear: list[tuple[Loss, float]] = []
+    too_few = 0
+    for (kind, name, hurt), row in by_key.items():
+        if kind == "every" or not hurt or not name:
+            continue
+        here = Ratios.share(row["resolved"], row["many"])
+        if kind == "intent":
+            others = Ratios.share(whole.x - here.x, whole.count - here.count)
+        else:
+            well = by_key.get((kind, name, False), {"many": 0, "resolved": 0})
+            others = Ratios.share(well["resolved"], well["many"])
+        change = ratios_change(here, others)
+        if change is None:
+            too_few += 1
+            continue
+        ends = _ends(here, others)
+        clear.append((_loss(kind, name, here, others, ends, whole.count, row), change.p_value))
+    p_values = adjusted([p_value for _, p_value in clear])
+    sure = [
+        loss
+        for (loss, _), p_value in zip(clear, p_values, strict=True)
+        if p_value <= FALSE and loss.lost_low > 0
+    ]
+    sure.sort(key=lambda one: (-one.lost, one.kind, one.name))
+    return Losses(
+        window=TimeSpan.of(window),
+        settled=whole.count,
+        resolved=whole.x,
+        items=sure[:MOST],
+        others=max(len(sure) - MOST, 0),
+        unclear=len(clear) - len(sure),
+        too_few=too_few,
+    )
+
+
+def _ends(here: Ratios, others: Ratios) -> tuple[float, float]:
+    from otel_chat.server.figures.intervals import newcombe
+
+    apart = newcombe((others.x, others.y), (here.x, here.y))
+    return (0.0, 0.0) if apart is None else (apart.low, apart.high)
+
+
+def _loss(
+    kind: Any,
+    name: str,
+    here: Ratios,
+    others: Ratios,
+    ends: tuple[float, float],
+    settled: int,
+    row: Mapping[str, Any],
+) -> Loss:
+    shares = (here.value or 0.0, others.value or 0.0)
+    lost = (shares[1] - shares[0]) * here.count
+    return Loss(
+        kind=kind,
+        name=name,
+        conversations=here.count,
+        resolved=here.x,
+        others=others.count,
+        others_resolved=others.x,
+        lost=lost,
+        lost_low=ends[0] * here.count,
+        lost_high=ends[1] * here.count,
+        points=lost / settled,
+        said=_said(kind, name, here, others, lost, settled),
+        read=_examples(row["newest"]),
+    )
+
+
+def _examples(rows: Sequence[Sequence[Any]]) -> list[LossExample]:
+    return [
+        LossExample(tenant=tenant, conversation_id=known, started_at=moment(-int(at)))
+        for at, tenant, known in rows
+    ]
+
+
+def _said(kind: str, name: str, here: Ratios, others: Ratios, lost: float, settled: int) -> str:
+    shares = [100 * (one.value or 0.0) for one in (here, others)]
+    what = f"in which {name} failed" if kind == "tool" else f"with {name}"
+    rest = "in which it did not" if kind == "tool" else "without"
+    return (
+        f"{here.x:,} of {here.count:,} conversations {what} were resolved ({shares[0]:.0f} %),"
+        f" {rest} {shares[1]:.0f} %: ({shares[1]:.0f} % - {shares[0]:.0f} %) × {here.count:,} ="
+        f" {lost:,.0f} resolutions, {100 * lost / settled:.1f} points of all {settled:,}."
+    )

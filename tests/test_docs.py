@@ -160,12 +160,20 @@ def test_hooks_speak_after_the_reply(tmp_path: Path) -> None:
     assert "awful" not in str(sink)
 
 
+def test_a_thread_is_in_the_turn() -> None:
+    """The snippet reports its topic and its tool from a thread of a pool."""
+    with Telemetry() as telemetry:
+        found = run_here("Threads and executors", telemetry)
+    assert_turn(found, inside=["execute_tool find_parcel"], events=["otel_chat.topic"])
+
+
 def test_every_snippet_is_among_those_executed() -> None:
     """A new section is either served, or has its own test here."""
     assert set(PLAIN) == {
         "A function",
         "What a model returns",
         "The reply as the user reads it",
+        "Threads and executors",
         "What a classifier returns",
         "Handing over to a human",
         "After the reply",

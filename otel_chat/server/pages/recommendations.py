@@ -47,7 +47,9 @@ def margins_of(asking: Asking) -> Margins:
 
 
 def _margin(name: str, value: float) -> str:
-    return f"{100 * value:g}{formats.THIN}{'%' if name == 'p95' else 'points'}"
+    number = f"{100 * value:g}"
+    points = "point" if number == "1" else "points"
+    return f"{number}{formats.THIN}{'%' if name == 'p95' else points}"
 
 
 def _margins(asking: Asking, chosen: Margins) -> Table:

@@ -61,7 +61,7 @@ NAVIGATION: Final = (
     Entry("live", "/live", "Live", "live"),
     *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
     Entry("reports", "/reports", "Reports", "report"),
-    Entry("exports", "/exports", "Exports and reports", "report"),
+    Entry("exports", "/exports", "Exports", "report"),
     Entry("settings", "/settings", "Settings", "settings"),
 )
 

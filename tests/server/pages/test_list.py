@@ -171,7 +171,8 @@ def test_to_review_tags_and_notes(three: Given, reader: Reader) -> None:
     page.wait_for_url("**tag=for+Dana*")
     assert names(page) == ["b"]
     page.get_by_role("link", name="Overview").click()
-    page.wait_for_url("**/?window=24h")  # what belongs to the list stays there
+    page.wait_for_url("**/?window=24h&tag=for+Dana")  # a filter as any other
+    expect(page.locator(".chip")).to_contain_text("Tag is for Dana")
 
 
 def test_a_mark_that_cannot_be_kept_is_taken_back(three: Given, reader: Reader) -> None:

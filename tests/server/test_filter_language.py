@@ -31,6 +31,8 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "variant": ("blue", ""),
     "agent_version": ("1", "2"),
     "environment": ("prod", "test"),
+    "prompt": ("answer", ""),
+    "prompt_version": ("7", "8"),
     "message_type": ("text", "voice"),
     "error_type": ("", "TimeoutError"),
     "model": ("small", "large"),
@@ -71,8 +73,11 @@ def _turn(told: Given, rolled: random.Random, name: str, seconds: float) -> dict
     def one(of: str) -> str:
         return rolled.choice(WORDS[of])
 
-    same = ("agent", "channel", "user_type", "intent", "variant", "agent_version", "environment")
-    made: dict[str, Any] = {key: one(key) for key in (*same, "message_type")}
+    same = (
+        "agent", "channel", "user_type", "intent", "variant", "agent_version", "environment",
+        "prompt", "prompt_version", "message_type",
+    )  # fmt: skip
+    made: dict[str, Any] = {key: one(key) for key in same}
     made |= {
         "status": rolled.choice(("ok", "ok", "error")),
         "confidence": rolled.choice((None, 0.2, 0.3, 0.7, 0.9)),

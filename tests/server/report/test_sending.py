@@ -318,14 +318,15 @@ def test_what_crashed_on_the_way_is_unknown_and_not_sent_again(
 
 
 def test_of_two_servers_one_sends(given: Given, box: Mailbox) -> None:
-    """Both look at the same moment; whoever claims first sends."""
+    """Both look at the same moments; whoever claims first, and saw it in time, sends."""
     one = weekly(given, MAIL)
-    both = [sender(given, one, settings(box), grace=0.5) for _ in range(2)]
+    both = [sender(given, one, settings(box), grace=2) for _ in range(2)]
     start = threading.Barrier(2)
 
     def look(work: Sender) -> None:
         start.wait()
-        work._send_due(one)
+        # On a machine that is too busy to see a claim in time both withdraw, and look again.
+        until(lambda: work._send_due(one) or "sent" in states(work, one))
 
     threads = [threading.Thread(target=look, args=(work,)) for work in both]
     for thread in threads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,9 @@ def chromium() -> Path:
     demand("browser", there=found is not None, fix="apt-get install chromium")
     assert found
     return Path(found)
+
+
+def pango() -> None:
+    """What a PDF is drawn with."""
+    there = find_library("pangoft2-1.0") is not None
+    demand("pdf", there=there, fix="apt-get install libpangoft2-1.0-0 libharfbuzz-subset0")

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from otel_chat._common.extras import require
 from otel_chat._version import __version__
+from otel_chat.errors import ConfigurationError
 from otel_chat.server.figures.window import Window
 from otel_chat.server.pages import formats, links
 from otel_chat.server.questions.brief import Brief, Question, Quote, brief
@@ -106,6 +107,7 @@ class Made:
 
         Raises:
             MissingExtraError: If it is to be a PDF, and the extra `pdf` is not installed.
+            ConfigurationError: If the machine has no Pango to draw it with.
             ConfigurationError: If its own template fails.
         """
         if form == "json":
@@ -280,9 +282,17 @@ def _refused(url: str, *_: Any, **__: Any) -> Any:
     raise ValueError(f"{url} is not fetched")
 
 
+PANGO: Final = "apt-get install libpangoft2-1.0-0 libharfbuzz-subset0"
+"""What brings on Debian what WeasyPrint draws with."""
+
+
 def _pdf(page: str) -> bytes:
     require("A report as PDF", "pdf")
-    import weasyprint
+    try:
+        import weasyprint
+    except OSError as error:
+        message = f"A report as PDF needs Pango where the server runs: {PANGO}. ({error})"
+        raise ConfigurationError(message) from error
 
     made = weasyprint.HTML(string=page, url_fetcher=_refused).write_pdf()
     return cast("bytes", made)

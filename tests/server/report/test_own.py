@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,13 @@ from pypdf import PdfReader
 from otel_chat._common import extras
 from otel_chat.errors import ConfigurationError, MissingExtraError
 from otel_chat.server.report.making import Made
+from tests.requirements import pango
 from tests.server.given import Given
 from tests.server.report.week import ASKED, COMMENT, MONDAY, bad_week, made_of, report_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from otel_chat.server.store import Store
 
 SENTENCE = (
@@ -108,12 +112,24 @@ def test_the_page_has_one_heading_of_each_part_and_loads_nothing(made: Made) -> 
 
 def test_the_pdf_reads_as_the_page_does(made: Made) -> None:
     """Its first page holds all that comes before the details."""
+    pango()
     pages = PdfReader(io.BytesIO(made.written("pdf"))).pages
     first = " ".join(pages[0].extract_text().split())
     assert "Resolution fell 26.2 points" in first
     assert "Money" in first
     assert "Over time" not in first
     assert len(pages) >= 2
+
+
+def test_a_pdf_without_pango_is_refused_with_the_command(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """WeasyPrint is there, and a library of the system is not: what brings it is said."""
+    (tmp_path / "weasyprint.py").write_text("raise OSError('cannot load library libpango')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
+    with pytest.raises(ConfigurationError, match=r"Pango .* apt-get install .* libpango"):
+        made.written("pdf")
 
 
 def test_a_pdf_without_its_extra_is_refused_with_the_command(

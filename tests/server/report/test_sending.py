@@ -20,6 +20,7 @@ from otel_chat.server.report.definition import read_definition
 from otel_chat.server.report.keeping import Report, Shelf
 from otel_chat.server.report.runs import Sender
 from otel_chat.server.settings import ServerSettings
+from tests.requirements import pango
 from tests.server.given import Given
 from tests.server.report.receivers import Mailbox, Site, certificate, mail_server, web_server
 from tests.waiting import until
@@ -95,6 +96,7 @@ def states(found: Sender, one: Report) -> list[str]:
 
 def test_an_email_has_text_page_and_attachments(given: Given, box: Mailbox) -> None:
     """Subject, sender, one id for the run; the PDF and the figures beside."""
+    pango()
     one = weekly(
         given, {**MAIL, "to": ["boss@example.com", "b@example.com"], "attach": ["pdf", "csv"]}
     )

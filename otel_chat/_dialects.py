@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from otel_chat import semconv as sc
-from otel_chat._messages import Message, decoded, in_parts, of_events, read, text_message, written
+from otel_chat._messages import (
+    EVENTS,
+    Message,
+    decoded,
+    in_parts,
+    of_events,
+    read,
+    text_message,
+    written,
+)
 from otel_chat._usage import Usage
 
 Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
@@ -154,7 +163,8 @@ _KIND_ATTRIBUTES: Final = (
     "ai.operationId",
 )
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
-_MESSAGES: Final = (sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES)
+TELLING: Final = (*EVENTS, _DETAILS)
+"""Events that tell of a model call, on its span or as log records that name it."""
 MARKS: Final = (sc.OPERATION_NAME, *_KIND_ATTRIBUTES, *CONVERSATION_IDS)
 """Attributes of which a span of an agent or a model carries at least one."""
 
@@ -404,11 +414,11 @@ def _of_list(attributes: Attributes, prefix: str, role: str) -> list[Message]:
 
 
 def with_events(attributes: Mapping[str, str], events: str) -> Mapping[str, str]:
-    """A span's attributes, and what its events tell: messages, and what an exception is called.
+    """A span's attributes, and what events tell: messages, details, what an exception is called.
 
     Args:
         attributes: Its own, as text; they are believed first.
-        events: Its events as JSON, as they are stored; may be empty.
+        events: Its events as JSON, or log records that name it; may be empty.
 
     Example:
         >>> events = '[{"name": "exception", "attributes": {"exception.type": "TimeoutError"}}]'
@@ -427,5 +437,5 @@ def with_events(attributes: Mapping[str, str], events: str) -> Mapping[str, str]
             if event.get("name") == "exception":
                 told[sc.ERROR_TYPE] = str(inner.get("exception.type") or "")
             elif event.get("name") == _DETAILS:
-                told |= {name: str(inner.get(name) or told[name]) for name in _MESSAGES}
+                told |= {name: str(value) for name, value in inner.items() if value}
     return {name: text for name, text in told.items() if text} | dict(attributes)

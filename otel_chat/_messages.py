@@ -203,6 +203,10 @@ _COMPLETION: Final = "gen_ai.content.completion"
 _SPOKEN: Final = {
     f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")
 }
+EVENTS: Final = (*_SPOKEN, _CHOICE, _PROMPT, _COMPLETION)
+"""The events of a model call that are messages, as conventions had them up to 1.36."""
+BODY: Final = "gen_ai.event.content"
+"""The attribute in which the body of an event stands as JSON."""
 
 
 def of_events(events: Iterable[Mapping[str, Any]]) -> tuple[list[Message], list[Message]]:
@@ -226,7 +230,7 @@ def of_events(events: Iterable[Mapping[str, Any]]) -> tuple[list[Message], list[
     for event in events:
         name, told = str(event.get("name") or event.get("event.name")), event.get("attributes")
         body = told if isinstance(told, dict) else dict(event)
-        inner = decoded(body.get("gen_ai.event.content"))
+        inner = decoded(body.get(BODY))
         body = body | inner if isinstance(inner, dict) else body
         if name in _SPOKEN:
             role = _SPOKEN[name]

@@ -144,9 +144,18 @@ class Eraser:
 
     def _erase(self, conditions: Mapping[str, str], *, by_trace: bool = True) -> Erased:
         if by_trace:
-            turns = f"SELECT tenant, trace_id FROM turns WHERE ({conditions['turns']})"  # noqa: S608
-            inside = f"(tenant, trace_id) IN ({turns} AND {self._within})"
-            conditions = {**conditions, "spans": f"({conditions['spans']}) OR {inside}"}
+            turns = f"FROM turns WHERE ({conditions['turns']}) AND {self._within}"
+            inside = f"(tenant, trace_id) IN (SELECT tenant, trace_id {turns})"
+            # Log records that tell of a span name no conversation.
+            unnamed = (
+                "conversation_id = '' AND (tenant, hex(trace_id)) IN"
+                f" (SELECT tenant, hex(trace_id) {turns})"
+            )
+            conditions = {
+                **conditions,
+                "spans": f"({conditions['spans']}) OR {inside}",
+                "events": f"({conditions['events']}) OR ({unnamed})",
+            }
         settled = self._settled_of(conditions) if by_trace else []
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
         self._forget_marks()

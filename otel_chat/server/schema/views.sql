@@ -226,6 +226,12 @@ SELECT if(max(time) >= now() - INTERVAL 2 DAY, 'recent', 'earlier') AS queue,
 FROM events{{ local }} WHERE conversation_id != '' GROUP BY tenant, conversation_id
 {% endcall %};
 
+{# Log records that tell of a span may come after its trace was worked out. #}
+{% call view('events_to_touched_traces', 'touched_keys') %}
+SELECT 'trace' AS queue, tenant, lower(hex(trace_id)) AS key, min(time) AS first, max(time) AS last, now64(9) AS at
+FROM events{{ local }} WHERE has({{ d.TELLING | list }}, toString(name)) AND trace_id != '' GROUP BY tenant, trace_id
+{% endcall %};
+
 {# Spans of our own are part of marked turns: to look for other turns around each would be most of the work. #}
 {% call view('spans_to_touched_keys', 'touched_keys') %}
 SELECT 'trace' AS queue, tenant, lower(hex(trace_id)) AS key, min(start) AS first, max(end) AS last, now64(9) AS at

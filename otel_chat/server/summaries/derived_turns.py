@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_chat import _dialects as dialects
 from otel_chat import semconv as sc
+from otel_chat._messages import BODY
 from otel_chat.server.prices import SOURCE
 from otel_chat.server.span_rules import meaning
 from otel_chat.server.summaries import turn_rule
@@ -63,12 +65,21 @@ FROM spans FINAL WHERE {_TRACES} AND (tenant, trace_id) IN (
   WHERE {_TRACES} AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}})))
 ORDER BY tenant, trace_id, start, span_id LIMIT {MOST_SPANS} BY tenant, trace_id
 """  # noqa: S608
+_OF_TRACES: Final = (
+    "tenant IN {tenants:Array(String)}"
+    " AND trace_id IN arrayMap(id -> unhex(id), {ids:Array(String)})"
+    " AND time >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
+    " AND time <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
+)
 _TOLD: Final = f"""
 SELECT toString(tenant) AS tenant, uid, conversation_id FROM events FINAL
-WHERE tenant IN {{tenants:Array(String)}}
-  AND trace_id IN arrayMap(id -> unhex(id), {{ids:Array(String)}})
-  AND time >= fromUnixTimestamp64Nano({{first:Int64}}, 'UTC')
-  AND time <= fromUnixTimestamp64Nano({{last:Int64}}, 'UTC') AND startsWith(uid, '{OF_RULE}')
+WHERE {_OF_TRACES} AND startsWith(uid, '{OF_RULE}')
+"""  # noqa: S608
+_RECORDS: Final = f"""
+SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
+  toString(name) AS name, attributes, data
+FROM events FINAL WHERE {_OF_TRACES} AND name IN {{names:Array(String)}}
+ORDER BY tenant, trace_id, time, uid LIMIT {MOST_SPANS} BY tenant, trace_id
 """  # noqa: S608
 _LEFT: Final = f"""
 SELECT toString(tenant) AS tenant, toUnixTimestamp64Nano(start) AS start_ns,
@@ -206,11 +217,15 @@ class DerivedTurns:
             "tenants": [row["tenant"] for row in part],
             "ids": [row["key"] for row in part],
             "marks": list(dialects.MARKS),
+            "names": list(dialects.TELLING),
         }
         found: Traces = defaultdict(lambda: ([], {}))
+        records: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+        for row in self._store.query(_RECORDS, asked):
+            records[row["tenant"], row["trace"], row["span"]].append(_record(row))
         for row in self._store.query(_SPANS, asked):
             spans, rows = found[row["tenant"], row["trace"]]
-            spans.append(_span(row))
+            spans.append(_span(row, records.get((row["tenant"], row["trace"], row["span"]), [])))
             rows[row["span"]] = row
         return dict(found)
 
@@ -263,8 +278,16 @@ def _not_told(
     return [row for row in part if (row["tenant"], row["key"]) not in told]
 
 
-def _span(row: Mapping[str, Any]) -> turn_rule.Span:
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A log record as an event of the span that it names."""
+    body = {BODY: row["data"]} if row["data"] else {}
+    return {"name": row["name"], "attributes": {**row["attributes"], **body}}
+
+
+def _span(row: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> turn_rule.Span:
     attributes = dialects.with_events(row["attributes"], row["events"])
+    if records:  # last: who sends both says the same twice
+        attributes = dialects.with_events(attributes, json.dumps(records))
     failed = row["status"] == "error"
     return turn_rule.Span(
         span_id=row["span"],

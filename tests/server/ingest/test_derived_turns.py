@@ -7,6 +7,7 @@ import math
 import random
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -15,8 +16,10 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given as generated
 from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_chat import semconv as sc
+from otel_chat.server.erase import Eraser
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.evaluations import evaluations
@@ -421,6 +424,116 @@ def test_messages_in_events_are_read(client: TestClient, given: Given) -> None:
     settle(given.store)
     for way in (*EVENTS, "an attribute of events"):
         assert said(client, given, way) == WHOLE[4:], way
+
+
+RECORDS: dict[str, list[tuple[str, dict[str, object], object]]] = {
+    "each role's record, of 1.28 to 1.36": [
+        ("gen_ai.system.message", {}, {"content": "Be kind."}),
+        ("gen_ai.user.message", {}, {"content": "Where is it?"}),
+        ("gen_ai.choice", {}, {"index": 0, "message": {"role": "assistant",
+                                                      "content": "On its way."}}),
+    ],
+    "with a tool between": [
+        ("gen_ai.user.message", {}, {"content": "Where is it?"}),
+        ("gen_ai.assistant.message", {}, {"tool_calls": [
+            {"id": "t1", "type": "function", "function": {"name": "find", "arguments": "{}"}}]}),
+        ("gen_ai.tool.message", {}, {"content": "Oslo", "id": "t1"}),
+        ("gen_ai.choice", {}, {"message": {"content": "On its way."}}),
+    ],
+    "one record with the details, as JSON": [
+        ("gen_ai.client.inference.operation.details", CALL, None),
+    ],
+    "one record with the details, as values": [
+        ("gen_ai.client.inference.operation.details",
+         CALL | {sc.INPUT_MESSAGES: json.loads(ASKED), sc.OUTPUT_MESSAGES: json.loads(SAID)}, None),
+    ],
+}  # fmt: skip
+NO_WORDS = {name: value for name, value in CALL.items() if "messages" not in name}
+
+
+def records(seed: object, told: list[tuple[str, dict[str, object], object]]) -> list[LogRecord]:
+    """Log records that name the call of a trace, one after the other."""
+    made = []
+    for number, (name, attributes, body) in enumerate(told):
+        record = LogRecord(
+            time_unix_nano=NOON_NS + number, event_name=name,
+            trace_id=digest(seed, size=16), span_id=digest(seed, "call", size=8),
+        )  # fmt: skip
+        for key, value in attributes.items():
+            fill(record.attributes.add(key=key).value, value)
+        fill(record.body, body)
+        made.append(record)
+    return made
+
+
+def send_records(client: TestClient, tenant: str, told: list[LogRecord]) -> None:
+    content = Telemetry(tenant).logs(told).SerializeToString()
+    assert client.post("/v1/logs", content=content, headers=PROTOBUF).status_code == 200
+
+
+@pytest.mark.parametrize("order", ["spans, records", "records, spans", "records, spans, records"])
+def test_messages_in_log_records_are_read(client: TestClient, given: Given, order: str) -> None:
+    """Those that name a span tell of it, once, whichever comes first, and however often."""
+    for part in order.split(", "):
+        for way, told in RECORDS.items():
+            seed = (given.tenant, way)
+            # Who sends the details may say nothing of them on the span.
+            call = {sc.OPERATION_NAME: "chat"} if "details" in way else NO_WORDS
+            shapes: list[Shape] = [
+                ("agent", "", "internal", AGENT | in_(way)),
+                ("call", "agent", "client", call),
+            ]
+            if part == "spans":
+                send(client, given.tenant, spans(seed, shapes))
+            else:
+                send_records(client, given.tenant, records(seed, told))
+        settle(given.store)
+    for way in RECORDS:
+        address = f"/api/v1/conversations/{quote(way)}"
+        (turn,) = client.get(address, params={"tenant": given.tenant}).json()["turns"]
+        told = (
+            *(turn["model"], turn["provider"]),
+            *(turn["tokens"]["input"], turn["tokens"]["output"]),
+            *(turn["user_message"], turn["reply"]),
+        )
+        assert told == WHOLE, way
+
+
+def test_a_span_is_believed_before_log_records(client: TestClient, given: Given) -> None:
+    """Who sends both says it twice; its record adds what the span does not tell."""
+    other = {sc.REQUEST_MODEL: "other", sc.GEN_AI_INPUT_TOKENS: 7, sc.PROMPT_NAME: "greeting"}
+    details = ("gen_ai.client.inference.operation.details", CALL | other, None)
+    told = [*RECORDS["each role's record, of 1.28 to 1.36"], details]
+    send(client, given.tenant, spans(given.tenant, [("call", "", "client", CALL | in_("both"))]))
+    send_records(client, given.tenant, records(given.tenant, told))
+    settle(given.store)
+    (turn,) = given.store.query(
+        "SELECT request_model, input_tokens, prompt, input_messages, output_messages"
+        " FROM turns FINAL WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    assert turn == {
+        "request_model": "m", "input_tokens": 100, "prompt": "greeting",
+        "input_messages": ASKED, "output_messages": SAID,
+    }  # fmt: skip
+
+
+def test_log_records_are_erased_with_their_turn(client: TestClient, given: Given) -> None:
+    """They name no conversation, and hold what was said in it."""
+    seeds = ((given.tenant, number) for number in count())
+    # In the engine an id that ends in zero is another as text than as so many bytes.
+    gone = next(seed for seed in seeds if digest(seed, size=16).endswith(b"\0"))
+    kept = next(seeds)
+    for seed, conversation in ((gone, "gone"), (kept, "kept")):
+        send(client, given.tenant, spans(seed, [("call", "", "client", CALL | in_(conversation))]))
+        send_records(client, given.tenant, records(seed, RECORDS["with a tool between"]))
+    settle(given.store)
+    Eraser(given.store, given.scope, given.tenant).conversation("gone")
+    rows = given.store.query(
+        "SELECT DISTINCT hex(trace_id) AS trace FROM events WHERE tenant = {tenant:String}",
+        {"tenant": given.tenant},
+    )
+    assert rows == [{"trace": digest(kept, size=16).hex().upper()}]
 
 
 def said(client: TestClient, given: Given, conversation: str) -> tuple[str, str]:

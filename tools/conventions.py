@@ -15,6 +15,7 @@ from tools.reference import table
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "conventions.md"
 REPOSITORY: Final = "https://github.com/open-telemetry/semantic-conventions-genai"
+FORMER_REPOSITORY: Final = "https://github.com/open-telemetry/semantic-conventions"
 
 
 class Document(NamedTuple):
@@ -68,6 +69,32 @@ DOCUMENTS: Final = {
     EVENTS: (sc.EVENT_EVALUATION,),
 }
 """The document in which each name was last seen."""
+CHANGELOG: Final = Document("CHANGELOG.md", "714ebc6a01974e8993c89ae8c89d519a7c2b0fb0")
+"""Of the former repository, up to the release that had the GenAI conventions last."""
+MIGRATION: Final = Document(
+    "docs/gen-ai/non-normative/migration.md", "32c328e85013588c6fe32ebc30934ab5b1752b6a"
+)
+FIRST_RELEASE: Final = "0.1.0"
+"""Of the present repository: there `INFERENCE` lists metrics by name."""
+SINCE: Final = {
+    "1.27.0": (sc.GEN_AI_INPUT_TOKENS, sc.GEN_AI_OUTPUT_TOKENS),
+    "1.34.0": (sc.CONVERSATION_ID,),
+    "1.37.0": (sc.PROVIDER_NAME, sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES),
+    "1.40.0": (sc.AGENT_VERSION, sc.GEN_AI_CACHE_READ_TOKENS),
+    "1.41.0": (sc.GEN_AI_REASONING_TOKENS, sc.GEN_AI_TIME_TO_FIRST_CHUNK),
+    "after 1.41.0": (
+        *(sc.GEN_AI_CACHE_WRITE_TOKENS, sc.TOKEN_MODALITY, sc.METRIC_INVOKE_AGENT_DURATION),
+        *(sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, sc.METRIC_INVOKE_AGENT_TOOL_CALLS),
+        *(sc.METRIC_INVOKE_WORKFLOW_DURATION, sc.METRIC_EXECUTE_TOOL_DURATION),
+    ),
+    f"GenAI {FIRST_RELEASE}": (
+        *(sc.METRIC_INFERENCE_DURATION, sc.METRIC_INFERENCE_FIRST_CHUNK),
+        *(sc.METRIC_INFERENCE_INPUT_TOKENS, sc.METRIC_INFERENCE_OUTPUT_TOKENS),
+        *(sc.METRIC_USAGE_INPUT, sc.METRIC_USAGE_OUTPUT, sc.METRIC_USAGE_CACHE_READ),
+        *(sc.METRIC_USAGE_CACHE_WRITE, sc.METRIC_USAGE_REASONING),
+    ),
+}
+"""The release in which a name appeared, of those that tell it."""
 READ_AS: Final = {
     sc.CONVERSATION_ID: dialects.CONVERSATION_IDS,
     sc.AGENT_NAME: dialects.AGENTS,
@@ -106,7 +133,15 @@ the modality `{sc.MODALITY_UNKNOWN}`.
 ## Names of the conventions
 
 Each was read in the document that is linked, at that commit. The server reads the others, too, \
-the first of them in front.
+the first of them in front, and what events of a span, or log records that name it, tell of it: \
+{", ".join(f"`{name}`" for name in dialects.TELLING)}.
+
+*Since* is the release in which a name appeared: up to 1.41.0 by the \
+[changelog]({FORMER_REPOSITORY}/blob/{CHANGELOG.commit}/{CHANGELOG.path}) of the repository that \
+had the conventions then, afterwards by the \
+[list of changes since]({REPOSITORY}/blob/{MIGRATION.commit}/{MIGRATION.path}), with the release \
+where [its document]({REPOSITORY}/blob/v{FIRST_RELEASE}/{INFERENCE.path}) could be read. It is \
+empty where these do not tell a name's first release.
 
 """
 _OWN: Final = """
@@ -130,13 +165,14 @@ def _cells(values: Iterable[str]) -> str:
 def page() -> str:
     """The page."""
     seen = {name: document for document, held in DOCUMENTS.items() for name in held}
+    since = {name: release for release, held in SINCE.items() for name in held}
     rows = []
     for name in names("gen_ai."):
         path, commit = seen[name]
         link = f"[{path.rsplit('/', 1)[1]} {commit[:7]}]({REPOSITORY}/blob/{commit}/{path})"
         also = [other for other in READ_AS.get(name, ()) if other != name]
-        rows.append((f"`{name}`", link, _cells(also)))
-    head = ("name", "read in", "also read as")
+        rows.append((f"`{name}`", since.get(name, ""), link, _cells(also)))
+    head = ("name", "since", "read in", "also read as")
     return f"{_INTRODUCTION}{table(head, rows)}{_OWN}{_cells(names('otel_chat.'))}.\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from otel_chat.errors import QueryError
@@ -15,6 +15,8 @@ FORMS: Final = (
     f"{DAY_FORM}, or a moment as 2026-11-01T12:00:00Z or 2026-11-01T12:00:00+01:00"
     " (in an address + is written %2B)"
 )
+PeriodName = Literal["today", "yesterday", "this_week", "last_week", "this_month", "last_month"]
+PERIODS: Final[tuple[PeriodName, ...]] = get_args(PeriodName)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT: Final = re.compile(
@@ -138,14 +140,47 @@ def end_of(text: str, field: str, zone: str = UTC_NAME) -> datetime:
     return _utc(text, field, zone, timedelta(days=1))
 
 
+def period(name: PeriodName, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+    """A day, a week from Monday on, or a month of the calendar.
+
+    Args:
+        name: Which one.
+        zone: The time zone whose days they are.
+        now: The present time.
+
+    Returns:
+        Its first moment, and the first after it, in UTC.
+
+    Example:
+        >>> now = datetime(2026, 3, 30, 7, tzinfo=UTC)  # clocks went forward on the 29th
+        >>> [one.isoformat() for one in period("last_week", ZoneInfo("Europe/Berlin"), now)]
+        ['2026-03-22T23:00:00+00:00', '2026-03-29T22:00:00+00:00']
+    """
+    today = now.astimezone(zone).date()
+    day, week = timedelta(days=1), timedelta(weeks=1)
+    monday, month = today - today.weekday() * day, today.replace(day=1)
+    first, after = {
+        "today": (today, today + day),
+        "yesterday": (today - day, today),
+        "this_week": (monday, monday + week),
+        "last_week": (monday - week, monday),
+        "this_month": (month, (month + 31 * day).replace(day=1)),
+        "last_month": ((month - day).replace(day=1), month),
+    }[name]
+    return _midnight(first, zone), _midnight(after, zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    # Midnight comes twice, or not at all, where clocks change then: the first, or the moment of
+    # the change, is what `fold=0` means.
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
 def _utc(text: str, field: str, zone: str, later: timedelta) -> datetime:
     known = zone_of(zone)
     try:
         if is_day(text):
-            # Midnight comes twice, or not at all, where clocks change then: the first, or the
-            # moment of the change, is what `fold=0` means.
-            midnight = datetime.fromisoformat(text) + later
-            return midnight.replace(tzinfo=known).astimezone(UTC)
+            return _midnight(date.fromisoformat(text) + later, known)
         if _MOMENT.fullmatch(text):
             moment = datetime.fromisoformat(text.upper())
             return (moment if moment.tzinfo else moment.replace(tzinfo=known)).astimezone(UTC)

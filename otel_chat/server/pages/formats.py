@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.figures.writing import NO_DATA, THIN, count, duration, money, percent
 
 __all__ = [
@@ -102,14 +104,15 @@ def clock(moment: datetime | None) -> str:
     return NO_DATA if moment is None else f"{moment.astimezone(UTC):%H:%M:%S}"
 
 
-def field_time(moment: datetime) -> str:
-    """A moment in UTC as a field of a form holds it, to the minute.
+def field_time(moment: datetime, zone: str = UTC_NAME) -> str:
+    """A moment as a field of a form holds it, to the minute, by the clock of a time zone.
 
     Example:
-        >>> field_time(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
-        '2026-03-04T15:06'
+        >>> moment = datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC)
+        >>> field_time(moment), field_time(moment, "Europe/Berlin")
+        ('2026-03-04T15:06', '2026-03-04T16:06')
     """
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

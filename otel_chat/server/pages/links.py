@@ -127,11 +127,7 @@ class View:
             '/x?from=2026-03-04T12%3A00%3A00Z&to=2026-03-04T13%3A00%3A00Z'
         """
         kept = [(name, value) for name, value in self._for(path) if name not in TIMES]
-        times = [
-            (name, moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
-            for name, moment in (("from", start), ("to", end))
-        ]
-        return _address(path, [*kept, *times])
+        return _address(path, [*kept, ("from", written(start)), ("to", written(end))])
 
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""
@@ -186,6 +182,16 @@ class View:
         if path == LIST or path.startswith(f"{LIST}/"):
             return self.hidden(*own)
         return self.hidden(*OF_THE_LIST, *own)
+
+
+def written(moment: datetime) -> str:
+    """A moment as addresses hold it.
+
+    Example:
+        >>> written(datetime(2026, 3, 4, 12, tzinfo=UTC))
+        '2026-03-04T12:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def conversation(

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
 from otel_chat.server.api.security import COOKIE
-from otel_chat.server.pages import assets, formats, links, listing, replies
+from otel_chat.server.pages import assets, formats, links, listing, periods, replies
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.forecasts import FORECASTS
@@ -116,13 +116,17 @@ def page(
         status: The HTTP status.
         context: What the template shows.
     """
+    asked = datetime.now(UTC)
+    if "view" in context:
+        zone = periods.reader_zone(request)
+        context["calendar"] = periods.calendar(context["view"], zone, asked)
     text = (
         environment()
         .get_template(template)
         .render(
             here=here,
             base=str(request.base_url).rstrip("/"),
-            now=datetime.now(UTC),
+            now=asked,
             signed_in=COOKIE in request.cookies,
             **context,
         )

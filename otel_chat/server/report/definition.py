@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from otel_chat._common.moments import UTC_NAME, zone_of
+from otel_chat._common.moments import UTC_NAME, PeriodName, period, zone_of
 from otel_chat.errors import ConfigurationError, QueryError
 from otel_chat.server.figures.fields import PARAMETERS
 from otel_chat.server.figures.filters import Filters
@@ -39,6 +39,11 @@ TableName = Literal[
 ]  # fmt: skip
 ChartName = Literal["conversations", "response_time", "hours"]
 Period = Literal["day", "week", "month", "24h", "7d", "30d", "90d"]
+_WHOLE: Final[Mapping[str, PeriodName]] = {
+    "day": "yesterday",
+    "week": "last_week",
+    "month": "last_month",
+}
 Side = Literal["agent", "model", "version", "variant", "channel"]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -355,17 +360,7 @@ class ReportDefinition(_Part):
         """
         if self.period in WINDOWS:
             return moment - WINDOWS[self.period], moment
-        zone = ZoneInfo(self.timezone)
-        today = moment.astimezone(zone).date()
-        if self.period == "day":
-            first, last = today - timedelta(days=1), today
-        elif self.period == "week":
-            last = today - timedelta(days=today.weekday())
-            first = last - timedelta(weeks=1)
-        else:
-            last = today.replace(day=1)
-            first = (last - timedelta(days=1)).replace(day=1)
-        return _midnight(first, zone), _midnight(last, zone)
+        return period(_WHOLE[self.period], ZoneInfo(self.timezone), moment)
 
     def due(self, moment: datetime) -> datetime | None:
         """The last time up to a moment at which it was to be sent; None without a schedule.
@@ -385,10 +380,6 @@ class ReportDefinition(_Part):
         if self.schedule is None:
             return None
         return next_time(self.schedule, self.timezone, moment)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def _simulated(schedule: str, moment: datetime, *, reverse: bool = False) -> datetime:

@@ -12,6 +12,7 @@ import { startPictures } from "./pictures.js";
 import { startRefresh } from "./refresh.js";
 import { startThemeSwitch } from "./theme-switch.js";
 import { startPopovers } from "./popovers.js";
+import { startZone } from "./zone.js";
 
 function startFilters() {
   // A pointer chooses once; with keys one goes through what is offered, until Enter or Apply.
@@ -59,6 +60,7 @@ startThemeSwitch(redrawCharts);
 startFilters();
 startCopying();
 startPopovers();
+startZone();
 startDownloads();
 startPictures();
 startLive(drawCharts);

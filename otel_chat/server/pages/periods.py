@@ -1,0 +1,100 @@
+"""Whole days, weeks and months to choose from, by the reader's own calendar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from otel_chat._common.moments import PERIODS, UTC_NAME, period, zone_of
+from otel_chat.errors import QueryError
+from otel_chat.server.pages import links
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+ZONE_COOKIE: Final = "otel_chat_zone"
+"""Where a script keeps the name of the browser's time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A period to choose.
+
+    Args:
+        label: What it is called.
+        href: The address of the page with it.
+        chosen: Whether the page shows it already.
+    """
+
+    label: str
+    href: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The periods of a page.
+
+    Args:
+        zone: The name of the time zone whose days they are.
+        periods: What can be chosen.
+    """
+
+    zone: str
+    periods: Sequence[Period]
+
+    @property
+    def chosen(self) -> str:
+        """What the page shows; empty where it shows none of them."""
+        return next((one.label for one in self.periods if one.chosen), "")
+
+
+def reader_zone(request: Request) -> ZoneInfo:
+    """The reader's time zone: of the address, else of the browser, else UTC."""
+    kept = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    for name in (request.query_params.get("timezone"), kept):
+        try:
+            if name:
+                return zone_of(name)
+        except QueryError:
+            continue  # a page that needs it says so; a cookie is no reason to show none
+    return ZoneInfo(UTC_NAME)
+
+
+def calendar(view: links.View, zone: ZoneInfo, now: datetime) -> Calendar:
+    """The periods that a page can show.
+
+    A period that still goes on has no end in its address: it is compared with as much time before
+    it as has gone by.
+
+    Args:
+        view: The filters of the page.
+        zone: The reader's time zone.
+        now: The present time.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> now = datetime(2026, 3, 30, 7, tzinfo=UTC)  # clocks went forward on the 29th
+        >>> view = links.View("/", (("from", "2026-03-29T22:00:00Z"),))
+        >>> found = calendar(view, ZoneInfo("Europe/Berlin"), now)
+        >>> found.chosen, found.periods[2].label
+        ('Today', 'This week')
+        >>> found.periods[2].href
+        '/?timezone=Europe%2FBerlin&from=2026-03-29T22%3A00%3A00Z'
+    """
+    of_zone = [] if zone.key == UTC_NAME else [("timezone", zone.key)]
+    kept = [*view.hidden(*links.TIMES, "timezone"), *of_zone]
+    shown = (view.value("from"), view.value("to"))
+    found = []
+    for name in PERIODS:
+        start, end = period(name, zone, now)
+        times = (links.written(start), links.written(end) if end <= now else "")
+        named = [pair for pair in zip(("from", "to"), times, strict=True) if pair[1]]
+        href = links.View(view.path, (*kept, *named)).at(view.path)
+        found.append(Period(name.replace("_", " ").capitalize(), href, times == shown))
+    return Calendar(zone.key, found)

@@ -10,12 +10,17 @@ from zoneinfo import ZoneInfo
 from otel_chat._common.moments import PERIODS, UTC_NAME, period, zone_of
 from otel_chat.errors import QueryError
 from otel_chat.server.pages import links
+from otel_chat.server.questions.newest import newest_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from starlette.requests import Request
+
+    from otel_chat.server.access import Scope
+    from otel_chat.server.figures.window import Window
+    from otel_chat.server.store import Store
 
 ZONE_COOKIE: Final = "otel_chat_zone"
 """Where a script keeps the name of the browser's time zone."""
@@ -54,6 +59,19 @@ class Calendar:
         return next((one.label for one in self.periods if one.chosen), "")
 
 
+@dataclass(frozen=True, slots=True)
+class NewestWeek:
+    """The week of the newest conversation, for a page that has nothing to show.
+
+    Args:
+        day: The day of that conversation, in words.
+        href: The address of the page with its week, and without filters.
+    """
+
+    day: str
+    href: str
+
+
 def reader_zone(request: Request) -> ZoneInfo:
     """The reader's time zone: of the address, else of the browser, else UTC."""
     kept = unquote(request.cookies.get(ZONE_COOKIE, ""))
@@ -87,8 +105,7 @@ def calendar(view: links.View, zone: ZoneInfo, now: datetime) -> Calendar:
         >>> found.periods[2].href
         '/?timezone=Europe%2FBerlin&from=2026-03-29T22%3A00%3A00Z'
     """
-    of_zone = [] if zone.key == UTC_NAME else [("timezone", zone.key)]
-    kept = [*view.hidden(*links.TIMES, "timezone"), *of_zone]
+    kept = [*view.hidden(*links.TIMES, "timezone"), *_of_zone(zone)]
     shown = (view.value("from"), view.value("to"))
     found = []
     for name in PERIODS:
@@ -98,3 +115,28 @@ def calendar(view: links.View, zone: ZoneInfo, now: datetime) -> Calendar:
         href = links.View(view.path, (*kept, *named)).at(view.path)
         found.append(Period(name.replace("_", " ").capitalize(), href, times == shown))
     return Calendar(zone.key, found)
+
+
+def newest_week(
+    request: Request, store: Store, scope: Scope, window: Window, path: str
+) -> NewestWeek | None:
+    """Where the newest conversation is, if that is outside of a window.
+
+    Args:
+        request: What was asked for.
+        store: The store to ask.
+        scope: What the reader may see.
+        window: The window of the page.
+        path: The page.
+    """
+    newest = newest_conversation(store, scope)
+    if newest is None or window.start <= newest < window.end:
+        return None
+    zone = reader_zone(request)
+    day = newest.astimezone(zone)
+    href = links.View(path, tuple(_of_zone(zone))).within(path, *period("this_week", zone, newest))
+    return NewestWeek(f"{day.day} {day:%b %Y}", href)
+
+
+def _of_zone(zone: ZoneInfo) -> list[tuple[str, str]]:
+    return [] if zone.key == UTC_NAME else [("timezone", zone.key)]

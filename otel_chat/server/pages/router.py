@@ -36,6 +36,7 @@ from otel_chat.server.pages import (
     listing,
     more,
     overview,
+    periods,
     reports,
     runbooks,
     times,
@@ -115,6 +116,7 @@ def overview_page(
     found = tested.result()
     latest = newest.result()
     view = links.View.of("/", request.query_params)
+    empty = not answer.turns and not answer.conversations
     return page(
         request,
         "overview.html",
@@ -124,6 +126,8 @@ def overview_page(
         filters=filters,
         choices=chosen.result(),
         overview=answer,
+        empty=empty,
+        newest_week=periods.newest_week(request, store, scope, window, "/") if empty else None,
         cards=headline_cards.cards(answer, series, view, found.items),
         saying=changes.saying(found, tenants=_sees_several(scope)),
         found=found,
@@ -187,6 +191,7 @@ def conversations_page(
     view = links.View.of(links.LIST, query)
     keys = [(item.tenant, item.conversation_id) for item in found.items]
     noted = marks.marks(asked.store, asked.scope, keys).items
+    whence = (asked.request, asked.store, asked.scope, window, links.LIST)
     return page(
         asked.request,
         "conversations.html",
@@ -209,6 +214,7 @@ def conversations_page(
         filters=filters,
         choices=choices.choices(asked.store, asked.scope, window),
         page=found,
+        newest_week=None if found.items else periods.newest_week(*whence),
         **_tenants(asked.scope, found.items),
     )
 
@@ -282,6 +288,9 @@ def _sheet_route(sheet: Sheet) -> None:
             choices=chosen.result(),
             sheet=sheet,
             body=body,
+            newest_week=periods.newest_week(request, store, scope, window, sheet.path)
+            if body.empty
+            else None,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -100,6 +102,44 @@ def test_a_range_is_typed_by_the_clock_that_its_fields_name(client: httpx.Client
     assert "From (Europe/Berlin)" in text
     assert 'value="2026-10-25T00:00"' in text
     assert 'value="2026-10-26T00:00"' in text
+
+
+@pytest.mark.parametrize("path", ["/", "/conversations", "/intents", "/turns"])
+def test_an_empty_page_leads_to_the_week_of_the_newest_conversation(
+    client: httpx.Client, given: Given, path: str
+) -> None:
+    """Without the filters, and in the reader's zone: Monday there is Sunday in UTC."""
+    told = re.compile(r"newest conversation is of ([^:]*): <a href=\"([^\"]*)\">show that week")
+    assert told.search(client.get(path).text) is None
+    given.turn("older", seconds(2026, 1, 5, 12))
+    given.turn("newest", seconds(2026, 3, 30, 0, 30), agent="sales")
+    given.save()
+    asked = f"{path}?window=24h&agent=support"
+    in_utc = told.search(client.get(asked).text)
+    client.cookies.set(periods.ZONE_COOKIE, "Europe%2FBerlin")
+    in_berlin = told.search(client.get(asked).text)
+    assert in_utc is not None
+    assert in_berlin is not None
+    assert (in_utc[1], in_berlin[1]) == ("29 Mar 2026", "30 Mar 2026")
+    for found, start in ((in_utc, "2026-03-23T00:00:00Z"), (in_berlin, "2026-03-29T22:00:00Z")):
+        address = httpx.URL(html.unescape(found[2]))
+        assert address.path == path
+        assert address.params["from"] == start
+        assert "agent" not in address.params
+        shown = client.get(str(address)).text
+        assert "in this window</h2>" not in shown
+        assert told.search(shown) is None
+
+
+def test_the_week_of_the_newest_is_not_offered_where_filters_hide_it(
+    client: httpx.Client, given: Given
+) -> None:
+    """A window that holds the newest conversation is not left for its sake."""
+    given.turn("newest", seconds(2026, 3, 30, 0, 30), agent="sales")
+    given.save()
+    shown = client.get("/conversations?from=2026-03-28T00:00:00Z&agent=support").text
+    assert "No conversation is like this" in shown
+    assert "show that week" not in shown
 
 
 @pytest.mark.browser

@@ -35,7 +35,7 @@ def board() -> Board:
     found = Board(
         "intents",
         "otel-chat / 3 Intents and confidence",
-        "What people ask for, how surely it is understood, and where they give up.",
+        "What people ask for, how surely it is understood, and where they drop off.",
         ("environment", "agent", "channel", "window"),
     )
     _figures(found)
@@ -146,7 +146,7 @@ def _intents(found: Board) -> None:
         ),
         ranking(
             About(
-                "Where people give up",
+                "Where people drop off",
                 "Last intent of the conversations of the window that ended abandoned or failed.",
                 "locale", ((None, "orange"),), 0,
             ),

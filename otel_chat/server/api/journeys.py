@@ -51,7 +51,7 @@ def paths(
 
 @router.get(
     "/journeys/drop-off",
-    summary="Where conversations were given up",
+    summary="Where conversations ended abandoned or failed",
     responses=examples.DROP_OFF_ANSWER,
 )
 def drop_off(

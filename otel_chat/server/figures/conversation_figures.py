@@ -147,7 +147,7 @@ RESOLVED_HIGH: Final = share(
 CONTAINED: Final = share(
     "containment_ratio",
     "Settled conversations without a handoff to a human ÷ settled conversations. Abandoned ones"
-    " count as contained. Also called automation rate.",
+    " count as contained.",
     label="Contained",
     counted="NOT s.handed_off",
     better="higher",

@@ -244,7 +244,7 @@ def _reasons(found: Business) -> Table:
         "Why do people end with a human, which is what the bot should save?",
         heads,
         found.handoffs.reasons,
-        nothing="Nobody was handed over to a human.",
+        nothing="Nobody was handed off to a human.",
         wide=True,
     )
 

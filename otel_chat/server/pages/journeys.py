@@ -28,7 +28,7 @@ def _cards(dropped: DropOff, repeat: repeat_contact.RepeatContact, incomplete: i
             key="dropped",
             label="Dropped",
             value=formats.percent(dropped.rate),
-            note=formats.plural(dropped.dropped, "conversation") + " given up or failed",
+            note=formats.plural(dropped.dropped, "conversation") + " abandoned or failed",
             sample=f"of {formats.count(dropped.settled)} settled",
             meanings=meanings("dropped_ratio", "dropped_conversations"),
         ),
@@ -141,11 +141,11 @@ def _by_intent(dropped: DropOff, asking: Asking) -> Table:
     ]
     return table(
         "drop-off-intents",
-        "Given up at an intent",
+        "Drop-off by intent",
         "After which intent do people leave without an answer?",
         heads,
         [point for point in dropped.intents if point.dropped],
-        nothing="No settled conversation was given up or failed.",
+        nothing="No settled conversation was abandoned or failed.",
         shown=_SOME,
     )
 
@@ -161,7 +161,7 @@ def _by_step(dropped: DropOff) -> Table:
     ]
     return table(
         "drop-off-steps",
-        "Given up in a workflow",
+        "Drop-off in a workflow",
         "At which step do people leave?",
         heads,
         [point for point in dropped.steps if point.dropped],

@@ -20,7 +20,7 @@ OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
 GIVEN_UP: Final = ("abandoned", "failed")
-"""The outcomes of conversations that were given up."""
+"""The outcomes of conversations that ended without an answer."""
 OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
 """What is asked of the list of conversations alone; it travels to a conversation and back."""
 OF_A_SHEET: Final = frozenset(

@@ -161,7 +161,7 @@ def _heatmap(found: Performance) -> Grid:
         rows.append((span, squares))
     return Grid(
         "latency",
-        "Latency over time",
+        "Response times over time",
         "Is everything a little slower, or are a few turns much slower?",
         "Response time by time (UTC)",
         sparse(labels, _SHOWN_LABELS),

@@ -29,7 +29,7 @@ _COLUMNS: Final[Mapping[IntentSource, tuple[str, str]]] = {
 
 
 class DropOffPoint(Answer):
-    """Where conversations were given up."""
+    """Where conversations ended abandoned or failed."""
 
     dropped: int = figure(
         "drop_offs",
@@ -72,15 +72,15 @@ class _OfStep(Answer):
 
 
 class IntentDropOff(DropOffPoint, _OfIntent):
-    """Conversations that were given up with this as their last intent."""
+    """Conversations that ended abandoned or failed with this as their last intent."""
 
 
 class StepDropOff(DropOffPoint, _OfStep):
-    """Conversations that were given up at this step of a workflow."""
+    """Conversations that ended abandoned or failed at this step of a workflow."""
 
 
 class DropOff(Answer):
-    """Where the conversations that started in the window were given up, the worst first."""
+    """Where conversations of the window ended abandoned or failed, the worst first."""
 
     window: TimeSpan
     settled: int = Field(description="Settled conversations.")
@@ -152,7 +152,7 @@ def drop_off(
     filters: Filters,
     source: IntentSource = "turn",
 ) -> DropOff:
-    """Where the conversations that started in the window were given up.
+    """Where the conversations that started in the window ended abandoned or failed.
 
     Args:
         store: The store to ask.

@@ -387,7 +387,7 @@ def test_the_keyboard_alone_reaches_all_of_performance(given: Given, reader: Rea
         "CSV of Response time",
         "Figures",
         "What latency over time means",
-        "Latency over time: grid",
+        "Response times over time: grid",
         "What slowest turns means",
         "Slowest turns: table",
         "parcel 1",

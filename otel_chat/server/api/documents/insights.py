@@ -96,7 +96,7 @@ class Journey(Answer):
 
 
 class DropOffAnalysis(Answer):
-    """Where users gave up."""
+    """Where users dropped off."""
 
     drop_off_points: dict[str, int] = Field(
         description=f"Conversations by their last intent; `{UNKNOWN}` without any."
@@ -203,7 +203,7 @@ def user_journey(
     )
 
 
-@router.get("/users/drop-off", summary="Where users gave up")
+@router.get("/users/drop-off", summary="Where users dropped off")
 def drop_off_analysis(
     store: StoreParameter, scope: Viewer, window: LastMonth, filters: OfAgent
 ) -> DropOffAnalysis:

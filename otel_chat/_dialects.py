@@ -208,6 +208,8 @@ SPAN_KINDS: Final = (
     "llm.request.type",
 )
 """Where they call it so."""
+PREPARATION: Final = "._prepare_chat_with_tools"
+"""How spans of LlamaIndex end that OpenInference says are a model's: these ask none."""
 _FRAMEWORK_TURNS: Final = {"turn": "turn.number", "agent_turn": "lk.generation_id"}
 
 
@@ -270,7 +272,11 @@ def kind(name: str, attributes: Attributes) -> Kind:
         'chat'
         >>> kind("GET /", {})
         'other'
+        >>> kind("OpenAI._prepare_chat_with_tools", {"openinference.span.kind": "LLM"})
+        'other'
     """
+    if name.endswith(PREPARATION):
+        return "other"
     mark = _FRAMEWORK_TURNS.get(name)
     if mark is not None and mark in attributes:
         return "turn"

@@ -51,9 +51,9 @@ it, too. (Or it calls `current_turn().reply(...)`.) The model is in all of them,
 _INSTRUMENTED: Final = """\
 ## Instrumentations of providers beside our decorators
 
-They may stay: the tokens and cost of a call that the instrumentation of its client tells of, too, \
-count once, because its spans hang beneath ours and the answer has one id. Dependencies counts \
-spans: there each such call stands twice. Without `@model_call` theirs are the turn's model calls.
+They may stay: a call that the instrumentation of its client tells of, too, counts once, with its \
+tokens and cost and in Dependencies, because its spans hang beneath ours and the answer has one \
+id. Without `@model_call` theirs are the turn's model calls.
 
 """
 _BESIDE: Final = """\
@@ -113,9 +113,8 @@ def appears(bot: str) -> str:
     """What a test holds of a bot's turns."""
     first, *_ = expected.turns(bot)
     named = "asked" if first["model"] == expected.ASKED_MODEL else "that answered"
-    prepared = ", each call twice" if bot in expected.PREPARES else ""
     tool = ", tool" if expected.tools(bot) else ""
-    return f"agent, provider, status, tokens, cost, model {named}, texts{tool}{prepared}"
+    return f"agent, provider, status, tokens, cost, model {named}, texts{tool}"
 
 
 def bots(names: Collection[str]) -> str:

@@ -13,8 +13,6 @@ NAMES_ASKED_MODEL: Final = frozenset({"llama_index"})
 """Whose spans name the model that was asked, and not the one that answered."""
 PRICES: Final = {name: {"input": 1, "output": 10} for name in (ASKED_MODEL, provider.MODEL)}
 """USD for a million tokens."""
-PREPARES: Final = frozenset({"llama_index", "openai_instrumented"})
-"""Of whose calls two spans of a model tell: of each and its preparation, or ours and another's."""
 
 
 WITHOUT_TOOL: Final = DECORATED.keys() | INSTRUMENTED.keys()
@@ -46,10 +44,9 @@ def turns(bot: str) -> list[dict[str, Any]]:
     ]
 
 
-def model_spans(bot: str) -> int:
-    """How many calls of models Dependencies counts."""
-    calls = 2 if bot in WITHOUT_TOOL else 3
-    return 2 * calls if bot in PREPARES else calls
+def model_calls(bot: str) -> int:
+    """How many calls of models Dependencies counts, however many spans tell of each."""
+    return 2 if bot in WITHOUT_TOOL else 3
 
 
 def tools(bot: str) -> dict[str, int]:

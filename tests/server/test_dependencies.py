@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.dependencies import MOST, dependencies
 from otel_chat.server.questions.process import processes
 from tests.server.given import DAY, Given, at
@@ -38,6 +39,30 @@ def test_calls_are_counted_by_kind_and_name(given: Given) -> None:
     api, tool = items[0], items[1]
     assert (api.timed, api.error_types, api.last_failure) == (2, ["503"], at(4))
     assert (tool.error_types, tool.last_failure, tool.p50) == (["Timeout"], at(5), 1.0)
+
+
+def test_a_call_of_a_model_that_nested_spans_tell_of_counts_once(given: Given) -> None:
+    """A framework's and its client's span of one call, sent twice; a call beside it, and in tools.
+
+    The inner one tells of no call in the hour in which it starts, either.
+    """
+    turn = given.turn()
+    trace, top = turn["trace_id"], turn["span_id"]
+    outer = given.span(trace, top, -0.5, operation="chat", model="gpt")
+    inner = given.span(trace, outer["span_id"], operation="chat", model="gpt-4o")
+    given.span(trace, inner["span_id"], operation="text_completion", model="gpt-4o-mini")
+    given.rows += [("spans", outer), ("spans", inner)]
+    given.span(trace, top, 2, operation="chat", model="gpt", status_code="error")
+    tool = given.span(trace, outer["span_id"], 3, operation="execute_tool", tool="ask")
+    given.span(trace, tool["span_id"], 3, operation="execute_tool", tool="ask")
+    given.span(given.turn()["trace_id"], outer["span_id"], 4, operation="chat", model="elsewhere")
+    given.save()
+    items = dependencies(given.store, given.scope, DAY, NONE).items
+    told = {(i.name, i.calls, i.failures) for i in items}
+    assert told == {("gpt", 2, 1), ("ask", 2, 0), ("elsewhere", 1, 0)}
+    late = Window(at(0), at(10), now=DAY.now)
+    found = dependencies(given.store, given.scope, late, NONE).items
+    assert {(i.name, i.calls) for i in found} == {("gpt", 1), ("ask", 2), ("elsewhere", 1)}
 
 
 def test_calls_follow_the_filters_of_their_turns(given: Given) -> None:

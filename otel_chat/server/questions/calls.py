@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from otel_chat import semconv
-from otel_chat.server.figures.sql import nanos
+from otel_chat.server.figures.sql import Query, nanos
+from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.split import KINDS
 
 GOOD: Final = ("", "ok", "success", "succeeded", "completed", "true")
@@ -24,6 +26,29 @@ IS_CALL: Final = {
     "events": f"name = '{semconv.EVENT_API_CALL}'",
 }
 """The conditions that spans and events are calls."""
+_LONGEST: Final = timedelta(hours=1)
+"""So long before the window a call may have begun that one in it is part of."""
+_OF_MODEL: Final = f"operation IN [{', '.join(repr(o) for o, k in KINDS.items() if k == 'model')}]"
+
+
+def once(statement: Query, window: Window) -> str:
+    """The condition that a span is not the same call of a model as the span around it.
+
+    A framework's span and that of its client tell of one call: the outer one does. Those around
+    may have come twice, and may have begun before the window.
+
+    Args:
+        statement: What the condition is part of.
+        window: When the spans start.
+    """
+    around = statement.table(
+        "spans",
+        ("tenant", "trace_id", "span_id"),
+        [statement.between("start", window.start - _LONGEST, window.end), _OF_MODEL],
+        once=False,
+    )
+    parent = "toFixedString(parent_span_id, 8)"
+    return f"NOT ({_OF_MODEL}) OR (tenant, trace_id, {parent}) NOT IN {around}"
 
 
 def calls(spans: str, events: str, *more: str) -> str:

@@ -12,7 +12,7 @@ from otel_chat.server.figures.conversation_rows import members
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import Query, mean, moment, quantiles, ratio
 from otel_chat.server.figures.window import MARGIN, Window
-from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls, once
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -72,7 +72,11 @@ def _within(statement: Query, window: Window, filters: Filters) -> str:
 
 def _of_calls(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     """What was called, from spans and events, the most called first."""
-    of_spans = [statement.between("start", window.start, window.end), IS_CALL["spans"]]
+    of_spans = [
+        statement.between("start", window.start, window.end),
+        IS_CALL["spans"],
+        once(statement, window),
+    ]
     of_events = [statement.between("time", window.start, window.end), IS_CALL["events"]]
     if not filters.empty:
         of_spans.append(_within(statement, window, filters))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_chat import semconv as sc
 from otel_chat.pricing import PriceTable
+from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.window import Window
 from otel_chat.server.prices import PriceList, ServerPrices
-from otel_chat.server.questions.calls import calls
+from otel_chat.server.questions.dependencies import dependencies
 from otel_chat.server.summaries.settler import Settler
 from tests.foreign import expected
 from tests.foreign.record import BOTS, RECORDINGS, conversation_id
+from tests.server.given import DAY
 from tools import frameworks
 
 if TYPE_CHECKING:
@@ -73,7 +77,7 @@ def test_a_recorded_conversation_is_the_one_that_was_held(
     ]
     assert told == expected.turns(bot)
     assert called(given, "tool") == expected.tools(bot)
-    assert sum(called(given, "model").values()) == expected.model_spans(bot)
+    assert sum(called(given, "model").values()) == expected.model_calls(bot)
     rows = given.store.query(
         "SELECT count() AS rows FROM unclaimed_spans FINAL WHERE tenant = {tenant:String}",
         {"tenant": given.tenant},
@@ -82,13 +86,10 @@ def test_a_recorded_conversation_is_the_one_that_was_held(
 
 
 def called(given: Given, kind: str) -> dict[str, int]:
-    """What was called, as Dependencies counts it."""
-    rows = given.store.query(
-        f"SELECT called, count() AS calls FROM ({calls('spans FINAL', 'events FINAL', 'tenant')})"
-        " WHERE tenant = {tenant:String} AND kind = {kind:String} GROUP BY called",
-        {"tenant": given.tenant, "kind": kind},
-    )
-    return {row["called"]: row["calls"] for row in rows}
+    """What Dependencies says was called, and how often."""
+    ever = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC), now=DAY.now)
+    items = dependencies(given.store, given.scope, ever, Filters()).items
+    return {item.name: item.calls for item in items if item.kind == kind}
 
 
 def test_the_page_is_what_was_recorded() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from tempfile import mkdtemp
 from types import ModuleType
 from typing import Any, Final
@@ -13,6 +14,7 @@ from unittest import mock
 from uuid import uuid4
 
 Answer = Callable[[str, str], str]
+Driver = Callable[[Callable[[], ModuleType]], AbstractContextManager[Answer]]
 _SECONDS: Final = 60
 
 
@@ -118,25 +120,52 @@ def _over_socketio(url: str, path: str, **connecting: Any) -> Any:
 
 
 @contextmanager
-def _socketio(load: Callable[[], ModuleType]) -> Iterator[Answer]:
-    with served(load().app) as url:
-        client = _over_socketio(url, "socket.io")
-        replies: list[str] = []
-        told = threading.Event()
+def _on_aiohttp(app: Any) -> Iterator[str]:
+    """Serves an application of aiohttp; gives its address."""
+    from aiohttp import web
 
-        @client.on("message")
-        def _(text: str) -> None:
-            replies.append(text)
-            told.set()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
 
-        def answer(text: str, conversation_id: str) -> str:
-            told.clear()
-            client.emit("message", {"session": conversation_id, "text": text})
-            assert told.wait(_SECONDS)
-            return replies[-1]
+    def done(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(_SECONDS)
 
-        yield answer
-        client.disconnect()
+    runner = web.AppRunner(app)
+    done(runner.setup())
+    done(web.TCPSite(runner, "127.0.0.1", 0).start())
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        done(runner.cleanup())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_SECONDS)
+        loop.close()
+
+
+def _socketio(serving: Callable[[Any], AbstractContextManager[str]]) -> Driver:
+    @contextmanager
+    def driver(load: Callable[[], ModuleType]) -> Iterator[Answer]:
+        with serving(load().app) as url:
+            client = _over_socketio(url, "socket.io")
+            replies: list[str] = []
+            told = threading.Event()
+
+            @client.on("message")
+            def _(text: str) -> None:
+                replies.append(text)
+                told.set()
+
+            def answer(text: str, conversation_id: str) -> str:
+                told.clear()
+                client.emit("message", {"session": conversation_id, "text": text})
+                assert told.wait(_SECONDS)
+                return replies[-1]
+
+            yield answer
+            client.disconnect()
+
+    return driver
 
 
 @contextmanager
@@ -179,11 +208,12 @@ def _chainlit(load: Callable[[], ModuleType]) -> Iterator[Answer]:
             client.disconnect()
 
 
-DRIVERS: Final = {
+DRIVERS: Final[dict[str, Driver]] = {
     "slack_bolt": _slack,
     "chainlit_chat": _chainlit,
     "gradio_chat": _gradio,
-    "socketio_chat": _socketio,
+    "socketio_chat": _socketio(served),
+    "socketio_aiohttp": _socketio(_on_aiohttp),
     "sse_starlette": _sse,
 }
 """Who speaks to a bot that does not answer by itself."""

@@ -48,6 +48,7 @@ DECORATED: Final[dict[str, tuple[str, ...]]] = {
     "chainlit_chat": ("chainlit", "openai"),
     "gradio_chat": ("gradio", "openai"),
     "socketio_chat": ("python-socketio[client]", "openai", "uvicorn[standard]"),
+    "socketio_aiohttp": ("python-socketio[client]", "openai", "aiohttp"),
     "sse_starlette": ("sse-starlette", "openai", "uvicorn", "httpx"),
 }
 """The same for each whose framework shows a chat, and needs no more than our decorator."""

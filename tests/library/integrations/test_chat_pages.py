@@ -21,6 +21,7 @@ NEEDED = {
     "slack_bolt": ("slack_bolt",),
     "sse_starlette": ("sse_starlette",),
     "socketio_chat": ("socketio", "requests"),
+    "socketio_aiohttp": ("socketio", "requests", "aiohttp"),
     "gradio_chat": ("gradio",),
     "chainlit_chat": ("chainlit",),
 }

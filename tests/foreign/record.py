@@ -41,6 +41,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
 INTEGRATED: Final[dict[str, tuple[str, ...]]] = {
     "langchain_callback": ("langchain", "langchain-openai"),
     "agents_processor": ("openai-agents",),
+    "llama_instrument": ("llama-index-core", "llama-index-llms-openai"),
 }
 """The same for each bot with our integration of its framework."""
 DECORATED: Final[dict[str, tuple[str, ...]]] = {

@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "google.rpc",
         "jinja2",
         "markdown_it",
+        "nh3",
         "opentelemetry.proto",
         "prometheus_client",
         "pydantic_settings",

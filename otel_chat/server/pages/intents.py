@@ -72,6 +72,20 @@ def _cards(found: nlu.Intents, view: View) -> list[Card]:
     ]
 
 
+def _no_failure(view: View) -> Head[nlu.Intent]:
+    return Head(
+        "No failure",
+        lambda i: Cell(
+            formats.percent(i.no_failure_rate),
+            view.narrowed("/turns", intent=i.name, **_WITHOUT_FAILURE) if i.no_failure else "",
+            share=i.no_failure_rate,
+            tone="bad" if i.turns and i.no_failure / i.turns <= 1 - OFTEN_FAILING else "",
+            counts=i.no_failure,
+        ),
+        figure="intent_no_failure_ratio",
+    )
+
+
 def _intents(found: nlu.Intents, view: View) -> Table:
     heads: list[Head[nlu.Intent]] = [
         Head("Intent", lambda i: i.name, number=False),
@@ -80,17 +94,7 @@ def _intents(found: nlu.Intents, view: View) -> Table:
             lambda i: counted(i.turns, view.narrowed("/turns", intent=i.name), i.share),
             figure="intent_turns",
         ),
-        Head(
-            "No failure",
-            lambda i: Cell(
-                formats.percent(i.no_failure_rate),
-                view.narrowed("/turns", intent=i.name, **_WITHOUT_FAILURE) if i.no_failure else "",
-                share=i.no_failure_rate,
-                tone="bad" if i.turns and i.no_failure / i.turns <= 1 - OFTEN_FAILING else "",
-                counts=i.no_failure,
-            ),
-            figure="intent_no_failure_ratio",
-        ),
+        _no_failure(view),
         Head(
             "Success",
             lambda i: Cell(

@@ -14,8 +14,10 @@ from otel_chat.server.pages.charts import Chart, Colour, Column, cut_rows, row_l
 from otel_chat.server.pages.links import LIST
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from otel_chat.server.pages.links import View
-    from otel_chat.server.questions.overview import Change, Overview, Series
+    from otel_chat.server.questions.overview import Change, Overview, Point, Series
 
 Better = Literal["up", "down", "neither"]
 
@@ -246,6 +248,34 @@ def _parts(every: list[int], some: tuple[str, list[int], Colour], others: str) -
     ]
 
 
+def _response_time(
+    points: Sequence[Point], rows: list[tuple[datetime, str]], cut: list[int], hrefs: list[str]
+) -> Chart:
+    return Chart(
+        "response-time",
+        "Response time",
+        "How long do users wait for a reply?",
+        rows,
+        [
+            Column(
+                "Median",
+                [point.response_time.p50 for point in points],
+                formats.duration,
+                unit="s",
+            ),
+            Column(
+                "95th percentile",
+                [point.response_time.p95 for point in points],
+                formats.duration,
+                colour="warn",
+                unit="s",
+            ),
+        ],
+        cut=cut,
+        hrefs=hrefs,
+    )
+
+
 def charts(series: Series, view: View) -> list[Chart]:
     """The charts over time."""
     width = BUCKETS[series.bucket]
@@ -286,29 +316,7 @@ def charts(series: Series, view: View) -> list[Chart]:
             cut=cut,
             hrefs=hrefs("/turns"),
         ),
-        Chart(
-            "response-time",
-            "Response time",
-            "How long do users wait for a reply?",
-            rows,
-            [
-                Column(
-                    "Median",
-                    [point.response_time.p50 for point in points],
-                    formats.duration,
-                    unit="s",
-                ),
-                Column(
-                    "95th percentile",
-                    [point.response_time.p95 for point in points],
-                    formats.duration,
-                    colour="warn",
-                    unit="s",
-                ),
-            ],
-            cut=cut,
-            hrefs=hrefs("/turns"),
-        ),
+        _response_time(points, rows, cut, hrefs("/turns")),
     ]
 
 

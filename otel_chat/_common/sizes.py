@@ -46,7 +46,7 @@ def fit(groups: Sequence[Mapping[str, Any]], limit: int = ITEM_BYTES) -> list[Ma
     Example:
         >>> (cut,) = fit([{"short": "a", "long": "é" * 500}], 200)
         >>> cut["short"], cut["long"]
-        ('a', 'ééééééééééééééééééééééééééééééééé…[cut 467 characters]')
+        ('a', 'ééééééééééééééééééééééééééééééé…[cut 469 characters]')
     """
     sizes = [_size(value) + _size(key) for group in groups for key, value in group.items()]
     if sum(sizes) <= limit:

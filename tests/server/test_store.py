@@ -143,6 +143,7 @@ def test_migrate_says_what_is_pending_and_then_applies_it(url: str) -> None:
             "4 marks",
             "5 conversations",
             "6 other_libraries",
+            "7 reports",
         )
         return "".join(f"{verb}{name}\n" for name in steps)
 
@@ -190,7 +191,7 @@ def test_on_a_cluster_rows_that_share_a_key_meet_on_one_shard() -> None:
     """Every distributed table is sharded by columns of its own sorting key."""
     tables = [text for step in render("main") for text in step.statements]
     distributed = [text for text in tables if "ENGINE = Distributed" in text]
-    assert len(distributed) == 24
+    assert len(distributed) == 26
     assert all("sipHash64(" in text for text in distributed)
     made = [text for text in tables if not text.startswith("INSERT")]
     assert all(" ON CLUSTER 'main'" in text.split("\n", 1)[0] for text in made)

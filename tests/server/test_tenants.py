@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from pypdf import PdfReader
 
 from otel_chat import semconv
 from otel_chat.server.app import create_app
@@ -238,6 +239,8 @@ def unpacked(store: Store, content: bytes) -> str:
             file.write(content)
             file.flush()
             return repr(store.query(f"SELECT * FROM file('{file.name}')"))
+    if content.startswith(b"%PDF"):
+        return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
     return content.decode()
 
 

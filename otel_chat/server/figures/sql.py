@@ -28,6 +28,8 @@ Table = Literal[
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000
+TRACE_DIGITS: Final = 32
+"""Hexadecimal digits of the id of a trace."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,7 +85,9 @@ class Query:
             traces: Their hexadecimal digits, in any order.
             table: Where the row is: turns, spans or events.
         """
-        digits = self.bind(sorted(set(traces)), "Array(String)")
+        # Of a turn or span an id has a length, as the ingest sees to; an event may say anything.
+        known = {one for one in traces if table == "events" or len(one) == TRACE_DIGITS}
+        digits = self.bind(sorted(known), "Array(String)")
         # A function of a list would be compared with one by one; what is selected becomes a set.
         # Of the column's own type: put into the other, an id that ends in zeros is another.
         one = f"unhex(arrayJoin({digits}))"

@@ -26,7 +26,7 @@ from otel_chat.server.figures.figures import conditions_on_turns, distribution_s
 from otel_chat.server.figures.lookup import lookup_times
 from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
 from otel_chat.server.figures.registry import figure, query
-from otel_chat.server.figures.sql import Query, moment, nanos, ratio
+from otel_chat.server.figures.sql import TRACE_DIGITS, Query, moment, nanos, ratio
 from otel_chat.server.figures.sums import TURN_SUMS, summed
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from otel_chat.server.figures.filters import Filters
     from otel_chat.server.store import Store
 
-TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
 BINS: Final = 10
 _KEYS: Final = {

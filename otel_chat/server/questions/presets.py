@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.figures.conversation_rows import Selection, counted_rows
-from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
     from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
@@ -54,5 +54,6 @@ def count_presets(store: Store, scope: Scope, window: Window, filters: Filters) 
         filters: What they are limited to.
     """
     others = filters.narrowed(**dict.fromkeys(OF_PRESETS))
-    parts = [Filters(**one.parameters) for one in PRESETS]
+    # With the others: one turn is to match all conditions of turns.
+    parts = [others.narrowed(**one.parameters) for one in PRESETS]
     return counted_rows(Query(store, scope), Selection(window, others), parts)

@@ -14,7 +14,7 @@ from otel_chat.server.figures import content
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.lookup import lookup_times
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.figures.sql import TRACE_DIGITS, Query, moment, nanos
 from otel_chat.server.figures.window import MARGIN, Window
 from otel_chat.server.questions.conversation import find
 from otel_chat.server.questions.split import Interval, TimeSplit, split
@@ -23,8 +23,6 @@ from otel_chat.server.questions.timeline import ITEMS
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
-
-TRACE_DIGITS: Final = 32
 
 
 class Span(Answer):

@@ -95,6 +95,8 @@ def site(store: Store) -> Iterator[Site]:
     app = create_app(shaky, ServerSettings(port=0))
     keys = Keys(TokenStore(store))
     app.state.access = keys
+    # It lasts as long as the session: tests of the settler would have a second one beside theirs.
+    app.state.settler.stop()
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as bound:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})

@@ -82,14 +82,16 @@ def test_intents_are_counted_by_hand(given: Given, reader: Reader) -> None:
     assert shown[:6] == ["parcel", "2", "0 %", "no data", "0.40", "2"]
 
 
-def test_an_intent_leads_to_its_conversations(given: Given, reader: Reader) -> None:
+def test_an_intent_leads_to_its_turns(given: Given, reader: Reader) -> None:
     """One click; window and filters travel along."""
     told(given, "parcel")
     page = reader.read("/intents?window=30d&agent=parcel")
-    page.locator("[data-table=intents] a", has_text="parcel2").click()
-    page.wait_for_url("**/conversations?*")
-    assert page.url.endswith("/conversations?window=30d&agent=parcel&intent=parcel2")
-    assert page.locator("tbody tr").count() == 2
+    row = page.locator("[data-table=intents] tr", has_text="parcel2")
+    counted = row.locator("a").first.inner_text().split()[0]
+    row.locator("a").first.click()
+    page.wait_for_url("**/turns?*")
+    assert page.url.endswith("/turns?window=30d&agent=parcel&intent=parcel2")
+    expect(page.locator("[data-table=turns] tbody tr")).to_have_count(int(counted))
 
 
 def test_an_incomplete_conversation_is_one_click_away(given: Given, reader: Reader) -> None:
@@ -280,7 +282,7 @@ def test_outcomes_are_counted_by_hand(given: Given, reader: Reader) -> None:
     page = reader.read("/outcomes")
     resolved = page.locator("section[aria-labelledby=card-resolved]")
     expect(resolved.locator(".figure")).to_have_text("50\u202f% to 75\u202f%")
-    expect(resolved).to_contain_text("2 confirmed, 1 assumed")
+    expect(resolved).to_contain_text("2 confirmed · 1 assumed")
     page.locator("[data-chart=scale-0] summary").click()
     ratings = page.locator("[data-chart=scale-0] tbody td").all_inner_texts()
     assert ratings == ["0", "1", "0", "0", "2"]
@@ -290,7 +292,8 @@ def test_outcomes_are_counted_by_hand(given: Given, reader: Reader) -> None:
     expect(rows.nth(7)).to_have_text("0.7 to 0.801")
     expect(page.locator("[data-chart=confidence]")).to_have_attribute("data-mark", "7")
     expect(page.locator("[data-table=comments] tbody th").first).to_have_text("I say 2")
-    page.locator("[data-table=outcomes]").get_by_text("Abandoned").click()
+    row = page.locator("[data-table=outcomes] tr", has_text="Abandoned")
+    row.get_by_role("link").first.click()
     page.wait_for_url("**/conversations?outcome=abandoned")
 
 

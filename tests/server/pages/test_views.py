@@ -141,17 +141,21 @@ def change(value: float | None, previous: float | None) -> Change:
 
 
 def test_trends_are_told_in_percent_and_shares_in_points() -> None:
-    """A figure's change is relative, a share's in points; good or bad as the figure is."""
-    slower = trend(change(1.2, 1.0), formats.duration, better="down")
+    """A figure's change is relative, a share's in points; good or bad if it is beyond chance."""
+    slower = trend(change(1.2, 1.0), formats.duration, better="down", clear=True)
     assert slower
     assert (slower.text.replace("\u202f", " "), slower.direction, slower.tone) == (
         "20 %",
         "up",
         "bad",
     )
-    fewer = trend(change(0.10, 0.16), formats.percent, better="down", ratio=True)
+    fewer = trend(change(0.10, 0.16), formats.percent, better="down", ratio=True, clear=True)
     assert fewer
     assert (fewer.text.replace("\u202f", " "), fewer.tone) == ("6.0 pts", "good")
+    for unclear in (False, None):
+        by_chance = trend(change(1.2, 1.0), formats.duration, better="down", clear=unclear)
+        assert by_chance
+        assert by_chance.tone == "plain"
     assert trend(change(5, 0), formats.duration, better="up") is None
     assert trend(change(None, 3), formats.duration, better="up") is None
     same = trend(change(3, 3), formats.duration, better="up")

@@ -389,7 +389,7 @@ def test_the_keyboard_alone_reaches_all_of_performance(given: Given, reader: Rea
         "PNG of Response time",
         "CSV of Response time",
         "Figures",
-        "What latency over time means",
+        "What response times over time means",
         "Response times over time: grid",
         "What slowest turns means",
         "Slowest turns: table",

@@ -84,6 +84,30 @@ class Scope:
         """Whether all of `tenants` (`*` for every tenant) lie within the scope."""
         return self.tenants is None or self.tenants.issuperset(tenants)
 
+    def keeper(self, named: str | None, of_all: str) -> str:
+        """The tenant under which something is kept.
+
+        Args:
+            named: The one that was asked for; without, the first by name.
+            of_all: Instead of that first one, for who sees every tenant.
+
+        Raises:
+            AccessError: With status 403, if it is not one of the scope, or that has none.
+
+        Example:
+            >>> Scope(frozenset({"b", "a"}), frozenset()).keeper(None, "default")
+            'a'
+        """
+        if named is not None:
+            if not self.covers([named]):
+                raise AccessError("The token does not reach this tenant.", status=403)
+            return named
+        if self.tenants is None:
+            return of_all
+        if not self.tenants:
+            raise AccessError("The token reaches no tenant.", status=403)
+        return min(self.tenants)
+
 
 OPEN: Final = Scope(tenants=None, permissions=frozenset(PERMISSIONS))
 

@@ -140,7 +140,10 @@ def save_view(
     if not is_here(address):
         raise QueryError("An address begins with a slash, as /conversations.", field="address")
     view = SavedView(
-        name=title, tenant=_tenant(scope, tenant), address=address, saved_at=datetime.now(UTC)
+        name=title,
+        tenant=scope.keeper(tenant, DEFAULT_TENANT),
+        address=address,
+        saved_at=datetime.now(UTC),
     )
     _write(store, view, dropped=False)
     return view
@@ -169,15 +172,3 @@ def drop_view(store: Store, scope: Scope, name: str, tenant: str | None = None) 
 def _write(store: Store, view: SavedView, *, dropped: bool) -> None:
     row = {**view.model_dump(), "dropped": dropped, "version": time.time_ns()}
     store.insert_rows("saved_views", [row])
-
-
-def _tenant(scope: Scope, named: str | None) -> str:
-    if named is not None:
-        if not scope.covers([named]):
-            raise AccessError("The token does not reach this tenant.", status=403)
-        return named
-    if scope.tenants is None:
-        return DEFAULT_TENANT
-    if not scope.tenants:
-        raise AccessError("The token reaches no tenant.", status=403)
-    return min(scope.tenants)

@@ -158,7 +158,7 @@ class Shelf:
         Raises:
             AccessError: For a tenant that is not the caller's own.
         """
-        whose = _tenant(scope, tenant)
+        whose = scope.keeper(tenant, EVERY_TENANT)
         return Report(definition, whose, scope.allows(CONVERSATIONS_READ), datetime.now(UTC))
 
     def drop(self, scope: Scope, name: str, tenant: str | None = None) -> Report:
@@ -200,18 +200,6 @@ class Shelf:
 
 def _same(one: Report, other: Report) -> bool:
     return (one.tenant, one.definition.name) == (other.tenant, other.definition.name)
-
-
-def _tenant(scope: Scope, named: str | None) -> str:
-    if named is not None:
-        if not scope.covers([named]):
-            raise AccessError("The token does not reach this tenant.", status=403)
-        return named
-    if scope.tenants is None:
-        return EVERY_TENANT
-    if not scope.tenants:
-        raise AccessError("The token reaches no tenant.", status=403)
-    return min(scope.tenants)
 
 
 def parse(text: str, where: str) -> dict[str, Any]:

@@ -25,6 +25,21 @@ class ConfigurationError(OtelChatError):
     """A setting, option or argument is wrong. The message names it and says what to do."""
 
 
+class DefinitionError(ConfigurationError):
+    """A field of what somebody wrote is wrong.
+
+    Args:
+        where: What it was written in, as a file's name.
+        message: What is wrong and how to mend it.
+        field: The field at fault; None where it is the whole.
+    """
+
+    def __init__(self, where: str, message: str, *, field: str | None = None) -> None:
+        super().__init__(": ".join(one for one in (where, field, message) if one is not None))
+        self.message = message
+        self.field = field
+
+
 class MissingExtraError(ConfigurationError, ImportError):
     """An optional part is not installed. The message names every extra and how to install it."""
 

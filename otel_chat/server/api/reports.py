@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_chat.errors import ConfigurationError, QueryError
+from otel_chat.errors import ConfigurationError, DefinitionError, QueryError
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
     Exporter,
@@ -100,9 +100,8 @@ def _read(given: dict[str, Any]) -> ReportDefinition:
     """
     try:
         return read_definition(given)
-    except ConfigurationError as error:
-        _, field, message = f"{error}".split(": ", 2)
-        raise QueryError(message, field=field) from error
+    except DefinitionError as error:
+        raise QueryError(error.message, field=error.field) from error
 
 
 @router.get("/reports", summary="Reports of one's own", responses=RESPONSES)

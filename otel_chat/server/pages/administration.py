@@ -66,32 +66,47 @@ async def form_of(request: Request) -> dict[str, list[str]]:
     return parse_qs((await request.body()).decode("utf-8", "replace"))
 
 
+def reader_with(request: Request, permission: str) -> Scope:
+    """The scope of a signed-in reader who holds a permission, for what a form changes.
+
+    Raises:
+        AccessError: With status 401 or 403, if the reader does not.
+    """
+    access = access_of(request)
+    scope = access.authenticate(request.cookies.get(COOKIE), host=addressed(request))
+    scope.require(permission)
+    return scope
+
+
 def admin_of(request: Request) -> Scope:
     """The scope of a reader who may change settings.
 
     Raises:
         AccessError: With status 401 or 403, if the reader may not.
     """
-    access = access_of(request)
-    scope = access.authenticate(request.cookies.get(COOKIE), host=addressed(request))
-    scope.require(ADMIN)
-    return scope
+    return reader_with(request, ADMIN)
 
 
-def _first(form: dict[str, list[str]], name: str) -> str:
+def first_of(form: dict[str, list[str]], name: str) -> str:
+    """What a field of a form holds; empty where it is not there.
+
+    Example:
+        >>> first_of({"id": [" 7 "]}, "id"), first_of({}, "id")
+        ('7', '')
+    """
     return form.get(name, [""])[0].strip()
 
 
 def make_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> Told:
     """Makes the token that a form asks for; its text is told this once."""
-    tenants = [one.strip() for one in _first(form, "tenants").split(",") if one.strip()]
+    tenants = [one.strip() for one in first_of(form, "tenants").split(",") if one.strip()]
     if not scope.covers(tenants):
         return Told("A token can reach no tenant that its maker does not.", bad=True)
-    days = _first(form, "days")
+    days = first_of(form, "days")
     try:
         life = timedelta(days=float(days)) if days else None
         made = access_of(request).tokens.create(
-            _first(form, "name"),
+            first_of(form, "name"),
             scopes=form.get("scopes", []),
             tenants=tenants,
             expires_in=life,
@@ -104,7 +119,7 @@ def make_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> To
 
 def revoke_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> Told:
     """Revokes the token that a form names."""
-    tokens, wanted = access_of(request).tokens, _first(form, "id")
+    tokens, wanted = access_of(request).tokens, first_of(form, "id")
     named = [one for one in tokens.list() if one.id == wanted and scope.covers(one.tenants)]
     if not named:
         return Told("There is no token of this id.", bad=True)
@@ -117,12 +132,12 @@ def revoke_token(request: Request, scope: Scope, form: dict[str, list[str]]) -> 
 
 def erase(store: Store, scope: Scope, form: dict[str, list[str]]) -> Told:
     """Erases what a form names, for good."""
-    kind, named = _first(form, "kind"), _first(form, "named")
-    if _first(form, "sure") != "yes":
+    kind, named = first_of(form, "kind"), first_of(form, "named")
+    if first_of(form, "sure") != "yes":
         return Told("Nothing was erased: say that you are sure, for it cannot be undone.", bad=True)
     if not named:
         return Told("Nothing was erased: name what to erase.", bad=True)
-    eraser = Eraser(store, scope, _first(form, "tenant") or None)
+    eraser = Eraser(store, scope, first_of(form, "tenant") or None)
     if kind == "conversation":
         done = eraser.conversation(named)
     elif kind == "user":

@@ -12,13 +12,13 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from otel_chat._common.extras import missing
-from otel_chat.errors import AccessError, ConfigurationError, QueryError
+from otel_chat.errors import AccessError, ConfigurationError, DefinitionError, QueryError
 from otel_chat.server.access import EXPORT_CREATE, Scope
 from otel_chat.server.api.known import PREFIX as API
 from otel_chat.server.api.parameters import StoreParameter, TenantParameter, Viewer
 from otel_chat.server.api.reports import SenderParameter, ShelfParameter
-from otel_chat.server.api.security import COOKIE, access_of, addressed, own_router
-from otel_chat.server.pages.administration import form_of
+from otel_chat.server.api.security import own_router
+from otel_chat.server.pages.administration import first_of, form_of, reader_with
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.outcomes import ZONES
 from otel_chat.server.pages.render import page
@@ -50,9 +50,7 @@ def exporter_of(request: Request) -> Scope:
     Raises:
         AccessError: With status 401 or 403, if the reader may not.
     """
-    scope = access_of(request).authenticate(request.cookies.get(COOKIE), host=addressed(request))
-    scope.require(EXPORT_CREATE)
-    return scope
+    return reader_with(request, EXPORT_CREATE)
 
 
 Form = Annotated[dict[str, list[str]], Depends(form_of)]
@@ -138,10 +136,6 @@ def reports_page(
     return _listed(request, shelf, sender, scope)
 
 
-def _first(form: dict[str, list[str]], name: str) -> str:
-    return form.get(name, [""])[0].strip()
-
-
 @router.post("/reports")
 def usual_report(
     request: Request,
@@ -151,20 +145,22 @@ def usual_report(
     form: Form,
 ) -> Response:
     """Keeps last week's report for some people, and sends it now if that was asked."""
-    to = [one.strip() for one in _first(form, "to").replace(";", ",").split(",") if one.strip()]
+    to = [one.strip() for one in first_of(form, "to").replace(";", ",").split(",") if one.strip()]
     attach = ["csv"] if missing("pdf") else ["pdf", "csv"]
     given = {
         "name": f"Last week for {', '.join(to)}"[:100],
         "title": "Last week",
-        "timezone": _first(form, "timezone") or "UTC",
-        "schedule": MONDAYS if _first(form, "mondays") else None,
+        "timezone": first_of(form, "timezone") or "UTC",
+        "schedule": MONDAYS if first_of(form, "mondays") else None,
         "recipients": [{"kind": "email", "to": to, "attach": attach}],
     }
     try:
         one = shelf.save(scope, read_definition(given))
-    except (ConfigurationError, QueryError) as error:
-        words = str(error).partition(": ")[2] or str(error)
-        return _listed(request, shelf, sender, scope, told=words, bad=True)
+    except DefinitionError as error:
+        told = f"{error.field}: {error.message}"
+        return _listed(request, shelf, sender, scope, told=told, bad=True)
+    except QueryError as error:
+        return _listed(request, shelf, sender, scope, told=str(error), bad=True)
     return _sent(request, shelf, sender, scope, one)
 
 
@@ -178,7 +174,7 @@ def send_now(
     name: str,
 ) -> Response:
     """Sends a report now."""
-    one = shelf.report(scope, name, _first(form, "tenant") or None)
+    one = shelf.report(scope, name, first_of(form, "tenant") or None)
     return _sent(request, shelf, sender, scope, one)
 
 
@@ -263,10 +259,10 @@ def edit_report(
     form: Form,
 ) -> Response:
     """Shows what a definition makes, and keeps it if that was asked."""
-    text, tenant = form.get("text", [""])[0], _first(form, "tenant")
+    text, tenant = form.get("text", [""])[0], first_of(form, "tenant")
     try:
         definition = read_definition(parse(text, "report"))
-        if _first(form, "do") == "save":
+        if first_of(form, "do") == "save":
             shelf.save(scope, definition, tenant or None)
             return RedirectResponse("/reports", status_code=303)
         one = shelf.drafted(scope, definition, tenant or None)
@@ -279,5 +275,5 @@ def edit_report(
 @router.post("/reports/{name}/forget")
 def forget_report(shelf: ShelfParameter, scope: Exporter, form: Form, name: str) -> Response:
     """Forgets a report."""
-    shelf.drop(scope, name, _first(form, "tenant") or None)
+    shelf.drop(scope, name, first_of(form, "tenant") or None)
     return RedirectResponse("/reports", status_code=303)

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from otel_chat._common.moments import UTC_NAME, PeriodName, period, zone_of
-from otel_chat.errors import ConfigurationError, QueryError
+from otel_chat.errors import DefinitionError, QueryError
 from otel_chat.server.figures.fields import PARAMETERS
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import WINDOWS
@@ -450,21 +450,21 @@ def read_definition(given: object, where: str = "report") -> ReportDefinition:
         where: What messages call it, as the file's name.
 
     Raises:
-        ConfigurationError: If something in it is wrong; names the field and how to mend it.
+        DefinitionError: If something in it is wrong; names the field and how to mend it.
 
     Example:
         >>> read_definition({"name": "Weekly", "schedul": "0 9 * * 1"})
         Traceback (most recent call last):
-        otel_chat.errors.ConfigurationError: report: schedul: there is no field 'schedul': did ...
+        otel_chat.errors.DefinitionError: report: schedul: there is no field 'schedul': did ...
     """
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{where}: a report has fields, at least its name.")
+        raise DefinitionError(where, "a report has fields, at least its name.")
     try:
         return ReportDefinition.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"{where}: {place}: {_mended(first, place)}") from error
+        raise DefinitionError(where, _mended(first, place), field=place) from error
 
 
 def _mended(problem: Mapping[str, Any], place: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from otel_chat import semconv
 from otel_chat.server.figures.sql import Query, nanos
-from otel_chat.server.figures.window import Window
+from otel_chat.server.figures.window import MARGIN, Window
 from otel_chat.server.questions.split import KINDS
 
 GOOD: Final = ("", "ok", "success", "succeeded", "completed", "true")
@@ -49,6 +49,47 @@ def once(statement: Query, window: Window) -> str:
     )
     parent = "toFixedString(parent_span_id, 8)"
     return f"NOT ({_OF_MODEL}) OR (tenant, trace_id, {parent}) NOT IN {around}"
+
+
+def by_conversation(statement: Query, window: Window, told: str, *, failed: bool = False) -> str:
+    """A subquery of what is told of the tools and APIs that each conversation called.
+
+    Args:
+        statement: What it is part of.
+        window: When the conversations' turns are; calls of a margin around it count too.
+        told: SQL of aggregates over the calls, `f`: `f.called`, `f.failed` and `f.reason`.
+        failed: Whether only calls that failed are read.
+    """
+    span = (window.start - MARGIN, window.end + MARGIN)
+    known = ("tenant", "trace_id")
+    of_spans = [statement.between("start", *span), IS_CALL["spans"]]
+    if failed:
+        of_spans.append("status_code = 'error' OR error_type != ''")
+    made = calls(
+        statement.table("spans", (*known, *SPAN_COLUMNS), of_spans),
+        statement.table(
+            "events",
+            (*known, *EVENT_COLUMNS),
+            [statement.between("time", *span), IS_CALL["events"]],
+        ),
+        "toString(tenant) AS owner",
+        "toString(trace_id) AS trace",
+    )
+    kinds = "failed AND kind IN ('tool', 'api')" if failed else "kind IN ('tool', 'api')"
+    found = f"SELECT owner, trace, called, failed, reason FROM ({made}) WHERE {kinds}"  # noqa: S608
+    turns = statement.table(
+        "turns",
+        ("toString(tenant) AS owner", "toString(trace_id) AS trace", "conversation_id"),
+        [
+            statement.between("start", *span),
+            f"(toString(tenant), toString(trace_id)) IN (SELECT owner, trace FROM ({found}))",  # noqa: S608
+        ],
+    )
+    return f"""(
+        SELECT t.owner AS tenant, t.conversation_id AS conversation_id, {told}
+        FROM {turns} AS t INNER JOIN ({found}) AS f ON t.owner = f.owner AND t.trace = f.trace
+        GROUP BY tenant, conversation_id
+    )"""  # noqa: S608
 
 
 def calls(spans: str, events: str, *more: str) -> str:

@@ -38,8 +38,8 @@ from otel_chat.server.figures.conversation_rows import Selection, conversation_r
 from otel_chat.server.figures.figures import SATISFIED, by_bucket, by_period
 from otel_chat.server.figures.registry import FIGURES, Better, query
 from otel_chat.server.figures.sql import SCALE, Query, moment, nanos
-from otel_chat.server.figures.window import BUCKETS, MARGIN, Bucket
-from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+from otel_chat.server.figures.window import BUCKETS, Bucket
+from otel_chat.server.questions.calls import by_conversation
 from otel_chat.server.questions.sentence import sentence
 from otel_chat.server.rules import POSITIVE
 
@@ -332,9 +332,8 @@ def _volume(
     inner = [Ratios(1, counts[place], 1) for place in range(1, len(starts) - 1)]
     at = turning_point(inner)
     of_all = change._replace(
-        difference=float(sums[0] - sums[1]), error=change.error * len(whole) * window.length
-        / (width * len(whole)),
-    )  # fmt: skip
+        difference=float(sums[0] - sums[1]), error=change.error * (window.length / width)
+    )
     both = (Ratios(sums[0], sums[0], 1), Ratios(sums[1], sums[1], 1))
     return _Compared(_VOLUME, of_all, *both, None if at is None else starts[at + 1])
 
@@ -419,35 +418,8 @@ _TOOL: Final[PartKind] = "tool"
 _EVERY: Final = "every"
 
 
-def _failed_calls(statement: Query, window: Window) -> str:
-    """A subquery of the tools and APIs that failed in a conversation, with the reasons."""
-    span = (window.start - MARGIN, window.end + MARGIN)
-    known = ("tenant", "trace_id")
-    made = calls(
-        statement.table("spans", (*known, *SPAN_COLUMNS), [
-            statement.between("start", *span), IS_CALL["spans"],
-            "status_code = 'error' OR error_type != ''",
-        ]),
-        statement.table("events", (*known, *EVENT_COLUMNS), [
-            statement.between("time", *span), IS_CALL["events"],
-        ]),
-        "toString(tenant) AS owner", "toString(trace_id) AS trace",
-    )  # fmt: skip
-    failed = f"SELECT owner, trace, called, reason FROM ({made}) WHERE failed AND kind IN ('tool', 'api')"  # noqa: E501, S608
-    turns = statement.table(
-        "turns",
-        ("toString(tenant) AS owner", "toString(trace_id) AS trace", "conversation_id"),
-        [
-            statement.between("start", *span),
-            f"(toString(tenant), toString(trace_id)) IN (SELECT owner, trace FROM ({failed}))",  # noqa: S608
-        ],
-    )
-    return f"""(
-        SELECT t.owner AS tenant, t.conversation_id AS conversation_id,
-            groupUniqArray((f.called, f.reason)) AS failed
-        FROM {turns} AS t INNER JOIN ({failed}) AS f ON t.owner = f.owner AND t.trace = f.trace
-        GROUP BY tenant, conversation_id
-    )"""  # noqa: S608
+_FAILED: Final = "groupUniqArray((f.called, f.reason)) AS failed"
+"""Of a conversation: the tools and APIs that failed in it, with the reasons."""
 
 
 def _explained(
@@ -457,6 +429,7 @@ def _explained(
     told, both = compared.told, window.with_previous()
     names = dict.fromkeys(("started_at", *told.reads, *_COLUMNS.values()))
     source = conversation_rows(statement, Selection(both, filters), *names)
+    failed = by_conversation(statement, both, _FAILED, failed=True)
     told_of = ", ".join(f"('{kind}', toString(s.{sql}), '')" for kind, sql in _COLUMNS.items())
     towards = "-" if item.difference > 0 else ""
     newest = f"({towards}(x / y), -{nanos('started_at')}, toString(tenant), conversation_id)"
@@ -470,7 +443,7 @@ def _explained(
                 toInt128({told.x}) AS x, toInt128({told.y}) AS y,
                 arrayJoin(arrayConcat([('{_EVERY}', '', ''), {told_of}],
                     arrayMap(c -> ('{_TOOL}', c.1, c.2), f.failed))) AS of
-            FROM {source} AS s LEFT JOIN {_failed_calls(statement, both)} AS f
+            FROM {source} AS s LEFT JOIN {failed} AS f
                 ON toString(s.tenant) = f.tenant AND s.conversation_id = f.conversation_id
         ) AS s
         GROUP BY part, kind, name

@@ -10,10 +10,10 @@ from pydantic import Field
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
+from otel_chat.server.figures.intervals import newcombe
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import Query, moment, nanos
-from otel_chat.server.figures.window import MARGIN
-from otel_chat.server.questions.calls import EVENT_COLUMNS, IS_CALL, SPAN_COLUMNS, calls
+from otel_chat.server.questions.calls import by_conversation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,37 +79,10 @@ class Losses(Answer):
 
 
 _RESOLVED: Final = "s.outcome = 'resolved'"
-
-
-def _called(statement: Query, window: Window) -> str:
-    """A subquery of the tools and APIs that were called in each conversation, and which failed."""
-    span = (window.start - MARGIN, window.end + MARGIN)
-    known = ("tenant", "trace_id")
-    said = [statement.between("time", *span), IS_CALL["events"]]
-    made = calls(
-        statement.table(
-            "spans", (*known, *SPAN_COLUMNS), [statement.between("start", *span), IS_CALL["spans"]]
-        ),
-        statement.table(
-            "events", (*known, *EVENT_COLUMNS), said
-        ),
-        "toString(tenant) AS owner", "toString(trace_id) AS trace",
-    )  # fmt: skip
-    found = f"SELECT owner, trace, called, failed FROM ({made}) WHERE kind IN ('tool', 'api')"  # noqa: S608
-    turns = statement.table(
-        "turns",
-        ("toString(tenant) AS owner", "toString(trace_id) AS trace", "conversation_id"),
-        [
-            statement.between("start", *span),
-            f"(toString(tenant), toString(trace_id)) IN (SELECT owner, trace FROM ({found}))",  # noqa: S608
-        ],
-    )
-    return f"""(
-        SELECT t.owner AS tenant, t.conversation_id AS conversation_id,
-            groupUniqArray(f.called) AS called, groupUniqArrayIf(f.called, f.failed) AS failed
-        FROM {turns} AS t INNER JOIN ({found}) AS f ON t.owner = f.owner AND t.trace = f.trace
-        GROUP BY tenant, conversation_id
-    )"""  # noqa: S608
+_CALLED: Final = (
+    "groupUniqArray(f.called) AS called, groupUniqArrayIf(f.called, f.failed) AS failed"
+)
+"""Of a conversation: the tools and APIs that it called, and those that failed in it."""
 
 
 @query()
@@ -139,7 +112,7 @@ def losses(store: Store, scope: Scope, window: Window, filters: Filters) -> Loss
                 arrayJoin(arrayConcat([('every', '', true)],
                     arrayMap(i -> ('intent', toString(i), true), s.intents),
                     arrayMap(c -> ('tool', c, has(f.failed, c)), f.called))) AS of
-            FROM {rows} AS s LEFT JOIN {_called(statement, window)} AS f
+            FROM {rows} AS s LEFT JOIN {by_conversation(statement, window, _CALLED)} AS f
                 ON toString(s.tenant) = f.tenant AND s.conversation_id = f.conversation_id
             WHERE s.settled
         ) AS s
@@ -193,8 +166,6 @@ def _ranked(
 
 
 def _ends(here: Ratios, others: Ratios) -> tuple[float, float]:
-    from otel_chat.server.figures.intervals import newcombe
-
     apart = newcombe((others.x, others.y), (here.x, here.y))
     return (0.0, 0.0) if apart is None else (apart.low, apart.high)
 

@@ -6,13 +6,13 @@ python benchmarks/forecasts.py --json
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, Final
 
 import numpy as np
+from results import show
 
 from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.figures.forecasting import (
@@ -182,14 +182,7 @@ def main() -> None:
     rows = [
         row for known in (2 * WEEK, 5 * WEEK, READ) for row in table(known, asked.seed, asked.runs)
     ]
-    if asked.json:
-        print(json.dumps({"runs": asked.runs, "seed": asked.seed, "rows": rows}, indent=1))
-        return
-    names = list(rows[0])
-    print("| " + " | ".join(names) + " |")
-    print("|" + "---|" * len(names))
-    for row in rows:
-        print("| " + " | ".join(str(row[name]) for name in names) + " |")
+    show(rows, asked.runs, asked.seed, as_json=asked.json)
 
 
 if __name__ == "__main__":

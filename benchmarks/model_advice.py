@@ -6,12 +6,12 @@ python benchmarks/model_advice.py --json
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from results import show
 
 from otel_chat.server.figures.noninferiority import Group
 from otel_chat.server.questions.model_advice import Margins, advised
@@ -123,14 +123,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     rows = table(asked.seed, asked.runs)
-    if asked.json:
-        print(json.dumps({"runs": asked.runs, "seed": asked.seed, "rows": rows}, indent=1))
-        return
-    names = list(rows[0])
-    print("| " + " | ".join(names) + " |")
-    print("|" + "---|" * len(names))
-    for row in rows:
-        print("| " + " | ".join(str(row[name]) for name in names) + " |")
+    show(rows, asked.runs, asked.seed, as_json=asked.json)
 
 
 if __name__ == "__main__":

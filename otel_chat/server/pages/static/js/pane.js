@@ -23,6 +23,7 @@ function mark() {
 }
 
 function show(text) {
+  pane().removeAttribute("aria-busy");
   pane().innerHTML = text;
   pane().scrollTop = 0;
   window.htmx?.process(pane());
@@ -52,9 +53,9 @@ export async function read(wanted) {
     if (pane().querySelector("[data-ended]")) ended.set(current, text);
   } catch (error) {
     if (error.name === "AbortError") return;
+    pane().removeAttribute("aria-busy");
     pane().textContent = "This conversation could not be read: the server does not answer, or no longer has it.";
   }
-  pane().removeAttribute("aria-busy");
 }
 
 export function close() {

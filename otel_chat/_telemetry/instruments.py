@@ -96,8 +96,8 @@ TOKENS: Final = tuple(float(4**i) for i in range(14))
 CALL_SECONDS: Final = tuple(0.01 * 2**i for i in range(14))
 AGENT_SECONDS: Final = tuple(0.1 * 2**i for i in range(13))
 WORKFLOW_SECONDS: Final = (
-    *(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0),
-)
+    1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0,
+)  # fmt: skip
 CALLS: Final = tuple(float(2**i) for i in range(8))
 
 _AGENT = (sc.AGENT_NAME, sc.CHANNEL)

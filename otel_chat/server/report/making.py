@@ -107,8 +107,8 @@ class Made:
 
         Raises:
             MissingExtraError: If it is to be a PDF, and the extra `pdf` is not installed.
-            ConfigurationError: If the machine has no Pango to draw it with.
-            ConfigurationError: If its own template fails.
+            ConfigurationError: If the machine has no Pango to draw it with, or its own template
+                fails.
         """
         if form == "json":
             return json.dumps(self.document(), ensure_ascii=False).encode()

@@ -56,7 +56,7 @@ def _bot(
         mean[place >= days + since] *= factor
     spread = rng.gamma(1 / noise**2, noise**2, days)
     by_day = mean * shape[place % WEEK] * spread
-    made = rng.poisson(by_day[:, None] * (DAY / DAY.sum())).astype(float)
+    made: Numbers = rng.poisson(by_day[:, None] * (DAY / DAY.sum())).astype(float)
     if outage:
         made[-2 * WEEK - 3 : -2 * WEEK - 1] = 0
     return made
@@ -77,7 +77,7 @@ BOTS: Final[dict[str, Kind]] = {
 
 def _course(turns: Numbers) -> Course:
     missing = gaps(turns)
-    return Course(filled(turns, missing), None, ~missing.any(axis=1))
+    return Course(filled(turns, missing), None, np.asarray(~missing.any(axis=1)))
 
 
 def _off(one: Numbers, actual: Numbers) -> float:
@@ -168,8 +168,8 @@ def _budgets(pairs: Sequence[tuple[Forecast, Numbers, Numbers]]) -> dict[str, An
 
 
 def _day(path: Numbers | None, usd: float) -> int:
-    reached = np.flatnonzero(path >= usd * (1 - 1e-9)) if path is not None else ()
-    return int(reached[0]) if len(reached) else MONTH
+    reached = [] if path is None else np.flatnonzero(path >= usd * (1 - 1e-9)).tolist()
+    return reached[0] if reached else MONTH
 
 
 def main() -> None:

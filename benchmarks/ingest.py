@@ -116,7 +116,8 @@ def send(port: int, queue: Iterator[bytes], guard: threading.Lock, failed: list[
 
 
 def timed(port: int, requests: Iterable[bytes], senders: int) -> tuple[float, list[int]]:
-    queue, guard, failed = iter(requests), threading.Lock(), []
+    queue, guard = iter(requests), threading.Lock()
+    failed: list[int] = []
     threads = [
         threading.Thread(target=send, args=(port, queue, guard, failed)) for _ in range(senders)
     ]

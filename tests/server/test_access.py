@@ -190,11 +190,11 @@ def test_a_query_sees_nothing_of_another_tenant(
 ) -> None:
     """The same conversation id, times and kinds in another tenant change no answer."""
     function = all_queries()[name]
-    other, (mine, ids) = Given(store), mine
+    other, (own, ids) = Given(store), mine
     wanted = arguments(function, ids)
-    before = answer_of(function, store, mine.scope, **wanted)
+    before = answer_of(function, store, own.scope, **wanted)
     fill(other, SECRET)
-    after = answer_of(function, store, mine.scope, **wanted)
+    after = answer_of(function, store, own.scope, **wanted)
     assert after == before
     assert SECRET not in repr(after)
     assert other.tenant not in repr(after)

@@ -34,7 +34,7 @@ def running(store: Store) -> Iterator[TestClient]:
 
 def signed_in(client: TestClient, given: Given) -> dict[str, str]:
     """The header of a viewer of one tenant."""
-    tokens = client.app.state.access.tokens
+    tokens = client.app.state.access.tokens  # type: ignore[attr-defined]
     made = tokens.create(
         "viewer", scopes=["analytics:view", "conversations:read"], tenants=[given.tenant]
     )
@@ -205,7 +205,7 @@ def test_a_failure_of_the_server_says_nothing_of_its_inside(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of the inside")
 
-    monkeypatch.setattr(client.app.state.store, "query", fail)
+    monkeypatch.setattr(client.app.state.store, "query", fail)  # type: ignore[attr-defined]
     answer = client.get("/api/v1/overview")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "secret" not in answer.text
@@ -219,7 +219,7 @@ def test_a_store_that_is_away_is_503_with_a_time_to_try_again(
     def away(*_: object) -> None:
         raise StoreUnavailableError("The store is away.", retry_after=7)
 
-    monkeypatch.setattr(client.app.state.store, "query", away)
+    monkeypatch.setattr(client.app.state.store, "query", away)  # type: ignore[attr-defined]
     for path in ("/api/v1/overview", "/readyz"):
         answer = client.get(path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
@@ -236,7 +236,7 @@ def test_readiness_fails_with_any_failure_of_the_store(
         raise StoreError("disk on fire")
 
     assert client.get("/readyz").json() == {"status": "ok"}
-    monkeypatch.setattr(client.app.state.store, "query", broken)
+    monkeypatch.setattr(client.app.state.store, "query", broken)  # type: ignore[attr-defined]
     assert client.get("/readyz").status_code == 503
 
 

@@ -32,7 +32,7 @@ def running(store: Store) -> Iterator[TestClient]:
 def headers(client: TestClient, *tenants: str, scopes: tuple[str, ...] = ()) -> dict[str, str]:
     """A token that writes both kinds of report and reads what became of them."""
     wanted = scopes or ("feedback:write", "ingest:write", "analytics:view", "conversations:read")
-    made = client.app.state.access.tokens.create("test", scopes=wanted, tenants=tenants)
+    made = client.app.state.access.tokens.create("test", scopes=wanted, tenants=tenants)  # type: ignore[attr-defined]
     return {"authorization": f"Bearer {made.token}"}
 
 

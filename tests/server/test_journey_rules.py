@@ -25,6 +25,7 @@ from tests.server.given import Given, at
 from tests.server.test_invariants import NAMES, WINDOW, Day, left_open, ordinary, turns
 
 if TYPE_CHECKING:
+    from otel_chat.server.questions.journeys import IntentPath, Transition
     from otel_chat.server.store import Store
 
 FLOWS = ("order", "refund")
@@ -112,7 +113,8 @@ def test_transitions_and_paths_agree_with_plain_python(store: Store, day: Day) -
     for origin in {one.origin for one in found.transitions}:
         shares = [one.share for one in found.transitions if one.origin == origin]
         assert sum(shares) == pytest.approx(1)
-    for one in (*found.transitions, *found.paths):
+    counted: list[Transition | IntentPath] = [*found.transitions, *found.paths]
+    for one in counted:
         assert sum(one.outcomes.model_dump().values()) == one.conversations
 
 

@@ -49,7 +49,7 @@ def test_a_stored_turn_that_is_nested_deeply_leaves_every_list_readable(
     given.turn("plain", 60, input_messages=MESSAGE % "1", fallback=True)
     given.event("message", "deep", 1, sender="user", text="x", data=nested(depth))
     given.save()
-    made = client.app.state.access.tokens.create(
+    made = client.app.state.access.tokens.create(  # type: ignore[attr-defined]
         "t",
         scopes=["analytics:view", "conversations:read", "export:create"],
         tenants=[given.tenant],

@@ -57,7 +57,9 @@ def test_one_thread_after_another_asks_through_the_same_client(
     made = []
     connect = clickhouse_connect.get_client
     monkeypatch.setattr(
-        clickhouse_connect, "get_client", lambda **how: made.append(how) or connect(**how)
+        clickhouse_connect,
+        "get_client",
+        lambda **how: made.append(how) or connect(**how),  # type: ignore[func-returns-value]
     )
     for _ in range(5):
         thread = threading.Thread(target=store.query, args=("SELECT 1",))

@@ -245,19 +245,19 @@ def test_every_protocol_of_the_object_is_kept() -> None:
         )
         assert given() is given
         given.text = "ho"
-        given.extra = 1
+        given.extra = 1  # type: ignore[attr-defined]
         assert (inner.text, inner.extra) == ("ho", 1)  # type: ignore[attr-defined] # set above
-        del given.extra
+        del given.extra  # type: ignore[attr-defined]
         assert not hasattr(inner, "extra")
         same = given
         given += "!"
         assert same is given
         assert inner.text == "ho!"
         with pytest.raises(AttributeError, match="'Answer' object has no attribute 'nothing'"):
-            _ = given.nothing
+            _ = given.nothing  # type: ignore[attr-defined]
         assert not hasattr(given, "__next__")
         with pytest.raises(TypeError):
-            next(given)
+            next(given)  # type: ignore[call-overload]
 
 
 def test_a_stream_can_be_pickled_as_what_it_is() -> None:

@@ -34,7 +34,7 @@ KEYS = {
 
 
 def token(client: TestClient, *scopes: str, tenant: str = "*") -> dict[str, str]:
-    made = client.app.state.access.tokens.create("test", scopes=scopes, tenants=[tenant])
+    made = client.app.state.access.tokens.create("test", scopes=scopes, tenants=[tenant])  # type: ignore[attr-defined]
     return {"authorization": f"Bearer {made.token}"}
 
 
@@ -70,7 +70,7 @@ def tables(store: Store, tenant: str) -> dict[str, list[dict[str, Any]]]:
 
 def answers(client: TestClient, tenant: str) -> dict[str, str]:
     """What every address of the API that reads answers, the tenant's name taken out."""
-    described = client.app.openapi()["paths"]
+    described = client.app.openapi()["paths"]  # type: ignore[attr-defined]
     headers = token(client, "analytics:view", "conversations:read", tenant=tenant)
     ids = {"dimension": "channel", "pack": "lex-v2", "name": "none"}
     ids |= dict.fromkeys(("conversation_id", "session_id"), "conversation-1")
@@ -173,10 +173,10 @@ def test_concurrent_requests_are_joined_and_each_counts_once(
     for number in range(40):
         sent.turn(f"c-{number % 5}", number)
     bodies = [sent.traces(sent.spans[i : i + 2]).SerializeToString() for i in range(0, 80, 2)]
-    before = client.app.state.committer.stats.inserts
+    before = client.app.state.committer.stats.inserts  # type: ignore[attr-defined]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda body: send(client, [("traces", body)]), [*bodies, *bodies]))
-    assert client.app.state.committer.stats.inserts - before < 80
+    assert client.app.state.committer.stats.inserts - before < 80  # type: ignore[attr-defined]
     found = tables(store, sent.tenant)
     assert len(found["turns"]) == 40
     assert len(found["spans"]) == 40

@@ -113,7 +113,7 @@ def test_events_and_metrics_keep_to_the_tenants_of_the_token(
 
 # Log records
 
-RECORD_FAULTS = {
+RECORD_FAULTS: dict[str, dict[str, object]] = {
     "time_unix_nano": {"time_unix_nano": 5},
     "time_unix_nano:": {"time_unix_nano": 2**63},
     "trace_id": {"trace_id": b"short"},
@@ -148,7 +148,7 @@ def test_an_event_without_a_time_has_the_time_it_was_observed(
     record.time_unix_nano, record.observed_time_unix_nano = 0, NOON_NS
     assert post(client, sent.logs(sent.events).SerializeToString(), "logs").status_code == 200
     (row,) = rows(store, sent.tenant, "events")
-    assert row["time"].timestamp() * 1e9 == NOON_NS
+    assert row["time"].timestamp() * 1e9 == NOON_NS  # type: ignore[attr-defined]
 
 
 # Metrics
@@ -301,7 +301,7 @@ def test_a_store_that_fails_otherwise_is_asked_again_too(
     def failing(*_: object, **__: object) -> None:
         raise StoreError("The table is broken.")
 
-    monkeypatch.setattr(client.app.state.store, "query", failing)
+    monkeypatch.setattr(client.app.state.store, "query", failing)  # type: ignore[attr-defined]
     sent.turn("c", 0)
     answer = post(client, sent.traces(sent.spans).SerializeToString())
     assert answer.status_code == 503
@@ -316,7 +316,7 @@ def test_a_fault_of_the_server_is_told_without_its_inside(
     async def broken(_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(client.app.state.committer, "commit", broken)
+    monkeypatch.setattr(client.app.state.committer, "commit", broken)  # type: ignore[attr-defined]
     sent.turn("c", 0)
     answer = post(client, sent.traces(sent.spans).SerializeToString())
     assert (answer.status_code, Status.FromString(answer.content).code) == (500, 13)
@@ -369,7 +369,7 @@ def test_slow_queries_do_not_hold_up_telemetry(
             assert go_on.wait(60)
         return query(sql, *args, **named)
 
-    monkeypatch.setattr(client.app.state.store, "query", slow)
+    monkeypatch.setattr(client.app.state.store, "query", slow)  # type: ignore[attr-defined]
     with ThreadPoolExecutor(READERS + 4) as pool:
         asked = [pool.submit(client.get, "/api/v1/overview") for _ in range(READERS + 4)]
         try:

@@ -113,7 +113,7 @@ def test_an_event_without_any_time_has_that_of_its_arrival(
     before = time.time_ns()
     answer = post(client, sent.logs(sent.events).SerializeToString(), "logs")
     assert ExportLogsServiceResponse.FromString(answer.content) == ExportLogsServiceResponse()
-    times = sorted(row["time"].timestamp() for row in rows(store, sent.tenant, "events"))
+    times = sorted(row["time"].timestamp() for row in rows(store, sent.tenant, "events"))  # type: ignore[attr-defined]
     assert len(times) == 3
     assert times[0] == NOON_NS / SECOND
     arrived = [one for one in times if before / SECOND - 1 <= one <= time.time() + 1]

@@ -123,7 +123,7 @@ def test_an_empty_body_is_taken(client: TestClient) -> None:
         assert client.post(f"/v1/{signal}", content=b"{}", headers=JSON).status_code == 200
 
 
-FAULTS = {
+FAULTS: dict[str, dict[str, object]] = {
     "trace_id": {"trace_id": b"short"},
     "trace_id:": {"trace_id": bytes(16)},
     "span_id": {"span_id": b""},
@@ -193,7 +193,7 @@ def test_a_store_that_is_away_asks_to_try_again(
     def away(*_: object, **__: object) -> None:
         raise StoreUnavailableError("The disk is gone.", retry_after=7)
 
-    monkeypatch.setattr(client.app.state.store, "insert_otlp", away)
+    monkeypatch.setattr(client.app.state.store, "insert_otlp", away)  # type: ignore[attr-defined]
     sent.turn("c", 0)
     answer = post(client, sent.traces(sent.spans).SerializeToString())
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
@@ -204,7 +204,7 @@ def test_one_bad_body_does_not_refuse_those_that_were_joined_with_it(
     client: TestClient, store: Store, sent: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a joined insert fails each body is tried by itself, twice."""
-    insert = client.app.state.store.insert_otlp
+    insert = client.app.state.store.insert_otlp  # type: ignore[attr-defined]
     calls = []
 
     def failing_once(table: str, block: bytes, *, message: str) -> None:
@@ -213,7 +213,7 @@ def test_one_bad_body_does_not_refuse_those_that_were_joined_with_it(
             raise StoreUnavailableError("for a moment")
         insert(table, block, message=message)
 
-    monkeypatch.setattr(client.app.state.store, "insert_otlp", failing_once)
+    monkeypatch.setattr(client.app.state.store, "insert_otlp", failing_once)  # type: ignore[attr-defined]
     sent.turn("c", 0)
     assert post(client, sent.traces(sent.spans).SerializeToString()).status_code == 200
     assert len(calls) == 2
@@ -261,7 +261,7 @@ def test_only_the_metrics_that_the_store_answers_for_are_kept(
 
 
 def sender(client: TestClient, *tenants: str) -> dict[str, str]:
-    tokens = client.app.state.access.tokens
+    tokens = client.app.state.access.tokens  # type: ignore[attr-defined]
     made = tokens.create("sender", scopes=["ingest:write"], tenants=tenants)
     return {"authorization": f"Bearer {made.token}"}
 

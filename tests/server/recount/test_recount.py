@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from fastapi.testclient import TestClient
 
-    from tests.server.recount.facts import Turn
+    from tests.server.recount.facts import Event, Turn
     from tests.server.recount.lives import Conversation
 
 SEEDS: Final = range(12) if THOROUGH else range(1)
@@ -116,7 +116,8 @@ def _around(one: Conversation) -> dict[str, Any]:
     device, system, browser = DEVICES[one.first.text(sc.USER_AGENT)]
     leads = one.named(sc.EVENT_LEAD)
     sentiments = [found for turn in one.turns if (found := turn.text(sc.SENTIMENT))]
-    visited = {place.text(sc.PAGE) for place in (*one.turns, *one.events)}
+    places: list[Turn | Event] = [*one.turns, *one.events]
+    visited = {place.text(sc.PAGE) for place in places}
     statuses = {turn.text(sc.HTTP_STATUS_CODE) for turn in one.turns} - {""}
     return {
         "device": device, "os": system, "browser": browser,

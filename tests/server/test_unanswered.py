@@ -62,6 +62,23 @@ def test_messages_that_ask_the_same_are_one_theme(given: Given) -> None:
     assert sum(theme.share or 0 for theme in found.items) == pytest.approx(1)
 
 
+def test_a_theme_names_its_conversations(given: Given) -> None:
+    """Each once, by its last asking, the newest first; as many as are counted."""
+    missed(given, "gift card balance", 0, "a")
+    missed(given, "balance of my gift card", 60, "b")
+    missed(given, "gift card balance please", 120, "a")
+    missed(given, "parking", 180, "c")
+    given.save()
+    gift, _ = ask(given).items
+    assert gift.keys == [(given.tenant, "a"), (given.tenant, "b")]
+    assert gift.conversations == 2
+    assert [one.message for one in gift.askings] == [
+        "gift card balance please",
+        "balance of my gift card",
+    ]
+    assert gift.asking in {one.trace_id for one in [*gift.examples, *gift.askings]}
+
+
 def test_the_same_words_count_once_as_an_example(given: Given) -> None:
     """Case, numbers and blanks make no other question."""
     for number, text in enumerate(("Order 4711?", "order  4712?", "ORDER 1?")):

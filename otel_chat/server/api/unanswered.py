@@ -32,6 +32,7 @@ ANSWER: Final = shown(
         items=[
             queries.Theme(
                 label="How much is left on my gift card?",
+                asking=TRACE_ID,
                 turns=9,
                 previous=0,
                 new=True,

@@ -67,6 +67,7 @@ class Theme(Answer):
     """Messages that ask for much the same."""
 
     label: str = Field(description="Its most central question, as somebody asked it.")
+    asking: str = Field(description="The trace id of that asking, which the theme is named by.")
     turns: int = figure(
         "theme_turns", "{turn}", "Turns with a message of this theme that was not understood."
     )
@@ -88,6 +89,16 @@ class Theme(Answer):
     intents: list[GuessedIntent] = Field(description="The most frequent first, at most five.")
     examples: list[Unanswered] = Field(description="Different messages, the newest first.")
     trend: list[int] = Field(description="Turns by bucket of time, as in `starts`.")
+    askings: list[Unanswered] = Field(
+        default=[],
+        exclude=True,
+        description="The last of each conversation, the newest first.",
+    )
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Tenant and id of each of its conversations, by the last asking, the newest first."""
+        return [(one.tenant, one.conversation_id) for one in self.askings]
 
 
 class Themes(Answer):
@@ -291,31 +302,41 @@ def _theme(found: _Cluster, buckets: int, *, known: bool) -> Theme:
     rows = [row for group in groups for row in group.rows]
     parts = Counter(row["part"] for row in rows)
     guessed = Counter(row["intent"] for row in rows)
-    newest = sorted((group.rows[0] for group in groups), key=lambda row: (-row["ns"], row["trace"]))
+    newest = sorted((group.rows[0] for group in groups), key=_newest_first)
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(rows, key=_newest_first):
+        last.setdefault((row["tenant"], row["conversation_id"]), row)
     return Theme(
         label=found.central.rows[0]["message"],
+        asking=found.central.rows[0]["trace"],
         turns=len(rows),
         previous=found.previous,
         new=known and not found.previous,
         first_at=moment(min(row["ns"] for row in rows)),
         share=None,
-        conversations=len({(row["tenant"], row["conversation_id"]) for row in rows}),
+        conversations=len(last),
         fallbacks=sum(row["missed"] for row in rows),
         intents=[
             GuessedIntent(name=name, turns=count)
             for name, count in sorted(guessed.items(), key=lambda one: (-one[1], one[0]))[:5]
         ],
-        examples=[
-            Unanswered(
-                time=moment(row["ns"]),
-                conversation_id=row["conversation_id"],
-                tenant=row["tenant"],
-                trace_id=row["trace"],
-                message=row["message"],
-                intent=row["intent"],
-                confidence=row["confidence"],
-            )
-            for row in newest[:EXAMPLES]
-        ],
+        examples=[_asked(row) for row in newest[:EXAMPLES]],
         trend=[parts.get(number, 0) for number in range(buckets)],
+        askings=[_asked(row) for row in last.values()],
+    )
+
+
+def _newest_first(row: dict[str, Any]) -> tuple[int, str]:
+    return -row["ns"], row["trace"]
+
+
+def _asked(row: dict[str, Any]) -> Unanswered:
+    return Unanswered(
+        time=moment(row["ns"]),
+        conversation_id=row["conversation_id"],
+        tenant=row["tenant"],
+        trace_id=row["trace"],
+        message=row["message"],
+        intent=row["intent"],
+        confidence=row["confidence"],
     )

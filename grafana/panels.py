@@ -84,7 +84,7 @@ class About:
         description: What exactly is counted, over which time, and what to make of it.
         unit: Grafana's name of the unit.
         thresholds: When it is good and when bad.
-        decimals: Digits after the point; as many as fit without.
+        decimals: Digits after the point; only a unit that Grafana scales, as seconds, goes without.
     """
 
     title: str
@@ -413,8 +413,18 @@ def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
     return (
         dashboard.ThresholdsConfig()
         .mode(models.ThresholdsMode.ABSOLUTE)
-        .steps([models.Threshold(value=value, color=colour) for value, colour in steps])
+        .steps([models.Threshold(value=readable(at), color=colour) for at, colour in steps])
     )
+
+
+def readable(number: float | None) -> float | None:
+    """A number as people write it, without what floating point adds: they see it in Grafana.
+
+    Example:
+        >>> readable((1 - 0.99) / 2)
+        0.005
+    """
+    return None if number is None else float(f"{number:.6g}")
 
 
 def _target(

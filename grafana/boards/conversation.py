@@ -46,7 +46,7 @@ _SAID: Final = (
     Field("Duration", DURATION, "ns", width=90),
     Field("Tokens in", sc.USAGE_INPUT_TOKENS, "locale", 0, width=90),
     Field("Tokens out", sc.USAGE_OUTPUT_TOKENS, "locale", 0, width=100),
-    Field("Cost", sc.COST_AMOUNT, "currencyUSD", width=110),
+    Field("Cost", sc.COST_AMOUNT, "currencyUSD", 4, width=110),
     Field("Status", sc.STATUS, colours={"ok": GREY, "error": RED, "cancelled": ORANGE}, width=90),
 )
 TURNS: Final = (

@@ -112,7 +112,7 @@ def _handoffs(found: Board) -> None:
                 "Conversations with a handoff",
                 "Settled conversations that reached a human, of the settled; for each agent and"
                 " channel. A course that climbs deserves a look at its reasons.",
-                "percentunit", MANY_HANDOFFS, minimum=0,
+                "percentunit", MANY_HANDOFFS, 0, minimum=0,
             ),
             Query(latest(handed_off, ["agent", "channel"]), "{{agent}} {{channel}}"),
         ),

@@ -96,7 +96,8 @@ def _amounts(found: Board) -> None:
     scope = found.scope
     found.row(
         course(
-            About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD"),
+            About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD",
+                  decimals=2),
             Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [MODEL]), each(MODEL)),
             look=BARS, each=[OF_MODEL],
         ),
@@ -117,7 +118,8 @@ def _per_turn(found: Board) -> None:
     found.row(
         course(
             About("Cost of a turn", "Half of the priced turns (p50) and 95 of 100 (p95) cost no"
-                  " more. Points are single turns; each opens its conversation.", "currencyUSD"),
+                  " more. Points are single turns; each opens its conversation.", "currencyUSD",
+                  decimals=4),
             Query(quantile(0.5, cost, RATE), "p50"),
             Query(quantile(0.95, cost, RATE), "p95", exemplars=True),
             width=8,
@@ -153,10 +155,10 @@ def _models(found: Board) -> None:
                    quantile(0.95, times, RANGE, by), "s", SLOW),
             Column("Input tokens", grown(tokens.where(TYPE, "input"), RANGE, by), "short"),
             Column("Output tokens", grown(tokens.where(TYPE, "output"), RANGE, by), "short"),
-            Column("Cost", grown(cost, RANGE, by), "currencyUSD"),
+            Column("Cost", grown(cost, RANGE, by), "currencyUSD", decimals=2),
             Column("Cost of 1,000 turns",
                    f"1000 * {ratio(grown(cost, RANGE, by), grown(priced, RANGE, by))}",
-                   "currencyUSD"),
+                   "currencyUSD", decimals=2),
             each=[OF_MODEL], height=5,
         ),
     )  # fmt: skip

@@ -103,7 +103,7 @@ def _courses(found: Board) -> None:
                 "Not understood over time",
                 "Messages without an intent, of all that were classified. A step up after a"
                 " deployment points to the classifier, a slow climb to new questions.",
-                "percentunit", FALLBACKS, minimum=0,
+                "percentunit", FALLBACKS, 0, minimum=0,
             ),
             Query(ratio(per_second(fallbacks), per_second(intents)), "not understood"), width=8,
         ),
@@ -112,7 +112,7 @@ def _courses(found: Board) -> None:
                 "Unsure turns over time",
                 f"Turns with a confidence below {sc.LOW_CONFIDENCE_THRESHOLD:g}, of those with"
                 " one.",
-                "percentunit", UNSURE_TURNS, minimum=0,
+                "percentunit", UNSURE_TURNS, 0, minimum=0,
             ),
             Query(ratio(per_second(low), per_second(known)), "unsure"), links=[UNSURE], width=8,
         ),
@@ -121,7 +121,7 @@ def _courses(found: Board) -> None:
                 "Confidence",
                 "One turn of ten is below p10, half are below p50. Points are single turns; each"
                 " opens its conversation.",
-                "percentunit", minimum=0, maximum=1,
+                "percentunit", decimals=0, minimum=0, maximum=1,
             ),
             Query(quantile(0.1, buckets, RATE), "p10", exemplars=True),
             Query(quantile(0.5, buckets, RATE), "p50"),

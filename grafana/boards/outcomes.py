@@ -133,7 +133,7 @@ def _outcomes(found: Board) -> None:
         ),
         course(
             About("Resolved and abandoned", "How both shares of the window went.",
-                  "percentunit", minimum=0, maximum=1),
+                  "percentunit", decimals=0, minimum=0, maximum=1),
             Query(weighted(scope.server("otel_chat_resolution_ratio").where("bound", "assumed"),
                            settled), "resolved"),
             Query(weighted(scope.server("otel_chat_abandonment_ratio"), settled), "abandoned"),
@@ -161,7 +161,7 @@ def _ratings(found: Board) -> None:
                 "Mean score by evaluation",
                 "Scores of users and of evaluations of your own, 0 % to 100 %. Of few ratings a"
                 " mean jumps. Points are single turns; each opens its conversation.",
-                "percentunit", GOOD_SHARE, minimum=0, maximum=1,
+                "percentunit", GOOD_SHARE, 0, minimum=0, maximum=1,
             ),
             Query(ratio(per_second(scores, [EVALUATION]), per_second(counts, [EVALUATION])),
                   each(EVALUATION)),

@@ -180,7 +180,8 @@ def _agents(found: Board) -> None:
                    "percentunit", FAILED, 2),
             Column("Handoffs", of_any(grown(scope.count(sc.METRIC_HANDOFFS), RANGE, by), every),
                    "locale", decimals=0),
-            Column("Cost", grown(scope.sum(sc.METRIC_TURN_COST), RANGE, by), "currencyUSD"),
+            Column("Cost", grown(scope.sum(sc.METRIC_TURN_COST), RANGE, by), "currencyUSD",
+                   decimals=2),
             each=[OF_AGENT], height=6,
         ),
     )  # fmt: skip

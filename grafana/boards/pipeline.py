@@ -84,13 +84,13 @@ def _flow(found: Board) -> None:
     ]  # fmt: skip
     found.row(
         course(
-            About("Taken by the collector", "What applications send to the collector, a second.",
-                  "cps"),
+            About("Taken by the collector, a second", "What applications send to the collector: spans,"
+                  " events and metric points.", "short"),
             *accepted,
         ),
         course(
-            About("Sent by the collector", "What the collector passes on, a second. Spans reach"
-                  " the analytics server whole, Tempo only as far as they are sampled.", "cps"),
+            About("Sent by the collector, a second", "What the collector passes on. Spans reach the"
+                  " analytics server whole, Tempo only as far as they are sampled.", "short"),
             *sent,
         ),
     )  # fmt: skip
@@ -109,7 +109,7 @@ def _queues(found: Board) -> None:
         course(
             About("Queues of the collector", "How full each queue on disk is. It fills while a"
                   " server is away; full, the collector refuses.", "percentunit",
-                  bad_from(GOALS.queue_filled, 0.9), minimum=0, maximum=1),
+                  bad_from(GOALS.queue_filled, 0.9), 0, minimum=0, maximum=1),
             Query(f"{total(size, by)} / {total(capacity, by)}",
                   f"{each('exporter')} {each('data_type')}"),
             width=8,
@@ -120,8 +120,8 @@ def _queues(found: Board) -> None:
             *refused, look=FAULTS, width=8,
         ),
         course(
-            About("Stored by the analytics server", "Spans, events and metric points a second.",
-                  "cps"),
+            About("Stored by the server, a second", "Spans, events and metric points that the analytics"
+                  " server stores.", "short"),
             Query(per_second(scope.server("otel_chat_server_ingest_items_total")), "items"),
             width=8,
         ),

@@ -22,6 +22,15 @@ _LEAST_WORDS: Final = 4
 _LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+)")
 _LEGEND: Final = re.compile(r"{{\s*(\w+)\s*}}")
 _HIDDEN: Final = 2
+_DIGITS: Final = 6
+_SCALED: Final = frozenset({"short", "s", "ns", "bytes"})
+UNITS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(_SCALED, 2),
+    "percentunit": 2,
+    "locale": 0,
+    "currencyUSD": 4,
+}
+"""Grafana's names of the units that panels have, and the most digits after the point of each."""
 _PLACES: Final = ("${analytics}/", CONVERSATION)
 _ATTRIBUTES: Final = frozenset(value for value in vars(semconv).values() if isinstance(value, str))
 
@@ -64,7 +73,7 @@ def lint(dashboards: Sequence[Json]) -> list[Finding]:
 
 def _dashboard(one: Json) -> Iterator[Finding]:
     title = str(one.get("title", ""))
-    for rule in (_identity, _schema, _grid, _variables):
+    for rule in (_identity, _schema, _grid, _variables, _numbers):
         yield from (Finding(title, "", text) for text in rule(one))
     for annotation in one["annotations"]["list"]:
         for text in Expression(annotation["expr"]).wrong(instant=False):
@@ -119,6 +128,18 @@ def lost(wanted: Any, there: Any, path: str) -> Iterator[str]:
         yield f"has {path} = {wanted!r}, which Grafana's schema reads as {there!r}"
 
 
+def _numbers(value: Any, path: str = "") -> Iterator[str]:
+    """Numbers that nobody would write."""
+    if isinstance(value, Mapping):
+        for key, inside in value.items():
+            yield from _numbers(inside, f"{path}.{key}")
+    elif isinstance(value, list):
+        for at, inside in enumerate(value):
+            yield from _numbers(inside, f"{path}[{at}]")
+    elif isinstance(value, float) and value != float(f"{value:.{_DIGITS}g}"):
+        yield f"has {path} = {value!r}, of more than {_DIGITS} digits"
+
+
 def _grid(one: Json) -> Iterator[str]:
     taken: dict[tuple[int, int], str] = {}
     for panel in one["panels"]:
@@ -165,8 +186,7 @@ def _panel(panel: Json) -> Iterator[str]:
     defaults = panel["fieldConfig"]["defaults"]
     if not panel.get("title") or len(panel.get("description", "").split()) < _LEAST_WORDS:
         yield "has no title or no description"
-    if not defaults.get("unit"):
-        yield "has no unit"
+    yield from _written(panel)
     if not defaults.get("thresholds", {}).get("steps"):
         yield "has no thresholds"
     targets = panel.get("targets", [])
@@ -184,6 +204,25 @@ def _panel(panel: Json) -> Iterator[str]:
     if single and not any(one.get("exemplar") for one in targets):
         yield "shows quantiles of turns without exemplars"
     yield from _links(panel)
+
+
+def _written(panel: Json) -> Iterator[str]:
+    """How its numbers are written: in a unit, with so many digits."""
+    fields = [("", panel["fieldConfig"]["defaults"])]
+    for rule in panel["fieldConfig"]["overrides"]:
+        given = {one["id"]: one.get("value") for one in rule["properties"]}
+        if "unit" in given or "decimals" in given:
+            fields.append((f" in {rule['matcher']['options']}", given))
+    for where, given in fields:
+        unit, decimals = given.get("unit"), given.get("decimals")
+        if not unit:
+            yield f"has no unit{where}"
+        elif unit not in UNITS:
+            yield f"has the unit {unit}{where}, which is none of {', '.join(sorted(UNITS))}"
+        elif decimals is None and unit not in _SCALED:
+            yield f"leaves open how many digits {unit} has{where}"
+        elif decimals is not None and not 0 <= decimals <= UNITS[unit]:
+            yield f"writes {unit} with {decimals} digits{where}, not with up to {UNITS[unit]}"
 
 
 def _of_traces(target: Json) -> bool:

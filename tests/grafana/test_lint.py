@@ -42,6 +42,13 @@ TURNS, TIMES, TILE = panel("Turns by result"), panel("Response time"), panel("Tu
         (lambda d: TILE(d).update(id=1), "panels of the same id"),
         (lambda d: TILE(d).update(description=""), "no title or no description"),
         (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("unit"), "no unit"),
+        (lambda d: TILE(d)["fieldConfig"]["defaults"].update(unit="cps"), "the unit cps"),
+        (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("decimals"), "leaves open how many"),
+        (lambda d: TILE(d)["fieldConfig"]["defaults"].update(decimals=7), "with 7 digits"),
+        (
+            lambda d: TILE(d)["fieldConfig"]["defaults"].update(max=0.0050000000000000044),
+            "of more than 6 digits",
+        ),
         (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("thresholds"), "no thresholds"),
         (lambda d: TILE(d).update(datasource={"uid": "fixed"}), "data source that was chosen"),
         (lambda d: TILE(d).update(targets=[]), "asks nothing"),

@@ -120,6 +120,10 @@ def test_a_dashboard_is_drawn_whole(draw: Draw, dashboards: list[dict[str, Any]]
         (lambda panel: panel.update(type="heatmap"), "panel type not drawn: heatmap"),
         (lambda panel: panel["options"].update(surprise=1), "options not drawn: surprise"),
         (
+            lambda panel: panel["fieldConfig"]["defaults"].update(unit="fortnights"),
+            "units not drawn: fortnights",
+        ),
+        (
             lambda panel: panel["fieldConfig"]["defaults"].update(mood="good"),
             "field options not drawn: mood",
         ),

@@ -4,6 +4,7 @@ import {
   FieldConfigOptionsRegistry,
   GrafanaTheme2,
   applyFieldOverrides,
+  getValueFormats,
   identityOverrideProcessor,
 } from '@grafana/data';
 
@@ -74,6 +75,8 @@ const OPTIONS: Record<string, string[]> = {
 const TRANSFORMATIONS = ['merge', 'organize', 'convertFieldType'];
 const MATCHERS = ['byName'];
 
+const UNITS = getValueFormats().flatMap((group) => group.submenu.map(({ value }) => value));
+
 function refuse(panel: Panel, what: string, found: string[], known: string[]): void {
   const unknown = found.filter((one) => !known.includes(one));
   if (unknown.length > 0) {
@@ -92,6 +95,9 @@ export function check(panel: Panel): void {
   refuse(panel, 'field options', Object.keys(defaults), STANDARD);
   refuse(panel, 'custom field options', Object.keys(custom), CUSTOM[panel.type]);
   const overrides = panel.fieldConfig.overrides;
+  const units = overrides.flatMap((one) => one.properties.filter(({ id }) => id === 'unit'));
+  const given = [defaults.unit, ...units.map(({ value }) => value)];
+  refuse(panel, 'units', given.map(String), UNITS);
   refuse(
     panel,
     'matchers',

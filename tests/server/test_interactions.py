@@ -11,11 +11,14 @@ import pytest
 from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.questions.interactions import (
+    Listing,
+    count_turns,
     interaction,
     interaction_statistics,
     interactions,
 )
 from tests.server.given import DAY, Given
+from tests.server.pages.scenes import content
 
 
 @pytest.fixture
@@ -175,3 +178,62 @@ def test_exact_sums_stay_exact_over_many_turns(given: Given) -> None:
     given.save()
     found = interaction_statistics(given.store, given.scope, DAY, Filters(conversation_id="n"))
     assert found.cost.amount == Decimal(7)
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("started", [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("-duration", [5.0, 4.0, 3.0, 2.0, 1.0]),
+        ("-response", [5.0, 3.0, 2.0, 1.0, 4.0]),
+        ("response", [1.0, 2.0, 3.0, 5.0, 4.0]),
+        ("-cost", [2.0, 1.0, 3.0, 5.0, 4.0]),
+        ("cost", [3.0, 1.0, 2.0, 5.0, 4.0]),
+        ("-tokens", [2.0, 1.0, 5.0, 4.0, 3.0]),
+        ("confidence", [3.0, 2.0, 1.0, 4.0, 5.0]),
+        ("-confidence", [4.0, 1.0, 2.0, 3.0, 5.0]),
+    ],
+)
+def test_turns_are_listed_in_an_order(five: Given, sort: str, expected: list[float]) -> None:
+    """Page by page, each once; what has no such value last, and the newest of those first."""
+    found: list[float] = []
+    cursor = None
+    while True:
+        page = interactions(
+            five.store, five.scope, DAY, Filters(), 2, cursor, Listing(sort)  # type: ignore[arg-type]
+        )  # fmt: skip
+        found += [one.duration for one in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == expected
+
+
+def test_a_cursor_belongs_to_its_order(five: Given) -> None:
+    """One of the dearest says nothing of the slowest; an order that there is none of is refused."""
+    asked = (five.store, five.scope, DAY, Filters())
+    page = interactions(*asked, 2, None, Listing("-cost"))
+    with pytest.raises(QueryError, match="another list"):
+        interactions(*asked, 2, page.next_cursor, Listing("-response"))
+    with pytest.raises(QueryError, match="order is one of"):
+        interactions(*asked, 2, None, Listing("size"))  # type: ignore[arg-type]
+
+
+def test_turns_are_found_by_what_was_said(given: Given) -> None:
+    """In the message or in the reply, in whatever case, and no other turn of the conversation."""
+    given.turn("a", 0, 1.0, input_messages=content("user", "My kettle leaks"))
+    given.turn("a", 10, 2.0, output_messages=content("assistant", "A new KETTLE is on its way"))
+    given.turn("a", 20, 3.0, input_messages=content("user", "Thanks"))
+    given.save()
+    asked = (given.store, given.scope, DAY, Filters())
+    for sort, expected in (("-started", [2.0, 1.0]), ("duration", [1.0, 2.0])):
+        wanted = Listing(sort, "kettle")  # type: ignore[arg-type]
+        assert [one.duration for one in interactions(*asked, listing=wanted).items] == expected
+    assert count_turns(*asked, "kettle") == 2
+    blind = replace(given.scope, permissions=given.scope.permissions - {"conversations:read"})
+    for ask in (
+        lambda: interactions(given.store, blind, DAY, Filters(), listing=Listing(search="kettle")),
+        lambda: count_turns(given.store, blind, DAY, Filters(), "kettle"),
+    ):
+        with pytest.raises(AccessError):
+            ask()

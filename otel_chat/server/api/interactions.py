@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Depends, Path, Query
 
 from otel_chat.server.api import examples
+from otel_chat.server.api.conversations import SearchParameter
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import (
@@ -26,19 +27,38 @@ from otel_chat.server.questions.turns import Turn
 router = own_router(prefix=f"{PREFIX}/interactions", tags=["interactions"])
 
 
+def listing_of(
+    sort: Annotated[
+        queries.Sort, Query(description="What they are sorted by; a hyphen: the greatest first.")
+    ] = queries.NEWEST,
+    search: SearchParameter = None,
+) -> queries.Listing:
+    """In which order turns are listed, and which of them."""
+    return queries.Listing(sort, search)
+
+
+ListingParameter = Annotated[queries.Listing, Depends(listing_of)]
+
+
 @router.get(
-    "", summary="Turns, newest first", responses={**RESPONSES, **examples.INTERACTIONS_ANSWER}
+    "", summary="Turns, page by page", responses={**RESPONSES, **examples.INTERACTIONS_ANSWER}
 )
 def interactions(
     store: StoreParameter,
     scope: Viewer,
     window: WindowParameter,
     filters: FiltersParameter,
+    listing: ListingParameter,
     limit: LimitParameter = PAGE,
     cursor: CursorParameter = None,
 ) -> queries.Interactions:
-    """The turns that started in the window, page by page."""
-    return queries.interactions(store, scope, window, filters.of_turns_themselves, limit, cursor)
+    """The turns that started in the window, page by page, the newest first without `sort`.
+
+    With a text to search for, those whose message or reply holds it; that needs
+    conversations:read too.
+    """
+    found = filters.of_turns_themselves
+    return queries.interactions(store, scope, window, found, limit, cursor, listing)
 
 
 @router.get("/stats", summary="The figures of turns by themselves", responses=RESPONSES)

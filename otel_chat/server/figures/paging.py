@@ -86,3 +86,25 @@ class Cursor:
         if not known or not isinstance(tenant, str) or not isinstance(key, str):
             raise QueryError("This cursor did not come from here.", field="cursor")
         return cls(at, tenant, key)
+
+
+def offset_of(cursor: str | None, order: str) -> int:
+    """How many entries stand before the page of a list in an order of the reader's.
+
+    Args:
+        cursor: `Cursor(number, "", order)` as text; `None` for the first page.
+        order: The name of the order.
+
+    Raises:
+        QueryError: If it came from another list.
+
+    Example:
+        >>> offset_of(None, "cost"), offset_of(Cursor(50, "", "cost").text(), "cost")
+        (0, 50)
+    """
+    if cursor is None:
+        return 0
+    read = Cursor.read(cursor)
+    if read.key != order or read.tenant or read.at < 0:
+        raise QueryError("This cursor is of another list.", field="cursor")
+    return read.at

@@ -19,10 +19,11 @@ TIMES: Final = ("window", "from", "to")
 OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
+TURN_LIST: Final = "/turns"
 GIVEN_UP: Final = ("abandoned", "failed")
 """The outcomes of conversations that ended without an answer."""
 OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
-"""What is asked of the list of conversations alone; it travels to a conversation and back."""
+"""What a list is asked alone; that of conversations travels to a conversation and back."""
 OF_A_SHEET: Final = frozenset(
     (
         "timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name",
@@ -179,7 +180,9 @@ class View:
 
     def _for(self, path: str) -> list[tuple[str, str]]:
         own = () if path == self.path else OF_A_SHEET
-        if path == LIST or path.startswith(f"{LIST}/"):
+        of_conversations = path == LIST or path.startswith(f"{LIST}/")
+        # Turns are sorted by other things than conversations.
+        if path == self.path or (of_conversations and self.path != TURN_LIST):
             return self.hidden(*own)
         return self.hidden(*OF_THE_LIST, *own)
 

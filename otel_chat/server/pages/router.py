@@ -277,7 +277,8 @@ def _sheet_route(sheet: Sheet) -> None:
         chosen = store.submit(choices.choices, store, scope, window)
         known = request.app.state.settings
         of_money = (known.budgets, known.cost_per_interaction, request.app.state.prices)
-        body = sheet.body(Asking(store, scope, window, filters, view, *of_money))
+        cursor = request.query_params.get("cursor")
+        body = sheet.body(Asking(store, scope, window, filters, view, *of_money, cursor))
         return page(
             request,
             "sheet.html",

@@ -37,6 +37,7 @@ class Asking:
         budgets: What the models may cost.
         human_cost: What a conversation with a human costs, USD, where that is known.
         prices: What models cost.
+        cursor: Where the page before ended, of a page of a list; none of the first.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Asking:
     budgets: Sequence[Budget] = ()
     human_cost: Decimal | None = None
     prices: ServerPrices | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,14 @@ class Body:
         panels: Charts, grids and tables, in the order of the page.
         empty: Whether there was nothing at all in the window.
         notice: What has to be said beside.
+        searched: Whether what was said can be searched for.
     """
 
     cards: Sequence[Card] = ()
     panels: Sequence[Panel] = ()
     empty: bool = False
     notice: str = ""
+    searched: bool = False
 
     @property
     def charts(self) -> bool:

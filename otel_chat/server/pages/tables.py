@@ -85,7 +85,9 @@ class Table:
         wide: Whether it takes the whole width of the page.
         legend: The colours of the parts in its bars: their names, and what they stand for.
         field: A parameter that can be given below it, and what it is called; none without.
-        link: Where there is more of it, and what that is called; none without.
+        link: What more of it is called, and where it is; none without.
+        orders: Of each column where a click on its head leads, and how the table is sorted by
+            it, as aria-sort has it; empty where none can be sorted by.
     """
 
     form: ClassVar[str] = "table"
@@ -101,6 +103,7 @@ class Table:
     legend: Sequence[tuple[str, str]] = ()
     field: tuple[str, str] | None = None
     link: tuple[str, str] | None = None
+    orders: Sequence[tuple[str, str]] = ()
 
 
 def table(  # noqa: PLR0913 - what a table is made of

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
@@ -24,11 +25,12 @@ from otel_chat.server.figures.answers import (
 )
 from otel_chat.server.figures.figures import conditions_on_turns, distribution_sql
 from otel_chat.server.figures.lookup import lookup_times
-from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
+from otel_chat.server.figures.paging import PAGE, Cursor, check_limit, offset_of
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import TRACE_DIGITS, Query, moment, nanos, ratio
 from otel_chat.server.figures.sums import TURN_SUMS, summed
 from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.search import Search
 from otel_chat.server.questions.turns import Turn, TurnIntent, intents_of, read_turn, turns_sql
 from otel_chat.server.rules import MODEL, RESPONSE_TIME, TOKENS
 
@@ -50,9 +52,40 @@ _KEYS: Final = {
 """What turns are counted by, for every breakdown; a bin of -1 has no confidence."""
 _KNOWN_OR_NULL: Final = (*(f"sum_{name}" for name in TOKENS), "sum_cost", "response_sum")
 
+Sort = Literal[
+    "-started", "started", "-response", "response", "-first_words", "first_words",
+    "-duration", "duration", "-cost", "cost", "-tokens", "tokens", "-confidence", "confidence",
+]  # fmt: skip
+"""What turns are sorted by; a hyphen puts the greatest first."""
+NEWEST: Final[Sort] = "-started"
+_BY: Final = {
+    "started": "start",
+    "response": RESPONSE_TIME,
+    "first_words": "time_to_first_chunk",
+    "duration": "duration",
+    "cost": "cost",
+    "tokens": "if(isNull(input_tokens) AND isNull(output_tokens), NULL,"
+    " ifNull(input_tokens, 0) + ifNull(output_tokens, 0))",
+    "confidence": "confidence",
+}
+"""What each sorts by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list of turns is to be like.
+
+    Args:
+        sort: What it is sorted by.
+        search: A text that was said in them, in whatever case; asks for conversations:read.
+    """
+
+    sort: Sort = NEWEST
+    search: str | None = None
+
 
 class Interactions(Answer):
-    """A page of turns, newest first."""
+    """A page of turns, newest first unless another order is asked for."""
 
     window: TimeSpan
     items: list[Turn]
@@ -123,8 +156,11 @@ def interactions(
     filters: Filters,
     limit: int = PAGE,
     cursor: str | None = None,
+    listing: Listing = Listing(),
 ) -> Interactions:
-    """The turns that started in the window, newest first.
+    """The turns that started in the window, newest first or in an order of the caller's.
+
+    What has no value of the kind comes last; those that are alike come newest first.
 
     Args:
         store: The store to ask.
@@ -133,36 +169,62 @@ def interactions(
         filters: What they are limited to.
         limit: How many to a page, 1 to 200.
         cursor: Where the page before ended.
+        listing: In which order, and which of them.
 
     Raises:
-        QueryError: If the limit or the cursor is wrong.
+        AccessError: If there is a text to search for, and the scope may not read any.
+        QueryError: If the order, the limit, the cursor or the text is wrong.
     """
     check_limit(limit)
-    after = None if cursor is None else Cursor.read(cursor)
-    found = _newest(Query(store, scope), window, filters, after, limit + 1)
-    page = found[:limit]
+    search = None if listing.search is None else Search.of(scope, listing.search)
+    statement = Query(store, scope)
+    if listing.sort == NEWEST:
+        after = None if cursor is None else Cursor.read(cursor)
+        found = _newest(statement, window, filters, search, after, limit + 1)
+        following = Cursor(*found[limit - 1]).text() if len(found) > limit else None
+    else:
+        offset = offset_of(cursor, listing.sort)
+        found = _sorted(statement, window, filters, search, listing.sort, offset, limit + 1)
+        following = None
+        if len(found) > limit:
+            following = Cursor(offset + limit, "", listing.sort).text()
     return Interactions(
         window=TimeSpan.of(window),
-        items=_read(Query(store, scope), scope, page),
-        next_cursor=Cursor(*page[-1]).text() if len(found) > limit else None,
+        items=_read(Query(store, scope), scope, found[:limit]),
+        next_cursor=following,
     )
 
 
 Found = tuple[int, str, str]
 """A turn by its start in nanoseconds, its tenant and the digits of its trace and span."""
+_NAMED: Final = (
+    f"{nanos('start')} AS start_ns, tenant,"
+    " concat(lower(hex(trace_id)), lower(hex(span_id))) AS digits"
+)
+
+
+def _conditions(
+    statement: Query, window: Window, filters: Filters, search: Search | None
+) -> list[str]:
+    found = conditions_on_turns(statement, window, filters)
+    return found if search is None else [*found, search.in_turn(statement)]
 
 
 def _newest(
-    statement: Query, window: Window, filters: Filters, after: Cursor | None, limit: int
+    statement: Query,
+    window: Window,
+    filters: Filters,
+    search: Search | None,
+    after: Cursor | None,
+    limit: int,
 ) -> list[Found]:
     """The next turns, newest first: it looks back in growing steps, until it has enough."""
     found: list[Found] = []
     for part in window.backwards(None if after is None else moment(after.at + 1000)):
-        conditions = conditions_on_turns(statement, part, filters)
+        conditions = _conditions(statement, part, filters, search)
         source = statement.table("turns", ("start", "tenant", "trace_id", "span_id"), conditions)
         rows = statement.run(f"""
-            SELECT {nanos("start")} AS start_ns, tenant,
-                concat(lower(hex(trace_id)), lower(hex(span_id))) AS digits
+            SELECT {_NAMED}
             FROM {source} AS t {_after(statement, after)}
             ORDER BY start_ns DESC, tenant, digits
             LIMIT {statement.bind(limit - len(found), "UInt32")}
@@ -171,6 +233,31 @@ def _newest(
         if len(found) == limit:
             break
     return found
+
+
+def _sorted(
+    statement: Query,
+    window: Window,
+    filters: Filters,
+    search: Search | None,
+    sort: Sort,
+    offset: int,
+    limit: int,
+) -> list[Found]:
+    """The next turns in another order, after so many of it."""
+    name = sort.removeprefix("-")
+    if name not in _BY:
+        raise QueryError(f"An order is one of {', '.join(_BY)}, or -{name}.", field="sort")
+    columns = ("start", "tenant", "trace_id", "span_id", f"{_BY[name]} AS place")
+    conditions = _conditions(statement, window, filters, search)
+    rows = statement.run(f"""
+        SELECT {_NAMED}
+        FROM {statement.table("turns", columns, conditions)} AS t
+        ORDER BY place {"DESC" if sort != name else "ASC"} NULLS LAST,
+            start_ns DESC, tenant, digits
+        LIMIT {statement.bind(limit, "UInt32")} OFFSET {statement.bind(offset, "UInt64")}
+    """)  # noqa: S608
+    return [(row["start_ns"], row["tenant"], row["digits"]) for row in rows]
 
 
 def _after(statement: Query, cursor: Cursor | None) -> str:
@@ -186,7 +273,7 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
     if not page:
         return []
     traces = [key[:TRACE_DIGITS] for _, _, key in page]
-    first, last = moment(page[-1][0]), moment(page[0][0])
+    first, last = moment(min(page)[0]), moment(max(page)[0])
     within = statement.between("start", first, last + timedelta(microseconds=1))
     rows = statement.run(turns_sql(statement, [within, statement.of_traces(traces, "turns")]))
     by_key = {
@@ -208,7 +295,9 @@ def _read(statement: Query, scope: Scope, page: list[Found]) -> list[Turn]:
 
 
 @query()
-def count_turns(store: Store, scope: Scope, window: Window, filters: Filters) -> int:
+def count_turns(
+    store: Store, scope: Scope, window: Window, filters: Filters, search: str | None = None
+) -> int:
     """How many turns there are in all of the pages of `interactions`.
 
     Args:
@@ -216,11 +305,16 @@ def count_turns(store: Store, scope: Scope, window: Window, filters: Filters) ->
         scope: What the caller may see.
         window: The turns to take.
         filters: What they are limited to.
+        search: A text that was said in them.
+
+    Raises:
+        AccessError: If there is a text to search for, and the scope may not read any.
+        QueryError: If the text is wrong.
     """
     statement = Query(store, scope)
-    counted = statement.select(
-        "turns", ["count() AS turns"], conditions_on_turns(statement, window, filters)
-    )
+    wanted = None if search is None else Search.of(scope, search)
+    conditions = _conditions(statement, window, filters, wanted)
+    counted = statement.select("turns", ["count() AS turns"], conditions)
     return int(statement.one(counted)["turns"])
 
 

@@ -9,7 +9,7 @@ from otel_chat.errors import QueryError
 from otel_chat.server.figures.answers import TimeSpan
 from otel_chat.server.figures.conversation_rows import Selection
 from otel_chat.server.figures.filters import Filters
-from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
+from otel_chat.server.figures.paging import PAGE, Cursor, check_limit, offset_of
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query
 from otel_chat.server.questions.conversations import Conversations, conversations, page_of
@@ -53,15 +53,6 @@ class Listing:
     search: str | None = None
 
 
-def _offset(cursor: str | None, sort: Sort) -> int:
-    if cursor is None:
-        return 0
-    read = Cursor.read(cursor)
-    if read.key != sort or read.tenant or read.at < 0:
-        raise QueryError("This cursor is of another list.", field="cursor")
-    return read.at
-
-
 def _order(sort: Sort) -> str:
     column = sort.removeprefix("-")
     if column not in _BY:
@@ -100,7 +91,7 @@ def ranked(
     if sort == NEWEST:
         return conversations(store, scope, window, filters, limit, cursor, search)
     check_limit(limit)
-    offset = _offset(cursor, sort)
+    offset = offset_of(cursor, sort)
     wanted = None if search is None else Search.of(scope, search)
     statement = Query(store, scope)
     selection = Selection(window, filters)

@@ -128,7 +128,7 @@ class Search:
             [
                 query.between("start", start, end),
                 "conversation_id != ''",
-                f"({self._in_user(query)}) OR ({self._in_reply(query)})",
+                self.in_turn(query),
             ],
             once=False,
         )
@@ -146,6 +146,10 @@ class Search:
             f"(SELECT {KEY} FROM {turns} AS t UNION ALL"  # noqa: S608
             f" SELECT {KEY} FROM {events} AS e)"
         )
+
+    def in_turn(self, query: Query) -> str:
+        """The condition that the text stands in a turn's message or in its reply."""
+        return f"({self._in_user(query)}) OR ({self._in_reply(query)})"
 
     def _in_user(self, query: Query) -> str:
         return self._in(query, "input_messages", _SAID)
@@ -184,7 +188,7 @@ class Search:
             [
                 query.between("start", start, end),
                 *among(query, keys),
-                f"({self._in_user(query)}) OR ({self._in_reply(query)})",
+                self.in_turn(query),
             ],
         )
         return query.run(f"""

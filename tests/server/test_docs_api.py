@@ -58,7 +58,7 @@ def test_the_table_is_the_api() -> None:
 
 def test_the_page_of_filters_is_the_language() -> None:
     """Each field once, under its level, with its kind of values and its meaning."""
-    kinds = {"flag": "true, false"}
+    kinds = {"flag": "true, false", "said": "what was said"}
     rows = [
         (name, kinds.get(field.kind, field.kind), field.meaning)
         for level in ("turn", "conversation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from otel_chat.errors import QueryError
-from otel_chat.server.figures.fields import FIELDS, PARAMETERS
+from otel_chat.errors import AccessError, QueryError
+from otel_chat.server.access import CONVERSATIONS_READ, Scope
+from otel_chat.server.figures.fields import FIELDS, NUMERIC, OPERATORS, PARAMETERS, parameter
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.questions.conversations import conversations
 from otel_chat.server.questions.interactions import interactions
@@ -44,6 +46,18 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "outcome": FIELDS["outcome"].choices,
     "state": FIELDS["state"].choices,
     "conversation_id": ("c1", "c2", "c33"),
+    "platform": ("ios", ""),
+    "location": ("DE", "FR"),
+    "route": ("/chat", ""),
+    "page": ("/help", "/cart"),
+    "referrer": ("mail", ""),
+    "service": ("bot", "desk"),
+    "provider": ("openai", ""),
+    "sentiment": ("positive", "negative", ""),
+    "event": ("cart.opened", "otel_chat.topic"),
+    "text": ("Refund", "grüße", '5 "% off"', "thanks"),
+    "metadata.plan": ("pro", "free", ""),
+    "metadata.seats": ("3", "20"),
 }
 WORDS_OF_MORE: Final = {
     "last_intent": "intent",
@@ -58,6 +72,15 @@ NUMBERS: Final[Mapping[str, Sequence[float]]] = {
     "cost": (0.0, 0.25, 0.5),
     "turns": (1.0, 2.0, 3.0),
     "duration": (1.0, 60.0, 120.0),
+    "input_tokens": (10.0, 20.0),
+    "output_tokens": (1.0, 5.0),
+    "metadata.seats": (3.0, 10.0),
+}
+METADATA: Final = {
+    parameter(name, operator): (name, operator)
+    for name in ("metadata.plan", "metadata.seats")
+    for operator in OPERATORS["any"]
+    if name == "metadata.seats" or operator not in NUMERIC
 }
 
 
@@ -75,7 +98,8 @@ def _turn(told: Given, rolled: random.Random, name: str, seconds: float) -> dict
 
     same = (
         "agent", "channel", "user_type", "intent", "variant", "agent_version", "environment",
-        "prompt", "prompt_version", "message_type",
+        "prompt", "prompt_version", "message_type", "platform", "location", "route", "page",
+        "referrer", "provider", "sentiment",
     )  # fmt: skip
     made: dict[str, Any] = {key: one(key) for key in same}
     made |= {
@@ -87,7 +111,20 @@ def _turn(told: Given, rolled: random.Random, name: str, seconds: float) -> dict
         "response_model": rolled.choice(("small", "large")),
         "user_hash": one("user"),
         "error_type": one("error_type"),
+        "service_name": one("service"),
+        "input_tokens": rolled.choice((None, 10, 25)),
+        "output_tokens": rolled.choice((None, 1, 5)),
     }
+    plan, seats = one("metadata.plan"), rolled.choice((None, 3, 20))
+    made["metadata"] = json.dumps(
+        ({"plan": plan} if plan else {}) | ({"seats": seats} if seats else {})
+    )
+    said = [f"{one('text')} please", f"{rolled.choice(WORDS['text']).lower()}!"]
+    for column, role, text in zip(
+        ("input_messages", "output_messages"), ("user", "assistant"), said, strict=True
+    ):
+        message = {"role": role, "parts": [{"type": "text", "content": text}]}
+        made[column] = json.dumps([message]) if rolled.random() < 0.7 else ""
     row = told.turn(name, seconds, rolled.choice((1, 3, 4)), **made)
     row["tools"] = rolled.sample(WORDS["tool"], rolled.randint(0, 2))
     for tool in row["tools"]:
@@ -102,6 +139,9 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
     topics = rolled.sample(WORDS["topic"], rolled.randint(0, 2))
     for topic in topics:
         told.event("topic", name, 1, topic=topic)
+    opened = rolled.random() < 0.4
+    if opened:
+        told.event("custom", name, 3, event_name="cart.opened")
     ratings = [rolled.choice((1, 2, 3, 5)) for _ in range(rolled.randint(0, 2))]
     for number, value in enumerate(ratings):
         told.feedback(value, name, 200 + number)
@@ -112,6 +152,12 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
     reviewed = rolled.random() < 0.3
     life.facts = {
         "topic": topics,
+        "event": [
+            *(["otel_chat.topic"] if topics else []),
+            *(["cart.opened"] if opened else []),
+            *(["gen_ai.evaluation.result"] if ratings else []),
+            *(["otel_chat.handoff.requested"] if reasons else []),
+        ],
         "rating": sum((one - 1) / 4 for one in ratings) / len(ratings) if ratings else None,
         "handoff_reason": [*reasons, *([""] if any(t["handoff"] for t in life.turns) else [])],
         "tag": tags,
@@ -162,6 +208,15 @@ def _low(turn: Mapping[str, Any]) -> bool:
     return turn["confidence"] is not None and turn["confidence"] < 0.7
 
 
+def _said(turn: Mapping[str, Any]) -> list[str]:
+    stored = [turn[name] for name in ("input_messages", "output_messages") if turn[name]]
+    return [json.loads(one)[0]["parts"][0]["content"] for one in stored]
+
+
+def _metadata(turn: Mapping[str, Any], key: str) -> str:
+    return str(json.loads(turn["metadata"]).get(key, ""))
+
+
 OF_A_TURN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "model": lambda t: t["response_model"],
     "user": lambda t: t["user_hash"],
@@ -172,6 +227,10 @@ OF_A_TURN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "turn_handoff": lambda t: t["handoff"],
     "fallback": lambda t: bool(t["fallback"]),
     "unanswered": lambda t: bool(t["fallback"]) or _low(t),
+    "service": lambda t: t["service_name"],
+    "text": _said,
+    "metadata.plan": lambda t: _metadata(t, "plan"),
+    "metadata.seats": lambda t: _metadata(t, "seats"),
 }
 
 
@@ -181,6 +240,8 @@ def holds(found: Any, operator: str, values: Sequence[Any]) -> bool:
         return any(holds(one, operator, values) for one in found)
     if operator in {"min", "max", "below"}:
         limit = values[0]
+        if isinstance(found, str):
+            found = float(found) if found else None
         return found is not None and {
             "min": found >= limit, "max": found <= limit, "below": found < limit
         }[operator]  # fmt: skip
@@ -219,13 +280,14 @@ def matching(lives: Mapping[str, Life], filters: Filters) -> tuple[set[str], int
 @st.composite
 def asked(draw: st.DrawFn) -> dict[str, Any]:
     """One to three parameters, each with what values it takes."""
-    names = draw(st.lists(st.sampled_from(sorted(PARAMETERS)), min_size=1, max_size=3, unique=True))
+    known = {**PARAMETERS, **METADATA}
+    names = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=3, unique=True))
     made: dict[str, Any] = {}
     for name in names:
-        key, operator = PARAMETERS[name]
-        if FIELDS[key].kind == "flag":
+        key, operator = known[name]
+        if key in FIELDS and FIELDS[key].kind == "flag":
             made[name] = draw(st.booleans())
-        elif FIELDS[key].kind == "number":
+        elif operator in NUMERIC:
             made[name] = draw(st.sampled_from(NUMBERS[key]))
         else:
             words = [one for one in WORDS[WORDS_OF_MORE.get(key, key)] if one or operator != "like"]
@@ -248,3 +310,31 @@ def test_a_list_is_what_plain_python_finds(world: World, named: dict[str, Any]) 
     assert {item.conversation_id for item in found} == names, named
     listed = interactions(told.store, told.scope, DAY, filters, 200).items
     assert len(listed) == turns, named
+
+
+def test_what_was_said_is_found_by_who_may_read_it(world: World) -> None:
+    """Neither a text nor metadata can be guessed at without the right to read."""
+    told = world.told
+    blind = Scope(told.scope.tenants, told.scope.permissions - {CONVERSATIONS_READ})
+    for filters in (Filters(text_like="refund"), Filters(**{"metadata.plan": "pro"})):
+        assert conversations(told.store, told.scope, DAY, filters, 200).items
+        with pytest.raises(AccessError):
+            conversations(told.store, blind, DAY, filters, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("text", "refund", "The filter text takes text_like."),
+        ("cost", "1", "The filter cost takes cost_min, cost_max, cost_below."),
+        ("text_like", " ", "What to search for has 1 to 200 characters."),
+        ("metadata.", "x", "After metadata. comes a key of letters, digits and _ . : -"),
+        ("metadata.a'b", "x", "After metadata. comes a key of letters, digits and _ . : -"),
+        ("metadata.seats_min", "many", "metadata.seats_min is a number."),
+    ],
+)
+def test_a_filter_that_would_limit_nothing_is_refused(name: str, value: str, told: str) -> None:
+    """It is named, with what it takes."""
+    with pytest.raises(QueryError) as caught:
+        Filters(**{name: value})
+    assert (str(caught.value), caught.value.field) == (told, name)

@@ -21,10 +21,10 @@ from otel_chat.server.api.parameters import (
 )
 from otel_chat.server.api.security import own_router
 from otel_chat.server.figures.paging import PAGE
+from otel_chat.server.figures.texts import LONGEST
 from otel_chat.server.questions import conversation as conversation_queries
 from otel_chat.server.questions import conversations as queries
 from otel_chat.server.questions import ranked, traces
-from otel_chat.server.questions.search import LONGEST
 from otel_chat.server.questions.timeline import ITEMS, MOST_ITEMS
 
 router = own_router(tags=["conversations"])

@@ -62,8 +62,10 @@ def _describe(route: APIRoute, operations: dict[str, Any]) -> None:
 def _descriptions() -> Iterator[dict[str, Any]]:
     """Each filter as OpenAPI tells a parameter."""
     for parameter, (name, operator) in PARAMETERS.items():
-        if operator in DESCRIBED:
-            words = {"min": "At least: ", "max": "At most: "}.get(operator, "")
+        if operator in DESCRIBED or FIELDS[name].kind == "said":
+            words = {"min": "At least: ", "max": "At most: ", "like": "Contains: "}.get(
+                operator, ""
+            )
             yield {
                 "name": parameter,
                 "in": "query",

@@ -9,7 +9,7 @@ from fastapi import Request
 
 from otel_chat.errors import QueryError
 from otel_chat.server.api.filters import takes_filters
-from otel_chat.server.figures.fields import PARAMETERS
+from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
 from otel_chat.server.figures.filters import check_name
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def check_parameters(request: Request) -> None:
     for name in request.query_params:
         if name not in known:
             if filtered:
-                check_name(name)
+                check_name(name, bare=True)
+                if field_and_operator(name) is not None:
+                    continue
             near = difflib.get_close_matches(name, known, 1)
             meant = f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
             message = f"There is no parameter {name!r} here{meant}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,7 +12,7 @@ from otel_chat.server.figures.sql import SCALE, Table
 from otel_chat.server.rules import MODEL, RESPONSE_TIME, SLOW_SECONDS
 
 Operator = Literal["is", "not", "min", "max", "below", "like"]
-Kind = Literal["text", "choice", "number", "flag"]
+Kind = Literal["text", "choice", "number", "flag", "said", "any"]
 Level = Literal["turn", "conversation"]
 
 OPERATORS: Final[Mapping[Kind, tuple[Operator, ...]]] = {
@@ -19,6 +20,8 @@ OPERATORS: Final[Mapping[Kind, tuple[Operator, ...]]] = {
     "choice": ("is", "not"),
     "number": ("min", "max", "below"),
     "flag": ("is",),
+    "said": ("like",),
+    "any": ("is", "not", "min", "max", "below", "like"),
 }
 WORDS: Final[Mapping[Operator, str]] = {
     "is": "is",
@@ -28,7 +31,10 @@ WORDS: Final[Mapping[Operator, str]] = {
     "below": "below",
     "like": "contains",
 }
+NUMERIC: Final[frozenset[Operator]] = frozenset({"min", "max", "below"})
+"""The operators that compare numbers."""
 _OF_A_CONVERSATION: Final = "tenant, conversation_id"
+_METADATA: Final = re.compile(r"metadata\.([A-Za-z0-9_.:-]{1,100})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,14 @@ class Elsewhere:
         key: The columns by which a turn, or a conversation, is found in it.
         rows: Which rows of it count; empty for all.
         timed: Whether no row of it is earlier than the turn.
+        stays: Whether what is in it once stays as it is.
     """
 
     table: Table
     key: str
     rows: str = ""
     timed: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Field:
         unless: Of a flag, what holds where it is not set.
         unit: What stands behind a number: s, USD, or nothing.
         elsewhere: Where else it stands.
+        private: Whether it tells what was said, which not everybody may read.
         kept: Where each turn's own is kept in its conversation's row, as one of `combinations`;
             or only beside the turn's `ratings`.
     """
@@ -77,10 +86,11 @@ class Field:
     reads: tuple[str, ...] = ()
     several: bool = False
     choices: tuple[str, ...] = ()
-    bounds: tuple[float, float | None] = (0, None)
+    bounds: tuple[float | None, float | None] = (0, None)
     unless: str = ""
     unit: str = ""
     elsewhere: Elsewhere | None = None
+    private: bool = False
     kept: Literal["", "combinations", "ratings"] = ""
 
 
@@ -102,8 +112,13 @@ def _whole(label: str, meaning: str, sql: str, **more: object) -> Field:
 
 _NOT_UNDERSTOOD: Final = "(ifNull(fallback, false) OR ifNull({low}, false))"
 _TOOL: Final = Elsewhere(
-    "spans", "tenant, trace_id", f"operation = '{semconv.OPERATION_EXECUTE_TOOL}'", timed=True
+    "spans",
+    "tenant, trace_id",
+    f"operation = '{semconv.OPERATION_EXECUTE_TOOL}'",
+    timed=True,
+    stays=True,
 )
+_EVENTS: Final = Elsewhere("events", _OF_A_CONVERSATION, stays=True)
 _MARKS: Final = Elsewhere("conversation_marks", _OF_A_CONVERSATION)
 
 FIELDS: Final[Mapping[str, Field]] = {
@@ -217,6 +232,38 @@ FIELDS: Final[Mapping[str, Field]] = {
         "turn",
         _NOT_UNDERSTOOD,
     ),
+    "text": _turn(
+        "Text",
+        "What the user said in the turn or the bot replied, where texts are stored.",
+        kind="said",
+        private=True,
+    ),
+    "platform": _turn("Platform", "The platform that the turn came from.", "platform"),
+    "location": _turn("Location", "Where the user was, as the application says.", "location"),
+    "route": _combined("Route", "The HTTP route that the turn came by.", "route"),
+    "page": _turn("Page", "The page that the chat was on.", "page"),
+    "referrer": _turn("Referrer", "Where the user came to the page from.", "referrer"),
+    "service": _turn("Service", "The name of the service that told of the turn.", "service_name"),
+    "provider": _turn("Provider", "The provider of the model.", "provider"),
+    "sentiment": _turn("Sentiment", "The sentiment of the turn.", "sentiment"),
+    "input_tokens": _turn(
+        "Input tokens",
+        "Tokens that the turn's model calls read.",
+        "toFloat64(input_tokens)",
+        kind="number",
+    ),
+    "output_tokens": _turn(
+        "Output tokens",
+        "Tokens that the turn's model calls wrote.",
+        "toFloat64(output_tokens)",
+        kind="number",
+    ),
+    "event": _whole(
+        "Event",
+        "An event of the conversation: the name of one's own, else as in the conventions.",
+        "if(event_name != '', toString(event_name), toString(name))",
+        elsewhere=_EVENTS,
+    ),
     "rating": _whole(
         "Rating",
         "The mean score of its user feedback, 0 to 1.",
@@ -262,6 +309,30 @@ FIELDS: Final[Mapping[str, Field]] = {
 """The fields by name, in the order of the documentation."""
 
 
+def field_of(name: str) -> Field | None:
+    """The field of a name, of which `metadata.` and a key is one; None of another.
+
+    Example:
+        >>> field_of("metadata.plan").label
+        'Metadata plan'
+    """
+    if name in FIELDS:
+        return FIELDS[name]
+    if (found := _METADATA.fullmatch(name)) is None:
+        return None
+    key = found[1]
+    text = f"JSONExtractString(metadata, '{key}')"
+    told = f"if(JSONType(metadata, '{key}') = 'String', {text}, JSONExtractRaw(metadata, '{key}'))"
+    return _turn(
+        f"Metadata {key}",
+        "What the application said of the turn under this key.",
+        told,
+        kind="any",
+        private=True,
+        bounds=(None, None),
+    )
+
+
 def parameter(name: str, operator: Operator) -> str:
     """What a field with an operator is called in an address.
 
@@ -278,3 +349,20 @@ PARAMETERS: Final[Mapping[str, tuple[str, Operator]]] = {
     for operator in OPERATORS[field.kind]
 }
 """Every parameter of an address, with its field and its operator."""
+
+
+def field_and_operator(told: str) -> tuple[str, Operator] | None:
+    """The field and the operator that a parameter names; None if it is no filter.
+
+    Example:
+        >>> field_and_operator("metadata.plan_not"), field_and_operator("cursor")
+        (('metadata.plan', 'not'), None)
+    """
+    if told in PARAMETERS:
+        return PARAMETERS[told]
+    if _METADATA.fullmatch(told) is None:
+        return None
+    for operator in OPERATORS["any"]:
+        if operator != "is" and told.endswith(f"_{operator}"):
+            return told.removesuffix(f"_{operator}"), operator
+    return told, "is"

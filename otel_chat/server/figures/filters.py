@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.errors import QueryError
-from otel_chat.server.figures.fields import FIELDS, OPERATORS, PARAMETERS, WORDS, parameter
+from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.figures.fields import (
+    FIELDS,
+    NUMERIC,
+    OPERATORS,
+    WORDS,
+    field_and_operator,
+    field_of,
+    parameter,
+)
+from otel_chat.server.figures.texts import Sought
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +37,7 @@ State = Literal["open", "settled"]
 Value = str | float | bool
 
 MOST: Final = 100
+METADATA: Final = "metadata."
 _TRUTHS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
     **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
@@ -53,7 +64,7 @@ class Condition:
     @property
     def field(self) -> Field:
         """What it is about."""
-        return FIELDS[self.name]
+        return _field(self.name)
 
     @property
     def parameter(self) -> str:
@@ -88,6 +99,8 @@ class Condition:
             query: The SELECT under construction.
             sql: The field in SQL.
         """
+        if self.field.private:
+            query.require(CONVERSATIONS_READ)
         if self.field.several:
             return f"arrayExists(y -> {self._of_one(query, 'toString(y)')}, {sql})"
         return self._of_one(query, sql)
@@ -95,8 +108,13 @@ class Condition:
     def _of_one(self, query: Query, sql: str) -> str:
         if self.field.kind == "flag":
             return sql
-        if self.field.kind == "number":
+        if self.field.kind == "said":
+            sought = [Sought.of(str(value), self.parameter) for value in self.values]
+            return f"({' OR '.join(one.in_turn(query) for one in sought)})"
+        if self.operator in NUMERIC:
             sign = {"min": ">=", "max": "<=", "below": "<"}[self.operator]
+            if self.field.kind == "any":
+                sql = f"toFloat64OrNull({sql})"
             return f"ifNull({sql} {sign} {query.bind(self.values[0], 'Float64')}, false)"
         if self.operator == "like":
             texts = [query.bind(value, "String") for value in self.values]
@@ -107,6 +125,12 @@ class Condition:
             same = [f"{sql} = {query.bind(value, 'String')}" for value in self.values]
             return f"({' OR '.join(same)})" if len(same) > 1 else same[0]
         return f"{sql} IN {query.bind(self.values, 'Array(String)')}"
+
+
+def _field(name: str) -> Field:
+    if (found := field_of(name)) is None:
+        raise KeyError(name)
+    return found
 
 
 def _written(value: Value, unit: str) -> str:
@@ -122,15 +146,16 @@ def _checked(name: str, operator: Operator, values: Sequence[Value]) -> Conditio
     Raises:
         QueryError: If they are not.
     """
-    field, told = FIELDS[name], parameter(name, operator)
+    field, told = _field(name), parameter(name, operator)
+    numeric = operator in NUMERIC
     if len(values) > MOST:
         raise QueryError(f"{told} takes {MOST} values at most.", field=told)
-    if len(values) > 1 and field.kind in {"flag", "number"}:
+    if len(values) > 1 and (numeric or field.kind == "flag"):
         raise QueryError(f"{told} takes one value.", field=told)
     match field.kind:
         case "flag":
             read: tuple[Value, ...] = (_truth(told, values[0]),)
-        case "number":
+        case _ if numeric:
             read = (_number(told, field, values[0]),)
         case _:
             read = tuple(dict.fromkeys(str(value) for value in values))
@@ -140,6 +165,9 @@ def _checked(name: str, operator: Operator, values: Sequence[Value]) -> Conditio
                 raise QueryError(message, field=told)
             if operator == "like" and "" in read:
                 raise QueryError(f"{told} needs a text to look for.", field=told)
+            if field.kind == "said":
+                for one in read:
+                    Sought.of(str(one), told)
     return Condition(name, operator, read)
 
 
@@ -153,32 +181,54 @@ def _truth(told: str, value: Value) -> bool:
 
 def _number(told: str, field: Field, value: Value) -> float:
     low, high = field.bounds
-    within = f"{told} is a number from {low:g} {'up' if high is None else f'to {high:g}'}."
+    within = f"{told} is a number."
+    if low is not None:
+        within = f"{told} is a number from {low:g} {'up' if high is None else f'to {high:g}'}."
     try:
         number = float(value)
     except ValueError:
         raise QueryError(within, field=told) from None
-    if not math.isfinite(number) or number < low or (high is not None and number > high):
+    outside = (low is not None and number < low) or (high is not None and number > high)
+    if outside or not math.isfinite(number):
         raise QueryError(within, field=told)
     return number
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, *, bare: bool = False) -> None:
     """Refuse a parameter that is meant for a filter and is none.
 
     What has no operator may be anything else that an address takes, and is passed over.
 
+    Args:
+        name: The parameter.
+        bare: Whether a field that takes no `is` is refused too.
+
     Raises:
-        QueryError: If it ends like one with an operator, and is none.
+        QueryError: If it ends like one with an operator, or is a field that needs one, and is none.
     """
-    field = next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), None)
-    if name in PARAMETERS or field is None:
+    if field_and_operator(name) is not None:
+        return
+    if name.startswith(METADATA):
+        message = "After metadata. comes a key of letters, digits and _ . : -"
+        raise QueryError(message, field=name[:60])
+    field = (
+        name
+        if bare and name in FIELDS
+        else next((name.removesuffix(end) for end in _SUFFIXES if name.endswith(end)), None)
+    )
+    if field is None:
         return
     if field in FIELDS:
         takes = ", ".join(parameter(field, one) for one in OPERATORS[FIELDS[field].kind])
         raise QueryError(f"The filter {field} takes {takes}.", field=name)
     near = difflib.get_close_matches(field, FIELDS, 1, 0)[0]
     raise QueryError(f"There is no filter {field[:60]!r}; did you mean {near}?", field=name)
+
+
+def _known(name: str) -> tuple[str, Operator]:
+    if (found := field_and_operator(name)) is None:
+        raise KeyError(name)
+    return found
 
 
 @dataclass(frozen=True, init=False)
@@ -208,8 +258,8 @@ class Filters:
         for name, given in named.items():
             values = [given] if isinstance(given, str | float | int) else given
             if values:
-                check_name(name)
-                made.append(_checked(*PARAMETERS[name], values))
+                check_name(name, bare=True)
+                made.append(_checked(*_known(name), values))
         object.__setattr__(self, "conditions", tuple(made))
         self._check_order()
 
@@ -226,7 +276,7 @@ class Filters:
         found: dict[str, list[Value]] = {}
         for name, value in pairs:
             check_name(name)
-            if name in PARAMETERS:
+            if field_and_operator(name) is not None:
                 found.setdefault(name, []).append(value)
         return cls(**found)
 
@@ -386,4 +436,4 @@ def _rows(query: Query, place: Elsewhere, held: str, since: datetime | None) -> 
     if place.timed and since is not None:
         conditions.append(f"start >= {query.moment(since)}")
     # What is noted may be taken back; what was called stays called.
-    return query.table(place.table, place.key.split(", "), conditions, once=not place.timed)
+    return query.table(place.table, place.key.split(", "), conditions, once=not place.stays)

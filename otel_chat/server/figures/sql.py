@@ -52,6 +52,17 @@ class Query:
         self._scope = scope
         self.parameters: dict[str, Any] = {}
 
+    def require(self, permission: str) -> None:
+        """Refuse whoever may not do something.
+
+        Args:
+            permission: What it takes to ask this.
+
+        Raises:
+            AccessError: With status 403, if the scope has it not.
+        """
+        self._scope.require(permission)
+
     def again(self) -> Query:
         """Another SELECT of the same scope, with what this one knows, to be run beside it."""
         other = Query(self.store, self._scope, synthetic=self.synthetic)

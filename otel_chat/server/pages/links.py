@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from otel_chat.server.figures.fields import PARAMETERS
+from otel_chat.server.figures.fields import field_and_operator
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import DEFAULT_WINDOW
 
@@ -160,7 +160,7 @@ class View:
         return [(self._words(name), self.without(name)) for name in names]
 
     def _words(self, name: str) -> str:
-        if name in PARAMETERS:
+        if field_and_operator(name) is not None:
             return Filters(**{name: self.values(name)}).words[0]
         return f"{name.replace('_', ' ')}: {', '.join(self.values(name))}"
 

@@ -1,13 +1,7 @@
-"""Search in what was said: the user's messages, the replies, and messages between turns.
-
-A text is found as it stands, in whatever case. What is stored is JSON, so a quick look at the raw
-text comes first, which may also find a key or what a transcript does not show; only what it finds
-is taken apart.
-"""
+"""Search in what was said: the user's messages, the replies, and messages between turns."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,36 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat import semconv
-from otel_chat.errors import QueryError
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.figures import content
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.conversation_rows import KEY, among
 from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.figures.texts import Sought
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
 
-LONGEST: Final = 200
 AROUND: Final = 60
-
-_PARTS: Final = (
-    "arrayFilter(p -> JSONExtractString(p, 'type') IN ('', 'text'),"
-    " JSONExtractArrayRaw(m, 'parts'))"
-)
-_TEXT: Final = (
-    f"if(JSONHas(m, 'parts'), arrayStringConcat(arrayMap(p -> JSONExtractString(p, 'content'),"
-    f" {_PARTS}), '\\n'), JSONExtractString(m, 'content'))"
-)
-_USERS: Final = (
-    "arrayFilter(m -> JSONExtractString(m, 'role') = 'user', JSONExtractArrayRaw(input_messages))"
-)
-_SAID: Final = f"arrayMap(m -> {_TEXT}, [{_USERS}[-1]])[1]"
-_REPLIED: Final = (
-    f"arrayStringConcat(arrayMap(m -> {_TEXT}, JSONExtractArrayRaw(output_messages)), '\\n')"
-)
-
-_WITHIN: Final = r'"content"\s*:\s*"(?:[^"\\]|\\.)*'
 
 Key = tuple[str, str]
 
@@ -58,41 +33,15 @@ class Match(Answer):
     snippet: str = Field(description="The text with what stands around it, on one line.")
 
 
-def _folded(text: str) -> str:
-    """The text in lower case, unless that has more letters, as that of İ: no other case fits."""
-    lower = text.lower()
-    return lower if len(lower) == len(text) else text
-
-
-def _as_stored(one: str) -> str:
-    """An expression for a character in the ways that JSON may write it, in either case.
-
-    Those that differ in case only are one: an expression for a single text is much faster.
-    """
-    forms = {
-        _folded(json.dumps(form, ensure_ascii=escaped)[1:-1])
-        for form in (one, one.lower(), one.upper())
-        for escaped in (False, True)
-    }
-    if one == "/":
-        forms.add("\\/")
-    written = sorted(map(re.escape, forms))
-    return written[0] if len(written) == 1 else f"(?:{'|'.join(written)})"
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
     """A text to look for. Made by `of`, which checks who asks.
 
     Args:
-        text: A regular expression for the text itself.
-        stored: One for the text as JSON may hold it.
-        within: One for that inside a message's content.
+        sought: The text.
     """
 
-    text: str
-    stored: str
-    within: str
+    sought: Sought
 
     @classmethod
     def of(cls, scope: Scope, text: str) -> Search:
@@ -107,14 +56,7 @@ class Search:
             QueryError: If the text is empty or too long.
         """
         scope.require(CONVERSATIONS_READ)
-        wanted = text.strip()
-        if not 1 <= len(wanted) <= LONGEST:
-            message = f"What to search for has 1 to {LONGEST} characters."
-            raise QueryError(message, field="search")
-        if "\0" in wanted or not wanted.isprintable():
-            raise QueryError("What to search for is one line of text.", field="search")
-        stored = "".join(map(_as_stored, wanted))
-        return cls(f"(?i){re.escape(wanted)}", f"(?i){stored}", f"(?i){_WITHIN}(?:{stored})")
+        return cls(Sought.of(text, "search"))
 
     def among(self, query: Query, start: datetime, end: datetime) -> str:
         """The condition that a conversation has the text in [start, end)."""
@@ -128,7 +70,7 @@ class Search:
             [
                 query.between("start", start, end),
                 "conversation_id != ''",
-                self.in_turn(query),
+                self.sought.in_turn(query),
             ],
             once=False,
         )
@@ -138,7 +80,7 @@ class Search:
             [
                 query.between("time", start, end),
                 f"name = '{semconv.EVENT_MESSAGE}'",
-                self._in_event(query),
+                self.sought.in_message(query),
             ],
             once=False,
         )
@@ -146,26 +88,6 @@ class Search:
             f"(SELECT {KEY} FROM {turns} AS t UNION ALL"  # noqa: S608
             f" SELECT {KEY} FROM {events} AS e)"
         )
-
-    def in_turn(self, query: Query) -> str:
-        """The condition that the text stands in a turn's message or in its reply."""
-        return f"({self._in_user(query)}) OR ({self._in_reply(query)})"
-
-    def _in_user(self, query: Query) -> str:
-        return self._in(query, "input_messages", _SAID)
-
-    def _in_reply(self, query: Query) -> str:
-        return self._in(query, "output_messages", _REPLIED)
-
-    def _in(self, query: Query, column: str, text: str) -> str:
-        # Each is dearer than the one before, and asked of what that one found.
-        stored = f"match({column}, {query.bind(self.stored, 'String')})"
-        within = f"match({column}, {query.bind(self.within, 'String')})"
-        exact = f"match({text}, {query.bind(self.text, 'String')})"
-        return f"if({stored}, if({within}, {exact}, false), false)"
-
-    def _in_event(self, query: Query) -> str:
-        return f"match(text, {query.bind(self.text, 'String')})"
 
     def matches(
         self, query: Query, scope: Scope, start: datetime, end: datetime, keys: list[Key]
@@ -188,7 +110,7 @@ class Search:
             [
                 query.between("start", start, end),
                 *among(query, keys),
-                self.in_turn(query),
+                self.sought.in_turn(query),
             ],
         )
         return query.run(f"""
@@ -209,7 +131,7 @@ class Search:
                 query.between("time", start, end),
                 f"name = '{semconv.EVENT_MESSAGE}'",
                 *among(query, keys),
-                self._in_event(query),
+                self.sought.in_message(query),
             ],
         )
         return query.run(f"""
@@ -229,7 +151,7 @@ class Search:
             ]
         )
         for sender, text in said:
-            if text and (place := re.search(self.text, text)):
+            if text and (place := re.search(self.sought.text, text)):
                 return Match(
                     at=moment(row["at_ns"]),
                     sender=sender,

@@ -25,7 +25,7 @@ from pydantic import (
 
 from otel_chat._common.moments import UTC_NAME, PeriodName, period, zone_of
 from otel_chat.errors import DefinitionError, QueryError
-from otel_chat.server.figures.fields import PARAMETERS
+from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import WINDOWS
 from otel_chat.server.report.template import check
@@ -425,7 +425,7 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
         >>> filters_of({"agent": "support", "handoff": True}).words
         ['Agent is support', 'With a handoff']
     """
-    if unknown := [name for name in given if name not in PARAMETERS]:
+    if unknown := [name for name in given if field_and_operator(name) is None]:
         raise ValueError(_unknown("filter", unknown[0], list(PARAMETERS)))
     try:
         return Filters(**given)

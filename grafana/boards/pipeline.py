@@ -84,8 +84,8 @@ def _flow(found: Board) -> None:
     ]  # fmt: skip
     found.row(
         course(
-            About("Taken by the collector, a second", "What applications send to the collector: spans,"
-                  " events and metric points.", "short"),
+            About("Taken by the collector, a second", "What applications send to the collector:"
+                  " spans, events and metric points.", "short"),
             *accepted,
         ),
         course(
@@ -120,8 +120,8 @@ def _queues(found: Board) -> None:
             *refused, look=FAULTS, width=8,
         ),
         course(
-            About("Stored by the server, a second", "Spans, events and metric points that the analytics"
-                  " server stores.", "short"),
+            About("Stored by the server, a second", "Spans, events and metric points that the"
+                  " analytics server stores.", "short"),
             Query(per_second(scope.server("otel_chat_server_ingest_items_total")), "items"),
             width=8,
         ),

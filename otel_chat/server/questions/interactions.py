@@ -207,7 +207,7 @@ def _conditions(
     statement: Query, window: Window, filters: Filters, search: Search | None
 ) -> list[str]:
     found = conditions_on_turns(statement, window, filters)
-    return found if search is None else [*found, search.in_turn(statement)]
+    return found if search is None else [*found, search.sought.in_turn(statement)]
 
 
 def _newest(

@@ -73,6 +73,22 @@ def _descriptions() -> Iterator[dict[str, Any]]:
                 "description": f"{words}{FIELDS[name].meaning}",
                 "schema": _schema(name),
             }
+    for name, meaning in _OF_TREES.items():
+        schema = {"type": "array", "items": {"type": "string"}}
+        yield {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": meaning,
+            "schema": schema,
+        }
+
+
+_OF_TREES: Final = {
+    "where": "Conditions that nest, as `(intent = refund or failed) and not tag = odd`.",
+    "segment": "The name of conditions that were saved.",
+    "segment_not": "Likewise, to leave out.",
+}
 
 
 def _schema(name: str) -> dict[str, Any]:

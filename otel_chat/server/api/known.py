@@ -9,8 +9,9 @@ from fastapi import Request
 
 from otel_chat.errors import QueryError
 from otel_chat.server.api.filters import takes_filters
+from otel_chat.server.figures.conditions import check_name
 from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
-from otel_chat.server.figures.filters import check_name
+from otel_chat.server.figures.filters import OF_TREES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def check_parameters(request: Request) -> None:
         return
     known = list(dict.fromkeys(_names(route.dependant)))
     if filtered := takes_filters(route.dependant):
-        known += [name for name in PARAMETERS if name not in known]
+        known += [name for name in (*PARAMETERS, *OF_TREES) if name not in known]
     if not known and not route.param_convertors:
         return
     for name in request.query_params:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat._common.moments import nanoseconds
-from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.filters import Filters, of_conversation, reads_of
 from otel_chat.server.figures.sql import SCALE
+from otel_chat.server.figures.where import Every
 from otel_chat.server.rules import OUTCOME_TYPE, USER_FEEDBACK
 from otel_chat.server.summaries.statements import conversations_sql
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from otel_chat.server.figures.sql import Query
+    from otel_chat.server.figures.where import Node
     from otel_chat.server.figures.window import Window
 
 KEY: Final = "tenant, conversation_id"
@@ -97,22 +99,24 @@ class Selection:
     keys: tuple[tuple[str, str], ...] | None = None
 
     def conditions(self, query: Query) -> list[str]:
-        """The conditions on a row of `conversations`, but for those on what is told of it."""
+        """The conditions on a row of `conversations`, but for those of the filters."""
         window = self.window
         start, end = query.moment(window.start), query.moment(window.end)
         keys = [] if self.keys is None else among(query, self.keys)
         if window.by == "active":
-            within = query.between("start", window.start, window.end)
-            such = self.filters.of_such_turns(query, window.start)
-            turns = query.table("turns", [KEY], [within, *such])
-            without = self.filters.of_no_such_turn(query)
-            return [*_around(query, window), *keys, f"({KEY}) IN {turns}", *without]
+            return [*_around(query, window), *keys]
         return [
             f"day >= toDate32({start}) AND day <= toDate32({end})",
             f"r.started_at >= {start} AND r.started_at < {end}",
             *keys,
-            *self.filters.of_combinations(query, window.start),
         ]
+
+    def fulfilled(self, query: Query, filters: Filters) -> list[str]:
+        """The conditions of filters on such a row."""
+        if self.window.by == "started":
+            return filters.of_conversation(query, self.window.start)
+        within = query.between("start", self.window.start, self.window.end)
+        return filters.of_conversation(query, within=within)
 
 
 def _around(query: Query, window: Window) -> list[str]:
@@ -153,7 +157,9 @@ def conversation_rows(query: Query, selection: Selection, *names: str) -> str:
     Returns:
         SQL of the subquery.
     """
-    return _rows(query, selection.window, selection.filters, selection.conditions(query), names)
+    window, filters = selection.window, selection.filters
+    conditions = [*selection.conditions(query), *selection.fulfilled(query, filters)]
+    return _rows(query, window, filters, conditions, names)
 
 
 def counted_rows(query: Query, selection: Selection, parts: Sequence[Filters]) -> list[int]:
@@ -166,14 +172,12 @@ def counted_rows(query: Query, selection: Selection, parts: Sequence[Filters]) -
     """
     window, filters = selection.window, selection.filters
     reads = [name for part in (filters, *parts) for name in part.reads]
-    fulfilled = [
-        [*part.of_combinations(query, window.start), *part.of_conversation(query)] for part in parts
-    ]
+    fulfilled = [selection.fulfilled(query, part) for part in parts]
     flags = [
         f"({' AND '.join(conditions) or 'true'}) AS part_{number}"
         for number, conditions in enumerate(fulfilled)
     ]
-    where = [*selection.conditions(query), *filters.of_conversation(query)]
+    where = [*selection.conditions(query), *selection.fulfilled(query, filters)]
     columns = [*_told(query, window, filters, reads), *flags]
     rows = query.table("conversations", columns, where, alias="r")
     sums = [f"countIf(part_{number}) AS part_{number}" for number in range(len(parts))]
@@ -189,8 +193,7 @@ def _rows(
     names: Sequence[str] = (),
 ) -> str:
     columns = _told(query, window, filters, (*names, *filters.reads))
-    where = [*conditions, *filters.of_conversation(query)]
-    return query.table("conversations", [KEY, *columns], where, alias="r")
+    return query.table("conversations", [KEY, *columns], conditions, alias="r")
 
 
 def members(query: Query, window: Window, filters: Filters) -> str:
@@ -203,9 +206,32 @@ def members(query: Query, window: Window, filters: Filters) -> str:
         window: When what is asked about happened.
         filters: What conversations are limited to.
     """
-    conditions = [*_around(query, window), *filters.of_combinations(query)]
-    rows = _rows(query, window, filters, conditions)
+    return _members(query, window, filters.tree)
+
+
+def _members(query: Query, window: Window, tree: Every) -> str:
+    conditions = [*_around(query, window), *of_conversation(query, tree)]
+    columns = _told(query, window, Filters(), reads_of(tree))
+    rows = query.table("conversations", [KEY, *columns], conditions, alias="r")
     return f"({KEY}) IN (SELECT {KEY} FROM {rows})"  # noqa: S608
+
+
+def of_turns(
+    query: Query, window: Window, filters: Filters, since: datetime | None = None
+) -> list[str]:
+    """The conditions of filters on a row of `turns`, of turns in the window.
+
+    Args:
+        query: The SELECT that they become a part of.
+        window: When the turns were.
+        filters: What turns are limited to.
+        since: No turn in question is earlier; the window's start without.
+    """
+
+    def members_of(tree: Node) -> str:
+        return _members(query, window, Every((tree,)))
+
+    return filters.of_turn(query, members_of, since or window.start)
 
 
 def row_now(

@@ -11,27 +11,28 @@ from otel_chat import semconv
 from otel_chat.server.figures.sql import SCALE, Table
 from otel_chat.server.rules import MODEL, RESPONSE_TIME, SLOW_SECONDS
 
-Operator = Literal["is", "not", "min", "max", "below", "like"]
+Operator = Literal["is", "not", "min", "max", "above", "below", "like"]
 Kind = Literal["text", "choice", "number", "flag", "said", "any"]
 Level = Literal["turn", "conversation"]
 
 OPERATORS: Final[Mapping[Kind, tuple[Operator, ...]]] = {
     "text": ("is", "not", "like"),
     "choice": ("is", "not"),
-    "number": ("min", "max", "below"),
+    "number": ("min", "max", "above", "below"),
     "flag": ("is",),
     "said": ("like",),
-    "any": ("is", "not", "min", "max", "below", "like"),
+    "any": ("is", "not", "min", "max", "above", "below", "like"),
 }
 WORDS: Final[Mapping[Operator, str]] = {
     "is": "is",
     "not": "is not",
     "min": "at least",
     "max": "at most",
+    "above": "above",
     "below": "below",
     "like": "contains",
 }
-NUMERIC: Final[frozenset[Operator]] = frozenset({"min", "max", "below"})
+NUMERIC: Final[frozenset[Operator]] = frozenset({"min", "max", "above", "below"})
 """The operators that compare numbers."""
 _OF_A_CONVERSATION: Final = "tenant, conversation_id"
 _METADATA: Final = re.compile(r"metadata\.([A-Za-z0-9_.:-]{1,100})")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat._common.moments import nanoseconds
 from otel_chat.server.figures.answers import exact_mean
 from otel_chat.server.figures.conversation_figures import columns, sums_sql
-from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows, members
+from otel_chat.server.figures.conversation_rows import (
+    KEY,
+    Selection,
+    conversation_rows,
+    members,
+    of_turns,
+)
 from otel_chat.server.figures.registry import Quotient, register
 from otel_chat.server.figures.sql import SCALE, billionths, mean, quantiles
 from otel_chat.server.figures.sums import (
@@ -92,11 +98,7 @@ def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[
 def conditions_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
     """The conditions on the turns of `turns_source`."""
     within = query.between("start", window.start, window.end)
-    conditions = [within, *filters.of_turn(query, window.start)]
-    if filters.whole_conversations:
-        # What a turn must not be, another of its conversation may be.
-        conditions.append(members(query, window, filters.of_whole_conversations))
-    return conditions
+    return [within, *of_turns(query, window, filters)]
 
 
 def turn_sums(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat.server.figures.answers import Answer, TimeSpan
-from otel_chat.server.figures.conversation_rows import members
+from otel_chat.server.figures.conversation_rows import members, of_turns
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import Query, mean, moment, quantiles, ratio
 from otel_chat.server.figures.window import MARGIN, Window
@@ -62,10 +62,8 @@ def _within(statement: Query, window: Window, filters: Filters) -> str:
     since = window.start - MARGIN
     wider = [
         statement.between("start", since, window.end + MARGIN),
-        *filters.of_turn(statement, since),
+        *of_turns(statement, window, filters, since),
     ]
-    if filters.whole_conversations:
-        wider.append(members(statement, window, filters.of_whole_conversations))
     turns = statement.table("turns", ("tenant", "trace_id"), wider)
     return f"(tenant, trace_id) IN {turns}"
 

@@ -53,7 +53,8 @@ _INSTRUMENTED: Final = """\
 
 They may stay: a call that the instrumentation of its client tells of, too, counts once, with its \
 tokens and cost and in Dependencies, because its spans hang beneath ours and the answer has one \
-id. Without `@model_call` theirs are the turn's model calls.
+id. Without `@model_call` theirs are the turn's model calls. Anthropic's client tells of its calls \
+by itself as well.
 
 """
 _BESIDE: Final = """\

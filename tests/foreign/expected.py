@@ -11,7 +11,9 @@ THANKS: Final = "Thanks!"
 ASKED_MODEL: Final = "gpt-4o-mini"
 NAMES_ASKED_MODEL: Final = frozenset({"llama_index"})
 """Whose spans name the model that was asked, and not the one that answered."""
-PRICES: Final = {name: {"input": 1, "output": 10} for name in (ASKED_MODEL, provider.MODEL)}
+PRICES: Final = {
+    name: {"input": 1, "output": 10} for name in (ASKED_MODEL, provider.MODEL, provider.CLAUDE)
+}
 """USD for a million tokens."""
 
 
@@ -26,12 +28,7 @@ def said_to(bot: str) -> tuple[str, str]:
 
 def turns(bot: str) -> list[dict[str, Any]]:
     """The turns of a bot's conversation, with what is compared of them."""
-    common = {
-        "agent": "support",
-        "model": ASKED_MODEL if bot in NAMES_ASKED_MODEL else provider.MODEL,
-        "provider": "openai",
-        "status": "ok",
-    }
+    common = {"agent": "support", "model": _model(bot), "provider": _provider(bot), "status": "ok"}
     whole = [a + b for a, b in zip(provider.FIRST, provider.AFTER_TOOL, strict=True)]
     first, second = said_to(bot)
     greeted = (provider.FIRST, first, provider.THANKED)
@@ -42,6 +39,16 @@ def turns(bot: str) -> list[dict[str, Any]]:
             (provider.FIRST, second, provider.THANKED),
         )
     ]
+
+
+def _provider(bot: str) -> str:
+    return "anthropic" if bot.startswith("anthropic") else "openai"
+
+
+def _model(bot: str) -> str:
+    if bot in NAMES_ASKED_MODEL:
+        return ASKED_MODEL
+    return provider.CLAUDE if _provider(bot) == "anthropic" else provider.MODEL
 
 
 def model_calls(bot: str) -> int:

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's wire formats and knows one short conversation.
+"""A server that speaks OpenAI's and Anthropic's wire formats and knows one short conversation.
 
 Asked where the parcel is, it calls the tool, and then says what the tool said; else it says that
 one is welcome. The first call of a turn uses 100 tokens and 10, the one after a tool 120 and 12.
@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any, Final
 
 MODEL: Final = "gpt-4o-mini-2024-07-18"
+CLAUDE: Final = "claude-haiku-4-5-20251001"
 ASKED: Final = "Where is my parcel?"
 FOUND: Final = "It is in Oslo."
 THANKED: Final = "You are welcome."
@@ -62,12 +63,27 @@ def _response(said: str | None, tokens: tuple[int, int]) -> Iterator[dict[str, A
     yield {"type": "response.completed", "sequence_number": 0, "response": response}
 
 
+def _message(said: str | None, tokens: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Anthropic's message, whole: no bot streams one."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": TOOL, "input": {"number": "17"}}
+    part = call if said is None else {"type": "text", "text": said}
+    yield {
+        "id": f"msg_{next(_numbers)}", "type": "message", "role": "assistant", "model": CLAUDE,
+        "content": [part], "stop_reason": "tool_use" if said is None else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": tokens[0], "output_tokens": tokens[1]},
+    }  # fmt: skip
+
+
+_FORMATS: Final = {"/chat/completions": _chat, "/responses": _response, "/messages": _message}
+
+
 def _answer(path: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     given = asked.get("messages") or asked.get("input")
     last = given[-1] if isinstance(given, list) else {"content": given}
     after = last.get("role") == "tool" or last.get("type") == "function_call_output"
     said = FOUND if after else None if ASKED in json.dumps(last) else THANKED
-    make = _chat if path.endswith("/chat/completions") else _response
+    make = next(make for end, make in _FORMATS.items() if path.endswith(end))
     return make(said, AFTER_TOOL if after else FIRST)
 
 

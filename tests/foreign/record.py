@@ -4,7 +4,7 @@
     python -m tests.foreign.record pydantic_ai     one
 
 Each bot runs in a new environment with the newest versions of its packages (by uv), against a
-server that speaks OpenAI's wire format, and its spans are written beside this file.
+server that speaks its provider's wire format, and its spans are written beside this file.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ DECORATED: Final[dict[str, tuple[str, ...]]] = {
 """The same for each whose framework shows a chat, and needs no more than our decorator."""
 INSTRUMENTED: Final[dict[str, tuple[str, ...]]] = {
     "openai_instrumented": ("openai", "opentelemetry-instrumentation-openai"),
+    "openai_openinference": ("openai", "openinference-instrumentation-openai"),
+    "anthropic_instrumented": ("anthropic", "opentelemetry-instrumentation-anthropic"),
+    "anthropic_openinference": ("anthropic", "openinference-instrumentation-anthropic"),
 }
 """The same for each whose calls an instrumentation tells of, too."""
 BOTS: Final = PACKAGES | INTEGRATED | DECORATED | INSTRUMENTED
@@ -89,6 +92,9 @@ def record(bot: str) -> dict[str, Any]:
     os.environ["OTEL_CHAT_CAPTURE_CONTENT"] = "1"
     with serving() as url:
         os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
+        os.environ |= {
+            "ANTHROPIC_BASE_URL": url.removesuffix("/v1"), "ANTHROPIC_API_KEY": "none",
+        }  # fmt: skip
         with answering(bot) as answer:
             for text in said_to(bot):
                 answer(text, conversation_id(bot))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Final
 
 import otel_chat
-from otel_chat._version import __version__
 from otel_chat.demo import content
 from otel_chat.demo.classifier import intent_classifier
 from otel_chat.demo.composer import MODEL, PROVIDER, compose, stream
@@ -20,6 +19,8 @@ from otel_chat.demo.tokenizer import count_tokens
 from otel_chat.hooks import SentimentAnalyser
 
 AGENT: Final = "alder-support"
+RELEASE: Final = "1.5.0"
+"""The bot's own version; its fault is told in `story`."""
 SESSIONS: Final = 5000
 PACE: Final = 0.01
 STARS: Final = (1.0, 5.0)
@@ -34,11 +35,15 @@ def _user_type(_bot: SupportBot, session: Session, _text: str) -> str:
     return session.user_type
 
 
+def _release(_bot: SupportBot, session: Session, _text: str) -> str:
+    return session.release
+
+
 def _conversation(session: Session, *, start: bool = False) -> otel_chat.Conversation:
     return otel_chat.conversation(
         session.conversation_id,
         agent=AGENT,
-        agent_version=__version__,
+        agent_version=session.release,
         channel=session.channel,
         user_type=session.user_type,
         start=start,
@@ -60,6 +65,9 @@ class SupportBot:
 
     Args:
         pace: Seconds between two pieces of a streamed reply, 0 or more.
+        release: Its version.
+        book: Gives the orders of a conversation; one book for all without.
+        name: Gives the id of a conversation; a random one without.
 
     Example:
         >>> bot = SupportBot(pace=0)
@@ -68,10 +76,21 @@ class SupportBot:
         'Welcome to Alder & Reed...'
     """
 
-    def __init__(self, *, pace: float = PACE) -> None:
+    def __init__(
+        self,
+        *,
+        pace: float = PACE,
+        release: str = RELEASE,
+        book: Callable[[], OrderBook] | None = None,
+        name: Callable[[], str] | None = None,
+    ) -> None:
         self._pace = pace
+        self._release = release
+        shared = OrderBook()
+        self._book = book or (lambda: shared)
+        self._name = name or (lambda: f"demo-{uuid.uuid4()}")
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._dialogue = Dialogue(intent_classifier(), article_index(), OrderBook())
+        self._dialogue = Dialogue(intent_classifier(), article_index())
         count_tokens("")
 
     def open(self, *, channel: str, user_type: str) -> tuple[Session, str]:
@@ -84,7 +103,8 @@ class SupportBot:
         Returns:
             The conversation and the greeting.
         """
-        session = Session(f"demo-{uuid.uuid4()}", channel=channel, user_type=user_type)
+        known = (self._name(), self._book(), self._release)
+        session = Session(*known, channel=channel, user_type=user_type)
         self._sessions[session.conversation_id] = session
         while len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
@@ -123,7 +143,7 @@ class SupportBot:
 
     @otel_chat.chat_handler(
         agent=AGENT,
-        agent_version=__version__,
+        agent_version=_release,
         conversation_id="session.conversation_id",
         message="text",
         channel=_channel,

@@ -103,6 +103,30 @@ def samples() -> list[dict[str, Any]]:
     return loaded
 
 
+def story() -> list[dict[str, Any]]:
+    """The conversations about one carrier's parcels, as `samples()` has them.
+
+    With `if_failed`: what the user does once a reply has failed.
+
+    Example:
+        >>> all("if_failed" in told for told in story())
+        True
+    """
+    loaded: list[dict[str, Any]] = _load("story.json")
+    return loaded
+
+
+def tour() -> list[dict[str, str]]:
+    """The steps by which the pages lead to the fault of the story.
+
+    Example:
+        >>> len(tour())
+        5
+    """
+    loaded: list[dict[str, str]] = _load("tour.json")
+    return loaded
+
+
 def prices() -> dict[str, dict[str, float]]:
     """The declared prices by model, in US dollars for a million tokens.
 

@@ -67,11 +67,15 @@ class Session:
 
     Args:
         conversation_id: The conversation's id.
+        book: The orders that it is about.
+        release: The version of the bot that answers.
         channel: Where it takes place: web, mobile.
         user_type: Who writes: client, provider, anonymous.
     """
 
     conversation_id: str
+    book: OrderBook
+    release: str
     channel: str = "web"
     user_type: str = "anonymous"
     workflow: Workflow | None = None
@@ -90,14 +94,12 @@ class Dialogue:
     Args:
         classifier: Says what a message means.
         index: Finds articles.
-        book: Knows the orders.
     """
 
-    def __init__(self, classifier: IntentClassifier, index: ArticleIndex, book: OrderBook) -> None:
+    def __init__(self, classifier: IntentClassifier, index: ArticleIndex) -> None:
         self._classifier = classifier
         self._index = index
-        self._book = book
-        self._by_order: Mapping[str, Callable[[Order, str], Reply]] = {
+        self._by_order: Mapping[str, Callable[[Session, Order], Reply]] = {
             "order_status": self._status,
             "cancel_order": self._cancel,
             "refund_status": self._refund,
@@ -147,7 +149,7 @@ class Dialogue:
         if answer:
             self._note(found)
         try:
-            reply, ended = advance(workflow, text, answer, self._book)
+            reply, ended = advance(workflow, text, answer, session.book)
         except LookupError:
             session.workflow = None
             raise
@@ -199,18 +201,18 @@ class Dialogue:
         otel_chat.current_turn().workflow(name, "started", step="order")
         if order_number(text) is None:
             return Reply("ask_order")
-        reply, ended = advance(session.workflow, text, None, self._book)
+        reply, ended = advance(session.workflow, text, None, session.book)
         if ended:
             session.workflow = None
         return reply
 
     def _about_order(self, session: Session, intent: str, number: str) -> Reply:
         session.unsure = 0
-        order = look_up(self._book, number)
+        order = look_up(session.book, number)
         if order is None:
             session.awaits_order = intent
             return Reply("unknown_order", {"number": number})
-        return self._by_order[intent](order, session.complaint)
+        return self._by_order[intent](session, order)
 
     def _article(self, question: str, topic: str) -> str:
         with otel_chat.tool(f"search_{SOURCE}"):
@@ -219,11 +221,11 @@ class Dialogue:
             raise LookupError(f"no article about {topic}")
         return hit.article.text
 
-    def _status(self, order: Order, _complaint: str) -> Reply:
+    def _status(self, session: Session, order: Order) -> Reply:
         values = {"number": order.number, "item": order.item}
         if order.status == "shipped":
             with otel_chat.tool("ask_carrier"):
-                days = self._book.carrier_days(order)
+                days = session.book.carrier_days(order)
             values |= {"carrier": order.carrier, "days": str(days)}
             values["shipped_on"] = order.shipped_on or ""
         if order.status == "delivered":
@@ -232,25 +234,25 @@ class Dialogue:
             return Reply("order_returned", values | {"total": f"{order.total:.2f}"})
         return Reply(f"order_{order.status}", values)
 
-    def _cancel(self, order: Order, _complaint: str) -> Reply:
+    def _cancel(self, session: Session, order: Order) -> Reply:
         values = {"number": order.number, "item": order.item}
         if order.status == "cancelled":
             return Reply("order_cancelled", values)
         if order.status != "processing":
             return Reply("cancel_too_late", values)
         with otel_chat.tool("cancel_order"):
-            self._book.cancel(order)
+            session.book.cancel(order)
         otel_chat.current_turn().action("cancel_order", {"order": order.number})
         return Reply("cancel_done", values)
 
-    def _refund(self, order: Order, _complaint: str) -> Reply:
+    def _refund(self, _session: Session, order: Order) -> Reply:
         if not order.status.startswith("return"):
             return Reply("refund_none", {"number": order.number})
         return Reply("refund_open", {"number": order.number, "total": f"{order.total:.2f}"})
 
-    def _damaged(self, order: Order, complaint: str) -> Reply:
+    def _damaged(self, session: Session, order: Order) -> Reply:
         with otel_chat.tool("open_ticket"):
-            ticket = self._book.open_ticket(order, complaint)
+            ticket = session.book.open_ticket(order, session.complaint)
         otel_chat.current_turn().action("open_ticket", {"order": order.number})
         article = self._article("replacement for a damaged item", TOPICS["damaged_item"])
         values = {"number": order.number, "item": order.item, "ticket": ticket, "text": article}

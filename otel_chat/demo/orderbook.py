@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -51,6 +52,10 @@ class Order:
 class OrderBook:
     """An order book of its own, filled from the shipped rows. Safe to use from several threads.
 
+    Args:
+        carriers: Carriers that it has a connection with beside those of the rows, with their
+            working days.
+
     Example:
         >>> OrderBook().find("10417").item
         'glass vase'
@@ -58,12 +63,13 @@ class OrderBook:
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, carriers: Mapping[str, int] | None = None) -> None:
         rows = content.orders()
         self._lock = Lock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.executescript(_SCHEMA)
         self._db.executemany("INSERT INTO carriers VALUES (:name, :days)", rows["carriers"])
+        self._db.executemany("INSERT INTO carriers VALUES (?, ?)", (carriers or {}).items())
         self._db.executemany(
             f"INSERT INTO orders ({_COLUMNS}) VALUES (:number, :item, :total, :address, :status,"  # noqa: S608 - a constant
             " :carrier, :shipped_on, :delivered_on, NULL)",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -25,6 +26,7 @@ from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import HOST, LocalServer, require_free
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT, SupportBot, configuration
+from otel_chat.demo.story import StoryClock, Told, story, tell
 from otel_chat.demo.traffic import Sent, send_samples
 from otel_chat.demo.web import create_app
 from otel_chat.errors import ConfigurationError, StoreError
@@ -69,9 +71,10 @@ def run(options: DemoOptions) -> None:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         training: Future[SupportBot] = pool.submit(SupportBot)
         with console.status("Starting the analytics server and training the bot …"):
-            server = stack.enter_context(LocalServer(store, port=options.port, defaults=SETTINGS))
+            told = {**SETTINGS, "OTEL_CHAT_SERVER_SAMPLE": _sample(options.store)}
+            server = stack.enter_context(LocalServer(store, port=options.port, defaults=told))
             bot = stack.enter_context(_bot(training.result(), server.url, options.bot_port))
-        sent = _send(bot, console, stopped)
+        sent = _send(bot, console, stopped, untold=_untold(server))
         _flush(server)
         if stopped.is_set():
             return
@@ -138,6 +141,7 @@ def _bot(bot: SupportBot, analytics: str, port: int) -> Iterator[str]:
         environment="demo",
         endpoint=analytics,
         config=configuration(),
+        clock=StoryClock(),
     )
     app = create_app(bot, analytics=analytics)
     served = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))
@@ -155,18 +159,52 @@ def _bot(bot: SupportBot, analytics: str, port: int) -> Iterator[str]:
         otel_chat.shutdown()
 
 
-def _send(bot: str, console: Console, stopped: threading.Event) -> Sent:
+def _sample(store: str | None) -> str:
+    """What the pages say of the data, for the server's environment."""
+    place = HOME / "demo"
+    removal = (
+        ("Stop the demo with Ctrl-C, and delete its folder:", f"rm -r {place}")
+        if store is None
+        else (
+            "It lies beside what the store held before. While the demo runs, all is erased by:",
+            f"otel-chat erase --before {datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}",
+        )
+    )
+    return json.dumps(
+        {
+            "about": "Three weeks of a made-up shop. The bot answered just now, as if then.",
+            "removal": removal[0],
+            "command": removal[1],
+            "steps": content.tour(),
+        }
+    )
+
+
+def _untold(server: LocalServer) -> list[Told]:
+    """The story; empty where the store has it, or other conversations of the bot, already."""
+    with AnalyticsClient(server.url) as client:
+        known = client.overview(window="30d", agent=AGENT)["conversations"]
+    return [] if known else story(datetime.now(UTC))
+
+
+def _send(bot: str, console: Console, stopped: threading.Event, untold: list[Told]) -> Sent:
+    """Plays the story, then the samples; what was sent, nothing where it was stopped."""
     samples = content.samples()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("Sample conversations", total=len(samples))
+        task = progress.add_task("Sample conversations", total=len(untold) + len(samples))
+
+        def done() -> None:
+            progress.advance(task)
+
+        async def both() -> Sent:
+            told = await tell(untold, done=done)
+            return told + await send_samples(bot, samples, done=done)
 
         async def play() -> Sent:
-            sending = asyncio.create_task(
-                send_samples(bot, samples, done=lambda: progress.advance(task))
-            )
+            sending = asyncio.create_task(both())
             while not sending.done() and not stopped.is_set():
                 await asyncio.wait({sending}, timeout=_LOOK_SECONDS)
             if not sending.done():
@@ -192,9 +230,9 @@ def _summary(server: str, sent: Sent) -> dict[str, Any]:
         client.settled()
         stored = {
             str(item["conversation_id"]): int(item["turns"])
-            for item in client.conversations(window="24h", agent=AGENT)
+            for item in client.conversations(window="30d", agent=AGENT)
         }
-        overview = client.overview(window="24h")
+        overview = client.overview(window="30d")
     pairs = [(turns, stored.get(cid, 0)) for cid, turns in sent.conversations.items()]
     return {
         "conversations": len(sent.conversations),

@@ -50,6 +50,15 @@ class Sent:
     failed: int = 0
     to_team: int = 0
 
+    def __add__(self, other: Sent) -> Sent:
+        """Both together."""
+        return Sent(
+            self.conversations | other.conversations,
+            self.handoffs + other.handoffs,
+            self.failed + other.failed,
+            self.to_team + other.to_team,
+        )
+
     @property
     def turns(self) -> int:
         """All turns."""
@@ -75,75 +84,120 @@ async def send_samples(
     sent = Sent({})
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def play(sample: Mapping[str, Any], at: int) -> None:
-        async with gate, _browser(bot, sample, at) as http:
-            await _play(http, sample, sent)
+    async def one(sample: Mapping[str, Any], at: int) -> None:
+        async with gate, browser(sample, at, bot=bot) as http:
+            await play(http, sample, sent)
         done()
 
     async with asyncio.TaskGroup() as group:
         for at, sample in enumerate(samples):
-            group.create_task(play(sample, at))
+            group.create_task(one(sample, at))
     return sent
 
 
-def _browser(bot: str, sample: Mapping[str, Any], at: int) -> httpx.AsyncClient:
+def browser(
+    sample: Mapping[str, Any],
+    at: int,
+    *,
+    bot: str = "http://bot.example",
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
     """A client that says of itself what a user's browser says: its kind, and where the chat stands.
 
     Args:
-        bot: Address of the bot.
         sample: The conversation.
         at: Its place among the samples; browsers and pages take turns.
+        bot: Address of the bot.
+        transport: How the bot is reached, where it is not over the network.
     """
     kinds, pages = BROWSERS[sample["channel"]], PAGES[sample["channel"]]
     headers = {
         "user-agent": kinds[at % len(kinds)],
         "referer": f"{SHOP}{pages[at % len(pages)]}",
     }
-    return httpx.AsyncClient(base_url=bot, timeout=60.0, trust_env=False, headers=headers)
+    return httpx.AsyncClient(
+        base_url=bot, timeout=60.0, trust_env=False, headers=headers, transport=transport
+    )
 
 
-async def _play(http: httpx.AsyncClient, sample: Mapping[str, Any], sent: Sent) -> None:
+async def play(
+    http: httpx.AsyncClient,
+    sample: Mapping[str, Any],
+    sent: Sent,
+    *,
+    before: Callable[[Mapping[str, Any]], None] = lambda _step: None,
+) -> None:
+    """Plays a conversation; one with `if_failed` goes on with that after a reply that failed.
+
+    Args:
+        http: The user's browser.
+        sample: The conversation.
+        sent: What is sent is added here.
+        before: Called before each step, with it.
+
+    Raises:
+        httpx.HTTPError: when the bot does not answer.
+    """
     opening = {"channel": sample["channel"], "user_type": sample["user_type"]}
     opened = (await http.post("/api/conversations", json=opening)).raise_for_status().json()
-    conversation_id = opened["conversation_id"]
-    path = f"/api/conversations/{conversation_id}"
-    sent.conversations[conversation_id] = 0
-    handed_off = False
+    talk = _Talk(http, opened["conversation_id"], sent)
+    sent.conversations[talk.id] = 0
     for step in sample["steps"]:
+        before(step)
+        failed = await talk.step(step)
+        if failed and "if_failed" in sample:
+            break
+    else:
+        return
+    for step in sample["if_failed"]:
+        before(step)
+        await talk.step(step)
+
+
+@dataclass(slots=True)
+class _Talk:
+    """A conversation while it is played."""
+
+    http: httpx.AsyncClient
+    id: str
+    sent: Sent
+    handed_off: bool = False
+
+    async def step(self, step: Mapping[str, Any]) -> bool:
+        """Takes a step; whether the reply to it failed."""
         if "say" in step:
-            was_handed_off = handed_off
-            handed_off = await _say(http, path, step["say"], sent)
-            if was_handed_off:
-                sent.to_team += 1
-                continue
-            sent.conversations[conversation_id] += 1
-            sent.handoffs += handed_off
-        elif "human" in step:
-            await _post(http, f"{path}/human", {"text": step["human"]})
+            return await self._say(step["say"])
+        if "human" in step:
+            await self._post("human", {"text": step["human"]})
         elif "rate" in step:
-            rating = {"value": step["rate"], "comment": step.get("comment")}
-            await _post(http, f"{path}/feedback", rating)
+            await self._post("feedback", {"value": step["rate"], "comment": step.get("comment")})
         elif "thumb" in step:
-            rating = {"value": step["thumb"], "scale": "thumb"}
-            await _post(http, f"{path}/feedback", rating)
+            await self._post("feedback", {"value": step["thumb"], "scale": "thumb"})
         elif "end" in step:
-            await _post(http, f"{path}/end", {"outcome": step["end"]})
+            await self._post("end", {"outcome": step["end"]})
+        return False
 
+    async def _post(self, what: str, body: Mapping[str, Any]) -> None:
+        path = f"/api/conversations/{self.id}/{what}"
+        (await self.http.post(path, json=body)).raise_for_status()
 
-async def _post(http: httpx.AsyncClient, path: str, body: Mapping[str, Any]) -> None:
-    (await http.post(path, json=body)).raise_for_status()
-
-
-async def _say(http: httpx.AsyncClient, path: str, text: str, sent: Sent) -> bool:
-    """Says something and reads the reply to its end; whether the team has taken over."""
-    handed_off = False
-    async with http.stream("POST", f"{path}/messages", json={"text": text}) as answer:
-        answer.raise_for_status()
-        async for name, data in _events(answer):
-            sent.failed += name == "failed"
-            if name == "done":
-                handed_off = bool(data["handed_off"])
-    return handed_off
+    async def _say(self, text: str) -> bool:
+        """Says something and reads the reply to its end; whether it failed."""
+        was_handed_off, failed = self.handed_off, False
+        path = f"/api/conversations/{self.id}/messages"
+        async with self.http.stream("POST", path, json={"text": text}) as answer:
+            answer.raise_for_status()
+            async for name, data in _events(answer):
+                failed |= name == "failed"
+                if name == "done":
+                    self.handed_off = bool(data["handed_off"])
+        self.sent.failed += failed
+        if was_handed_off:
+            self.sent.to_team += 1
+        else:
+            self.sent.conversations[self.id] += 1
+            self.sent.handoffs += self.handed_off
+        return failed
 
 
 async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, Any]]]:

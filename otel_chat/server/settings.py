@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from otel_chat.errors import ConfigurationError
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
 from otel_chat.server.budgets import MOST, Budget
+from otel_chat.server.sample import Sample
 from otel_chat.server.store.limits import EXPORT, QUESTION
 
 _ORIGIN: Final = r"^https?://[^/\s*]+$"
@@ -69,6 +70,9 @@ class ServerSettings(BaseSettings):
         question_seconds: How long it may take, 0.01 to 3600.
         export_memory: What it may take for an export, which flows, whatever its length.
         export_seconds: How long an export may take, 1 to 86,400.
+        sample: That the data is a sample, as JSON in the environment: `{"about": "Made up.",
+            "removal": "Stop the server, then:", "command": "rm -r ./demo", "steps": []}`. Every
+            page says so; the steps (`label`, `text`, `address`) lead through it.
 
     Example:
         >>> ServerSettings(port=9000).port
@@ -108,6 +112,7 @@ class ServerSettings(BaseSettings):
     question_seconds: Annotated[float, Field(ge=0.01, le=3600)] = QUESTION.seconds
     export_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(EXPORT.memory)
     export_seconds: Annotated[float, Field(ge=1, le=86_400)] = EXPORT.seconds
+    sample: Sample | None = None
 
     @field_validator("budgets")
     @classmethod

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import free_port
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT
+from otel_chat.demo.story import story
 from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until
@@ -33,6 +35,7 @@ class Passed:
 
     folder: Path
     summary: dict[str, Any]
+    conversations: int
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +44,24 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> Passed:
     before = folder / ".otel-chat" / "demo" / "of-an-earlier-run"
     before.parent.mkdir(parents=True)
     before.touch()
+    conversations = len(story(datetime.now(UTC))) + len(content.samples())
     summary = answer("demo", "--once", *ports(), cwd=folder)
     assert not before.exists()
-    return Passed(folder, summary)
+    return Passed(folder, summary, conversations)
 
 
 def test_one_pass_stores_every_sample_once(passed: Passed) -> None:
     """`--once --json` prints what was sent and what is stored, and nothing is lost or doubled.
 
-    The demo's own store is made anew.
+    That is the story of three weeks, and the samples. The demo's own store is made anew.
     """
     summary = passed.summary
     assert set(summary) == {
         "conversations", "turns", "stored_conversations", "stored_turns",
         "lost", "duplicates", "handoffs", "tokens", "overview",
     }  # fmt: skip
-    assert summary["conversations"] == summary["stored_conversations"] == len(content.samples())
-    assert summary["turns"] == summary["stored_turns"] > 120
+    assert summary["conversations"] == summary["stored_conversations"] == passed.conversations
+    assert summary["turns"] == summary["stored_turns"] > 500
     assert summary["lost"] == summary["duplicates"] == 0
     overview = summary["overview"]
     assert (overview["conversations"], overview["turns"]) == (
@@ -67,22 +71,40 @@ def test_one_pass_stores_every_sample_once(passed: Passed) -> None:
     assert summary["handoffs"] == overview["handoffs"]["conversations"] > 5
     assert summary["tokens"] == overview["tokens"]["total"] > 1000
     assert overview["errors"]["turns"] > 0
-    assert overview["confidence"]["count"] > 100
+    assert overview["confidence"]["count"] > 400
     assert overview["cost"]["priced_turns"] > 0
+
+
+def check_tour(url: str) -> None:
+    """Every step is a page of the tour, and has on it what its words say."""
+    found = {step["label"]: web.get(f"{url}{step['address']}") for step in content.tour()}
+    for label, page in found.items():
+        assert page.status_code == 200, label
+        assert "Sample data" in page.text
+        assert 'aria-current="step"' in page.text, label
+    saying = web.get(f"{url}/api/v1/overview/changes").json()
+    assert saying["state"] == "changed"
+    assert "tool ask_carrier failed (CarrierUnknownError)" in saying["sentence"]
+    assert "A is better" in found["Which part"].text
+    assert "ask_carrier" in found["The tool"].text
 
 
 def test_ctrl_c_stops_the_demo_cleanly(passed: Passed) -> None:
     """After the samples it stays, with both pages up; Ctrl-C ends it with exit code 0.
 
-    With `--keep` its conversations add up with those of before.
+    With `--keep` its samples add up with those of before; the story is told once, and the tour
+    leads to its fault.
     """
     chosen = ports()
     url = f"http://127.0.0.1:{chosen[1]}"
-    count = 2 * len(content.samples())
+    count = passed.conversations + len(content.samples())
     options = ("demo", "--keep", *chosen)
     with running(*options, cwd=passed.folder) as demo, AnalyticsClient(url, timeout=60) as client:
-        until(lambda: "Chat with the bot" in (demo.stdout.readline() if demo.stdout else ""))
-        until(lambda: client.overview(agent=AGENT)["conversations"] == count, every=0.2)
+        out = demo.stdout
+        until(lambda: "Chat with the bot" in (out.readline() if out else ""), timeout=240)
+        until(
+            lambda: client.overview(window="30d", agent=AGENT)["conversations"] == count, every=0.2
+        )
         (route,) = web.get(f"{url}/api/v1/performance/routes").json()["items"]
         assert route["route"] == "/api/conversations/{conversation_id}/messages"
         assert route["status_code"] == 200
@@ -95,6 +117,7 @@ def test_ctrl_c_stops_the_demo_cleanly(passed: Passed) -> None:
         assert {one["kind"] for one in kinds} == {"product", "offer"}
         scales = web.get(f"{url}/api/v1/feedback").json()["scales"]
         assert [(one["lowest"], one["highest"]) for one in scales] == [(1, 5), (0, 1)]
+        check_tour(url)
         demo.send_signal(signal.SIGINT)
         _, errors = demo.communicate(timeout=60)
         assert demo.returncode == 0, errors

@@ -1,9 +1,9 @@
-"""The routes of the pages that are no sheets: live, exports and reports, settings."""
+"""The routes of the pages that are no sheets: live, exports, settings, the tour of a sample."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -17,7 +17,8 @@ from otel_chat.server.api.parameters import (
     Viewer,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.pages import administration, downloads, links, live
+from otel_chat.server.here import here
+from otel_chat.server.pages import administration, downloads, links, live, tour
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
 from otel_chat.server.pages.sheets import Asking
@@ -27,6 +28,8 @@ from otel_chat.server.store import Store
 router = own_router(
     prefix="", route_class=PageRoute, include_in_schema=False, default_response_class=HTMLResponse
 )
+
+TOUR_SECONDS: Final = 30 * 24 * 3600
 
 
 def _now(
@@ -167,3 +170,21 @@ def erase(request: Request, store: StoreParameter, scope: Manager, form: Form) -
 def back_to_settings(_change: str) -> Response:
     """Leads back whoever reloads the address that a form was sent to."""
     return RedirectResponse("/settings", status_code=303)
+
+
+@router.post("/tour")
+def show_tour(request: Request, form: Form) -> Response:
+    """Shows the tour of a sample on every page, or on none, in this browser."""
+    answer = RedirectResponse(here(administration.first_of(form, "next")), status_code=303)
+    if administration.first_of(form, "show"):
+        answer.delete_cookie(tour.COOKIE, httponly=True, samesite="lax")
+    else:
+        answer.set_cookie(
+            tour.COOKIE,
+            tour.HIDDEN,
+            max_age=TOUR_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+    return answer

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from otel_chat._version import __version__
 from otel_chat.server.api.security import COOKIE
-from otel_chat.server.pages import assets, formats, links, listing, periods, replies
+from otel_chat.server.pages import assets, formats, links, listing, periods, replies, tour
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
 from otel_chat.server.pages.forecasts import FORECASTS
@@ -128,6 +128,7 @@ def page(
             base=str(request.base_url).rstrip("/"),
             now=asked,
             signed_in=COOKIE in request.cookies,
+            tour=tour.tour(request),
             **context,
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.errors import AccessError
@@ -42,6 +42,7 @@ class Scope:
     Args:
         tenants: The tenants whose data it may see; `None` for every tenant.
         permissions: What it may do, of `PERMISSIONS`.
+        name: The name of the token that it comes from; empty where none was needed.
 
     Example:
         >>> viewer = Scope(frozenset({"acme"}), frozenset({"analytics:view"}))
@@ -51,6 +52,7 @@ class Scope:
 
     tenants: frozenset[str] | None
     permissions: frozenset[str]
+    name: str = field(default="", compare=False)
 
     def allows(self, permission: str) -> bool:
         """Whether the scope holds `permission`."""

@@ -48,7 +48,7 @@ class Token(BaseModel):
     def scope(self) -> Scope:
         """The scope that the token carries."""
         tenants = None if EVERY_TENANT in self.tenants else frozenset(self.tenants)
-        return Scope(tenants, frozenset(self.scopes))
+        return Scope(tenants, frozenset(self.scopes), self.name)
 
 
 class NewToken(Token):

@@ -51,7 +51,9 @@ def test_a_token_carries_its_scopes_and_tenants(store: Store, clocks: Clocks) ->
     tokens = clocks.tokens(store)
     made = make(tokens, scopes=["export:create", "analytics:view"], tenants=["b", "a"])
     expected = Scope(frozenset({"a", "b"}), frozenset({"analytics:view", "export:create"}))
-    assert tokens.verify(made.token) == expected
+    found = tokens.verify(made.token)
+    assert found == expected
+    assert found.name == made.name
 
 
 def test_a_star_stands_for_every_tenant(store: Store, clocks: Clocks) -> None:

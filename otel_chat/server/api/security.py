@@ -125,6 +125,7 @@ class Needs:
         scope = await asyncio.to_thread(
             access_of(request).authenticate, token, host=addressed(request)
         )
+        request.state.scope = scope  # pages say who is signed in, also where this is not theirs
         scope.require(self.permission)
         check_parameters(request)  # after access: nobody else learns what there is
         return scope

@@ -74,6 +74,7 @@ def reader_with(request: Request, permission: str) -> Scope:
     """
     access = access_of(request)
     scope = access.authenticate(request.cookies.get(COOKIE), host=addressed(request))
+    request.state.scope = scope
     scope.require(permission)
     return scope
 

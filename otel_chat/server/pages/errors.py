@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
@@ -77,13 +78,16 @@ def _in_utc(name: str, value: str, zone: str) -> str:
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
 
 
-def error_page(request: Request, error: Exception, address: str | None = None) -> Response:
+def error_page(
+    request: Request, error: Exception, address: str | None = None, *, typed: str = ""
+) -> Response:
     """An error as a page.
 
     Args:
         request: What was asked for.
         error: What came of it.
         address: Where the reader wanted to go; where they are without.
+        typed: The token that was typed, which the form keeps for its typing error to be mended.
     """
     status, message = _told(error)
     title = TITLES.get(status, UNEXPECTED)
@@ -100,10 +104,26 @@ def error_page(request: Request, error: Exception, address: str | None = None) -
         title=title,
         message=message,
         address=address or address_of(request),
+        typed=typed,
+        wrong=_wrong(typed) if typed else "",
     )
     if isinstance(error, StoreUnavailableError):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
+
+
+_TOKEN: Final = re.compile(r"otc_[0-9a-f]+_[A-Za-z0-9_-]+")
+
+
+def _wrong(token: str) -> str:
+    """What is wrong with a token that was not taken, without saying which tokens there are."""
+    if not token.startswith("otc_"):
+        return "That is no token: one begins with otc_."
+    if not _TOKEN.fullmatch(token):
+        return (
+            "That is no whole token: one is otc_, an id, an underline and a secret, without spaces."
+        )
+    return "No token in force is written like that: look for a typing error, or ask for a new one."
 
 
 def _told(error: Exception) -> tuple[int, str]:

@@ -26,6 +26,8 @@ from otel_chat.server.pages.turns import TURNS
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from otel_chat.server.access import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -128,8 +130,20 @@ def page(
             base=str(request.base_url).rstrip("/"),
             now=asked,
             signed_in=COOKIE in request.cookies,
+            reader=_reader(request),
             tour=tour.tour(request),
             **context,
         )
     )
     return HTMLResponse(text, status_code=status)
+
+
+def _reader(request: Request) -> str:
+    """Who is signed in, and of which tenant; empty where that is not known."""
+    scope: Scope | None = getattr(request.state, "scope", None)
+    if scope is None or not scope.name:
+        return ""
+    if scope.tenants is None:
+        return f"{scope.name} · every tenant"
+    only = next(iter(scope.tenants)) if len(scope.tenants) == 1 else ""
+    return f"{scope.name} · {only or formats.plural(len(scope.tenants), 'tenant')}"

@@ -347,7 +347,7 @@ async def sign_in(request: Request) -> Response:
     try:
         access_of(request).authenticate(token, host=addressed(request))
     except AccessError as error:
-        return error_page(request, error, wanted)
+        return error_page(request, error, wanted, typed=token)
     answer = RedirectResponse(wanted, status_code=303)
     answer.set_cookie(
         COOKIE,

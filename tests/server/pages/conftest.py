@@ -56,7 +56,7 @@ class Keys:
         if not token or not token.startswith("tenant-"):
             raise AccessError("A token is needed.", status=401)
         may = self.permissions.get(token, frozenset(PERMISSIONS))
-        return Scope(frozenset({token}), may)
+        return Scope(frozenset({token}), may, "reader")
 
 
 class Shaky:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.pages import assets, links
@@ -220,6 +221,40 @@ def test_without_a_token_there_is_a_form(site: Site, given: Given) -> None:
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
         assert client.get("/conversations").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("password", "one begins with otc_"),
+        ("otc_12ab", "no whole token"),
+        ("otc_12ab_se cret", "no whole token"),
+        ("otc_12ab_secret", "look for a typing error"),
+        ('otc_"><script>', "no whole token"),
+    ],
+)
+def test_a_mistyped_token_can_be_mended(site: Site, typed: str, said: str) -> None:
+    """What is wrong is said beside the field, which keeps what was typed."""
+    answer = web.post(f"{site.address}/sign-in", data={"token": typed, "next": "/live"})
+    assert answer.status_code == 401
+    assert said in answer.text
+    assert f'value="{escape(typed)}"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert "no-store" in answer.headers["cache-control"]
+
+
+def test_a_page_says_who_is_signed_in(site: Site, given: Given) -> None:
+    """By the token's name and its tenant, also on a page that is not theirs; not by its text."""
+    with web.Client(base_url=site.address) as client:
+        assert "Signed in as" not in client.get("/").text
+        client.post("/sign-in", data={"token": given.tenant, "next": "/"})
+        who = f"reader · {given.tenant}"
+        assert f'Signed in as </span><bdi title="{who}">{who}</bdi>' in client.get("/").text
+        site.keys.permissions[given.tenant] = frozenset()
+        refused = client.get("/")
+        site.keys.permissions.pop(given.tenant)
+        assert refused.status_code == 403
+        assert who in refused.text
 
 
 def test_whoever_signed_in_can_sign_out(site: Site, given: Given) -> None:

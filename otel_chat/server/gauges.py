@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -16,16 +16,19 @@ from prometheus_client.registry import Collector
 
 from otel_chat import semconv
 from otel_chat.errors import OtelChatError
-from otel_chat.server.access import ANALYTICS_VIEW, METRICS_READ, Scope
+from otel_chat.server.access import ANALYTICS_VIEW, CONVERSATIONS_READ, METRICS_READ, Scope
 from otel_chat.server.figures.conversation_figures import RESOLVED_HIGH, RESOLVED_LOW
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import Quotient, every
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.budgets import Spending, spendings
 from otel_chat.server.questions.gauges import Counts, Place, counts, joined
+from otel_chat.server.segments import key_of, readable, watched_segments
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+    from otel_chat.server.questions.segments import Segment
     from otel_chat.server.settings import ServerSettings
     from otel_chat.server.store import Store
 
@@ -53,11 +56,13 @@ class Snapshot:
         taken: When, in seconds since 1970.
         windows: The counts of each window by place.
         budgets: What has been spent of each budget.
+        segments: The counts of each window by watched segment: its tenant and its name.
     """
 
     taken: float
     windows: Mapping[str, Mapping[Place, Counts]]
     budgets: Sequence[Spending] = ()
+    segments: Mapping[str, Mapping[tuple[str, str], Counts]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -87,6 +92,17 @@ class Gauges:
                 name: counts(self.store, EVERY, Window(moment - length, moment, moment, idle))
                 for name, length in WINDOWS.items()
             }
+            watched = watched_segments(self.store)
+            of_segments = {
+                name: {
+                    key_of(one): _of_segment(
+                        self.store, one, Window(moment - length, moment, moment, idle)
+                    )
+                    for one in watched
+                    if readable(one)
+                }
+                for name, length in WINDOWS.items()
+            }
             spent = spendings(self.store, EVERY, moment, self.settings.budgets)
         except OtelChatError as error:
             self.failures += 1
@@ -94,7 +110,14 @@ class Gauges:
                 _log.warning("The gauges for Prometheus could not be worked out: %s", error)
             self.snapshot = None
         else:
-            self.snapshot = Snapshot(time.time(), found, spent)
+            self.snapshot = Snapshot(time.time(), found, spent, of_segments)
+
+
+def _of_segment(store: Store, one: Segment, window: Window) -> Counts:
+    """The counts of a segment, in its tenant."""
+    may = {CONVERSATIONS_READ} if one.texts else set()
+    scope = Scope(frozenset({one.tenant}), EVERY.permissions | may)
+    return joined(counts(store, scope, window, Filters(where=one.where)).values())
 
 
 class GaugeCollector(Collector):
@@ -136,6 +159,12 @@ class GaugeCollector(Collector):
         for gauge in _BY_NAME:
             yield _named(folded, gauge)
         yield _hours(folded[LONGEST])
+        yield from _segments(
+            {
+                window: {key: one for key, one in found.items() if self._scope.covers({key[0]})}
+                for window, found in snapshot.segments.items()
+            }
+        )
         yield from _budgets(
             one for one in snapshot.budgets if one.budget.visible(self._scope.tenants)
         )
@@ -317,6 +346,28 @@ def _hours(found: ByPlace) -> Metric:
         for hour, many in sorted(hours.items()):
             gauge.add_metric((agent, hour), many)
     return gauge
+
+
+def _segments(windows: Mapping[str, Mapping[tuple[str, str], Counts]]) -> Iterator[Metric]:
+    labels = ("tenant", "segment", "window")
+    many = GaugeMetricFamily(
+        "otel_chat_segment_conversations",
+        "Conversations of a watched segment that started in the window.",
+        labels=labels,
+    )
+    share = GaugeMetricFamily(
+        "otel_chat_segment_ratio",
+        "A share of a watched segment, by the name of its definition.",
+        labels=(*labels, "figure"),
+    )
+    figures = [one for one in every(Quotient) if one.gauge and one.unit == "1"]
+    for window, found in windows.items():
+        for key, one in found.items():
+            many.add_metric((*key, window), one["conversations"])
+            for figure in (*figures, RESOLVED_LOW, RESOLVED_HIGH):
+                if (value := figure.read(one.numbers)) is not None:
+                    share.add_metric((*key, window, figure.name), value)
+    yield from (many, share)
 
 
 def _budgets(found: Iterable[Spending]) -> Iterator[Metric]:

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from otel_chat.server.figures.fields import FIELDS, PARAMETERS, Operator
 from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.segments import conditions_of
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -28,7 +29,9 @@ def filters_of(request: Request) -> Filters:
     Raises:
         QueryError: If a filter is wrong.
     """
-    return Filters.read(request.query_params.multi_items())
+    # Who asks is known by then: whatever takes filters needs a scope first.
+    segments = conditions_of(request.app.state.store, lambda: request.state.scope)
+    return Filters.read(request.query_params.multi_items(), segments)
 
 
 def takes_filters(dependant: Dependant) -> bool:

@@ -25,6 +25,7 @@ Table = Literal[
     "unclaimed_spans",
     "reports",
     "report_runs",
+    "segments",
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000

@@ -96,17 +96,18 @@ def in_turns(
 
 
 def in_rating(query: Query, tree: Node, *, wanted: bool = True) -> str:
-    """SQL of a tree on `x`, a rating, as far as that knows its turn; the rest is held to fit."""
+    """SQL of a tree on `x`, a rating in a row of `conversations`, as far as that knows its turn.
 
-    def known(one: Condition) -> str:
-        if one.field.level == "turn" and one.field.kept:
-            return one.holds(query, f"x.{one.name}")
-        return "true" if wanted else "false"
-
+    What it does not know of the turn is held to fit.
+    """
     if isinstance(tree, Without):
         return f"NOT ({in_rating(query, tree.part, wanted=not wanted)})"
     if isinstance(tree, Condition):
-        return known(tree)
+        if tree.field.level == "conversation":
+            return held(query, tree, None)
+        if tree.field.kept:
+            return tree.holds(query, f"x.{tree.name}")
+        return "true" if wanted else "false"
     parts = [in_rating(query, one, wanted=wanted) for one in tree.parts]
     return f"({(' AND ' if isinstance(tree, Every) else ' OR ').join(parts)})"
 

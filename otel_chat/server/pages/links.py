@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from otel_chat.server.figures.fields import field_and_operator
-from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.filters import OF_TREES, Filters, Limit
+from otel_chat.server.figures.where import Every
 from otel_chat.server.figures.window import DEFAULT_WINDOW
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ OF_A_SHEET: Final = frozenset(
     )
 )  # fmt: skip
 """What one page of figures is asked and no other; it stays there."""
-CHOSEN: Final = ("agent", "channel", "model", "prompt", "user_type", "outcome")
+CHOSEN: Final = ("agent", "channel", "model", "prompt", "user_type", "outcome", "segment")
 """The filters that every page has a field for."""
 OF_THE_LIST_CHOSEN: Final = ("tag", "reviewed")
 """Those that the list of conversations has one for beside."""
@@ -160,6 +161,8 @@ class View:
         return [(self._words(name), self.without(name)) for name in names]
 
     def _words(self, name: str) -> str:
+        if name in OF_TREES:
+            return Limit(name, tuple(self.values(name)), Every(())).words
         if field_and_operator(name) is not None:
             return Filters(**{name: self.values(name)}).words[0]
         return f"{name.replace('_', ' ')}: {', '.join(self.values(name))}"

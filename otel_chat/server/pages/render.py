@@ -62,6 +62,7 @@ NAVIGATION: Final = (
     Entry("conversations", "/conversations", "Conversations", "chat"),
     Entry("live", "/live", "Live", "live"),
     *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
+    Entry("segments", "/segments", "Segments", "columns"),
     Entry("reports", "/reports", "Reports", "report"),
     Entry("exports", "/exports", "Exports", "report"),
     Entry("settings", "/settings", "Settings", "settings"),

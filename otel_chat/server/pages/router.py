@@ -39,6 +39,7 @@ from otel_chat.server.pages import (
     periods,
     reports,
     runbooks,
+    segments,
     times,
     waterfall,
 )
@@ -368,7 +369,9 @@ def sign_out() -> Response:
     return answer
 
 
-router.routes.extend([*more.router.routes, *reports.router.routes, *runbooks.router.routes])
+router.routes.extend(
+    [*more.router.routes, *reports.router.routes, *segments.router.routes, *runbooks.router.routes]
+)
 
 
 @router.get("/{path:any_page}")

@@ -10,6 +10,7 @@ from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query
 from otel_chat.server.figures.window import Window
+from otel_chat.server.questions.segments import segments
 from otel_chat.server.rules import MODEL
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Choices(Answer):
     environments: list[str]
     prompts: list[str]
     prompt_versions: list[str]
+    segments: list[str] = Field(description="Those that were saved, whenever.")
 
 
 @query()
@@ -64,4 +66,5 @@ def choices(store: Store, scope: Scope, window: Window) -> Choices:
         for name, value in _COLUMNS.items()
     ]
     within = [statement.between("start", window.start, window.end)]
-    return Choices(**statement.one(statement.select("turns", found, within)))
+    saved = sorted({one.name for one in segments(store, scope).items})[:MOST]
+    return Choices(**statement.one(statement.select("turns", found, within)), segments=saved)

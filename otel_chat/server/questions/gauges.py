@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat.server.access import METRICS_READ
 from otel_chat.server.figures.conversation_figures import columns, sums, sums_sql
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
-from otel_chat.server.figures.figures import ratings
+from otel_chat.server.figures.figures import conditions_on_turns, ratings
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query
@@ -82,9 +82,9 @@ def _by_name(names: str) -> str:
     return f"CAST(sumMap({keys}, {ones}), 'Map(String, UInt64)')"
 
 
-def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
+def _of_conversations(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     rows = conversation_rows(
-        statement, Selection(window, Filters()), "agent", "channel", "last_intent", "user_type",
+        statement, Selection(window, filters), "agent", "channel", "last_intent", "user_type",
         "topics", "leads", *columns(),
     )  # fmt: skip
     return statement.run(f"""
@@ -100,7 +100,7 @@ def _of_conversations(statement: Query, window: Window) -> list[dict[str, Any]]:
     """)  # noqa: S608
 
 
-def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
+def _of_turns(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     source = statement.table(
         "turns",
         (
@@ -112,7 +112,7 @@ def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
             "sentiment",
             f"{classified(statement)} AS understood",
         ),
-        [statement.between("start", window.start, window.end)],
+        conditions_on_turns(statement, window, filters),
     )
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, toString(agent) AS agent, toString(channel) AS channel,
@@ -125,16 +125,22 @@ def _of_turns(statement: Query, window: Window) -> list[dict[str, Any]]:
 
 
 @query(METRICS_READ)
-def counts(store: Store, scope: Scope, window: Window) -> dict[Place, Counts]:
+def counts(
+    store: Store, scope: Scope, window: Window, filters: Filters | None = None
+) -> dict[Place, Counts]:
     """What the gauges are made of.
 
     Args:
         store: The store to ask.
         scope: What the caller may see.
         window: The conversations that started, and the turns and feedback, to count.
+        filters: What they are limited to; nothing without.
     """
-    statement = Query(store, scope)
-    rows = [*_of_conversations(statement, window), *_of_turns(statement, window)]
+    statement, limits = Query(store, scope), filters or Filters()
+    rows = [
+        *_of_conversations(statement, window, limits),
+        *_of_turns(statement, window, limits),
+    ]
     numbers = {*sums(), *_OF_TURNS} - {"settled_cost"}
     found: dict[Place, Counts] = {}
     for row in rows:

@@ -26,7 +26,7 @@ from pydantic import (
 from otel_chat._common.moments import UTC_NAME, PeriodName, period, zone_of
 from otel_chat.errors import DefinitionError, QueryError
 from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
-from otel_chat.server.figures.filters import Filters
+from otel_chat.server.figures.filters import OF_TREES, Filters
 from otel_chat.server.figures.window import WINDOWS
 from otel_chat.server.report.template import check
 
@@ -415,8 +415,12 @@ def next_time(schedule: str, timezone: str, moment: datetime) -> datetime:
     return _simulated(schedule, moment.astimezone(ZoneInfo(timezone))).astimezone(UTC)
 
 
+def _any_segment(name: str) -> str:  # noqa: ARG001 - it is looked up when the report is made
+    return "conversation_id != ''"
+
+
 def filters_of(given: Mapping[str, Any]) -> Filters:
-    """What a report is limited to.
+    """What a report is limited to; a segment by any name is taken.
 
     Raises:
         ValueError: If there is no such filter, or not with such a value.
@@ -425,10 +429,11 @@ def filters_of(given: Mapping[str, Any]) -> Filters:
         >>> filters_of({"agent": "support", "handoff": True}).words
         ['Agent is support', 'With a handoff']
     """
-    if unknown := [name for name in given if field_and_operator(name) is None]:
-        raise ValueError(_unknown("filter", unknown[0], list(PARAMETERS)))
+    for name in given:
+        if field_and_operator(name) is None and name not in OF_TREES:
+            raise ValueError(_unknown("filter", name, [*PARAMETERS, *OF_TREES]))
     try:
-        return Filters(**given)
+        return Filters.given(given, _any_segment)
     except QueryError as error:
         raise ValueError(str(error)) from error
 

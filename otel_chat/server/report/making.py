@@ -17,15 +17,17 @@ from markupsafe import Markup
 from otel_chat._common.extras import require
 from otel_chat._version import __version__
 from otel_chat.errors import ConfigurationError
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
 from otel_chat.server.pages import formats, links
 from otel_chat.server.questions.brief import Brief, Question, Quote, brief
 from otel_chat.server.questions.clear_changes import ClearChange, Read
 from otel_chat.server.questions.comparison import Comparison, Sides, comparison
 from otel_chat.server.questions.report import SHORT, report
+from otel_chat.server.questions.segments import conditions_of
 from otel_chat.server.questions.sentence import phrase
 from otel_chat.server.report import template, words
-from otel_chat.server.report.definition import Goals, Versus, filters_of
+from otel_chat.server.report.definition import Goals, Versus
 from otel_chat.server.report.render import environment, labels_of, markdown, style
 
 if TYPE_CHECKING:
@@ -339,7 +341,7 @@ def make(
     definition = one.definition
     start, end = definition.span(moment)
     window = Window(start, end, max(datetime.now(UTC), end), timedelta(seconds=idle))
-    filters = filters_of(definition.filters)
+    filters = Filters.given(definition.filters, conditions_of(store, lambda: scope))
     asked = (store, scope, window, filters)
     versus = {
         section: comparison(*asked, Sides(section.by, section.a, section.b))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from otel_chat.server import segments
 from otel_chat.server.api.security import COOKIE
 from otel_chat.server.pages.render import NAVIGATION, SHEETS
 from tests import web
@@ -44,7 +45,9 @@ OF_PAGES: Final = {
     "agent": {"agent": "support"},
     "several": {"channel": ["web", "mobile"], "intent_not": "thanks"},
     "handoff": {"handoff": "true"},
+    "segment": {"segment": "Half of it"},
 }
+CONDITIONS: Final = "(channel = web and not failed) or handoff or topic = price"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,9 @@ def filled(store: Store) -> Given:
         given.event("topic", name, seconds, topic=("delivery", "price")[number % 2])
         given.feedback(number % 5 + 1, name, seconds + 20)
     given.save()
+    segments.save_segment(
+        store, given.scope, "Half of it", segments.SegmentConditions(where=CONDITIONS)
+    )
     return given
 
 

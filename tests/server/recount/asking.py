@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.server.recount.figures import Figures, Question
+from tests.server.recount.figures import WHERES, Figures, Question
 from tests.server.recount.world import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ FILTERS: Final[tuple[dict[str, object], ...]] = (
     {"handoff": False}, {"message_type": "voice"}, {"variant": "a"}, {"agent_version": "2"},
     {"environment": "test"}, {"agent": "sales", "channel": "voice"},
     {"intent": "refund", "outcome": "abandoned"}, {"prompt": "greeting", "prompt_version": "2"},
+    *({"where": where} for where in WHERES), {"channel": "web", "where": [*WHERES][1]},
 )  # fmt: skip
 
 

@@ -36,6 +36,28 @@ OF_TURNS: Final[Mapping[str, Callable[[Turn], object]]] = {
     "user_type": lambda turn: turn.text(sc.USER_TYPE),
     "variant": lambda turn: turn.text(sc.VARIANT),
 }
+WHERES: Final[Mapping[str, Callable[[Conversation, Turn, Sequence[Turn]], bool]]] = {
+    "(channel = web or intent = order) and not outcome = abandoned": lambda one, turn, _: (
+        (turn.text(sc.CHANNEL) == "web" or turn.text(sc.INTENT_NAME) == "order")
+        and one.outcome != "abandoned"
+    ),
+    "handoff or agent = support": lambda one, turn, _: (
+        one.handed_off or turn.text(sc.AGENT_NAME) == "support"
+    ),
+    "not (intent = refund or message_type = voice)": lambda _one, _turn, asked: (
+        not any(
+            one.text(sc.INTENT_NAME) == "refund" or one.text(sc.MESSAGE_TYPE) == "voice"
+            for one in asked
+        )
+    ),
+    "confidence >= 0.7 and (state = open or model in (small, large))": lambda one, turn, _: (
+        turn.confidence is not None
+        and turn.confidence >= 0.7
+        and (not one.settled or turn.model in {"small", "large"})
+    ),
+}
+"""Conditions that nest, and whether a turn of a conversation fulfils them; the turns at the end are
+those that what must not be is asked of."""
 OF_CONVERSATIONS: Final[Mapping[str, Callable[[Conversation], object]]] = {
     "outcome": lambda one: one.outcome,
     "state": lambda one: "settled" if one.settled else "open",
@@ -73,8 +95,17 @@ class Question:
         """Whether a time lies in the window."""
         return self.start <= time < self.end
 
-    def takes(self, turn: Turn) -> bool:
-        """Whether a turn matches all conditions of turns."""
+    def takes(self, one: Conversation, turn: Turn, *, whole: bool = False) -> bool:
+        """Whether a turn of a conversation matches all conditions of turns.
+
+        Args:
+            one: The conversation.
+            turn: The turn.
+            whole: Whether conversations are asked for.
+        """
+        where = str(self.filters.get("where", ""))
+        if where and not WHERES[where](one, turn, one.turns if whole else [turn]):
+            return False
         for name, wanted in self.filters.items():
             if name == "confidence_min":
                 if turn.confidence is None or turn.confidence < float(str(wanted)):
@@ -83,17 +114,21 @@ class Question:
                 return False
         return True
 
+    def agrees(self, one: Conversation) -> bool:
+        """Whether a conversation matches all conditions of whole conversations."""
+        wanted = ((name, value) for name, value in self.filters.items() if name in OF_CONVERSATIONS)
+        return all(OF_CONVERSATIONS[name](one) == value for name, value in wanted)
+
     def lets_through(self, one: Conversation) -> bool:
         """Whether a conversation matches, whenever it started."""
-        wanted = ((name, value) for name, value in self.filters.items() if name in OF_CONVERSATIONS)
-        if any(OF_CONVERSATIONS[name](one) != value for name, value in wanted):
-            return False
-        return any(map(self.takes, one.turns))
+        return self.agrees(one) and any(self.takes(one, turn, whole=True) for turn in one.turns)
 
     def owns(self, one: Conversation) -> bool:
         """Whether a conversation that matches belongs to the window."""
         if self.by == "active":
-            return any(self.within(turn.start) and self.takes(turn) for turn in one.turns)
+            return any(
+                self.within(turn.start) and self.takes(one, turn, whole=True) for turn in one.turns
+            )
         return self.within(one.started)
 
 
@@ -113,9 +148,9 @@ class Figures:
         self.settled_ones = [one for one in self.whole if one.settled]
         self.taken = [
             turn
-            for one in self.matching
+            for one in everything
             for turn in one.turns
-            if question.within(turn.start) and question.takes(turn)
+            if question.within(turn.start) and question.agrees(one) and question.takes(one, turn)
         ]
 
     def of(self, **filters: object) -> Figures:
@@ -356,7 +391,7 @@ class Figures:
         turns = {(turn.tenant, turn.trace, turn.span): turn for turn in self.taken}
         return [
             (turns[named], event.text(sc.INTENT_NAME))
-            for one in self.matching
+            for one in self.everything
             for event in one.named(sc.EVENT_INTENT)
             if (named := (event.tenant, event.trace, event.span)) in turns
         ]
@@ -387,7 +422,7 @@ class Figures:
             turns = {turn.trace: turn for turn in one.turns}
             for rating in one.ratings:
                 turn = turns.get(rating.trace) if rating.trace else None
-                if turn is None or self.question.takes(turn):
+                if turn is None or self.question.takes(one, turn):
                     found.append(rating)
         return found
 

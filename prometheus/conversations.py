@@ -101,6 +101,33 @@ def add_outcomes(book: Book) -> None:
     )
 
 
+OF_FIGURE: Final = ("agent", "figure")
+
+
+def add_days(book: Book) -> None:
+    """Adds the alert on an agent's last whole day that was unlike the weeks before it."""
+    on = ", ".join(OF_FIGURE)
+    changed, moved = (scraped(f"otel_chat_day_{name}") for name in ("changed", "change_ratio"))
+    for metric in (changed, moved):
+        metric.require(OF_FIGURE)
+    book.alert(
+        "conversations",
+        Alert(
+            "ChatDayChanged",
+            TICKET,
+            f"max by ({on}) ({moved})\n"
+            f"and on ({on}) max by ({on}) ({changed.where('direction', 'better', '!=')}) == 1",
+            "5m",
+            f"{{{{ $labels.agent }}}}: {{{{ $labels.figure }}}} was {SHARE} from what is usual on"
+            " the last whole day",
+            "Beyond what chance explains, beside the eight weeks before. The page Overview of the"
+            " analytics server shows the day.",
+            "outcomes",
+            dict(OF_ANALYTICS),
+        ),
+    )
+
+
 def add_feedback(book: Book) -> None:
     """Adds the alert on ratings of users, today's beside the week's."""
     settings = book.settings

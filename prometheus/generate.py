@@ -46,6 +46,7 @@ def rules(settings: Settings) -> Book:
         slo.add_understanding,
         conversations.add_handoffs,
         conversations.add_outcomes,
+        conversations.add_days,
         conversations.add_feedback,
         objectives.add_objectives,
         supply.add_costs,

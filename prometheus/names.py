@@ -182,6 +182,8 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_conversations_settled": (*_PLACE, "outcome"),
     "otel_chat_budget_usd": _BUDGET,
     "otel_chat_budget_spent_usd": _BUDGET,
+    "otel_chat_day_changed": ("agent", "figure", "direction"),
+    "otel_chat_day_change_ratio": ("agent", "figure"),
     "otel_chat_server_ingest_failed_inserts_total": (),
     "otel_chat_server_gauge_failures_total": (),
     "otel_chat_server_gauges_timestamp_seconds": (),

@@ -170,7 +170,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     settling = Periodic("otel-chat-settler", SETTLE_SECONDS, app.state.settler.run)
     app.state.committer = Committer(store, settling.wake)
     app.state.intake = Intake()
-    app.state.gauges = Gauges(store, settings)
+    app.state.gauges = Gauges(store, settings, as_of=lambda: app.state.settler.state().as_of)
     app.state.chores = [settling, *_chores(store, settings, app)]
     app.state.registry.register(SettlerCollector(app.state.settler))
     app.state.ingest_counters = IngestCounters(app.state.registry, app.state.committer)

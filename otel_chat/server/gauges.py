@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from otel_chat import semconv
 from otel_chat.errors import OtelChatError
 from otel_chat.server.access import ANALYTICS_VIEW, CONVERSATIONS_READ, METRICS_READ, Scope
+from otel_chat.server.day_gauges import Days, day_gauges
 from otel_chat.server.figures.conversation_figures import RESOLVED_HIGH, RESOLVED_LOW
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import Quotient, every
@@ -72,12 +73,18 @@ class Gauges:
     Args:
         store: The store to ask.
         settings: What the figures depend on.
+        as_of: Up to when what was stored is in the conversations' rows; nothing while unknown.
     """
 
     store: Store
     settings: ServerSettings
     snapshot: Snapshot | None = None
     failures: int = 0
+    as_of: Callable[[], datetime | None] | None = None
+    days: Days = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.days = Days(self.store, EVERY, self.as_of)
 
     def refresh(self, now: datetime | None = None) -> None:
         """Counts once; keeps what was there before if the store fails.
@@ -111,6 +118,11 @@ class Gauges:
             self.snapshot = None
         else:
             self.snapshot = Snapshot(time.time(), found, spent, of_segments)
+        try:
+            self.days.refresh(moment, idle)
+        except OtelChatError as error:
+            self.failures += 1
+            _log.warning("The last day could not be set beside those before: %s", error)
 
 
 def _of_segment(store: Store, one: Segment, window: Window) -> Counts:
@@ -165,6 +177,8 @@ class GaugeCollector(Collector):
                 for window, found in snapshot.segments.items()
             }
         )
+        rate = self._gauges.settings.false_alarms
+        yield from day_gauges(self._gauges.days.last, self._scope.tenants, agents, rate)
         yield from _budgets(
             one for one in snapshot.budgets if one.budget.visible(self._scope.tenants)
         )

@@ -35,6 +35,8 @@ class ServerSettings(BaseSettings):
             "usd": 100, "period": "day"}, {"name": "support", "usd": 900, "period": "month",
             "agent": "support"}]`; `agent` and `tenant` are optional, a period is a calendar day or
             month in UTC. 20 at most.
+        false_alarms: So many days a month are told to be unlike others by chance alone, of all
+            agents and figures together, 0.001 to 1000; see docs/changes.md.
         prices: A file of prices of one's own, TOML or JSON, for turns that bring tokens and no
             cost; see docs/server.md.
         published_prices: Whether such a turn gets the price that genai-prices publishes where no
@@ -88,6 +90,7 @@ class ServerSettings(BaseSettings):
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
+    false_alarms: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
     prices: Path | None = None
     published_prices: bool = True
     span_rules: Path | None = None

@@ -15,6 +15,12 @@ SETTLED: Final = series("otel_chat_conversations_settled", **OF_DAY, outcome="re
 CONTAINED: Final = series("otel_chat_containment_ratio", **OF_DAY)
 USUAL: Final = series("otel_chat_containment_ratio", **OF_WEEK)
 ABANDONED: Final = series("otel_chat_abandonment_ratio", **OF_DAY)
+OF_FIGURE: Final = {"agent": "support", "figure": "containment_ratio"}
+OF_SERVER: Final = {"job": "otel-chat-server", "instance": "a", **OF_FIGURE}
+WORSE, BETTER = (
+    series("otel_chat_day_changed", **OF_SERVER, direction=one) for one in ("worse", "better")
+)
+MOVED: Final = series("otel_chat_day_change_ratio", **OF_SERVER)
 TURNS: Final = of_agent("otel_chat_turn_duration_seconds_count", otel_chat_status="ok")
 REASON: Final = {"otel_chat_handoff_reason": "no_answer"}
 HANDOFFS: Final = of_agent("otel_chat_handoffs_total", **REASON, otel_chat_channel="web")
@@ -63,6 +69,18 @@ CASES: Final = (
         "ChatAbandonmentHigh", {**TICKET, **PLACE, **OF_ANALYTICS},
         {ABANDONED: "0.2x10 0.5x120 0.3x60", SETTLED: "100x200"}, "11m", "1h", "2h20m",
         {"too few conversations": {ABANDONED: "1x140", SETTLED: "49x140"}},
+    ),
+    Case(
+        "ChatDayChanged", {**TICKET, **OF_FIGURE, **OF_ANALYTICS},
+        {WORSE: "0x10 1x120 0x60", MOVED: "-0.01x10 -0.4x120 -0.02x60"}, "11m", "5m", "2h25m",
+        {
+            "as far as chance goes": {WORSE: "0x140", MOVED: "-0.1x140"},
+            "changed for the better": {BETTER: "1x140", MOVED: "0.4x140"},
+            "told by two servers as no change": {
+                WORSE: "0x140", MOVED: "-0.1x140", _second(WORSE): "0x140",
+                _second(MOVED): "-0.1x140",
+            },
+        },
     ),
     Case(
         "ChatFeedbackFalling", {**TICKET, **AGENT},

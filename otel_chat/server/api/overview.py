@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fastapi import Request
+
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.parameters import (
@@ -9,12 +12,14 @@ from otel_chat.server.api.parameters import (
     FiltersParameter,
     StartedWindowParameter,
     StoreParameter,
+    TimezoneParameter,
     Viewer,
     WindowParameter,
 )
 from otel_chat.server.api.security import own_router
 from otel_chat.server.questions import choices as choices_queries
 from otel_chat.server.questions import clear_changes as changes_queries
+from otel_chat.server.questions import day_changes as days_queries
 from otel_chat.server.questions import leaders as leaders_queries
 from otel_chat.server.questions import overview as queries
 
@@ -51,6 +56,20 @@ def changes(
 ) -> changes_queries.ClearChanges:
     """One sentence, and every figure that could be tested: clear or not, since when, and where."""
     return changes_queries.clear_changes(store, scope, window, filters)
+
+
+@router.get("/overview/days", summary="Which days of which agents were unlike others")
+def days(
+    request: Request,
+    store: StoreParameter,
+    scope: Viewer,
+    window: StartedWindowParameter,
+    filters: FiltersParameter,
+    timezone: TimezoneParameter = UTC_NAME,
+) -> days_queries.DayChanges:
+    """Each whole day of the window, at most 31, beside the eight weeks before it, by agent."""
+    rate = request.app.state.settings.false_alarms
+    return days_queries.day_changes(store, scope, window, filters, rate, timezone)
 
 
 @router.get("/overview/leaders", summary="Top topics, user types, actions and intents")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
-from otel_chat.server.figures.answers import ERRORS, FALLBACKS, UNSURE, Answer, TimeSpan
+from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.chance import (
     LEAST,
     Change,
@@ -27,21 +27,23 @@ from otel_chat.server.figures.chance import (
     ratios_change,
     turning_point,
 )
-from otel_chat.server.figures.conversation_figures import (
-    ABANDONED,
-    CONTAINED,
-    LENGTH,
-    RESOLVED_HIGH,
-    RESOLVED_LOW,
-)
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
-from otel_chat.server.figures.figures import SATISFIED, by_bucket, by_period
+from otel_chat.server.figures.figures import by_bucket, by_period
 from otel_chat.server.figures.registry import FIGURES, Better, query
-from otel_chat.server.figures.sql import SCALE, Query, moment, nanos
+from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.figures.told import (
+    CONVERSATIONS,
+    KINDS,
+    TOLD,
+    VOLUME,
+    Kind,
+    Told,
+    ratios_of,
+    sums_sql,
+)
 from otel_chat.server.figures.window import BUCKETS, Bucket
 from otel_chat.server.questions.calls import by_conversation
 from otel_chat.server.questions.sentence import sentence
-from otel_chat.server.rules import POSITIVE
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
     from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
-Kind = Literal["outcome", "speed", "cost", "volume"]
-KINDS: Final[tuple[Kind, ...]] = ("outcome", "speed", "cost", "volume")
 PartKind = Literal["intent", "agent", "version", "variant", "channel", "model", "tool"]
 State = Literal["changed", "nothing changed", "not enough"]
 LEVEL: Final = 0.05
@@ -58,92 +58,6 @@ READ: Final = 3
 EXPLAINS: Final = 0.1
 """A part is told that explains so much more of a change than its share of what there is."""
 PARTS: Final = 5
-CONVERSATIONS: Final = "conversations"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """A figure that is looked at for change.
-
-    Args:
-        name: Its name among the figures.
-        label: What it is called in a sentence.
-        kind: What it is about.
-        better: Which way is good.
-        unit: What it is counted in: 1 for a share, s, USD and so on.
-        x: SQL of a conversation's numerator, a whole number, of a row that is called `s`.
-        y: SQL of its denominator.
-        reads: The columns of a row that both read.
-        scale: So many of what `x` counts are one of the unit.
-    """
-
-    name: str
-    label: str
-    kind: Kind
-    better: Better
-    unit: str
-    x: str
-    y: str
-    reads: tuple[str, ...]
-    scale: int = 1
-
-
-def _settled(name: str, label: str, counted: str, better: Better, *reads: str) -> Told:
-    return Told(
-        name=name, label=label, kind="outcome", better=better, unit="1",
-        x=f"s.settled AND {counted}", y="s.settled", reads=("settled", *reads),
-    )  # fmt: skip
-
-
-def _turns(name: str, label: str, part: str, whole: str) -> Told:
-    return Told(
-        name=name, label=label, kind="outcome", better="lower", unit="1",
-        x=f"s.{part}", y=f"s.{whole}", reads=(part, whole),
-    )  # fmt: skip
-
-
-_SCALES: Final = "value, scale_min, scale_max, score"
-_RATED: Final = ", ".join(f"s.feedback.{name}" for name in _SCALES.split(", "))
-TOLD: Final = (
-    _settled(CONTAINED.name, "Containment", "NOT s.handed_off", "higher", "handed_off"),
-    _settled(RESOLVED_HIGH.name, "Resolution", "s.outcome = 'resolved'", "higher", "outcome"),
-    _settled(RESOLVED_LOW.name, "Confirmed resolution", "s.confirmed", "higher", "confirmed"),
-    _settled(ABANDONED.name, "Abandonment", "s.outcome = 'abandoned'", "lower", "outcome"),
-    Told(
-        name=SATISFIED.name, label="CSAT", kind="outcome", better="higher", unit="1",
-        x=f"arrayCount(({_SCALES}) -> {POSITIVE}, {_RATED})", y="length(s.feedback)",
-        reads=("feedback",),
-    ),
-    _turns(FALLBACKS.name, "Fallback rate", "fallbacks", "classified"),
-    _turns(UNSURE.name, "Share of unsure turns", "low_confidence", "confidences"),
-    _turns(ERRORS.name, "Share of failed turns", "errors", "turns"),
-    Told(
-        name="response_time", label="Mean response time", kind="speed", better="lower", unit="s",
-        x="ifNull(s.response_sum, 0)", y="s.responses", scale=SCALE,
-        reads=("response_sum", "responses"),
-    ),
-    Told(
-        name="time_to_first_chunk", label="Mean time to the first words", kind="speed",
-        better="lower", unit="s", x="ifNull(s.first_chunk_sum, 0)", y="s.first_chunks",
-        scale=SCALE, reads=("first_chunk_sum", "first_chunks"),
-    ),
-    Told(
-        name="mean_conversation_cost", label="Cost of a conversation", kind="cost",
-        better="lower", unit="USD", y="s.settled AND s.priced_turns > 0", scale=SCALE,
-        x=f"if(s.settled, toInt128(toDecimal128(ifNull(s.cost, 0), 9) * {SCALE}), 0)",
-        reads=("settled", "cost", "priced_turns"),
-    ),
-    Told(
-        name="tokens_per_turn", label="Tokens of a turn", kind="cost", better="neither",
-        unit="{token}", x="toInt128(ifNull(s.input_tokens, 0)) + ifNull(s.output_tokens, 0)",
-        y="s.token_turns", reads=("input_tokens", "output_tokens", "token_turns"),
-    ),
-    Told(
-        name=LENGTH.name, label="Turns of a conversation", kind="volume", better="neither",
-        unit="{turn}", x="if(s.settled, s.turns, 0)", y="s.settled", reads=("settled", "turns"),
-    ),
-)  # fmt: skip
-"""What is looked at, beside how many conversations there were."""
 
 
 class Read(Answer):
@@ -239,22 +153,6 @@ def _width(window: Window) -> Bucket:
     return "1d" if window.length <= timedelta(days=180) else "1w"
 
 
-def _sums(place: str, one: Told) -> str:
-    x, y = f"toInt128({one.x})", f"toInt128({one.y})"
-    values = {
-        "n": f"countIf({one.y} > 0)", "x": f"sum({x})", "y": f"sum({y})",
-        "xx": f"sum({x} * {x})", "xy": f"sum({x} * {y})", "yy": f"sum({y} * {y})",
-    }  # fmt: skip
-    return ", ".join(f"toString({sql}) AS {place}_{name}" for name, sql in values.items())
-
-
-def _ratios(place: str, one: Told, row: Mapping[str, Any]) -> Ratios:
-    count, x, y, xx, xy, yy = (
-        int(row[f"{place}_{name}"]) for name in ("n", "x", "y", "xx", "xy", "yy")
-    )
-    return Ratios(count, x, y, xx, xy, yy, one.scale)
-
-
 Units = dict[tuple[int, int], dict[str, Any]]
 
 
@@ -266,7 +164,7 @@ def _by_unit(statement: Query, window: Window, filters: Filters, width: Bucket) 
     rows = statement.run(f"""
         SELECT {by_period(window)(statement, "s.started_at")} AS part,
             {by_bucket(both, width)(statement, "s.started_at")} AS unit, count() AS counted,
-            {", ".join(_sums(f"f{place}", one) for place, one in enumerate(TOLD))}
+            {", ".join(sums_sql(f"f{place}", one) for place, one in enumerate(TOLD))}
         FROM {source} AS s GROUP BY part, unit
     """)  # noqa: S608
     return {(row["part"], row["unit"]): row for row in rows}
@@ -288,7 +186,7 @@ def _figures(units: Units, starts: Sequence[datetime]) -> list[_Compared]:
         sides = [Ratios(), Ratios()]
         by_unit: defaultdict[int, Ratios] = defaultdict(Ratios)
         for (part, unit), row in units.items():
-            of_row = _ratios(place, one, row)
+            of_row = ratios_of(place, one, row)
             sides[part] += of_row
             by_unit[unit] += of_row
         before, now = sides
@@ -298,12 +196,6 @@ def _figures(units: Units, starts: Sequence[datetime]) -> list[_Compared]:
             since = None if at is None else starts[at]
             found.append(_Compared(one, change, now, before, since))
     return found
-
-
-_VOLUME: Final = Told(
-    name=CONVERSATIONS, label="Conversations", kind="volume", better="neither",
-    unit="{conversation}", x="1", y="1", reads=(),
-)  # fmt: skip
 
 
 def _volume(
@@ -335,7 +227,7 @@ def _volume(
         difference=float(sums[0] - sums[1]), error=change.error * (window.length / width)
     )
     both = (Ratios(sums[0], sums[0], 1), Ratios(sums[1], sums[1], 1))
-    return _Compared(_VOLUME, of_all, *both, None if at is None else starts[at + 1])
+    return _Compared(VOLUME, of_all, *both, None if at is None else starts[at + 1])
 
 
 def _ranked(found: Sequence[_Compared]) -> list[tuple[_Compared, ClearChange]]:
@@ -434,7 +326,7 @@ def _explained(
     towards = "-" if item.difference > 0 else ""
     newest = f"({towards}(x / y), -{nanos('started_at')}, toString(tenant), conversation_id)"
     rows = statement.run(f"""
-        SELECT part, of.1 AS kind, of.2 AS name, {_sums("f", _SUMMED)},
+        SELECT part, of.1 AS kind, of.2 AS name, {sums_sql("f", _SUMMED)},
             topKIf(1)(of.3, of.3 != '') AS reasons,
             groupArraySortedIf({READ})({newest}, y > 0 AND part = 1) AS newest
         FROM (
@@ -466,7 +358,7 @@ def _parts(told: Told, difference: float, now: Parted, before: Parted) -> list[C
     """The parts that explain more of a change than their share of what there is, the most first."""
 
     def of(side: Parted, key: tuple[Any, str]) -> Ratios:
-        return _ratios("f", told, side[key]) if key in side else Ratios()
+        return ratios_of("f", told, side[key]) if key in side else Ratios()
 
     whole, whole_before = of(now, (_EVERY, "")), of(before, (_EVERY, ""))
     found: list[tuple[float, ChangedPart]] = []

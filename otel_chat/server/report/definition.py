@@ -104,6 +104,13 @@ class Better(_Part):
     most: Annotated[int, Field(ge=1, le=20)] = 3
 
 
+class Days(_Part):
+    """Days of agents that were unlike the eight weeks before them, beyond chance."""
+
+    kind: Literal["days"] = "days"
+    most: Annotated[int, Field(ge=1, le=20)] = 5
+
+
 class Quotes(_Part):
     """What users said, each with a link."""
 
@@ -166,6 +173,7 @@ Section = Annotated[
     | Goals
     | Worse
     | Better
+    | Days
     | Quotes
     | Unanswered
     | Spent
@@ -182,7 +190,8 @@ def _section(given: object) -> object:
 
 
 STANDARD: Final[tuple[Section, ...]] = (
-    Headline(), Goals(), Worse(), Quotes(), Better(), Unanswered(), Spent(), Charts(), Tables(),
+    Headline(), Goals(), Worse(), Quotes(), Better(), Unanswered(), Spent(), Days(), Charts(),
+    Tables(),
 )  # fmt: skip
 """What a manager reads, on one page; details after."""
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -23,11 +23,12 @@ from otel_chat.server.pages import formats, links
 from otel_chat.server.questions.brief import Brief, Question, Quote, brief
 from otel_chat.server.questions.clear_changes import ClearChange, Read
 from otel_chat.server.questions.comparison import Comparison, Sides, comparison
+from otel_chat.server.questions.day_changes import DayChange, DayChanges, day_changes
 from otel_chat.server.questions.report import SHORT, report
 from otel_chat.server.questions.segments import conditions_of
 from otel_chat.server.questions.sentence import phrase
 from otel_chat.server.report import template, words
-from otel_chat.server.report.definition import Goals, Versus
+from otel_chat.server.report.definition import Days, Goals, Versus
 from otel_chat.server.report.render import environment, labels_of, markdown, style
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Made:
         brief: What stands first.
         details: What stands after.
         versus: The comparisons, in the order of their sections.
+        days: Which days were unlike others, if a section tells them.
         address: The server's address for links; empty without.
     """
 
@@ -72,6 +74,7 @@ class Made:
     brief: Brief
     details: Details
     versus: dict[Versus, Comparison] = field(default_factory=dict)
+    days: DayChanges | None = None
     address: str = ""
 
     @property
@@ -134,6 +137,7 @@ class Made:
             "sentence": self.sentence,
             **self.brief.model_dump(mode="json"),
             "details": self.details.model_dump(mode="json"),
+            "days": None if self.days is None else self.days.model_dump(mode="json"),
         }
 
     def goals(self, section: Goals) -> list[words.Shown]:
@@ -153,6 +157,8 @@ class Made:
             "address": self.address,
             "brief": self.brief,
             "compared": self._compared,
+            "day_of": self._day,
+            "days": self.days,
             "figures": self.goals,
             "heading": self.heading,
             "reading_of": self._reading,
@@ -208,9 +214,27 @@ class Made:
         if not intents:
             return self._link(one.read[0])
         window = self.brief.window
-        times = {"from": window.start.isoformat(), "to": window.end.isoformat()}
-        asked = urlencode({**times, "intent": intents[0]})
+        times = {"from": links.written(window.start), "to": links.written(window.end)}
+        asked = urlencode({**self._filters(), **times, "intent": intents[0]}, doseq=True)
         return f"{self.address.rstrip('/')}{links.LIST}?{asked}"
+
+    def _day(self, one: DayChange) -> str:
+        """Where to look at a day of an agent."""
+        if not self.address:
+            return ""
+        zone = ZoneInfo(self.report.definition.timezone)
+        start = datetime.combine(one.day, time(0), zone)
+        end = datetime.combine(one.day + timedelta(days=1), time(0), zone)
+        times = {"from": links.written(start), "to": links.written(end)}
+        asked = {**self._filters(), **times, "agent": one.agent}
+        return f"{self.address.rstrip('/')}/?{urlencode(asked, doseq=True)}"
+
+    def _filters(self) -> dict[str, Any]:
+        """What it is limited to, as addresses say it."""
+        return {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in self.report.definition.filters.items()
+        }
 
     def _compared(self, section: Versus) -> list[words.Shown]:
         found = self.versus[section]
@@ -306,6 +330,7 @@ class Given(TypedDict):
     idle: float
     human_cost: Decimal | None
     address: str
+    false_alarms: float
 
 
 def making_of(settings: ServerSettings) -> Given:
@@ -314,6 +339,7 @@ def making_of(settings: ServerSettings) -> Given:
         "idle": settings.idle_seconds,
         "human_cost": settings.cost_per_interaction,
         "address": settings.address or "",
+        "false_alarms": settings.false_alarms,
     }
 
 
@@ -326,6 +352,7 @@ def make(
     idle: float,
     human_cost: Decimal | None = None,
     address: str = "",
+    false_alarms: float = 1.0,
 ) -> Made:
     """Makes a report.
 
@@ -337,6 +364,7 @@ def make(
         idle: After so many seconds a conversation is settled.
         human_cost: What a conversation with a human costs, USD.
         address: The server's address for links; none without.
+        false_alarms: How many days a month are told to be unlike others by chance alone.
     """
     definition = one.definition
     start, end = definition.span(moment)
@@ -348,10 +376,14 @@ def make(
         for section in definition.sections
         if isinstance(section, Versus)
     }
+    days = None
+    if any(isinstance(section, Days) for section in definition.sections):
+        days = day_changes(*asked, false_alarms, definition.timezone)
     return Made(
         one,
         brief(*asked, human_cost),
         report(*asked, definition.timezone),
         versus,
+        days,
         address,
     )

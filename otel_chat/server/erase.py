@@ -158,7 +158,8 @@ class Eraser:
             }
         settled = self._settled_of(conditions) if by_trace else []
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
-        self._forget_marks()
+        self._forget_noted("conversation_marks", "conversation_id", "conversation_id")
+        self._forget_noted("theme_states", "trace_id", "lower(hex(trace_id))")
         if settled:
             self._settle_again(settled)
         return erased
@@ -196,20 +197,25 @@ class Eraser:
             self._values,
         )
 
-    def _forget_marks(self) -> None:
-        """Erases what was noted about conversations of which no turn is left."""
-        marked = f"SELECT tenant, conversation_id FROM conversation_marks WHERE {self._within}"  # noqa: S608
+    def _forget_noted(self, table: str, column: str, of_turns: str) -> None:
+        """Erases what was noted about conversations, or turns, of which no turn is left.
+
+        Args:
+            table: Where it is noted.
+            column: What it is noted about.
+            of_turns: The same of a turn.
+        """
+        noted = f"SELECT tenant, {column} AS about FROM {table} WHERE {self._within}"  # noqa: S608
         there = (
-            "SELECT tenant, conversation_id FROM turns WHERE conversation_id IN"  # noqa: S608
-            f" (SELECT conversation_id FROM conversation_marks WHERE {self._within})"
-            f" AND {self._within}"
+            f"SELECT tenant, {of_turns} AS about FROM turns WHERE about IN"  # noqa: S608
+            f" (SELECT {column} FROM {table} WHERE {self._within}) AND {self._within}"
         )
-        orphans = self._store.query(f"{marked} EXCEPT DISTINCT {there}", self._values)
+        orphans = self._store.query(f"{noted} EXCEPT DISTINCT {there}", self._values)
         if orphans:
             self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
-            self._values["orphans"] = [row["conversation_id"] for row in orphans]
+            self._values["orphans"] = [row["about"] for row in orphans]
             pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
-            self._delete("conversation_marks", f"(tenant, conversation_id) IN {pairs}")
+            self._delete(table, f"(tenant, {column}) IN {pairs}")
 
     def _delete(self, table: str, condition: str, *, once: bool = True) -> int:
         where = f"({condition}) AND {self._within}"

@@ -107,6 +107,9 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     given.store.insert_rows("reports", [{**kept, "name": "none", "definition": definition}])
     run = {"report": "none", "period": marker, "recipient": marker, "state": "sent"}
     given.store.insert_rows("report_runs", [{**kept, **run, "attempt": marker}])
+    decided = {"trace_id": turn["trace_id"], "message": marker, "state": "ignored"}
+    decided |= {"changed_by": marker, "changed_at": NOON}
+    given.store.insert_rows("theme_states", [{**kept, **decided}])
     return {
         "conversation_id": "shared",
         "session_id": "shared",
@@ -221,7 +224,7 @@ def test_tables_are_read_in_one_place_only() -> None:
     for module_info in modules():
         source = inspect.getsource(importlib.import_module(module_info.name))
         direct = re.findall(
-            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views|reports|report_runs)\b",
+            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views|reports|report_runs|theme_states)\b",
             source,
         )
         assert direct == [], module_info.name

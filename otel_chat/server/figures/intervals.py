@@ -11,6 +11,7 @@ other. None is worked out where the sample is too small for one: then it is `Non
   (1999), section 3.2.
 - Sample ratio mismatch: Pearson's chi-square test with one degree of freedom, as A. Fabijan et
   al., Diagnosing sample ratio mismatch in online controlled experiments, KDD 2019, use it.
+- Counts: F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936).
 - Means: Student's t; differences of two means: B. L. Welch, Biometrika 34 (1947).
 """
 
@@ -97,6 +98,27 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval | 
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return Interval(min(low, share), max(high, share))
+
+
+def garwood(count: int, confidence: float = 0.95) -> Interval:
+    """Garwood's exact interval of how many were to be expected where so many came.
+
+    Args:
+        count: How many came, each by itself.
+        confidence: The level, between 0 and 1.
+
+    Example:
+        >>> low, high = garwood(10)
+        >>> round(low, 2), round(high, 2)
+        (4.8, 18.39)
+        >>> garwood(0).low
+        0.0
+    """
+    from scipy.special import gammaincinv
+
+    half = (1 - confidence) / 2
+    low = float(gammaincinv(count, half)) if count else 0.0
+    return Interval(low, float(gammaincinv(count + 1, 1 - half)))
 
 
 def newcombe(

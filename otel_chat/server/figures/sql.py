@@ -26,6 +26,7 @@ Table = Literal[
     "reports",
     "report_runs",
     "segments",
+    "theme_states",
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000

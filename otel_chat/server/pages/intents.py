@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 OFTEN_FAILING: Final = 0.3
 _WITHOUT_FAILURE: Final = {"failed": "false", "fallback": "false", "turn_handoff": "false"}
 _FIRST: Final = 10
+_TITLE: Final = "Unanswered questions"
+_QUESTION: Final = "What do people ask that the bot does not know?"
 _LONG: Final = 140
 
 
@@ -206,57 +208,77 @@ def _sentiments(asking: Asking) -> Table:
     )
 
 
-def unanswered_themes(asking: Asking, shown: int = unanswered.MOST) -> Table:
-    """What was asked and not understood, by theme; or why that cannot be shown.
+def unanswered_themes(asking: Asking) -> Table:
+    """What was asked and not understood, the open themes of it; or why that cannot be shown."""
+    if not asking.scope.allows(CONVERSATIONS_READ):
+        return _no_themes(f"What people wrote needs a token with the scope {CONVERSATIONS_READ}.")
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    try:
+        found = unanswered.unanswered(*asked, states=("open",))
+    except ConfigurationError as error:
+        return _no_themes(str(error))
+    made = themes_table(asking, found, _FIRST)
+    return replace(
+        made,
+        rest=sample(found) if found.grouped else "",
+        link=("All questions", asking.view.at("/intents/questions")) if found.grouped else None,
+    )
+
+
+def themes_table(asking: Asking, found: unanswered.Themes, shown: int) -> Table:
+    """Themes of what was not understood.
 
     Args:
         asking: What the page is asked with.
-        shown: How many themes at most; where there are more, it leads to all.
+        found: The themes.
+        shown: How many at most.
     """
-    title, question = "Unanswered questions", "What do people ask that the bot does not know?"
-    if not asking.scope.allows(CONVERSATIONS_READ):
-        nothing = f"What people wrote needs a token with the scope {CONVERSATIONS_READ}."
-        return table("unanswered", title, question, _themes(asking), [], nothing=nothing)
-    try:
-        found = unanswered.unanswered(asking.store, asking.scope, asking.window, asking.filters)
-    except ConfigurationError as error:
-        return table("unanswered", title, question, _themes(asking), [], nothing=str(error))
-    nothing = "Every message was understood."
+    nothing = "No question of this state." if found.grouped else "Every message was understood."
     if found.turns and not found.with_text:
         nothing = (
             f"{formats.plural(found.turns, 'message')} not understood, but none is stored: switch"
             " the capture of content on to see them."
         )
-    made = table(
+    heads = _themes(asking, decided=any(theme.decision for theme in found.items))
+    return table(
         "unanswered",
-        title,
-        question,
-        _themes(asking),
+        _TITLE,
+        _QUESTION,
+        heads,
         found.items,
         nothing=nothing,
         wide=True,
         shown=shown,
+        more=meanings("theme_share"),
     )
-    sample = (
+
+
+def _no_themes(why: str) -> Table:
+    none: list[Head[unanswered.Theme]] = []
+    return table("unanswered", _TITLE, _QUESTION, none, [], nothing=why)
+
+
+def sample(found: unanswered.Themes) -> str:
+    """Of what the themes are made, and what is not among them."""
+    said = (
         f"{formats.plural(found.turns, 'turn')} not understood, {found.with_text:,} with text,"
         f" {found.grouped:,} grouped; {found.small_talk:,} thanks, greetings and the like left out."
     )
-    if found.others:
-        sample += f" {formats.plural(found.others, 'turn')} in rarer questions."
-    more = len(found.items) > shown
-    return replace(
-        made,
-        rest=sample if found.items else "",
-        link=("All questions", asking.view.at("/intents/questions")) if more else None,
-    )
+    decided = [
+        f"{count:,} {state}" for state, count in found.by_state.items() if count and state != "open"
+    ]
+    return f"{said} Decided about: {', '.join(decided)}." if decided else said
 
 
-def _themes(asking: Asking) -> list[Head[unanswered.Theme]]:
+def _themes(asking: Asking, *, decided: bool) -> list[Head[unanswered.Theme]]:
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
 
+    def address(theme: unanswered.Theme) -> str:
+        return asking.view.at("/intents/question", asking=theme.asking)
+
     def question(theme: unanswered.Theme) -> Cell:
-        since = f"new since {formats.when(theme.first_at)} UTC" if theme.new else ""
-        return Cell(_cut(theme.label), quoted=True, sub=since)
+        since = f"{'new since' if theme.new else 'since'} {formats.when(theme.first_at)} UTC"
+        return Cell(_cut(theme.label), address(theme), quoted=True, sub=since)
 
     def examples(theme: unanswered.Theme) -> Cell:
         found = [
@@ -270,16 +292,25 @@ def _themes(asking: Asking) -> list[Head[unanswered.Theme]]:
     def taken_for(theme: unanswered.Theme) -> str:
         return ", ".join(intent.name or "nothing" for intent in theme.intents[:2])
 
+    def state(theme: unanswered.Theme) -> Cell:
+        decision = theme.decision
+        when = formats.when(decision.at) if decision else ""
+        by = f", {decision.by}" if decision and decision.by else ""
+        return Cell(theme.state.capitalize(), sub=when + by)
+
+    of_state = [Head("State", state, number=False)] if decided else []
     return [
         Head("Question", question, number=False),
+        *of_state,
         Head(
             "Turns",
-            lambda t: Cell(formats.count(t.turns), line=sparkline(t.trend)),
+            lambda t: Cell(
+                formats.count(t.turns), line=sparkline(t.trend), sub=formats.percent(t.share)
+            ),
             figure="theme_turns",
         ),
         Head("Before", lambda t: formats.count(t.previous), figure="theme_turns_before"),
-        Head("Share", lambda t: rate(t.share), figure="theme_share"),
-        Head("Conversations", lambda t: formats.count(t.conversations)),
+        Head("Conversations", lambda t: counted(t.conversations, address(t))),
         Head("Taken for", taken_for, number=False),
         Head("As it was asked", examples, number=False, figure="unanswered_turns"),
     ]
@@ -313,7 +344,6 @@ INTENTS: Final = Sheet(
     "What do people ask for, and where are they not understood?",
     body,
     {
-        "unanswered": lambda asking: [unanswered_themes(asking, _FIRST)],
-        "questions": lambda asking: [unanswered_themes(asking)],
+        "unanswered": lambda asking: [unanswered_themes(asking)],
     },
 )

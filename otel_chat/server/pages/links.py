@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
 TIMES: Final = ("window", "from", "to")
-OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view"})
+OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view", "asking"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
 TURN_LIST: Final = "/turns"
@@ -28,6 +28,7 @@ OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
 OF_A_SHEET: Final = frozenset(
     (
         "timezone", "at", "by", "a", "b", "from_b", "to_b", "planned", "sender", "resolved", "name",
+        "show", "skip",
         "resolution_margin", "satisfaction_margin", "p95_margin",
     )
 )  # fmt: skip

@@ -37,6 +37,7 @@ from otel_chat.server.pages import (
     more,
     overview,
     periods,
+    questions,
     reports,
     runbooks,
     segments,
@@ -369,9 +370,8 @@ def sign_out() -> Response:
     return answer
 
 
-router.routes.extend(
-    [*more.router.routes, *reports.router.routes, *segments.router.routes, *runbooks.router.routes]
-)
+for _pages in (more, questions, reports, segments, runbooks):
+    router.routes.extend(_pages.router.routes)
 
 
 @router.get("/{path:any_page}")

@@ -144,7 +144,7 @@ def _questions(
     if not scope.allows(CONVERSATIONS_READ):
         return None
     try:
-        found = unanswered(store, scope, window, filters).items
+        found = unanswered(store, scope, window, filters, ("open", "answered")).items
     except ConfigurationError:
         return None
     return [

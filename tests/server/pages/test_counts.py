@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 LINK: Final = re.compile(r'<a href="([^"]+)" data-counts="(\d+)"')
 FIGURE: Final = re.compile(r'labelledby="card-turns">.*?class="figure[^>]*>([\d,]+)', re.DOTALL)
 PARTS: Final = [f"{sheet.path}/{name}" for sheet in SHEETS for name in sheet.parts]
-PAGES: Final = ["/leaders", *(entry.path for entry in NAVIGATION), *PARTS]
+PAGES: Final = ["/leaders", "/intents/questions", *(entry.path for entry in NAVIGATION), *PARTS]
 COUNTING: Final = (
     "/",
     "/conversations",
     "/leaders",
     "/intents",
+    "/intents/unanswered",
+    "/intents/questions",
     "/journeys",
     "/outcomes",
     "/outcomes/course",
@@ -63,6 +65,9 @@ def filled(store: Store) -> Given:
         given.turn(name, seconds, agent="support", channel="web", user_type=kind, intent="parcel")
         given.turn(name, seconds + 9, agent="sales", channel="web", user_type="client",
                    status="error" if number % 2 else "ok")  # fmt: skip
+        asked = ("gift card balance", "parking at the store")[number % 2]
+        given.turn(name, seconds + 15, agent="support", channel="web", fallback=True,
+                   input_messages=scenes.content("user", asked))  # fmt: skip
         given.event("topic", name, seconds, topic=("delivery", "price")[number % 2])
         given.feedback(number % 5 + 1, name, seconds + 20)
     given.save()
@@ -86,6 +91,8 @@ def entries(client: httpx.Client, href: str) -> int:
         figure = FIGURE.search(page)
         assert figure or "Nothing in this window" in page
         return int(figure[1].replace(",", "")) if figure else 0
+    if path == "/intents/question":
+        return client.get(href).text.partition('data-table="asked"')[2].count("<tr>") - 1
     assert path == "/conversations", href
     found, cursor = 0, ""
     while cursor is not None:

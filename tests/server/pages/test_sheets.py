@@ -145,13 +145,13 @@ def test_what_was_not_understood_stands_by_theme(given: Given, reader: Reader) -
     told(given, "parcel")
     page = reader.read("/intents")
     row = page.locator("[data-table=unanswered] tbody tr").first
-    expect(row.locator("th")).to_have_text("Where is my parcel?")
+    expect(row.locator("th q")).to_have_text("Where is my parcel?")
     assert page.locator("section.panel h2").first.inner_text() == "Unanswered questions"
-    expect(row.locator(".quoted a")).to_have_text("Where is my parcel?")
+    expect(row.locator("td.quoted a")).to_have_text("Where is my parcel?")
     expect(page.locator("#later-unanswered")).to_contain_text(
         "2 turns not understood, 2 with text, 2 grouped; 0 thanks, greetings and the like left out"
     )
-    row.locator(".quoted a").click()
+    row.locator("td.quoted a").click()
     page.wait_for_url("**/conversations/parcel%201")
 
 
@@ -170,6 +170,40 @@ def test_ten_questions_stand_on_the_page_and_all_on_one_of_their_own(
     page.get_by_role("link", name="All questions").click()
     page.wait_for_url("**/intents/questions")
     expect(rows).to_have_count(12)
+
+
+def test_a_question_is_decided_about_on_its_page(given: Given, reader: Reader) -> None:
+    """From the panel to the question, answered with a click; then it is among the answered."""
+    told(given, "parcel")
+    page = reader.read("/intents")
+    page.locator("[data-table=unanswered] tbody th a").first.click()
+    page.wait_for_url("**/intents/question?asking=*")
+    expect(page.locator("h1")).to_have_text("Where is my parcel?")
+    expect(page.locator("[data-table=asked] tbody tr")).to_have_count(2)
+    page.get_by_role("button", name="Answered").click()
+    expect(page.locator(".deciding .badge")).to_have_text("Answered")
+    expect(page.locator("[data-table=effect] tbody tr")).to_have_count(2)
+    expect(page.locator(".verdict")).to_contain_text("nothing to compare yet")
+    page.get_by_role("link", name="Unanswered questions").first.click()
+    page.get_by_role("link", name="Answered 1").click()
+    expect(page.locator("[data-table=unanswered] tbody th")).to_contain_text("parcel")
+    page.get_by_role("link", name="Open 0").click()
+    expect(page.locator("#part")).to_contain_text("No question of this state.")
+
+
+def test_questions_are_decided_about_without_a_script(given: Given, readers: Readers) -> None:
+    """A plain form; who may not is told which scope it takes."""
+    told(given, "parcel")
+    page = readers(java_script_enabled=False).read("/intents/questions")
+    page.locator("[data-table=unanswered] tbody th a").click()
+    page.get_by_role("button", name="Ignore").click()
+    expect(page.locator(".deciding .badge")).to_have_text("Ignored")
+    reader = readers()
+    reader.site.keys.permissions[given.tenant] = frozenset({"analytics:view", "conversations:read"})
+    other = reader.read("/intents/questions")
+    other.locator("[data-table=unanswered] tbody th a").click()
+    expect(other.locator(".deciding")).to_contain_text("needs a token with the scope marks:write")
+    expect(other.locator(".deciding button")).to_have_count(0)
 
 
 def test_questions_are_kept_from_whoever_may_not_read_them(given: Given, reader: Reader) -> None:

@@ -10,7 +10,7 @@ from fastapi import Request
 from otel_chat.errors import QueryError
 from otel_chat.server.api.filters import takes_filters
 from otel_chat.server.figures.conditions import check_name
-from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
+from otel_chat.server.figures.fields import PARAMETERS, UNLIMITED, field_and_operator
 from otel_chat.server.figures.filters import OF_TREES
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_parameters(request: Request) -> None:
     if not known and not route.param_convertors:
         return
     for name in request.query_params:
-        if name not in known:
+        if name not in known and name != UNLIMITED:
             if filtered:
                 check_name(name, bare=True)
                 if field_and_operator(name) is not None:

@@ -122,6 +122,9 @@ _TOOL: Final = Elsewhere(
 _EVENTS: Final = Elsewhere("events", _OF_A_CONVERSATION, stays=True)
 _MARKS: Final = Elsewhere("conversation_marks", _OF_A_CONVERSATION)
 
+UNLIMITED: Final = ".*"
+"""Limits nothing: the parameter that Grafana writes for a variable of which all is chosen."""
+
 FIELDS: Final[Mapping[str, Field]] = {
     "agent": _combined("Agent", "The name of the agent.", "agent"),
     "channel": _combined("Channel", "web, mobile, voice and so on.", "channel"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from otel_chat.server.figures.fields import field_and_operator
+from otel_chat.server.figures.fields import UNLIMITED, field_and_operator
 from otel_chat.server.figures.filters import OF_TREES, Filters, Limit
 from otel_chat.server.figures.where import Every
 from otel_chat.server.figures.window import DEFAULT_WINDOW
@@ -60,7 +60,11 @@ class View:
     @classmethod
     def of(cls, path: str, query: QueryParams) -> View:
         """The view of a request."""
-        kept = [(name, value) for name, value in query.multi_items() if name not in OF_A_PAGE]
+        kept = [
+            (name, value)
+            for name, value in query.multi_items()
+            if name not in OF_A_PAGE and name != UNLIMITED
+        ]
         return cls(path, tuple(kept))
 
     def value(self, name: str) -> str:

@@ -204,7 +204,19 @@ class Children:
         """
         roles = dict(self.roles)
         around = {span for span, one in roles.items() if one in (role, "agent")}
-        return sum(one == role and not self._above(span, around) for span, one in roles.items())
+        return len(
+            {
+                self._known_by(span)
+                for span, one in roles.items()
+                if one == role and not self._above(span, around)
+            }
+        )
+
+    def _known_by(self, span_id: int) -> Call:
+        """The response id that a span tells of, else the span, and of those of ours that repeat."""
+        usage = self.usages.get(span_id)
+        answer = None if usage is None or span_id in self.repeated else usage.response_id
+        return span_id if answer is None else answer
 
     def take_over(self, other: Children) -> None:
         """Takes the spans of a nested turn over; its calls stay its own."""

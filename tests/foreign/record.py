@@ -57,6 +57,7 @@ INSTRUMENTED: Final[dict[str, tuple[str, ...]]] = {
     "openai_instrumented": ("openai", "opentelemetry-instrumentation-openai"),
     "openai_openinference": ("openai", "openinference-instrumentation-openai"),
     "anthropic_instrumented": ("anthropic", "opentelemetry-instrumentation-anthropic"),
+    "anthropic_undecorated": ("anthropic", "opentelemetry-instrumentation-anthropic"),
     "anthropic_openinference": ("anthropic", "openinference-instrumentation-anthropic"),
 }
 """The same for each whose calls an instrumentation tells of, too."""

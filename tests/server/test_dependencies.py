@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.dependencies import MOST, dependencies
@@ -63,6 +65,43 @@ def test_a_call_of_a_model_that_nested_spans_tell_of_counts_once(given: Given) -
     late = Window(at(0), at(10), now=DAY.now)
     found = dependencies(given.store, given.scope, late, NONE).items
     assert {(i.name, i.calls) for i in found} == {("gpt", 1), ("ask", 2), ("elsewhere", 1)}
+
+
+def test_calls_side_by_side_with_one_answer_count_once(given: Given) -> None:
+    """Whoever knows most tells; one that hangs in another is none; ours are calls each.
+
+    In each hour of two in which the spans of a call start, it counts once in both together.
+    """
+    turn = given.turn()
+    trace, top = turn["trace_id"], turn["span_id"]
+
+    def call(seconds: float, answer: str, model: str, parent: str = top, **more: Any) -> str:
+        given.span(
+            trace, parent, seconds, operation="chat", model=model,
+            attributes={"gen_ai.response.id": answer}, **more,
+        )  # fmt: skip
+        given.rows.append(given.rows[-1])
+        return str(given.rows[-1][1]["span_id"])
+
+    call(-0.1, "r1", "sdk")
+    outer = call(0.1, "r1", "instrumentation", input_tokens=7, output_tokens=2)
+    call(0.2, "r1", "inner", outer, input_tokens=7, output_tokens=2)
+    call(0, "r2", "mock", scope_name="otel_chat")
+    call(1, "r2", "mock", scope_name="otel_chat")
+    call(2, "r2", "client", input_tokens=7, output_tokens=2)
+    given.span(given.turn()["trace_id"], top, operation="chat", model="elsewhere",
+               attributes={"llm.response.id": "r1"})  # fmt: skip
+    for _ in range(2):
+        given.span(trace, top, 3, operation="chat", model="nameless")
+    given.save()
+
+    def told(window: Window) -> dict[str, int]:
+        return {i.name: i.calls for i in dependencies(given.store, given.scope, window, NONE).items}
+
+    others = {"mock": 2, "elsewhere": 1, "nameless": 2}
+    assert told(DAY) == {"instrumentation": 1, **others}
+    assert told(Window(at(-10), at(0), now=DAY.now)) == {}
+    assert told(Window(at(0), at(10), now=DAY.now)) == {"instrumentation": 1, **others}
 
 
 def test_calls_follow_the_filters_of_their_turns(given: Given) -> None:

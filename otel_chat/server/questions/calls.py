@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 from otel_chat import semconv
+from otel_chat._dialects import RESPONSE_IDS
 from otel_chat.server.figures.sql import Query, nanos
 from otel_chat.server.figures.window import MARGIN, Window
 from otel_chat.server.questions.split import KINDS
+from otel_chat.server.summaries.turn_rule import OWN_SCOPE
 
 GOOD: Final = ("", "ok", "success", "succeeded", "completed", "true")
 """The statuses of an API call that are no failure, beside numbers below 400."""
@@ -27,28 +29,46 @@ IS_CALL: Final = {
 }
 """The conditions that spans and events are calls."""
 _LONGEST: Final = timedelta(hours=1)
-"""So long before the window a call may have begun that one in it is part of."""
+"""So far from the window a span may begin that tells of the same call as one in it."""
+_ANSWERS: Final = ", ".join(f"attributes['{name}']" for name in RESPONSE_IDS)
+_ANSWER: Final = f"firstNonDefault({_ANSWERS})"
+_OURS: Final = f"scope_name = '{OWN_SCOPE}'"
+_KNOWN: Final = "ifNull(input_tokens > 0, 0) + ifNull(output_tokens > 0, 0) + (model != '')"
+_RANK: Final = f"({_OURS}, {_KNOWN}, span_id)"
 _OF_MODEL: Final = f"operation IN [{', '.join(repr(o) for o, k in KINDS.items() if k == 'model')}]"
 
 
 def once(statement: Query, window: Window) -> str:
-    """The condition that a span is not the same call of a model as the span around it.
+    """The condition that a span is not the same call of a model as another one.
 
-    A framework's span and that of its client tell of one call: the outer one does. Those around
-    may have come twice, and may have begun before the window.
+    A framework's span and that of its client tell of one call: the outer one does. Of those side by
+    side that have one answer's id, whoever knows most does, and ours are calls each. Those around
+    and beside may have come twice, and may have begun outside the window.
 
     Args:
         statement: What the condition is part of.
         window: When the spans start.
     """
-    around = statement.table(
+    wider = [statement.between("start", window.start - _LONGEST, window.end + _LONGEST), _OF_MODEL]
+    key = ("tenant", "trace_id", "span_id")
+    around = statement.table("spans", key, wider, once=False)
+    outer = f"(tenant, trace_id, toFixedString(parent_span_id, 8)) NOT IN {around}"
+    theirs = statement.table("spans", key[:2], [*wider, f"NOT ({_OURS})"], once=False)
+    found = statement.table(
         "spans",
-        ("tenant", "trace_id", "span_id"),
-        [statement.between("start", window.start - _LONGEST, window.end), _OF_MODEL],
+        (*key, f"{_ANSWER} AS answer", f"{_OURS} AS ours", f"{_RANK} AS rank"),
+        [*wider, f"(tenant, trace_id) IN {theirs}", "answer != ''", outer],
         once=False,
     )
-    parent = "toFixedString(parent_span_id, 8)"
-    return f"NOT ({_OF_MODEL}) OR (tenant, trace_id, {parent}) NOT IN {around}"
+    again = f"""(
+        SELECT owner, trace, arrayJoin(arrayFilter(one -> one != best, others)) AS span_id
+        FROM (
+            SELECT any(tenant) AS owner, any(trace_id) AS trace,
+                argMax(span_id, rank) AS best, groupArrayIf(span_id, NOT ours) AS others
+            FROM {found} GROUP BY sipHash64(tenant, trace_id, answer) HAVING count() > 1
+        )
+    )"""  # noqa: S608
+    return f"NOT ({_OF_MODEL}) OR ({outer} AND (tenant, trace_id, span_id) NOT IN {again})"
 
 
 def by_conversation(statement: Query, window: Window, told: str, *, failed: bool = False) -> str:

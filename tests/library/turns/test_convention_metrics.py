@@ -137,7 +137,10 @@ def test_every_agent_measures_its_own_duration_and_calls(telemetry: Telemetry) -
 def test_calls_of_other_libraries_count_once_and_those_of_their_agents_are_theirs(
     telemetry: Telemetry,
 ) -> None:
-    """A call that two libraries tell of is one; an agent of a framework counts what it calls."""
+    """A call that two libraries tell of is one, in another's span or beside it by the answer's id.
+
+    An agent of a framework counts what it calls.
+    """
     start = telemetry.tracer_provider.get_tracer("framework").start_as_current_span
     chat, agent, runs = (
         {sc.OPERATION_NAME: "chat"},
@@ -147,8 +150,10 @@ def test_calls_of_other_libraries_count_once_and_those_of_their_agents_are_their
     with turn("support"):
         with model_call("m"), start("chat m", attributes=chat), start("POST"):
             pass
-        with start("chat m", attributes=chat):
-            pass
+        for answer in ("r1", "r1", "r2"):
+            used = {sc.GEN_AI_INPUT_TOKENS: 7, sc.RESPONSE_ID: answer}
+            with start("chat m", attributes=chat | used):
+                pass
         with (
             start("invoke_agent researcher", attributes=agent),
             start("chat m", attributes=chat),
@@ -156,7 +161,7 @@ def test_calls_of_other_libraries_count_once_and_those_of_their_agents_are_their
         ):
             pass
     calls = amounts(telemetry, sc.METRIC_INVOKE_AGENT_INFERENCE_CALLS, sc.AGENT_NAME)
-    assert calls == {("support",): 2}
+    assert calls == {("support",): 3}
     assert not telemetry.metric(sc.METRIC_INVOKE_AGENT_TOOL_CALLS).points
 
 

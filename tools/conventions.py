@@ -130,6 +130,13 @@ dashboards read the former one of series that have no other. \
 spans inside a turn, whoever made them, and say nothing of turns without any. Tokens count under \
 the modality `{sc.MODALITY_UNKNOWN}`.
 
+The conventions may come to tell a workflow as an agent \
+([issue 477]({REPOSITORY}/issues/477)). The server reads a workflow by either operation, \
+`{sc.OPERATION_INVOKE_WORKFLOW}` or `{sc.OPERATION_INVOKE_AGENT}`, to the same turns; the library \
+writes `{sc.OPERATION_INVOKE_WORKFLOW}` and `{sc.METRIC_INVOKE_WORKFLOW_DURATION}`, as the \
+documents below have them. Where a release of theirs no longer does, it writes the new name beside \
+the former for one release, too.
+
 ## Names of the conventions
 
 Each was read in the document that is linked, at that commit. The server reads the others, too, \

@@ -150,6 +150,22 @@ RULE: dict[str, tuple[list[Shape], list[tuple[str, str]]]] = {
         ],
         [("flow", "c")],
     ),
+    "a workflow that is told as an agent": (
+        [
+            ("flow", "", "internal", AGENT | {sc.WORKFLOW_GEN_AI_NAME: "w"}),
+            ("agent", "flow", "internal", AGENT | in_("c")),
+            ("call", "agent", "client", CALL),
+        ],
+        [("flow", "c")],
+    ),
+    "a workflow told as an agent over several conversations": (
+        [
+            ("flow", "", "internal", AGENT | {sc.WORKFLOW_GEN_AI_NAME: "w"}),
+            ("one", "flow", "internal", AGENT | in_("a")),
+            ("two", "flow", "internal", AGENT | in_("b")),
+        ],
+        [("one", "a"), ("two", "b")],
+    ),
     "a workflow over several conversations": (
         [
             ("flow", "", "internal", FLOW),

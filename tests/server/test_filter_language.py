@@ -43,6 +43,7 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "user": ("u1", "u2", ""),
     "tool": ("search", "pay"),
     "topic": ("delivery", "price"),
+    "way": ("1 refund \u2192 refund_status", "1 refund \u2192 (end)", "1 greet \u2192 refund"),
     "tag": ("billing", "odd"),
     "handoff_reason": ("asked", "unsure"),
     "outcome": FIELDS["outcome"].choices,
@@ -150,6 +151,10 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
     reasons = rolled.sample(WORDS["handoff_reason"], rolled.choice((0, 0, 1)))
     for reason in reasons:
         told.event("handoff.requested", name, 2, reason=reason)
+    steps = [t["intent"] for t in life.turns if t["intent"] not in {"", "greet"}]  # small talk
+    merged = [one for one, before in zip(steps, ["", *steps], strict=False) if one != before]
+    pairs = zip(merged, [*merged[1:], "(end)"], strict=False)
+    ways = [f"{number} {one} \u2192 {then}" for number, (one, then) in enumerate(pairs, 1)]
     tags = rolled.sample(WORDS["tag"], rolled.randint(0, 1))
     reviewed = rolled.random() < 0.3
     life.facts = {
@@ -160,6 +165,7 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
             *(["gen_ai.evaluation.result"] if ratings else []),
             *(["otel_chat.handoff.requested"] if reasons else []),
         ],
+        "way": ways,
         "rating": sum((one - 1) / 4 for one in ratings) / len(ratings) if ratings else None,
         "handoff_reason": [*reasons, *([""] if any(t["handoff"] for t in life.turns) else [])],
         "tag": tags,

@@ -11,7 +11,9 @@ from fastapi.testclient import TestClient
 from otel_chat.errors import QueryError
 from otel_chat.server.app import create_app
 from otel_chat.server.figures.filters import Filters
+from otel_chat.server.questions.conversations import conversations
 from otel_chat.server.questions.journeys import Paths, incomplete, paths
+from otel_chat.server.questions.journeys import ways as ways_of
 from otel_chat.server.questions.nlu import intents
 from otel_chat.server.settings import ServerSettings
 from tests.server.given import DAY, Given, at
@@ -94,6 +96,44 @@ def test_paths_join_repeats_and_tell_the_outcomes(given: Given) -> None:
     ]
     outcomes = found[0].outcomes.model_dump()
     assert outcomes == {"resolved": 1, "handed_off": 1, "abandoned": 0, "failed": 0, "open": 0}
+
+
+def test_small_talk_is_left_out_and_repeats_are_merged_where_that_is_asked(given: Given) -> None:
+    """Greet, buy, buy, thanks, pay is buy, pay; what is small talk alone is in no path."""
+    talk(given, "a", "greet", "buy", "buy", "Thank_You", "pay", "bye")
+    talk(given, "b", "Small-Talk", "thanks")
+    given.save()
+    found = paths(given.store, given.scope, DAY, Filters(), merged=True)
+    assert [(one.origin, one.target, one.count) for one in found.transitions] == [
+        (None, "buy", 1),
+        ("buy", "pay", 1),
+        ("pay", None, 1),
+    ]
+    assert [(one.intents, one.conversations) for one in found.paths] == [(["buy", "pay"], 1)]
+    assert (found.conversations, found.settled) == (1, 1)
+
+
+def test_a_way_finds_its_conversations(given: Given) -> None:
+    """By the number of the step: of five steps the fourth is the last that is told."""
+    talk(given, "a", "hello", "buy", "pay")
+    talk(given, "b", "look", "buy", "pay")
+    talk(given, "c", "buy", "pay", "ship", "return", "buy")
+    given.save()
+
+    def named(way: str) -> list[str]:
+        asked = conversations(given.store, given.scope, DAY, Filters(way=way)).items
+        return sorted(item.conversation_id for item in asked)
+
+    assert named("1 buy \u2192 pay") == ["a", "c"]
+    assert named("2 pay \u2192 (end)") == ["a"]
+    assert named("4 return \u2192 (end)") == ["c"]
+    found = ways_of(given.store, given.scope, DAY, Filters())
+    assert found.settled == 3
+    assert {tuple(one.steps): one.conversations for one in found.items} == {
+        ("buy", "pay"): 1,
+        ("look", "buy", "pay"): 1,
+        ("buy", "pay", "ship", "return"): 1,
+    }
 
 
 def test_long_paths_are_cut_and_say_so(given: Given) -> None:

@@ -44,9 +44,16 @@ def paths(
             description=f"How many transitions, and how many paths; {PAGE} without.",
         ),
     ] = PAGE,
+    merged: Annotated[
+        bool,
+        Query(
+            description="Leave out small talk (greetings, thanks, yes and no, by the intent's"
+            " name), and take an intent that comes again at once as one."
+        ),
+    ] = False,
 ) -> queries.Paths:
     """Transitions between the intents of turns, and the commonest paths as a whole."""
-    return queries.paths(store, scope, window, filters, limit)
+    return queries.paths(store, scope, window, filters, limit, merged=merged)
 
 
 @router.get(

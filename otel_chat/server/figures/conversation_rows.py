@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat._common.moments import nanoseconds
 from otel_chat.server.figures.filters import Filters, of_conversation, reads_of
+from otel_chat.server.figures.plain_words import SMALL_TALK_INTENTS
 from otel_chat.server.figures.sql import SCALE
 from otel_chat.server.figures.where import Every
 from otel_chat.server.rules import OUTCOME_TYPE, USER_FEEDBACK
@@ -40,6 +41,18 @@ def _steps(kinds: str) -> str:
 _KINDS: Final = ("started", "failed", "completed")
 _ACTIONS: Final = _steps("x.2 = 'action'")
 _MOVES: Final = _steps(f"x.2 IN {_KINDS} AND x.3 != ''")
+ARROW: Final = " \u2192 "
+_LETTERS: Final = "replaceRegexpAll(lower(toString(x)), '[^a-z]', '')"
+_SMALL_TALK: Final = f"({', '.join(map(repr, sorted(SMALL_TALK_INTENTS)))})"
+STEPS: Final = 4
+"""Of the way of a conversation so many steps are told one by one."""
+END: Final = "(end)"
+_FROM: Final = f"arraySlice(steps, 1, {STEPS})"
+_TO: Final = f"arrayResize(arraySlice(steps, 2, {STEPS - 1}), length({_FROM}), '{END}')"
+_WAYS: Final = (
+    f"arrayMap((a, b, n) -> concat(toString(n), ' ', a, '{ARROW}', b),"
+    f" {_FROM}, {_TO}, arrayEnumerate({_FROM}))"
+)
 _WORKED_OUT: Final[Mapping[str, str]] = {
     "last_at": "r.last_activity_at",
     "settled": "(r.ended OR r.last_activity_at <= {idle})",
@@ -58,6 +71,9 @@ _WORKED_OUT: Final[Mapping[str, str]] = {
     "converted": "notEmpty(r.leads)",
     "lead_kinds": "arraySort(arrayDistinct(arrayFilter(x -> x != '', r.leads)))",
     "path": "arrayFilter(x -> x != '', r.turn_intent)",
+    "steps": "arrayCompact(arrayMap(x -> toString(x),"
+    f" arrayFilter(x -> {_LETTERS} NOT IN {_SMALL_TALK}, path)))",
+    "ways": _WAYS,
     "intents_at": _named("r.turn_at", "r.turn_intent"),
     "actions_at": f"arrayMap(x -> (x.1, x.3), {_ACTIONS})",
     "moves": f"arrayMap(x -> (x.1, indexOf({list(_KINDS)}, toString(x.2)), x.3, x.4), {_MOVES})",
@@ -72,6 +88,8 @@ _READS: Final[Mapping[str, tuple[str, ...]]] = {
     "confirmed": ("settled",),
     "engagement": ("settled", "outcome"),
     "duration": ("last_at",),
+    "steps": ("path",),
+    "ways": ("path", "steps"),
 }
 
 
@@ -150,7 +168,8 @@ def conversation_rows(query: Query, selection: Selection, *names: str) -> str:
         names: What to tell of each: columns of `conversations`, and what is worked out of them:
             last_at, settled, outcome (open unless settled), confirmed, engagement (the score
             times three, a whole number), duration (nanoseconds), messages, foreign, user, intents,
-            models, routes, converted, lead_kinds, path, intents_at, actions_at, moves,
+            models, routes, converted, lead_kinds, path, steps (the path without small talk, repeats
+            merged), ways (each of the first steps with the next), intents_at, actions_at, moves,
             satisfaction, rating, feedback (the ratings that the filters let through). Beside these
             its tenant and its id are told.
 

@@ -275,6 +275,14 @@ FIELDS: Final[Mapping[str, Field]] = {
         kind="number",
         bounds=(0, 1),
     ),
+    "way": _whole(
+        "Way",
+        "A step of the conversation and the next, as a ribbon of the page Journeys says it:"
+        " `1 refund \u2192 complaint`.",
+        "ways",
+        reads=("ways",),
+        several=True,
+    ),
     "topic": _whole("Topic", "A topic of the conversation.", "r.topics", several=True),
     "tag": _whole("Tag", "A colleague's tag.", "tags", several=True, elsewhere=_MARKS),
     "reviewed": Field(

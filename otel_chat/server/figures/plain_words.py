@@ -31,6 +31,14 @@ COURTESIES: Final = frozenset(
     sounds super sure thank thanks thx ty welcome wonderful works yeah yep yes yup
     """.split()  # noqa: SIM905 - read as prose
 )
+SMALL_TALK_INTENTS: Final = frozenset(
+    """
+    acknowledge acknowledgement affirm affirmation affirmative agree bye chitchat confirm deny
+    denial disagree farewell goodbye greet greeting greetings hello hi howareyou no ok okay
+    pleasantries pleasantry smalltalk thank thankyou thanks welcome yes
+    """.split()  # noqa: SIM905 - read as prose
+)
+"""Names of intents that lead nowhere, without all but their letters."""
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 

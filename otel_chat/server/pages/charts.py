@@ -57,6 +57,7 @@ class Chart:
         mark: A line to draw: before which row it stands, and what it says.
         wide: Whether it takes the whole width of the page.
         cut: The rows that the window's edge cuts, which hold a part of their bucket only.
+        how: What to write, so that there is something to draw; empty where nothing has to be.
         hrefs: Where each row leads, in their order; empty for nowhere.
     """
 
@@ -72,6 +73,7 @@ class Chart:
     mark: tuple[int, str] | None = None
     wide: bool = False
     cut: Sequence[int] = ()
+    how: str = ""
     hrefs: Sequence[str] = ()
 
     def counts(self, row: int) -> int | None:

@@ -94,6 +94,7 @@ def _charts(series: Series) -> list[Chart]:
                     unit="USD",
                 )
             ],
+            how="turn.usage(input_tokens=120, output_tokens=40)",
         ),
         Chart(
             "tokens",
@@ -110,6 +111,7 @@ def _charts(series: Series) -> list[Chart]:
                     colour="warn",
                 ),
             ],
+            how="turn.usage(input_tokens=120, output_tokens=40)",
         ),
     ]
 
@@ -245,6 +247,7 @@ def _reasons(found: Business) -> Table:
         heads,
         found.handoffs.reasons,
         nothing="Nobody was handed off to a human.",
+        how='turn.handoff("user_request")',
         wide=True,
     )
 

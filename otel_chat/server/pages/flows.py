@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Final
 
+from otel_chat.server.figures.conversation_rows import STEPS
 from otel_chat.server.pages import formats
 
 WIDTH: Final = 540
-STEPS: Final = 4
 MOST: Final = 4
 OTHERS: Final = "other intents"
 _NODE: Final = 10
@@ -65,11 +65,15 @@ class Ribbon:
         path: Its outline.
         colour: A name of the palette; empty for the common one.
         tip: Its figure in words.
+        count: How many go there.
+        href: Where the list of them is; empty for nowhere.
     """
 
     path: str
     colour: str
     tip: str
+    count: int
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class Flow:
 
 
 Place = tuple[int, str]
+"""The number of a step, from 0, and its name."""
+Opening = Callable[[Place, Place], str]
 
 
 def _steps(way: Way, kept: Sequence[set[str]]) -> list[Place]:
@@ -131,13 +137,17 @@ def _kept(ways: Sequence[Way]) -> list[set[str]]:
 
 
 def draw(
-    ways: Sequence[Way], ends: Sequence[tuple[str, str]]
+    ways: Sequence[Way],
+    ends: Sequence[tuple[str, str]],
+    opening: Opening = lambda _origin, _target: "",
 ) -> tuple[list[Node], list[Ribbon], float]:
     """Places, ribbons and height of the diagram of these ways.
 
     Args:
         ways: The ways.
         ends: How they may end, each with the name of its colour; drawn in this order.
+        opening: The address of those that go from one place to another; the end has the number of
+            all steps.
 
     Example:
         >>> nodes, ribbons, height = draw([Way(["ask"], "done", 3)], [("done", "resolved")])
@@ -176,11 +186,11 @@ def draw(
             nodes[place] = Node(place[1], colour, step * gap, y, tall, tip)
             y += tall + _GAP
         height = max(height, y)
-    return list(nodes.values()), _ribbons(flows, nodes, unit), height
+    return list(nodes.values()), _ribbons(flows, nodes, unit, opening), height
 
 
 def _ribbons(
-    flows: Counter[tuple[Place, Place]], nodes: dict[Place, Node], unit: float
+    flows: Counter[tuple[Place, Place]], nodes: dict[Place, Node], unit: float, opening: Opening
 ) -> list[Ribbon]:
     used_out: dict[Place, float] = dict.fromkeys(nodes, 0.0)
     used_in: dict[Place, float] = dict.fromkeys(nodes, 0.0)
@@ -200,5 +210,6 @@ def _ribbons(
             f"C{bend:.1f} {y1 + thick:.1f} {bend:.1f} {y0 + thick:.1f} {x0:.1f} {y0 + thick:.1f}z"
         )
         tip = f"{a.name} \u2192 {b.name}: {formats.plural(count, 'conversation')}"
-        made.append(Ribbon(path, b.colour, tip))
+        href = "" if OTHERS in (origin[1], target[1]) else opening(origin, target)
+        made.append(Ribbon(path, b.colour, tip, count, href))
     return made

@@ -138,6 +138,7 @@ def _intents(found: nlu.Intents, view: View) -> Table:
         heads,
         found.items,
         nothing="No turn of this window has an intent.",
+        how='turn.intent("refund", confidence=0.9)',
         wide=True,
     )
 
@@ -168,6 +169,7 @@ def _topics(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No topics were reported.",
+        how='turn.topic("delivery")',
     )
 
 
@@ -187,6 +189,7 @@ def _entities(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No entities were reported.",
+        how='turn.entity("city", "Oxford")',
     )
 
 
@@ -204,6 +207,7 @@ def _sentiments(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No sentiment was reported.",
+        how='turn.sentiment("positive")',
         wide=True,
     )
 

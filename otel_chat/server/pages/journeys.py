@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_chat.server.figures.conversation_rows import ARROW, END, STEPS
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.flows import STEPS, Flow, Way, draw
+from otel_chat.server.pages.flows import Flow, Place, Way, draw
 from otel_chat.server.pages.links import GIVEN_UP
 from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
@@ -13,12 +14,11 @@ from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, tabl
 from otel_chat.server.questions import drop_off, journeys, repeat_contact, workflows
 
 if TYPE_CHECKING:
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.drop_off import DropOff, IntentDropOff, StepDropOff
 
-ARROW: Final = " \u2192 "
 _SOME: Final = 15
 _LISTED: Final = 12
-_DRAWN: Final = 100
 _MANY_DROPPED: Final = 0.3
 
 
@@ -68,6 +68,7 @@ def _transitions(found: journeys.Paths) -> Table:
         heads,
         found.transitions,
         nothing="No turn of these conversations has an intent.",
+        how='turn.intent("refund", confidence=0.9)',
         others=found.transitions_not_listed,
         wide=True,
         shown=_SOME,
@@ -96,31 +97,41 @@ def _paths(found: journeys.Paths) -> Table:
         heads,
         found.paths,
         nothing="No settled conversation has an intent.",
+        how='turn.intent("refund", confidence=0.9)',
         others=found.paths_not_listed,
         shown=_LISTED,
     )
 
 
-def _flow(found: journeys.Paths) -> Flow:
-    ways = [
-        Way(path.intents, dict(OUTCOMES)[key], count)
-        for path in found.paths
-        if path.intents
-        for key, _ in OUTCOMES
-        if (count := getattr(path.outcomes, key))
-    ]
-    nodes, ribbons, height = draw(ways, [(label, key) for key, label in OUTCOMES])
+def _flow(found: journeys.Ways, view: View) -> Flow:
+    keys = {label: key for key, label in OUTCOMES}
+    ways = [Way(way.steps, dict(OUTCOMES)[way.outcome], way.conversations) for way in found.items]
     drawn = sum(way.count for way in ways)
+
+    def opening(origin: Place, target: Place) -> str:
+        if drawn < found.settled:  # those that are not drawn go the same ways
+            return ""
+        ends = target[1] in keys and target[0] == last
+        way = f"{origin[0] + 1} {origin[1]}{ARROW}{END if ends else target[1]}"
+        how = {"outcome": keys[target[1]]} if ends else {"state": "settled"}
+        return view.narrowed(links.LIST, way=way, **how)
+
+    last = min(max((len(way.steps) for way in ways), default=0), STEPS)
+    nodes, ribbons, height = draw(ways, [(label, key) for key, label in OUTCOMES], opening)
     return Flow(
         "flow",
         "The ways that are taken",
-        "What comes after what, and how does it end?",
+        "What comes after what, and how does it end? A ribbon opens its conversations.",
         nodes,
         ribbons,
         height,
         meanings=[
             ("Width", "So many conversations go from one intent to the next."),
             ("Columns", f"The first {STEPS} intents, one after the other; then the outcome."),
+            (
+                "Left out",
+                "Greetings, thanks, yes and no; an intent that comes again at once is one.",
+            ),
         ],
         sample=f"{drawn:,} of {formats.plural(found.settled, 'settled conversation')}.",
     )
@@ -166,6 +177,7 @@ def _by_step(dropped: DropOff) -> Table:
         heads,
         [point for point in dropped.steps if point.dropped],
         nothing="No workflow was left open or failed.",
+        how='turn.workflow("return", "started", step="address")',
         shown=_SOME,
     )
 
@@ -187,6 +199,7 @@ def _workflows(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No workflows were reported.",
+        how='turn.workflow("return", "started", step="address")',
         others=found.others,
         wide=True,
     )
@@ -227,14 +240,15 @@ def body(asking: Asking) -> Body:
     dropped_asked = submit(drop_off.drop_off, *asked)
     incomplete_asked = submit(journeys.incomplete, *asked, limit=_SOME)
     repeat_asked = submit(repeat_contact.repeat_contact, *asked)
-    ways = journeys.paths(*asked, limit=_DRAWN)
+    drawn_asked = submit(journeys.ways, *asked)
+    ways = journeys.paths(*asked, limit=_LISTED + _SOME, merged=True)
     dropped, incomplete = dropped_asked.result(), incomplete_asked.result()
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
         cards=_cards(dropped, repeat_asked.result(), incomplete.total),
         panels=[
             _paths(ways),
-            _flow(ways),
+            _flow(drawn_asked.result(), asking.view),
             _transitions(ways),
             _by_intent(dropped, asking),
             _by_step(dropped),

@@ -156,6 +156,7 @@ def _score_over_time(found: FeedbackFigures, *, wide: bool) -> Chart:
         meanings=meanings("csat_ratio"),
         sample=formats.plural(found.all.ratings, "rating"),
         wide=wide,
+        how='otel_chat.feedback(4, conversation_id="c-1")',
     )
 
 
@@ -274,6 +275,7 @@ def _evaluations(asking: Asking) -> Table:
         heads,
         found.items,
         nothing="No evaluations were reported.",
+        how='otel_chat.feedback(4, conversation_id="c-1")',
         others=found.others,
         wide=True,
     )

@@ -295,6 +295,7 @@ def _dependencies(found: dependencies.Dependencies) -> Table:
         heads,
         found.items,
         nothing="No calls of tools, APIs, retrievals or models were reported.",
+        how="@otel_chat.tool",
         others=found.others,
         wide=True,
     )

@@ -81,6 +81,7 @@ class Table:
         rows: The cells.
         meanings: Names and definitions of its figures.
         nothing: What is said where there are no rows.
+        how: What to write, so that there are some; empty where nothing has to be reported.
         rest: What is said of rows that are not shown.
         wide: Whether it takes the whole width of the page.
         legend: The colours of the parts in its bars: their names, and what they stand for.
@@ -104,6 +105,7 @@ class Table:
     field: tuple[str, str] | None = None
     link: tuple[str, str] | None = None
     orders: Sequence[tuple[str, str]] = ()
+    how: str = ""
 
 
 def table(  # noqa: PLR0913 - what a table is made of
@@ -119,6 +121,7 @@ def table(  # noqa: PLR0913 - what a table is made of
     shown: int = SHOWN,
     legend: Sequence[tuple[str, str]] = (),
     more: Sequence[tuple[str, str]] = (),
+    how: str = "",
 ) -> Table:
     """A table of items, one to a row.
 
@@ -134,6 +137,7 @@ def table(  # noqa: PLR0913 - what a table is made of
         shown: How many rows at most.
         legend: The colours of the parts in its bars: their names, and what they stand for.
         more: Names and definitions beside those of the columns.
+        how: What to write, so that there are some; empty where nothing has to be reported.
 
     Example:
         >>> made = table("t", "Words", "Which?", [Head("Word", str.upper, number=False)], ["a"],
@@ -148,7 +152,7 @@ def table(  # noqa: PLR0913 - what a table is made of
     told += [(head.label, FIGURES[head.figure].definition) for head in heads if head.figure]
     return Table(
         key, title, question, [(head.label, head.number) for head in heads], rows, told,
-        nothing, f"{left:,} more not shown." if left else "", wide, legend,
+        nothing, f"{left:,} more not shown." if left else "", wide, legend, how=how,
     )  # fmt: skip
 
 

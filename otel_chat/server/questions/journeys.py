@@ -9,7 +9,12 @@ from pydantic import ConfigDict, Field
 
 from otel_chat.semconv import OUTCOMES
 from otel_chat.server.figures.answers import Answer, TimeSpan
-from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows
+from otel_chat.server.figures.conversation_rows import (
+    KEY,
+    STEPS,
+    Selection,
+    conversation_rows,
+)
 from otel_chat.server.figures.filters import Filters, Outcome
 from otel_chat.server.figures.paging import PAGE, Cursor, check_limit
 from otel_chat.server.figures.registry import figure, query
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 LONGEST: Final = 10
+WAYS: Final = 10_000
 INCOMPLETE: Final = "settled AND NOT ended AND NOT handed_off AND outcome != 'resolved'"
 """Over a row of a conversation."""
 
@@ -92,6 +98,23 @@ class Paths(Answer):
     paths_not_listed: int = Field(description="Other paths that were taken.")
 
 
+class Way(Answer):
+    """Settled conversations that took the same first steps and ended alike."""
+
+    steps: list[str] = Field(
+        description=f"The first {STEPS} intents, without small talk, repeats merged."
+    )
+    outcome: Outcome
+    conversations: int
+
+
+class Ways(Answer):
+    """The ways of settled conversations by their first steps, the commonest first."""
+
+    settled: int = Field(description="Settled conversations with an intent that is no small talk.")
+    items: list[Way]
+
+
 class IncompleteConversation(Answer):
     """A settled conversation that nobody ended, neither resolved nor handed off."""
 
@@ -129,20 +152,23 @@ def _ends(counted: str) -> str:
     return ", ".join(f"{counted.format(f'outcome = {one!r}')} AS {one}" for one in OUTCOMES)
 
 
-def _of_paths(statement: Query, selection: Selection) -> str:
+def _of_paths(statement: Query, selection: Selection, *, merged: bool) -> str:
     """A subquery with the conversations in which any turn had an intent."""
-    rows = conversation_rows(statement, selection, "settled", "outcome", "path")
-    return f"(SELECT settled, outcome, path FROM {rows} AS r WHERE notEmpty(path))"  # noqa: S608
+    told = "steps" if merged else "path"
+    rows = conversation_rows(statement, selection, "settled", "outcome", told)
+    return f"(SELECT settled, outcome, {told} AS path FROM {rows} AS r WHERE notEmpty({told}))"  # noqa: S608
 
 
-def _counted(statement: Query, selection: Selection) -> dict[str, int]:
+def _counted(statement: Query, selection: Selection, *, merged: bool) -> dict[str, int]:
     return statement.one(f"""
         SELECT count() AS conversations, countIf(settled) AS settled
-        FROM {_of_paths(statement, selection)} AS c
+        FROM {_of_paths(statement, selection, merged=merged)} AS c
     """)  # noqa: S608
 
 
-def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
+def _steps_taken(
+    statement: Query, selection: Selection, limit: int, *, merged: bool
+) -> list[dict[str, Any]]:
     """How often the commonest transitions were taken.
 
     An end is known of settled conversations only, so no other has a last transition.
@@ -157,7 +183,7 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
                     arrayPushFront(if(settled, path, arrayPopBack(path)), ''),
                     if(settled, arrayPushBack(path, ''), path)
                 ) AS gone
-            FROM {_of_paths(statement, selection)} AS c
+            FROM {_of_paths(statement, selection, merged=merged)} AS c
         )
         ARRAY JOIN gone AS way, arrayEnumerateUniq(gone) AS nth
         GROUP BY way
@@ -166,14 +192,16 @@ def _steps_taken(statement: Query, selection: Selection, limit: int) -> list[dic
     """)  # noqa: S608
 
 
-def _paths_taken(statement: Query, selection: Selection, limit: int) -> list[dict[str, Any]]:
+def _paths_taken(
+    statement: Query, selection: Selection, limit: int, *, merged: bool
+) -> list[dict[str, Any]]:
     """How often the commonest whole paths of settled conversations were taken."""
     return statement.run(f"""
         SELECT arraySlice(joined, 1, {LONGEST}) AS intents, length(joined) > {LONGEST} AS longer,
             count() AS taken, {_ends("countIf({})")}, count() OVER () AS ways
         FROM (
             SELECT outcome, arrayCompact(path) AS joined
-            FROM {_of_paths(statement, selection)} AS c
+            FROM {_of_paths(statement, selection, merged=merged)} AS c
             WHERE settled
         )
         GROUP BY intents, longer
@@ -187,7 +215,15 @@ def _ended(row: dict[str, Any]) -> EndedAs:
 
 
 @query()
-def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: int = PAGE) -> Paths:
+def paths(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    limit: int = PAGE,
+    *,
+    merged: bool = False,
+) -> Paths:
     """The ways from intent to intent of the conversations that started in the window.
 
     Args:
@@ -196,15 +232,16 @@ def paths(store: Store, scope: Scope, window: Window, filters: Filters, limit: i
         window: The conversations to take.
         filters: What they are limited to.
         limit: How many transitions, and how many paths, 1 to 200.
+        merged: Whether small talk is left out, and an intent that comes again at once is one.
 
     Raises:
         QueryError: If the limit is wrong.
     """
     check_limit(limit)
     selection = Selection(window, filters)
-    whole = store.submit(_paths_taken, Query(store, scope), selection, limit)
-    counted = store.submit(_counted, Query(store, scope), selection)
-    transitions = _steps_taken(Query(store, scope), selection, limit)
+    whole = store.submit(_paths_taken, Query(store, scope), selection, limit, merged=merged)
+    counted = store.submit(_counted, Query(store, scope), selection, merged=merged)
+    transitions = _steps_taken(Query(store, scope), selection, limit, merged=merged)
     settled = counted.result().get("settled", 0)
     return Paths(
         window=TimeSpan.of(window),
@@ -240,6 +277,33 @@ def _intent_path(row: dict[str, Any], settled: int) -> IntentPath:
 
 def _not_listed(rows: list[dict[str, Any]]) -> int:
     return rows[0]["ways"] - len(rows) if rows else 0
+
+
+@query()
+def ways(store: Store, scope: Scope, window: Window, filters: Filters) -> Ways:
+    """The ways of settled conversations by their first steps, as the diagram draws them.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations to take.
+        filters: What they are limited to.
+    """
+    statement = Query(store, scope)
+    rows = conversation_rows(statement, Selection(window, filters), "settled", "outcome", "steps")
+    found = statement.run(f"""
+        SELECT arraySlice(steps, 1, {STEPS}) AS first, outcome, count() AS taken,
+            sum(taken) OVER () AS every
+        FROM {rows} AS r WHERE settled AND notEmpty(steps)
+        GROUP BY first, outcome ORDER BY taken DESC, first, outcome LIMIT {WAYS}
+    """)  # noqa: S608
+    return Ways(
+        settled=found[0]["every"] if found else 0,
+        items=[
+            Way(steps=row["first"], outcome=row["outcome"], conversations=row["taken"])
+            for row in found
+        ],
+    )
 
 
 @query()

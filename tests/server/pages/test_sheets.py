@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+import otel_chat
 from otel_chat.server.budgets import Budget
 from otel_chat.server.settings import ServerSettings
+from otel_chat.testing import Telemetry, assert_turn
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers
@@ -204,6 +206,36 @@ def test_questions_are_decided_about_without_a_script(given: Given, readers: Rea
     other.locator("[data-table=unanswered] tbody th a").click()
     expect(other.locator(".deciding")).to_contain_text("needs a token with the scope marks:write")
     expect(other.locator(".deciding button")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/intents", {"intents", "topics", "entities", "sentiments"}),
+        ("/journeys", {"paths", "transitions", "drop-off-steps"}),
+    ],
+)
+def test_an_empty_panel_is_one_line_with_how_to_report_it(
+    given: Given, reader: Reader, path: str, said: set[str]
+) -> None:
+    """A conversation of which nothing was reported; what the page says to write runs."""
+    given.turn("a", ago(7200))
+    given.save()
+    page = reader.read(path)
+    for key in said:
+        panel = page.locator(f"section[aria-labelledby=table-{key}]")
+        assert panel.bounding_box()["height"] < 60, key  # type: ignore[index]
+        expect(panel.locator("code")).to_have_count(1)
+    codes = page.locator(".is-bare code").all_text_contents()
+
+    @otel_chat.chat_handler(agent="support", conversation_id="session_id")
+    def answer(session_id: str) -> None:
+        for code in codes:
+            eval(code, {"turn": otel_chat.current_turn(), "otel_chat": otel_chat})
+
+    with Telemetry() as seen:  # which raises what is wrong
+        answer("c")
+    assert_turn(seen.only_turn(), conversation_id="c")
 
 
 def test_questions_are_kept_from_whoever_may_not_read_them(given: Given, reader: Reader) -> None:

@@ -15,19 +15,25 @@ from otel_chat import semconv as sc
 from prometheus.names import ENVIRONMENT, Metric, gauge, histogram, label
 
 COLUMNS: Final = 24
-MOST_PANELS: Final = 14
+MOST_PANELS: Final = 18
 TAG: Final = "otel-chat"
 ANALYTICS_URL: Final = "http://127.0.0.1:8400"
 NOW: Final = "from=${__from:date:iso}&to=${__to:date:iso}"
 """The dashboard's time in the address of a page of the analytics server."""
+WINDOW: Final = "window=${window}"
+"""The time of figures of settled conversations in such an address."""
 EVERY: Final = ".*"
-WINDOWS: Final = ("1h", "24h", "7d")
+INFINITY: Final = "yesoreyeram-infinity-datasource"
+"""The data source, out of Grafana's catalogue, that asks the analytics server."""
+WINDOWS: Final = ("24h", "7d")
 _LABELS: Final[Mapping[str, str]] = {
     "environment": "Environment",
     "agent": "Agent",
     "channel": "Channel",
     "model": "Model",
 }
+_FILTERS: Final = ("environment", "agent", "channel", "model")
+"""Variables that are filters of the analytics server, by the same names."""
 _AT_FIRST: Final = "24h"
 _NOISE: Final = (
     ("placement", "inControlsMenu"),
@@ -110,12 +116,17 @@ class Board:
         for panel in self._placed():
             built = built.with_panel(panel)
         plain = _plain(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
-        return f"{json.dumps(plain, indent=2, ensure_ascii=False)}\n"
+        _keep(plain, self.variables)
+        _say_window(plain["panels"])
+        return written(plain)
 
     def _variables(self) -> list[Any]:
         sources = [_datasource()]
         if any(one.asks == "tempo" for panels in self._rows for one in panels):
             sources.append(dashboard.DatasourceVariable("tempo").label("Traces").type("tempo"))
+        if any(one.asks == INFINITY for panels in self._rows for one in panels):
+            answers = dashboard.DatasourceVariable("answers").label("Answers").type(INFINITY)
+            sources.append(answers)
         return [
             *sources,
             *(_text(name, label) for name, label in self.texts.items()),
@@ -136,6 +147,11 @@ class Board:
         return found
 
 
+def written(dashboard: Any) -> str:
+    """A dashboard as the text of a file."""
+    return f"{json.dumps(dashboard, indent=2, ensure_ascii=False)}\n"
+
+
 def _plain(built: Any) -> Any:
     """Without what the SDK writes though nobody asked: it would hide links in a menu, for one."""
     if isinstance(built, list):
@@ -143,6 +159,58 @@ def _plain(built: Any) -> Any:
     if isinstance(built, dict):
         return {name: _plain(value) for name, value in built.items() if (name, value) not in _NOISE}
     return built
+
+
+def _say_window(panels: list[Any]) -> None:
+    """Has panels of settled conversations say over how long, which is not the time at the top."""
+    for panel in panels:
+        if any('window="$window"' in target.get("expr", "") for target in panel["targets"]):
+            panel["title"] += ", last $window"
+
+
+def _keep(built: Any, variables: tuple[str, ...]) -> None:
+    """Has all links keep what the dashboard is limited to."""
+    if isinstance(built, list):
+        for one in built:
+            _keep(one, variables)
+    elif isinstance(built, dict):
+        if isinstance(url := built.get("url"), str):
+            built["url"] = kept(url, variables)
+        for inside in built.values():
+            _keep(inside, variables)
+
+
+def kept(url: str, variables: tuple[str, ...]) -> str:
+    """A link that keeps what its dashboard is limited to, as far as it says nothing of it itself.
+
+    Args:
+        url: To another dashboard, or to a page of the analytics server.
+        variables: The dashboard's.
+
+    Example:
+        >>> kept("${analytics}/turns?from=1&agent=b", ("agent", "channel"))
+        '${analytics}/turns?from=1&agent=b&${channel:customqueryparam}'
+        >>> kept("${analytics}/conversations?window=${window}", ("environment", "agent"))
+        '${analytics}/conversations?window=${window}&${agent:customqueryparam:first_agent}'
+        >>> kept("/d/otel-chat-conversation?var-trace=1", ("agent", "window"))
+        '/d/otel-chat-conversation?var-trace=1&${agent:queryparam}'
+    """
+    chosen = [name for name in variables if name in _FILTERS]
+    _, _, query = url.partition("?")
+    said = {part.partition("=")[0].removeprefix("var-") for part in query.split("&")}
+    if url.startswith("/d/"):
+        added = [f"${{{name}:queryparam}}" for name in chosen if name not in said]
+    elif WINDOW in query:  # the gauges of settled conversations tell the place of the first turn
+        added = [
+            f"${{{name}:customqueryparam:first_{name}}}"
+            for name in chosen
+            if name in names.PLACE and f"first_{name}" not in said
+        ]
+    elif NOW.partition("=")[0] in said:
+        added = [f"${{{name}:customqueryparam}}" for name in chosen if name not in said]
+    else:
+        return url
+    return "&".join([url, *added])
 
 
 def _datasource() -> dashboard.DatasourceVariable:

@@ -23,6 +23,9 @@ SERVER: Final[Mapping[str, tuple[str, ...]]] = {
     "otel_chat_csat_ratio": IN_WINDOW,
     "otel_chat_engagement_score": IN_WINDOW,
     "otel_chat_savings_usd": (*IN_WINDOW, "bound"),
+    "otel_chat_cost_usd": IN_WINDOW,
+    "otel_chat_budget_usd": ("budget", "period", "agent", "tenant"),
+    "otel_chat_budget_spent_usd": ("budget", "period", "agent", "tenant"),
     "otel_chat_drop_off_conversations": (*IN_WINDOW, "intent"),
     "otel_chat_conversations_started": IN_WINDOW,
     "otel_chat_topic_conversations": (*IN_WINDOW, "topic"),
@@ -42,8 +45,13 @@ COLLECTOR: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What the collector tells, beside what the rules use."""
 
-ALERTS: Final = Metric("ALERTS", frozenset({"alertname", "alertstate", "severity"}))
+_OF_ALERTS: Final = frozenset({"alertname", "severity", names.AGENT, "agent"})
+ALERTS: Final = Metric("ALERTS", _OF_ALERTS | {"alertstate"})
 """The alerts of Prometheus; `alertstate` is pending or firing."""
+SINCE: Final = Metric("ALERTS_FOR_STATE", _OF_ALERTS)
+"""Since when each alert is pending or firing, in seconds since 1970."""
+VERSION: Final = label("service.version")
+"""What Prometheus is told of the process that sends, beside the labels of the rules."""
 
 VARIABLES: Final[Mapping[str, frozenset[str]]] = {
     "environment": frozenset({ENVIRONMENT}),
@@ -71,15 +79,22 @@ def scraped(name: str) -> Metric:
     return names.scraped(name)
 
 
+_LEVELS: Final = {
+    "agent:": frozenset({names.SERVICE, ENVIRONMENT, names.AGENT}),
+    "environment:": frozenset({ENVIRONMENT}),
+}
+"""Beginnings of recorded names that dashboards use, and their labels."""
+
+
 @cache
 def records() -> frozenset[str]:
-    """The metrics that the recording rules make of each agent."""
+    """The metrics that the recording rules make of each agent or environment."""
     from prometheus.generate import rules
     from prometheus.settings import Settings
 
     groups = rules(Settings()).record_groups().values()
     found = {str(rule["record"]) for group in groups for rule in group["rules"]}
-    return frozenset(name for name in found if name.startswith("agent:"))
+    return frozenset(name for name in found if name.startswith(tuple(_LEVELS)))
 
 
 def recorded(name: str) -> Metric:
@@ -90,7 +105,7 @@ def recorded(name: str) -> Metric:
     """
     if name not in records():
         raise UnknownNameError(f"No rule records {name}.")
-    return Metric(name, frozenset({names.SERVICE, ENVIRONMENT, names.AGENT}))
+    return Metric(name, _LEVELS[f"{name.partition(':')[0]}:"])
 
 
 def chosen(metric: Metric, variables: tuple[str, ...]) -> Metric:

@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from grafana.promql import a_week_before
 from grafana.sdk import (
+    Plain,
     bargauge,
+    cells,
     common,
     dashboard,
+    heatmap,
     models,
     prometheus,
     promql,
@@ -25,16 +29,31 @@ ORANGE: Final = "orange"
 RED: Final = "red"
 BLUE: Final = "blue"
 GREY: Final = "text"
+PALE: Final = "#808080"
+"""Readable on either background, and behind what stands beside it."""
 QUIET: Final = "Empty when healthy."
 RARE: Final = "Empty without such conversations."
 UNKNOWN_COST: Final = "Empty until the server is told what a conversation with a human costs."
+UNKNOWN_BUDGET: Final = "Empty until the server is given a budget."
 """Ends of a description: the panel may be empty."""
+CHANGE: Final = "in a week"
+POINTS: Final = "suffix: points"
 NOTHING: Final = "no data"
 NONE: Final = "none in this time"
 
 Steps = tuple[tuple[float | None, str], ...]
-Built = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel | dashboard.Panel
-P = TypeVar("P", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, dashboard.Panel)
+Built = (
+    stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel | heatmap.Panel | dashboard.Panel
+)
+P = TypeVar(
+    "P",
+    stat.Panel,
+    timeseries.Panel,
+    bargauge.Panel,
+    table.Panel,
+    heatmap.Panel,
+    dashboard.Panel,
+)
 
 NEUTRAL: Final[Steps] = ((None, BLUE),)
 """Of a figure that is neither good nor bad by itself."""
@@ -157,6 +176,7 @@ def figure(
     query: str,
     *,
     course: bool = False,
+    change: bool = False,
     links: Sequence[Link] = (),
     width: int = 4,
     height: int = 4,
@@ -168,6 +188,7 @@ def figure(
         query: An expression of one series.
         course: Whether its course stands behind it: for gauges, whose last value is shown; an
             instant query otherwise.
+        change: Whether its change in a week stands beside it, uncoloured: it may be chance.
         links: Where to read on.
         width: In 24ths.
         height: In units of 38 pixels.
@@ -178,13 +199,34 @@ def figure(
         .graph_mode(graph)
         .color_mode(shapes.BigValueColorMode.VALUE)
         .justify_mode(shapes.BigValueJustifyMode.AUTO)
-        .text_mode(shapes.BigValueTextMode.VALUE)
+        .text_mode(shapes.BigValueTextMode.AUTO)
         .orientation(shapes.VizOrientation.AUTO)
         .wide_layout(True)
         .reduce_options(_last())
-        .targets([_target(Query(query), "A", instant=not course)])
     )
+    targets: list[Any] = [
+        _target(Query(query, "now" if change else "__auto"), "A", instant=not course)
+    ]
+    if change:
+        of_share = about.unit == "percentunit"
+        targets.append(_target(Query(_change(query, share=of_share), CHANGE), "B", instant=True))
+        panel = panel.override_by_name(CHANGE, _of_change(share=of_share))
+    panel = panel.targets(targets)
     return Placed(said(panel, about, links, "thresholds"), width, height)
+
+
+def _change(query: str, *, share: bool) -> str:
+    before = a_week_before(query)
+    return f"100 * (({query}) - {before})" if share else f"({query}) / ({before} != 0) - 1"
+
+
+def _of_change(*, share: bool) -> list[models.DynamicConfigValue]:
+    unit, digits = (POINTS, 1) if share else ("percentunit", 0)
+    return [
+        models.DynamicConfigValue(id_val="unit", value=unit),
+        models.DynamicConfigValue(id_val="decimals", value=digits),
+        _fixed(PALE),
+    ]
 
 
 def course(
@@ -281,6 +323,47 @@ def ranking(
     return Placed(said(panel, about, links, "thresholds"), width, height)
 
 
+def heat(
+    about: About,
+    query: str,
+    *,
+    links: Sequence[Link] = (),
+    width: int = 12,
+    height: int = 8,
+) -> Placed:
+    """How many there were of each size over time: the darker a cell, the more.
+
+    Args:
+        about: What it is; its unit is that of the sizes.
+        query: What the buckets of a histogram grew by in an interval, by `le`.
+        links: Where the panel leads.
+        width: In 24ths.
+        height: In units of 38 pixels.
+    """
+    colours = cells.HeatmapColorOptions(
+        mode=cells.HeatmapColorMode.SCHEME,
+        scheme="Warm",
+        fill="dark-orange",
+        exponent=0.5,
+        steps=64,
+        reverse=False,
+    )
+    target = _target(Query(query, "{{le}}", exemplars=True), "A")
+    panel = (
+        heatmap.Panel()
+        .calculate(False)
+        .color(Plain(colours))
+        .cell_gap(1)
+        .filter_values(Plain(cells.FilterValueRange(le=1e-9)))
+        .y_axis(Plain(cells.YAxisConfig(unit=about.unit)))
+        .cell_values(Plain(cells.CellValues(unit="locale", decimals=0)))
+        .show_legend()
+        .interval("1m")
+        .targets([target.format(promql.PromQueryFormat.HEATMAP)])
+    )
+    return Placed(said(panel, about, links, "thresholds"), width, height)
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table that holds a query's values.
@@ -320,7 +403,9 @@ def sheet(
         width: In 24ths.
         height: In units of 38 pixels.
     """
-    names = [f"Value #{chr(ord('A') + at)}" for at in range(len(columns))]
+    # So Grafana names the values of a query alone, and of several
+    several = len(columns) > 1
+    names = [f"Value #{chr(ord('A') + at)}" if several else "Value" for at in range(len(columns))]
     panel = (
         table.Panel()
         .show_header(True)

@@ -8,7 +8,7 @@ Courses are rates over `$__rate_interval`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from grafana import names
@@ -43,6 +43,13 @@ class Scope:
     def buckets(self, name: str) -> Metric:
         """The buckets of a histogram of the application."""
         return self.of(histogram(name, "bucket"))
+
+    def by_version(self, metric: Metric) -> Metric:
+        """A metric of the application, of whose processes the version is told."""
+        versioned = replace(metric, labels=metric.labels | {names.VERSION})
+        if versioned.former:
+            versioned = replace(versioned, former=self.by_version(versioned.former))
+        return versioned.where(names.VERSION, "", "!=")
 
     def gauge(self, name: str) -> Metric:
         """An up-down counter of the application."""
@@ -154,6 +161,30 @@ def weighted(value: Metric, weight: Metric, by: Sequence[str] = ()) -> str:
     weights = _sum(str(weight), weight, names.IN_WINDOW)
     product = f"{value} * on ({place}) group_left () {weights}"
     return f"{_sum(product, value, by)} / ({_sum(str(weight), weight, by)} > 0)"
+
+
+def a_week_before(expression: str) -> str:
+    """What an expression said a week ago; nothing where there were no data then.
+
+    Example:
+        >>> a_week_before("sum(up)")
+        'last_over_time((sum(up))[2m:1m] offset 1w)'
+    """
+    return f"last_over_time(({expression})[2m:1m] offset 1w)"
+
+
+def elsewhere(part: str, own: str) -> str:
+    """An amount of all series but each one's own.
+
+    Args:
+        part: Of all together.
+        own: Of each.
+
+    Example:
+        >>> elsewhere("sum(a)", "sum by (b) (a)")
+        'sum(a) - on () group_right () (sum by (b) (a))'
+    """
+    return f"{part} - on () group_right () ({own})"
 
 
 def named(expression: str, label: str, otherwise: str) -> str:

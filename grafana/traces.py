@@ -33,7 +33,7 @@ class Field:
         thresholds: Colours of a number.
         colours: Colours of texts, by text.
         width: In pixels.
-        link: Where a cell leads.
+        links: Where a cell leads.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Field:
     thresholds: Steps = ()
     colours: Mapping[str, str] = field(default_factory=dict)
     width: int | None = None
-    link: Link | None = None
+    links: Sequence[Link] = ()
 
 
 def turns(where: Sequence[str], fields: Sequence[Field]) -> str:
@@ -70,7 +70,9 @@ def turn_table(
     fields: Sequence[Field],
     *,
     latest_first: bool = False,
+    slowest_first: bool = False,
     links: Sequence[Link] = (),
+    width: int = 24,
     height: int = 10,
 ) -> Placed:
     """A table with a row for each turn.
@@ -80,16 +82,20 @@ def turn_table(
         where: Conditions of TraceQL.
         fields: The columns.
         latest_first: The order; the earliest first without.
+        slowest_first: The order, of the latest that match.
         links: Where the panel leads.
+        width: In 24ths.
         height: In units of 38 pixels.
     """
-    start = next(one.title for one in fields if one.name == START)
+    by = DURATION if slowest_first else START
+    first = next(one.title for one in fields if one.name == by)
+    falling = latest_first or slowest_first
     numbers = [one for one in fields if one.unit is not None and one.name != DURATION]
     panel = (
         table.Panel()
         .show_header(True)
         .cell_height(shapes.TableCellHeight.SM)
-        .sort_by([common.TableSortByFieldState().display_name(start).desc(latest_first)])
+        .sort_by([common.TableSortByFieldState().display_name(first).desc(falling)])
         .targets([_target(turns(where, fields))])
         .with_transformation(_converted(numbers))
         .with_transformation(_organised(fields))
@@ -97,7 +103,7 @@ def turn_table(
     for one in fields:
         panel = panel.override_by_name(one.title, _properties(one))
     panel = said(panel, about, links, "thresholds", DATASOURCE).no_value("")  # of an empty cell
-    return Placed(panel, 24, height, asks="tempo")
+    return Placed(panel, width, height, asks="tempo")
 
 
 def trace_view(about: About, query: str, *, height: int = 16) -> Placed:
@@ -161,8 +167,8 @@ def _properties(one: Field) -> list[models.DynamicConfigValue]:
         found.append(models.DynamicConfigValue(id_val="custom.width", value=one.width))
     if one.name == TRACE:
         found.append(models.DynamicConfigValue(id_val="custom.hidden", value=False))
-    if one.link is not None:
-        found.append(linked([one.link]))
+    if one.links:
+        found.append(linked(one.links))
     return found
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grafana.board import Board
-from grafana.boards.common import CONVERSATIONS, LIST
-from grafana.boards.conversation import FOUND, NAMED
+from grafana.boards.common import CONVERSATIONS, STARTED, of_label
 from grafana.panels import AREAS, RARE, About, Link, Query, bad_from, course, figure, ranking
 from grafana.promql import Scope, of_any, ratio, top, total
-from grafana.traces import turn_table
 from otel_chat import semconv as sc
 
 MOODS = replace(AREAS, colours={"positive": "green", "neutral": "text", "negative": "red"})
@@ -27,7 +25,6 @@ def board() -> Board:
     _figures(found)
     _courses(found)
     _names(found)
-    _latest(found)
     return found
 
 
@@ -41,17 +38,18 @@ def _figures(found: Board) -> None:
         figure(
             About("Conversations started", "Conversations that started in the window.", "locale",
                   decimals=0),
-            total(started), course=True, links=[CONVERSATIONS], width=8, height=5,
+            total(started), course=True, links=[Link("These conversations", STARTED)],
+            width=8, height=5, change=True,
         ),
         figure(
             About("Negative turns", "Turns of the window whose message was negative, of those that"
                   f" have a sentiment. {RARE}", "percentunit", bad_from(0.2, 0.4), 0, 0, 1),
-            ratio(total(negative), total(moods)), course=True, width=8, height=5,
+            ratio(total(negative), total(moods)), course=True, width=8, height=5, change=True,
         ),
         figure(
             About("Leads", "Leads that were told of in the window, of every kind.", "locale",
                   decimals=0),
-            of_any(total(leads), total(started)), course=True, width=8, height=5,
+            of_any(total(leads), total(started)), course=True, width=8, height=5, change=True,
         ),
     )  # fmt: skip
 
@@ -63,7 +61,7 @@ def _courses(found: Board) -> None:
     moods = scope.server("otel_chat_sentiment_turns")
     found.row(
         course(
-            About("Conversations started over time", "At each moment, the conversations that had"
+            About("Conversations started in an hour", "At each moment, the conversations that had"
                   " started in the hour before, by agent.", "locale", decimals=0),
             Query(total(hourly, ["agent"]), "{{agent}}"), look=AREAS, links=[CONVERSATIONS],
         ),
@@ -81,14 +79,16 @@ def _names(found: Board) -> None:
     topics = scope.server("otel_chat_topic_conversations")
     users = scope.server("otel_chat_user_type_conversations")
     leads = scope.server("otel_chat_leads")
+    of_topic = Link("Conversations about this", f"{STARTED}&topic={of_label('topic')}")
     of_users = Link(
-        "Conversations of these users", f"{LIST}&user_type=${{__field.labels.user_type}}"
+        "Conversations of these users", f"{STARTED}&first_user_type={of_label('user_type')}"
     )
     found.row(
         ranking(
             About("Topics", "Conversations of the window by topic, most frequent first. Needs a"
                   f" detector of topics, or calls of topic(). {RARE}", "locale", decimals=0),
-            Query(top(8, total(topics, ["topic"])), "{{topic}}"), width=6, height=10,
+            Query(top(8, total(topics, ["topic"])), "{{topic}}"), each=[of_topic],
+            width=6, height=10,
         ),
         ranking(
             About("Types of users", "Conversations that started in the window, by type of user."
@@ -101,19 +101,8 @@ def _names(found: Board) -> None:
             Query(top(8, total(leads, ["kind"])), "{{kind}}"), width=6, height=10,
         ),
         ranking(
-            About("Busiest hours", "The hours of the day (UTC) in which most conversations of the"
-                  " last seven days started; of every channel.", "locale", decimals=0),
+            About("Busiest hours, last 7 days", "The hours of the day (UTC) in which"
+                  " most conversations started; of every channel.", "locale", decimals=0),
             Query(top(8, total(hours, ["hour"])), "{{hour}}:00"), width=6, height=10,
-        ),
-    )  # fmt: skip
-
-
-def _latest(found: Board) -> None:
-    found.row(
-        turn_table(
-            About("Recent conversations", "The latest turns of the chosen time, each with its"
-                  " conversation, as far as Tempo keeps them. A click on a conversation shows all"
-                  f" of its turns. {RARE}", "short"),
-            [NAMED, f'span.{sc.AGENT_NAME} =~ "$agent"'], FOUND, latest_first=True,
         ),
     )  # fmt: skip

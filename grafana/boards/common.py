@@ -5,23 +5,60 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from grafana.board import NOW
-from grafana.names import ALERTS
-from grafana.panels import BARS, About, Link, Placed, Steps, bad_from, figure, good_from
+from grafana.board import NOW, WINDOW
+from grafana.names import ALERTS, SINCE
+from grafana.panels import (
+    BARS,
+    QUIET,
+    About,
+    Column,
+    Link,
+    Placed,
+    Steps,
+    bad_from,
+    figure,
+    good_from,
+    sheet,
+)
 from grafana.promql import Scope
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, Metric, label
 from prometheus.settings import Settings
 
 LIST: Final = f"${{analytics}}/conversations?{NOW}"
-CONVERSATIONS: Final = Link("Conversations", LIST)
-HANDED_OFF: Final = Link("Conversations with a handoff", f"{LIST}&handoff=true")
-UNSURE: Final = Link("Conversations with unsure turns", f"{LIST}&confidence_max=0.7")
-OF_AGENT: Final = Link("Conversations of this agent", f"{LIST}&agent=${{__field.labels.{AGENT}}}")
+TURNS: Final = f"${{analytics}}/turns?{NOW}"
+SETTLED: Final = f"${{analytics}}/conversations?{WINDOW}&state=settled"
+STARTED: Final = f"${{analytics}}/conversations?{WINDOW}"
 
 GOALS: Final = Settings()
 """Objectives and thresholds: those of the alerts."""
+CONVERSATIONS: Final = Link("Conversations", LIST)
+EVERY_TURN: Final = Link("Turns", TURNS)
+HANDED_OFF: Final = Link("Conversations with a handoff", f"{LIST}&handoff=true")
+UNSURE: Final = Link("Unsure turns", f"{TURNS}&confidence_below={sc.LOW_CONFIDENCE_THRESHOLD}")
+NOT_UNDERSTOOD: Final = Link("Turns without an intent", f"{TURNS}&fallback=true")
+FAILURES: Final = Link("Failed turns", f"{TURNS}&failed=true")
+LATE_TURNS: Final = Link(
+    f"Turns of {GOALS.response_seconds:g} s and longer",
+    f"{TURNS}&response_time_min={GOALS.response_seconds:g}",
+)
+DEAREST: Final = Link("Conversations, the dearest first", f"{LIST}&sort=-cost")
+RATED: Final = Link("Rated conversations", f"{LIST}&rating_min=0")
+CONTAINED: Final = Link("Contained conversations", f"{SETTLED}&handoff=false")
+RESOLVED: Final = Link("Resolved conversations", f"{SETTLED}&outcome=resolved")
+IN_TABLE: Final = "${__value.raw:percentencode}"
+"""The text of a table's cell in an address: rows have lost the labels of their series."""
+
+
+def of_label(name: str) -> str:
+    """The value of a series' label in an address."""
+    return f"${{__field.labels.{name}:percentencode}}"
+
+
+OF_AGENT: Final = Link("Conversations of this agent", f"{LIST}&agent={IN_TABLE}")
+
 SLOW: Final[Steps] = bad_from(GOALS.response_seconds * 0.6, GOALS.response_seconds)
+UNSURE_TURNS: Final[Steps] = bad_from(GOALS.low_confidence * 0.6, GOALS.low_confidence)
 FAILED: Final[Steps] = bad_from((1 - GOALS.error_target) / 2, 1 - GOALS.error_target)
 GOOD_SHARE: Final[Steps] = good_from(0.5, 0.7)
 ANY: Final[Steps] = bad_from(1, 1)
@@ -52,6 +89,40 @@ def each(name: str) -> str:
 def or_zero(expression: str) -> str:
     """An amount that is 0 where nobody counts it yet."""
     return f"{expression} or vector(0)"
+
+
+def alert_list(height: int) -> Placed:
+    """Which alerts fire now, with what to do.
+
+    Args:
+        height: In units of 38 pixels.
+    """
+    by = "alertname, severity, agent"
+    firing = ALERTS.where("alertstate", "firing").where("severity", "page|ticket", "=~")
+    since = SINCE.where("severity", "page|ticket", "=~")
+
+    def of_agent(what: str) -> str:
+        # Alerts of applications carry the one label, those of whole conversations the other
+        return f'label_join({what}, "agent", "", "{AGENT}", "agent")'
+
+    return sheet(
+        About(
+            "Alerts that fire now",
+            "Each alert of severity page or ticket, the longest first. A click on its name opens"
+            f" its runbook: what it means, and what to do. {QUIET}",
+            "s",
+        ),
+        {"alertname": "Alert", "severity": "Severity", "agent": "Agent"},
+        Column(
+            "For",
+            f"time() - min by ({by}) ({of_agent(str(since))}) and max by ({by})"
+            f" ({of_agent(str(firing))})",
+            "s",
+            decimals=0,
+        ),
+        each=[Link("What to do", f"${{analytics}}/runbooks/{IN_TABLE}.md")],
+        height=height,
+    )
 
 
 def firing(width: int, height: int) -> Placed:

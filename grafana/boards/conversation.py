@@ -33,6 +33,10 @@ SHOW: Final = Link(
     "Show this trace beneath",
     conversation_link("${conversation:percentencode}", "${__value.raw}"),
 )
+READ: Final = Link(
+    "Read it, in the analytics server",
+    "${analytics}/conversations/${__value.raw:percentencode}",
+)
 OPEN: Final = Link("Show this conversation", conversation_link("${__value.raw:percentencode}"))
 TRANSCRIPT: Final = Link(
     "The transcript, in the analytics server",
@@ -53,11 +57,11 @@ TURNS: Final = (
     Field("Time", START, width=185),
     Field("Agent", sc.AGENT_NAME, width=130),
     *_SAID,
-    Field("Trace", TRACE, width=290, link=SHOW),
+    Field("Trace", TRACE, width=290, links=[SHOW]),
 )
 FOUND: Final = (
     Field("Time", START, width=185),
-    Field("Conversation", sc.CONVERSATION_ID, width=320, link=OPEN),
+    Field("Conversation", sc.CONVERSATION_ID, width=320, links=[READ, OPEN]),
     Field("Agent", sc.AGENT_NAME, width=120),
     Field("Channel", sc.CHANNEL, width=80),
     *_SAID,

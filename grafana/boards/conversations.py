@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from grafana.board import Board
-from grafana.boards.common import CONVERSATIONS, GOOD_SHARE, HANDED_OFF, LIST, each
+from grafana.boards.common import (
+    CONTAINED,
+    GOOD_SHARE,
+    HANDED_OFF,
+    LIST,
+    SETTLED,
+    TURNS,
+    each,
+    of_label,
+)
 from grafana.panels import (
     AREAS,
     BARS,
@@ -35,6 +44,7 @@ from prometheus.names import AGENT, label
 CHANNEL = label(sc.CHANNEL)
 REASON, TARGET = label(sc.HANDOFF_REASON), label(sc.HANDOFF_TARGET)
 MANY_HANDOFFS = bad_from(0.3, 0.5)
+FOR_REASON = Link("Conversations for this reason", f"{LIST}&handoff_reason={of_label(REASON)}")
 
 
 def board() -> Board:
@@ -65,7 +75,7 @@ def _figures(found: Board) -> None:
                 "percentunit", GOOD_SHARE, 1, 0, 1,
             ),
             weighted(scope.server("otel_chat_containment_ratio"), settled),
-            course=True, width=6, height=5,
+            course=True, links=[CONTAINED], width=6, height=5, change=True,
         ),
         figure(
             About(
@@ -73,7 +83,7 @@ def _figures(found: Board) -> None:
                 "Handoffs to humans that were asked for in the chosen time.",
                 "locale", decimals=0,
             ),
-            grown(handoffs, RANGE), links=[HANDED_OFF], width=6, height=5,
+            grown(handoffs, RANGE), links=[HANDED_OFF], width=6, height=5, change=True,
         ),
         figure(
             About(
@@ -82,7 +92,8 @@ def _figures(found: Board) -> None:
                 " it is.",
                 "short", bad_from(5, 10), 1,
             ),
-            f"100 * {ratio(grown(handoffs, RANGE), grown(turns, RANGE))}", width=6, height=5,
+            f"100 * {ratio(grown(handoffs, RANGE), grown(turns, RANGE))}", links=[HANDED_OFF],
+            width=6, height=5, change=True,
         ),
         figure(
             About(
@@ -92,7 +103,7 @@ def _figures(found: Board) -> None:
                 "locale", decimals=0,
             ),
             total(scope.server("otel_chat_conversations_open")), course=True,
-            links=[CONVERSATIONS], width=6, height=5,
+            links=[Link("Open conversations", f"{LIST}&state=open")], width=6, height=5,
         ),
     )  # fmt: skip
 
@@ -105,7 +116,7 @@ def _handoffs(found: Board) -> None:
             About("Handoffs by reason", "Handoffs per interval, by why a human was needed.",
                   "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_HANDOFFS), STEP, [REASON]), each(REASON)),
-            look=BARS, links=[HANDED_OFF],
+            look=BARS, links=[HANDED_OFF], each=[FOR_REASON],
         ),
         course(
             About(
@@ -115,6 +126,7 @@ def _handoffs(found: Board) -> None:
                 "percentunit", MANY_HANDOFFS, 0, minimum=0,
             ),
             Query(latest(handed_off, ["agent", "channel"]), "{{agent}} {{channel}}"),
+            links=[Link("Conversations that were handed off", f"{SETTLED}&handoff=true")],
         ),
     )  # fmt: skip
 
@@ -123,17 +135,18 @@ def _reasons(found: Board) -> None:
     scope = found.scope
     handoffs = scope.count(sc.METRIC_HANDOFFS)
     settled = scope.server("otel_chat_conversations_settled")
-    outcome = Link("These conversations", f"{LIST}&outcome=${{__field.labels.outcome}}")
+    outcome = Link("These conversations", f"{SETTLED}&outcome={of_label('outcome')}")
     found.row(
         ranking(
             About("Reasons", "Why humans were called in the chosen time.", "locale", decimals=0),
-            Query(top(4, grown(handoffs, RANGE, [REASON])), each(REASON)), links=[HANDED_OFF],
+            Query(top(4, grown(handoffs, RANGE, [REASON])), each(REASON)), each=[FOR_REASON],
             height=6,
         ),
         ranking(
             About("Targets", "To whom conversations were handed in the chosen time.", "locale",
                   decimals=0),
-            Query(top(4, grown(handoffs, RANGE, [TARGET])), each(TARGET)), height=6,
+            Query(top(4, grown(handoffs, RANGE, [TARGET])), each(TARGET)), links=[HANDED_OFF],
+            height=6,
         ),
         ranking(
             About("Outcomes", "Settled conversations of the window, by how they ended.", "locale",
@@ -176,11 +189,15 @@ def _lengths(found: Board) -> None:
         course(
             About("Turns a minute, by agent", "User messages a minute, by the agent that answered"
                   " them.", "short"),
-            Query(_rate(found), each(AGENT)), links=[CONVERSATIONS], width=12, height=7,
+            Query(_rate(found), each(AGENT)),
+            each=[Link("Turns of this agent", f"{TURNS}&agent={of_label(AGENT)}")],
+            width=12, height=7,
         ),
         course(
             About("Turns a minute, by channel", "User messages a minute, by channel.", "short"),
-            Query(_rate(found, CHANNEL), each(CHANNEL)), width=12, height=7,
+            Query(_rate(found, CHANNEL), each(CHANNEL)),
+            each=[Link("Turns on this channel", f"{TURNS}&channel={of_label(CHANNEL)}")],
+            width=12, height=7,
         ),
     )  # fmt: skip
 

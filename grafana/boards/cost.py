@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from grafana.board import NOW, Board
-from grafana.boards.common import ANY, CONVERSATIONS, GOALS, SLOW, answered, each, or_zero
+from grafana.board import Board
+from grafana.boards.common import (
+    ANY,
+    DEAREST,
+    GOALS,
+    IN_TABLE,
+    LIST,
+    SLOW,
+    STARTED,
+    answered,
+    each,
+    of_label,
+    or_zero,
+)
 from grafana.panels import (
     BARS,
     FAULTS,
+    GREEN,
     QUIET,
+    RED,
+    UNKNOWN_BUDGET,
     About,
     Column,
     Link,
@@ -17,15 +32,16 @@ from grafana.panels import (
     figure,
     sheet,
 )
-from grafana.promql import RANGE, RATE, STEP, grown, quantile, ratio
+from grafana.promql import RANGE, RATE, STEP, Scope, grown, latest, quantile, ratio, total
 from otel_chat import semconv as sc
-from prometheus.names import MODEL, label
+from prometheus.names import AGENT, ENVIRONMENT, MODEL, label
 
 TYPE, ERROR = label(sc.TOKEN_TYPE), label(sc.ERROR_TYPE)
 OF_MODEL = Link(
     "Conversations with this model",
-    f"${{analytics}}/conversations?{NOW}&model=${{__field.labels.{MODEL}}}",
+    f"{LIST}&model={of_label(MODEL)}",
 )
+OF_MODELS_ROW = Link("Conversations with this model", f"{LIST}&model={IN_TABLE}")
 
 
 def board() -> Board:
@@ -34,10 +50,11 @@ def board() -> Board:
         "cost",
         "otel-chat / 4 Models, tokens and cost",
         "What chat costs, which models and how many tokens it takes, and how models respond.",
-        ("environment", "agent", "channel", "model"),
+        ("environment", "agent", "channel", "model", "window"),
     )
     _figures(found)
     _amounts(found)
+    _budgets(found)
     _per_turn(found)
     _models(found)
     _calls(found)
@@ -59,7 +76,7 @@ def _figures(found: Board) -> None:
                 f" budget is {GOALS.daily_usd:g} USD a day.",
                 "currencyUSD", budget, 2,
             ),
-            grown(cost, "24h"),
+            grown(cost, "24h"), change=True,
         ),
         figure(
             About(
@@ -72,22 +89,22 @@ def _figures(found: Board) -> None:
         figure(
             About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD",
                   decimals=2),
-            grown(cost, RANGE), links=[CONVERSATIONS],
+            grown(cost, RANGE), links=[DEAREST], change=True,
         ),
         figure(
             About("Cost of 1,000 turns", "Mean cost of 1,000 priced turns of the chosen time.",
                   "currencyUSD", decimals=3),
-            f"1000 * {ratio(grown(cost, RANGE), grown(priced, RANGE))}",
+            f"1000 * {ratio(grown(cost, RANGE), grown(priced, RANGE))}", change=True,
         ),
         figure(
             About("Tokens", "Input and output tokens of the turns of the chosen time.", "short"),
-            grown(tokens, RANGE),
+            grown(tokens, RANGE), change=True,
         ),
         figure(
             About("Failed model calls", "Calls of models that ended with an error, of all calls"
                   " of the chosen time; of every agent and channel.",
                   "percentunit", bad_from(0.01, GOALS.throttled), 2),
-            ratio(grown(failed, RANGE), grown(calls, RANGE)),
+            ratio(grown(failed, RANGE), grown(calls, RANGE)), change=True,
         ),
     )  # fmt: skip
 
@@ -99,13 +116,76 @@ def _amounts(found: Board) -> None:
             About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD",
                   decimals=2),
             Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [MODEL]), each(MODEL)),
-            look=BARS, each=[OF_MODEL],
+            look=BARS, each=[OF_MODEL], width=8,
+        ),
+        course(
+            About("Cost by agent", "Cost of priced turns per interval, by agent.", "currencyUSD",
+                  decimals=2),
+            Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [AGENT]), each(AGENT)), look=BARS,
+            each=[Link("Conversations of this agent", f"{LIST}&agent={of_label(AGENT)}")], width=8,
         ),
         course(
             About("Tokens by type", "Tokens of turns per interval: what models read (input) and"
                   " wrote (output).", "short"),
             Query(grown(scope.sum(sc.METRIC_TURN_TOKENS), STEP, [TYPE]), each(TYPE)),
-            look=BARS,
+            look=BARS, width=8,
+        ),
+    )  # fmt: skip
+
+
+def _budgets(found: Board) -> None:
+    scope = found.scope
+    day = total(scope.recorded("environment:otel_chat_cost_usd:increase1d"), [ENVIRONMENT])
+    # Of the first minutes of an installation there is no step of five minutes yet
+    hour = grown(Scope(("environment",)).sum(sc.METRIC_TURN_COST), "1h", [ENVIRONMENT])
+    of_agents = {
+        name: scope.server(f"otel_chat_{name}") for name in ("cost_usd", "conversations_settled")
+    }
+    settled = of_agents["conversations_settled"]
+    resolved = settled.where("outcome", "resolved")
+    cost, many = total(of_agents["cost_usd"], ["agent"]), total(resolved, ["agent"])
+    given, spent = (
+        latest(scope.server(f"otel_chat_budget_{name}"), ["budget", "period"])
+        for name in ("usd", "spent_usd")
+    )
+    found.row(
+        course(
+            About(
+                "Cost of 24 hours, against the budget",
+                "Cost of the 24 hours before each moment, by environment; of every agent, channel"
+                f" and model. The dashed line is the budget of {GOALS.daily_usd:g} USD a day, from"
+                " which an alert fires.",
+                "currencyUSD", ((None, GREEN), (GOALS.daily_usd, RED)), 2,
+            ),
+            Query(f"{day} or {hour}", f"24 hours {each(ENVIRONMENT)}"), width=8,
+        ),
+        sheet(
+            About(
+                "Budgets",
+                "Each budget that the analytics server was given, and what was spent of it since"
+                f" the day or month began, in UTC. {UNKNOWN_BUDGET}",
+                "currencyUSD", decimals=2,
+            ),
+            {"budget": "Budget", "period": "Period"},
+            Column("Spent", f"{spent} / {given}", "percentunit", bad_from(0.8, 1), 0),
+            Column("Spent, USD", spent, "currencyUSD", decimals=2),
+            Column("Budget, USD", given, "currencyUSD", decimals=2),
+            width=8,
+        ),
+        sheet(
+            About(
+                "Cost of a resolved conversation",
+                "Cost of all priced turns of the window, for each conversation that started in it"
+                " and was resolved, confirmed or assumed.",
+                "currencyUSD", decimals=2,
+            ),
+            {"agent": "Agent"},
+            Column("Each resolved", f"{cost} / ({many} > 0)", "currencyUSD", decimals=4),
+            Column("Cost", cost, "currencyUSD", decimals=2),
+            Column("Resolved", many, "locale", decimals=0),
+            each=[Link("Conversations of this agent, the dearest first",
+                       f"{STARTED}&sort=-cost&first_agent={IN_TABLE}")],
+            width=8,
         ),
     )  # fmt: skip
 
@@ -159,7 +239,7 @@ def _models(found: Board) -> None:
             Column("Cost of 1,000 turns",
                    f"1000 * {ratio(grown(cost, RANGE, by), grown(priced, RANGE, by))}",
                    "currencyUSD", decimals=2),
-            each=[OF_MODEL], height=5,
+            each=[OF_MODELS_ROW], height=5,
         ),
     )  # fmt: skip
 

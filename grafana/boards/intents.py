@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grafana.board import Board
-from grafana.boards.common import GOALS, LIST, UNSURE, each
+from grafana.boards.common import (
+    GOALS,
+    IN_TABLE,
+    LIST,
+    NOT_UNDERSTOOD,
+    OF_AGENT,
+    SETTLED,
+    UNSURE,
+    UNSURE_TURNS,
+    each,
+    of_label,
+)
 from grafana.panels import (
     BARS,
     About,
@@ -24,10 +35,10 @@ from prometheus.names import AGENT, Metric, label
 
 CHANNEL, INTENT = label(sc.CHANNEL), label(sc.INTENT_NAME)
 FALLBACKS = bad_from(GOALS.fallback * 0.6, GOALS.fallback)
-UNSURE_TURNS = bad_from(GOALS.low_confidence * 0.6, GOALS.low_confidence)
 BANDS = (0.5, 0.7, 0.9)
 COLOURS = ("red", "orange", "yellow", "green")
-OF_INTENT = Link("Conversations with this intent", f"{LIST}&intent=${{__field.labels.{INTENT}}}")
+OF_INTENT = Link("Conversations with this intent", f"{LIST}&intent={of_label(INTENT)}")
+OF_INTENTS_ROW = Link("Conversations with this intent", f"{LIST}&intent={IN_TABLE}")
 
 
 def board() -> Board:
@@ -66,7 +77,8 @@ def _figures(found: Board) -> None:
                 " classified.",
                 "percentunit", FALLBACKS, 1,
             ),
-            ratio(grown(fallbacks, RANGE), grown(intents, RANGE)), width=6,
+            ratio(grown(fallbacks, RANGE), grown(intents, RANGE)), links=[NOT_UNDERSTOOD],
+            width=6, change=True,
         ),
         figure(
             About(
@@ -75,7 +87,7 @@ def _figures(found: Board) -> None:
                 f" {sc.LOW_CONFIDENCE_THRESHOLD:g}, of those with one.",
                 "percentunit", UNSURE_TURNS, 1,
             ),
-            ratio(grown(low, RANGE), grown(known, RANGE)), links=[UNSURE], width=6,
+            ratio(grown(low, RANGE), grown(known, RANGE)), links=[UNSURE], width=6, change=True,
         ),
         figure(
             About(
@@ -83,12 +95,12 @@ def _figures(found: Board) -> None:
                 "Half of the turns of the chosen time had a higher confidence, half a lower one.",
                 "percentunit", ((None, "red"), (0.5, "orange"), (0.7, "green")), 0, 0, 1,
             ),
-            quantile(0.5, scope.buckets(sc.METRIC_TURN_CONFIDENCE), RANGE), width=6,
+            quantile(0.5, scope.buckets(sc.METRIC_TURN_CONFIDENCE), RANGE), width=6, change=True,
         ),
         figure(
             About("Classified messages", "Messages of the chosen time whose intent was looked"
                   " for.", "locale", decimals=0),
-            grown(intents, RANGE), width=6,
+            grown(intents, RANGE), width=6, change=True,
         ),
     )  # fmt: skip
 
@@ -105,7 +117,8 @@ def _courses(found: Board) -> None:
                 " deployment points to the classifier, a slow climb to new questions.",
                 "percentunit", FALLBACKS, 0, minimum=0,
             ),
-            Query(ratio(per_second(fallbacks), per_second(intents)), "not understood"), width=8,
+            Query(ratio(per_second(fallbacks), per_second(intents)), "not understood"),
+            links=[NOT_UNDERSTOOD], width=8,
         ),
         course(
             About(
@@ -136,7 +149,10 @@ def _intents(found: Board) -> None:
     intents, _, _, _ = _parts(scope)
     named = intents.where(INTENT, "", "!=")
     dropped = scope.server("otel_chat_drop_off_conversations").where("intent", "", "!=")
-    last = Link("Conversations with this intent", f"{LIST}&intent=${{__field.labels.intent}}")
+    last = Link(
+        "Conversations that ended so",
+        f"{SETTLED}&outcome=abandoned&outcome=failed&last_intent={of_label('intent')}",
+    )
     found.row(
         ranking(
             About("Most frequent intents", "What people asked for most in the chosen time.",
@@ -184,6 +200,19 @@ def _agents(found: Board) -> None:
     confidence = quantile(0.5, scope.buckets(sc.METRIC_TURN_CONFIDENCE), RANGE, by)
     found.row(
         sheet(
+            About("Fallback by intent", "How often a message was put under each intent in the"
+                  " chosen time, and how often as a fallback. The confidence of each is among"
+                  " the answers of the analytics server, dashboard 12.", "short"),
+            {INTENT: "Intent"},
+            Column("Classified", grown(intents, RANGE, [INTENT]), "locale", decimals=0),
+            Column("Of all", f"{grown(intents, RANGE, [INTENT])} / on () group_left ()"
+                   f" ({grown(intents, RANGE)} > 0)", "percentunit", decimals=1),
+            Column("Fallback", ratio(grown(fallbacks, RANGE, [INTENT]),
+                                     grown(intents, RANGE, [INTENT])),
+                   "percentunit", FALLBACKS, 1),
+            each=[OF_INTENTS_ROW], width=10, height=7,
+        ),
+        sheet(
             About("Agents and channels", "How well each agent understands on each channel, over"
                   " the chosen time.", "short"),
             {AGENT: "Agent", CHANNEL: "Channel"},
@@ -193,6 +222,6 @@ def _agents(found: Board) -> None:
             Column("Unsure", ratio(grown(low, RANGE, by), grown(known, RANGE, by)),
                    "percentunit", UNSURE_TURNS, 1),
             Column("Confidence, median", confidence, "percentunit", decimals=0),
-            height=6,
+            each=[OF_AGENT], width=14, height=7,
         ),
     )  # fmt: skip

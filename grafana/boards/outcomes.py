@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grafana.board import Board
-from grafana.boards.common import GOALS, GOOD_SHARE, LIST, OUTCOMES, each
+from grafana.boards.common import (
+    GOALS,
+    GOOD_SHARE,
+    IN_TABLE,
+    OUTCOMES,
+    RATED,
+    RESOLVED,
+    SETTLED,
+    each,
+    of_label,
+)
 from grafana.panels import (
     BARS,
     UNKNOWN_COST,
@@ -80,29 +90,30 @@ def _figures(found: Board) -> None:
                 "percentunit", GOOD_SHARE, 1, 0, 1,
             ),
             weighted(resolved.where("bound", "assumed"), settled), course=True,
-            links=[Link("Resolved conversations", f"{LIST}&outcome=resolved")],
+            links=[RESOLVED], change=True,
         ),
         figure(
             About("Confirmed resolution", "The part of it that the user or the application"
                   " confirmed: the low bound.", "percentunit", good_from(0.2, 0.4), 1, 0, 1),
             weighted(resolved.where("bound", "confirmed"), settled), course=True,
+            links=[Link("Confirmed conversations", f"{RESOLVED.url}&confirmed=true")], change=True,
         ),
         figure(
             About("Abandonment", "Settled conversations of the window that users left without a"
                   " result.", "percentunit", ABANDONED, 1, 0, 1),
             weighted(scope.server("otel_chat_abandonment_ratio"), settled), course=True,
-            links=[Link("Abandoned conversations", f"{LIST}&outcome=abandoned")],
+            links=[Link("Abandoned conversations", f"{SETTLED}&outcome=abandoned")], change=True,
         ),
         figure(
             About("User rating", "Mean rating by users in the chosen time: 0 % is the worst of"
                   " their scale, 100 % the best.", "percentunit", GOOD_SHARE, 0, 0, 1),
-            ratio(grown(scores, RANGE), grown(ratings, RANGE)),
+            ratio(grown(scores, RANGE), grown(ratings, RANGE)), links=[RATED], change=True,
         ),
         figure(
             About("Ratings", "Ratings that users gave in the chosen time: below"
                   f" {GOALS.ratings} a mean says little.", "locale",
                   ((None, "orange"), (GOALS.ratings, "green")), 0),
-            grown(ratings, RANGE),
+            grown(ratings, RANGE), links=[RATED], change=True,
         ),
         figure(
             About("Savings", "What the contained conversations of the window that were resolved,"
@@ -110,6 +121,7 @@ def _figures(found: Board) -> None:
                   f" {UNKNOWN_COST}",
                   "currencyUSD", good_from(0, 0.01), 2),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")), course=True,
+            change=True,
         ),
     )  # fmt: skip
 
@@ -117,7 +129,7 @@ def _figures(found: Board) -> None:
 def _outcomes(found: Board) -> None:
     scope = found.scope
     settled = scope.server("otel_chat_conversations_settled")
-    outcome = Link("These conversations", f"{LIST}&outcome=${{__field.labels.outcome}}")
+    outcome = Link("These conversations", f"{SETTLED}&outcome={of_label('outcome')}")
     found.row(
         ranking(
             About("Settled conversations", "Settled conversations of the window, by how they"
@@ -154,7 +166,8 @@ def _ratings(found: Board) -> None:
             About("Ratings by users", "Ratings per interval: low ones, middling ones and high"
                   " ones of their scale.", "locale", decimals=0),
             *(Query(amount, name) for amount, name in zip(bands, names, strict=True)),
-            look=replace(BARS, colours=dict(zip(names, COLOURS, strict=True))), width=8,
+            look=replace(BARS, colours=dict(zip(names, COLOURS, strict=True))), links=[RATED],
+            width=8,
         ),
         course(
             About(
@@ -185,6 +198,8 @@ def _bands(scope: Scope) -> tuple[str, str, str]:
 
 def _deeds(found: Board) -> None:
     scope = found.scope
+    scores = _rated(scope.sum(sc.METRIC_FEEDBACK_SCORE))
+    ratings = _rated(scope.count(sc.METRIC_FEEDBACK_SCORE))
     actions, steps = scope.count(sc.METRIC_ACTIONS), scope.count(sc.METRIC_WORKFLOWS)
     started, completed, failed = (
         grown(steps.where(STATE, state), RANGE, [AGENT, WORKFLOW]) for state in sc.WORKFLOW_STATUSES
@@ -193,7 +208,17 @@ def _deeds(found: Board) -> None:
         ranking(
             About("Actions", "What agents did for users in the chosen time; of every channel.",
                   "locale", decimals=0),
-            Query(top(5, grown(actions, RANGE, [ACTION])), each(ACTION)), width=8, height=7,
+            Query(top(5, grown(actions, RANGE, [ACTION])), each(ACTION)), width=6, height=7,
+        ),
+        sheet(
+            About("Ratings by agent", "What users said of each agent in the chosen time: 0 % is the"
+                  " worst of their scale, 100 % the best.", "short"),
+            {AGENT: "Agent"},
+            Column("Ratings", grown(ratings, RANGE, [AGENT]), "locale", decimals=0),
+            Column("Mean", ratio(grown(scores, RANGE, [AGENT]), grown(ratings, RANGE, [AGENT])),
+                   "percentunit", GOOD_SHARE, 0),
+            each=[Link("Rated conversations of this agent", f"{RATED.url}&agent={IN_TABLE}")],
+            width=8, height=7,
         ),
         sheet(
             About("Workflows", "Tasks of several steps: how many of those begun in the chosen time"
@@ -203,6 +228,6 @@ def _deeds(found: Board) -> None:
             Column("Completed", completed, "locale", decimals=0),
             Column("Failed", failed, "locale", bad_from(1, 5), decimals=0),
             Column("Completion", ratio(completed, started), "percentunit", GOOD_SHARE, 0),
-            width=16, height=7,
+            width=10, height=7,
         ),
     )  # fmt: skip

@@ -5,18 +5,37 @@ from __future__ import annotations
 from grafana.board import Board
 from grafana.boards.common import (
     ANSWERED,
-    CONVERSATIONS,
+    CONTAINED,
+    DEAREST,
+    EVERY_TURN,
     FAILED,
+    FAILURES,
     GOALS,
     GOOD_SHARE,
+    LATE_TURNS,
+    LIST,
     OF_AGENT,
+    RATED,
+    RESOLVED,
     RESULTS,
+    SETTLED,
     SLOW,
+    alert_list,
     answered,
     each,
     firing,
 )
-from grafana.panels import UNKNOWN_COST, About, Column, Query, course, figure, good_from, sheet
+from grafana.panels import (
+    UNKNOWN_COST,
+    About,
+    Column,
+    Link,
+    Query,
+    course,
+    figure,
+    good_from,
+    sheet,
+)
 from grafana.promql import RANGE, RATE, STEP, grown, of_any, quantile, ratio, total, weighted
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, label
@@ -36,6 +55,7 @@ def board() -> Board:
     _achieved(found)
     _runs(found)
     _courses(found)
+    found.row(alert_list(6))
     _agents(found)
     return found
 
@@ -55,7 +75,7 @@ def _achieved(found: Board) -> None:
                 "percentunit", GOOD_SHARE, 1, 0, 1,
             ),
             weighted(scope.server("otel_chat_containment_ratio"), settled),
-            course=True, links=[CONVERSATIONS], width=6, height=5,
+            course=True, links=[CONTAINED], width=6, height=5, change=True,
         ),
         figure(
             About(
@@ -64,7 +84,8 @@ def _achieved(found: Board) -> None:
                 " assumed because nothing speaks against it.",
                 "percentunit", GOOD_SHARE, 1, 0, 1,
             ),
-            weighted(resolved, settled), course=True, width=6, height=5,
+            weighted(resolved, settled), course=True, links=[RESOLVED], width=6, height=5,
+            change=True,
         ),
         figure(
             About(
@@ -73,7 +94,8 @@ def _achieved(found: Board) -> None:
                 " the best.",
                 "percentunit", GOOD_SHARE, 0, 0, 1,
             ),
-            ratio(grown(rating, RANGE), grown(rated, RANGE)), width=6, height=5,
+            ratio(grown(rating, RANGE), grown(rated, RANGE)), links=[RATED], width=6, height=5,
+            change=True,
         ),
         figure(
             About(
@@ -84,7 +106,9 @@ def _achieved(found: Board) -> None:
                 "currencyUSD", good_from(0, 0.01), 2,
             ),
             total(scope.server("otel_chat_savings_usd").where("bound", "high")),
-            course=True, width=6, height=5,
+            course=True, links=[Link("Contained and resolved conversations",
+                                     f"{SETTLED}&outcome=resolved&handoff=false")],
+            width=6, height=5, change=True,
         ),
     )  # fmt: skip
 
@@ -102,6 +126,7 @@ def _runs(found: Board) -> None:
                 "locale", decimals=0,
             ),
             total(scope.server("otel_chat_conversations_open")), course=True,
+            links=[Link("Open conversations", f"{LIST}&state=open")],
         ),
         figure(
             About(
@@ -109,7 +134,7 @@ def _runs(found: Board) -> None:
                 "User messages of the chosen time that the agents answered, or tried to.",
                 "locale", decimals=0,
             ),
-            grown(turns, RANGE), links=[CONVERSATIONS],
+            grown(turns, RANGE), links=[EVERY_TURN], change=True,
         ),
         figure(
             About(
@@ -118,7 +143,7 @@ def _runs(found: Board) -> None:
                 f" objective: {GOALS.response_target:.0%} within {GOALS.response_seconds:g} s.",
                 "s", SLOW,
             ),
-            quantile(0.95, answered(scope), RANGE),
+            quantile(0.95, answered(scope), RANGE), links=[LATE_TURNS], change=True,
         ),
         figure(
             About(
@@ -127,12 +152,12 @@ def _runs(found: Board) -> None:
                 f" {1 - GOALS.error_target:.0%}.",
                 "percentunit", FAILED, 2,
             ),
-            ratio(grown(failed, RANGE), grown(turns, RANGE)),
+            ratio(grown(failed, RANGE), grown(turns, RANGE)), links=[FAILURES], change=True,
         ),
         figure(
             About("Cost", "Cost of the priced turns of the chosen time.", "currencyUSD",
                   decimals=2),
-            grown(scope.sum(sc.METRIC_TURN_COST), RANGE),
+            grown(scope.sum(sc.METRIC_TURN_COST), RANGE), links=[DEAREST], change=True,
         ),
         firing(4, 4),
     )  # fmt: skip
@@ -147,7 +172,7 @@ def _courses(found: Board) -> None:
             About("Turns by result", "Turns per interval, by how they ended.", "locale",
                   decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [status]), each(status)),
-            look=RESULTS, links=[CONVERSATIONS],
+            look=RESULTS, links=[EVERY_TURN],
         ),
         course(
             About(
@@ -157,7 +182,7 @@ def _courses(found: Board) -> None:
                 "s", SLOW,
             ),
             Query(quantile(0.5, buckets, RATE), "p50"),
-            Query(quantile(0.95, buckets, RATE), "p95", exemplars=True),
+            Query(quantile(0.95, buckets, RATE), "p95", exemplars=True), links=[LATE_TURNS],
         ),
     )  # fmt: skip
 

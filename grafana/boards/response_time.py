@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grafana.board import Board
 from grafana.boards.common import (
     ANSWERED,
-    CONVERSATIONS,
+    EVERY_TURN,
     FAILED,
+    FAILURES,
     GOALS,
+    IN_TABLE,
+    LATE_TURNS,
     RESULTS,
     SLOW,
+    TURNS,
     answered,
     each,
+    of_label,
     or_zero,
 )
 from grafana.panels import (
+    AREAS,
     FAULTS,
     QUIET,
     About,
     Column,
+    Link,
     Look,
     Query,
     Steps,
     bad_from,
     course,
     figure,
+    heat,
     sheet,
 )
-from grafana.promql import RANGE, RATE, STEP, grown, latest, quantile, ratio, total
+from grafana.promql import (
+    RANGE,
+    RATE,
+    STEP,
+    Scope,
+    grown,
+    latest,
+    of_any,
+    per_second,
+    quantile,
+    ratio,
+    total,
+)
 from otel_chat import semconv as sc
 from prometheus.names import AGENT, label
 
@@ -47,6 +69,7 @@ def board() -> Board:
     )
     _figures(found)
     _times(found)
+    _spread(found)
     _burns(found)
     _where(found)
     _tools(found)
@@ -71,7 +94,7 @@ def _figures(found: Board) -> None:
         figure(
             About("Response time, p95", "95 of 100 answered turns of the chosen time took no longer"
                   f"{ANSWERED}.", "s", SLOW),
-            quantile(0.95, answered(scope), RANGE), links=[CONVERSATIONS],
+            quantile(0.95, answered(scope), RANGE), links=[LATE_TURNS], change=True,
         ),
         figure(
             About(
@@ -81,7 +104,7 @@ def _figures(found: Board) -> None:
                 "percentunit", ((None, "red"), (target, "orange"), ((1 + target) / 2, "green")),
                 1, 0, 1,
             ),
-            within,
+            within, links=[LATE_TURNS], change=True,
         ),
         figure(
             About(
@@ -99,12 +122,12 @@ def _figures(found: Board) -> None:
                 f" {1 - GOALS.error_target:.0%}.",
                 "percentunit", FAILED, 2,
             ),
-            ratio(grown(failed, RANGE), grown(turns, RANGE)),
+            ratio(grown(failed, RANGE), grown(turns, RANGE)), links=[FAILURES], change=True,
         ),
         figure(
             About("First words, p95", "In 95 of 100 streamed replies of the chosen time the first"
                   " chunk came no later.", "s", LATE),
-            quantile(0.95, scope.buckets(sc.METRIC_TIME_TO_FIRST_CHUNK), RANGE),
+            quantile(0.95, scope.buckets(sc.METRIC_TIME_TO_FIRST_CHUNK), RANGE), change=True,
         ),
         figure(
             About("Turns running now", "Turns that have begun and not ended, of every model. A"
@@ -130,13 +153,45 @@ def _times(found: Board) -> None:
             Query(quantile(0.5, buckets, RATE), "p50"),
             Query(quantile(0.95, buckets, RATE), "p95", exemplars=True),
             Query(quantile(0.99, buckets, RATE), "p99"),
-            links=[CONVERSATIONS],
+            links=[LATE_TURNS],
         ),
         course(
             About("Time to the first words", "Of streamed replies: half (p50) and 95 of 100 (p95)"
                   " began no later.", "s", LATE),
             Query(quantile(0.5, first, RATE), "p50"),
             Query(quantile(0.95, first, RATE), "p95", exemplars=True),
+        ),
+    )  # fmt: skip
+
+
+def _spread(found: Board) -> None:
+    scope, place = found.scope, Scope(("environment",))
+    whole = per_second(place.sum(sc.METRIC_TURN_DURATION))
+    model, tool = (
+        of_any(f"{per_second(place.sum(name))} / ({whole} > 0)", whole)
+        for name in (sc.METRIC_INFERENCE_DURATION, sc.METRIC_EXECUTE_TOOL_DURATION)
+    )
+    own = f"clamp_min(1 - ({model}) - ({tool}), 0) and {whole} > 0"
+    found.row(
+        heat(
+            About(
+                "Spread of the response time",
+                "Answered turns per interval by how long they took: the darker, the more"
+                f"{ANSWERED}. Two bands mean two kinds of turns, which a quantile would hide.",
+                "s",
+            ),
+            grown(answered(scope), STEP, ["le"]), links=[EVERY_TURN],
+        ),
+        course(
+            About(
+                "Where the time of turns goes",
+                "Time in calls of models and of tools, and what is left for the application's own"
+                " code, of the time of all turns. Of every agent, channel and model; calls side by"
+                " side count each, so that the parts may be more than the whole.",
+                "percentunit", decimals=0, minimum=0,
+            ),
+            Query(model, "models"), Query(tool, "tools"), Query(own, "own code"),
+            look=replace(AREAS, colours={"models": "blue", "tools": "orange", "own code": "text"}),
         ),
     )  # fmt: skip
 
@@ -180,19 +235,23 @@ def _where(found: Board) -> None:
         course(
             About("Response time by agent and channel, p95", "95 of 100 answered turns took no"
                   f" longer{ANSWERED}.", "s", SLOW),
-            Query(quantile(0.95, buckets, RATE, by), f"{each(AGENT)} {each(channel)}"), width=8,
+            Query(quantile(0.95, buckets, RATE, by), f"{each(AGENT)} {each(channel)}"),
+            each=[Link("Slow turns of this agent on this channel",
+                       f"{LATE_TURNS.url}&agent={of_label(AGENT)}&channel={of_label(channel)}")],
+            width=8,
         ),
         course(
             About("Turns by result", "Turns per interval, by how they ended. Cancelled: the user"
                   " left, or the connection broke.", "locale", decimals=0),
             Query(grown(scope.count(sc.METRIC_TURN_DURATION), STEP, [STATUS]), each(STATUS)),
-            look=RESULTS, width=8,
+            look=RESULTS, links=[EVERY_TURN], width=8,
         ),
         course(
             About("Errors by type", "Failed turns per interval, by the class of the error; of"
                   f" every model. {QUIET}", "locale", decimals=0),
             Query(grown(errors, STEP, [ERROR]), each(ERROR)),
-            look=FAULTS, width=8,
+            each=[Link("Turns with this error", f"{TURNS}&error_type={of_label(ERROR)}")],
+            look=FAULTS, links=[FAILURES], width=8,
         ),
     )  # fmt: skip
 
@@ -211,6 +270,6 @@ def _tools(found: Board) -> None:
             Column("p95", quantile(0.95, time, RANGE, [TOOL]), "s", SLOW),
             Column("Failed", ratio(grown(failed, RANGE, [TOOL]), grown(tools, RANGE, [TOOL])),
                    "percentunit", bad_from(0.01, GOALS.tool_errors), 1),
-            height=7,
+            each=[Link("Turns that called this tool", f"{TURNS}&tool={IN_TABLE}")], height=7,
         ),
     )  # fmt: skip

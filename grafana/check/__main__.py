@@ -1,4 +1,4 @@
-"""`python -m grafana.check [--live --prometheus URL] [--minutes 60]`."""
+"""`python -m grafana.check [--live --prometheus URL --analytics URL] [--minutes 60]`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--dashboards", type=Path, default=DASHBOARDS)
     parser.add_argument("--live", action="store_true", help="run every query on a Prometheus")
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090")
+    parser.add_argument("--analytics", default="", help="the server; its answers too")
     parser.add_argument("--minutes", type=float, default=60, help="the time that is asked for")
     given = parser.parse_args(arguments)
     dashboards = read(given.dashboards)
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(f"{finding}\n")
     good = not findings
     if given.live:
-        with Live(given.prometheus, given.minutes * 60) as live:
+        with Live(given.prometheus, given.minutes * 60, given.analytics) as live:
             results = [live.run(dashboard) for dashboard in dashboards]
         sys.stdout.write(f"{table(results)}\n")
         good = good and all(one.good for one in results)

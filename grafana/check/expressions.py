@@ -28,7 +28,17 @@ _WORDS: Final = frozenset(
         *("group_left", "group_right", "anchored", "smoothed"),
         *("sum", "count", "max", "min", "avg", "topk", "bottomk", "stddev", "quantile"),
         *("rate", "irate", "increase", "delta", "last_over_time", "histogram_quantile"),
-        *("sort", "sort_desc", "label_replace", "vector", "time", "abs", "clamp_min", "clamp_max"),
+        *(
+            "sort",
+            "sort_desc",
+            "label_replace",
+            "label_join",
+            "vector",
+            "time",
+            "abs",
+            "clamp_min",
+            "clamp_max",
+        ),
     }
 )
 _GAUGES: Final = {Kind.UP_DOWN, Kind.GAUGE}
@@ -52,7 +62,7 @@ def known() -> Mapping[str, frozenset[str]]:
     for table in (names.SERVER, names.COLLECTOR, rules.SERVER, rules.COLLECTOR, rules.PROMETHEUS):
         found.update({name: names.scraped(name).labels for name in table})
     found.update({name: names.recorded(name).labels for name in names.records()})
-    found[names.ALERTS.name] = names.ALERTS.labels
+    found.update({one.name: one.labels for one in (names.ALERTS, names.SINCE)})
     return found
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
+
+from grafana.board import EVERY
 
 EXPORT_INTERVAL: Final = 15_000
 """Milliseconds; `timeInterval` of the provisioned data source."""
@@ -105,16 +108,20 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         'a[60s]'
         >>> fill("id = ${id:doublequote}", {"id": 'a"b'})
         'id = "a\\"b"'
+        >>> fill("/turns?${agent:customqueryparam:first_agent}", {"agent": "a b"})
+        '/turns?first_agent=a%20b'
     """
     return re.sub(
-        r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)",
-        lambda found: _written(values[found[1] or found[3]], found[2]),
+        r"\$\{(\w+)(?::([\w:]+))?\}|\$(\w+)",
+        lambda found: _written(found[1], values[found[1] or found[3]], found[2] or ""),
         text,
     )
 
 
-def _written(value: str, form: str | None) -> str:
+def _written(name: str, value: str, form: str) -> str:
     """A value in the form that `${name:form}` asks for."""
+    if form.startswith("customqueryparam") and value != EVERY:
+        return f"{form.partition(':')[2] or name}={quote(value, safe='')}"
     escaped = value.replace('"', '\\"')
     return f'"{escaped}"' if form == "doublequote" else value
 

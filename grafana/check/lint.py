@@ -9,17 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from grafana.board import COLUMNS, MOST_PANELS, TAG
+from grafana.board import COLUMNS, INFINITY, MOST_PANELS, NOW, TAG
 from grafana.check.expressions import Expression
+from grafana.panels import POINTS
 from grafana.sdk import JSONEncoder, models
 from otel_chat import semconv
 
 SCHEMA_VERSION: Final = 42
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 TRACES: Final = {"type": "tempo", "uid": "${tempo}"}
+ANSWERS: Final = {"type": INFINITY, "uid": "${answers}"}
 CONVERSATION: Final = "/d/otel-chat-conversation?"
 _LEAST_WORDS: Final = 4
-_LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+)")
+_LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+):percentencode")
 _LEGEND: Final = re.compile(r"{{\s*(\w+)\s*}}")
 _HIDDEN: Final = 2
 _DIGITS: Final = 6
@@ -29,6 +31,7 @@ UNITS: Final[Mapping[str, int]] = {
     "percentunit": 2,
     "locale": 0,
     "currencyUSD": 4,
+    POINTS: 1,
 }
 """Grafana's names of the units that panels have, and the most digits after the point of each."""
 _PLACES: Final = ("${analytics}/", CONVERSATION)
@@ -156,7 +159,7 @@ def _grid(one: Json) -> Iterator[str]:
 
 def _variables(one: Json) -> Iterator[str]:
     targets = [target for panel in one["panels"] for target in panel["targets"]]
-    texts = [target.get("expr", target.get("query", "")) for target in targets]
+    texts = [one.get("expr", one.get("query", one.get("url", ""))) for one in targets]
     texts += [annotation["expr"] for annotation in one["annotations"]["list"]]
     used = {name for text in texts for name in Expression(text).variables}
     offered = {}
@@ -175,8 +178,9 @@ def _variables(one: Json) -> Iterator[str]:
     shown = {
         n for n, v in offered.items() if v.get("hide") != _HIDDEN and v["type"] != "datasource"
     }
-    if ("tempo" in offered) != any(_of_traces(target) for target in targets):
-        yield "offers a source of traces that no panel asks, or none that one asks"
+    for name, of_it in (("tempo", _of_traces), ("answers", _of_answers)):
+        if (name in offered) != any(map(of_it, targets)):
+            yield f"offers the data source {name} that no panel asks, or none that one asks"
     yield from (f"offers {name}, which no query uses" for name in sorted(shown - used))
     if next(iter(offered), None) != "datasource":
         yield "does not offer its data source first"
@@ -204,6 +208,9 @@ def _panel(panel: Json) -> Iterator[str]:
     if single and not any(one.get("exemplar") for one in targets):
         yield "shows quantiles of turns without exemplars"
     yield from _links(panel)
+    windowed = any('window="$window"' in one.get("expr", "") for one in targets)
+    if windowed != ("$window" in panel.get("title", "")):
+        yield "does not say in its title which window its figures are of, or says one in vain"
 
 
 def _written(panel: Json) -> Iterator[str]:
@@ -226,11 +233,17 @@ def _written(panel: Json) -> Iterator[str]:
 
 
 def _of_traces(target: Json) -> bool:
-    return "expr" not in target
+    return "query" in target
+
+
+def _of_answers(target: Json) -> bool:
+    return "root_selector" in target
 
 
 def _source(targets: Sequence[Json]) -> Json:
-    return TRACES if targets and all(map(_of_traces, targets)) else DATASOURCE
+    if targets and all(map(_of_traces, targets)):
+        return TRACES
+    return ANSWERS if targets and all(map(_of_answers, targets)) else DATASOURCE
 
 
 def _target(target: Json) -> Iterator[str]:
@@ -238,6 +251,9 @@ def _target(target: Json) -> Iterator[str]:
         yield "has a query that does not take the data source that was chosen"
     if _of_traces(target):
         yield from _traceql(target)
+        return
+    if _of_answers(target):
+        yield from _answer(target)
         return
     expression = Expression(target["expr"])
     yield from expression.wrong(instant=bool(target.get("instant")))
@@ -258,6 +274,14 @@ def _traceql(target: Json) -> Iterator[str]:
             yield f"names the attribute {name}, which nobody sends"
 
 
+def _answer(target: Json) -> Iterator[str]:
+    """What is wrong with a question to the analytics server; a test asks it."""
+    if not target["url"].startswith("/api/v1/") or NOW not in target["url"]:
+        yield "asks elsewhere than at /api/v1, or not about the chosen time"
+    if target["url_options"].get("headers") or not target["columns"]:
+        yield "has headers of its own, where a token could be, or no columns"
+
+
 def _links(panel: Json) -> Iterator[str]:
     expressions = [Expression(one["expr"]) for one in panel["targets"] if "expr" in one]
     grouped = {label for one in expressions for label in one.grouped}
@@ -265,6 +289,10 @@ def _links(panel: Json) -> Iterator[str]:
     for rule in panel["fieldConfig"]["overrides"]:
         links += [x for p in rule["properties"] if p["id"] == "links" for x in p["value"]]
     for link in links:
+        if panel["type"] == "table" and "__field.labels" in link.get("url", ""):
+            yield "has a link by labels, which the rows of a table do not have"
+        if re.search(r"/(conversations|turns)\?(?!from=.*&to=|window=)", link.get("url", "")):
+            yield "has a link that does not keep the time"
         if not link.get("title") or not link.get("url", "").startswith(_PLACES):
             yield "has a link without a title, or to elsewhere than the analytics server"
         for label in _LINK_LABEL.findall(link.get("url", "")):

@@ -7,15 +7,17 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import httpx
 
+from grafana.board import INFINITY
 from grafana.check.filled import chosen, fill, interval, opened, times
-from grafana.panels import QUIET, RARE, UNKNOWN_COST
+from grafana.panels import QUIET, RARE, UNKNOWN_BUDGET, UNKNOWN_COST
 
 _TIMEOUT: Final = 60.0
-MAY_BE_EMPTY: Final = (QUIET, RARE, UNKNOWN_COST)
+MAY_BE_EMPTY: Final = (QUIET, RARE, UNKNOWN_BUDGET, UNKNOWN_COST)
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class Result:
     Args:
         title: The dashboard's.
         panels: How many it has.
-        traces: Those of them that ask Tempo, and are not run here.
+        others: Those of them that ask others than Prometheus, and are not run here.
         queries: How many were run, each once with all values and once with every value ticked.
         with_data: Panels that showed something.
         quiet: Panels without data that say that they may be empty.
@@ -35,7 +37,7 @@ class Result:
 
     title: str
     panels: int = 0
-    traces: int = 0
+    others: int = 0
     queries: int = 0
     with_data: int = 0
     quiet: list[str] = field(default_factory=list)
@@ -58,9 +60,11 @@ class Live:
     Args:
         url: Its address.
         seconds: The time that dashboards are asked for; it ends now.
+        analytics: The address of the analytics server; what asks it is not run without.
     """
 
-    def __init__(self, url: str, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float, analytics: str = "") -> None:
+        self._analytics = analytics
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False)
         self._end = time.time()
         self._seconds = seconds
@@ -87,12 +91,16 @@ class Live:
             return result
         for panel in dashboard["panels"]:
             result.panels += 1
-            if panel["datasource"]["type"] != "prometheus":
-                result.traces += 1
+            asks = panel["datasource"]["type"]
+            if asks != "prometheus" and not (asks == INFINITY and self._analytics):
+                result.others += 1
                 continue
             try:
-                found = self._panel(panel, every, result)
-                self._panel(panel, ticked, result)
+                if asks == INFINITY:
+                    found = self._answers(panel, every, result)
+                else:
+                    found = self._panel(panel, every, result)
+                    self._panel(panel, ticked, result)
             except QueryError as error:
                 result.failing.append(f"{panel['title']}: {error}")
                 continue
@@ -141,6 +149,29 @@ class Live:
                 self._ask("query_exemplars", asked)
         return found
 
+    def _answers(self, panel: Mapping[str, Any], values: Mapping[str, str], result: Result) -> bool:
+        """Whether the analytics server answers with all that a panel shows."""
+        start, end = (
+            f"{datetime.fromtimestamp(at, UTC):%FT%TZ}"
+            for at in (self._end - self._seconds, self._end)
+        )
+        found = False
+        for target in panel["targets"]:
+            result.queries += 1
+            url = fill(target["url"], {**values, "__from": start, "__to": end})
+            try:
+                answer = self._http.get(f"{self._analytics}{url}")
+            except httpx.HTTPError as error:
+                raise QueryError(f"{url}: {error}") from error
+            if answer.is_error:
+                raise QueryError(f"{answer.text} at {url}")
+            items = _at(answer.json(), target["root_selector"])
+            for item in [items] if isinstance(items, Mapping) else items:
+                for column in target["columns"]:
+                    _at(item, column["selector"])
+                found = True
+        return found
+
     def _now(self, expr: str) -> Iterator[float]:
         answer = self._ask("query", {"query": expr, "time": self._end})
         yield from (float(series["value"][1]) for series in answer["result"])
@@ -168,6 +199,19 @@ class Live:
         return answer["data"]
 
 
+def _at(value: Any, path: str) -> Any:
+    """What stands at a path of names.
+
+    Raises:
+        QueryError: there is nothing of that name.
+    """
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            raise QueryError(f"the answer has no {path}")
+        value = value[name]
+    return value
+
+
 def table(results: Sequence[Result]) -> str:
     """The results as lines of text."""
     width = max(len(one.title) for one in results)
@@ -178,7 +222,7 @@ def table(results: Sequence[Result]) -> str:
             f"{one.title:{width}}  {one.panels:6}  {one.queries:7}  {one.with_data:9}"
             f"  {empty:>15}  {len(one.failing):7}"
         )
-        lines += [f"  not run, for Tempo: {one.traces}"] if one.traces else []
+        lines += [f"  not run, for others than Prometheus: {one.others}"] if one.others else []
         lines += [f"  no data: {title}" for title in one.empty]
         lines += [f"  no data, as it may be: {title}" for title in one.quiet]
         lines += [f"  failing: {text}" for text in one.failing]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -42,7 +43,9 @@ class Asked:
         names: The dashboards; all of the folder without.
         themes: `dark`, `light`.
         tempo: The address of the Tempo that is asked for traces.
+        analytics: The address of the analytics server that is asked for answers.
         values: Values of variables, by name.
+        width: Of the window, in pixels.
     """
 
     prometheus: str
@@ -52,7 +55,9 @@ class Asked:
     names: Sequence[str] = ()
     themes: Sequence[str] = THEMES
     tempo: str = ""
+    analytics: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
+    width: int = WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,23 @@ class Shot:
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """The built page, and the dashboards under `/dashboards/`."""
+    """The built page, the dashboards under `/dashboards/`, the analytics server's answers."""
 
-    def __init__(self, *given: object, dashboards: Path, directory: Path) -> None:
+    def __init__(self, *given: object, dashboards: Path, analytics: str, directory: Path) -> None:
         self._dashboards = dashboards
+        self._analytics = analytics
         super().__init__(*given, directory=str(directory))  # type: ignore[arg-type] # as given
+
+    def do_GET(self) -> None:
+        """A file, or what the analytics server answers."""
+        if not self.path.startswith("/answers/"):
+            super().do_GET()
+            return
+        url = f"{self._analytics}{self.path.removeprefix('/answers')}"
+        answer = httpx.get(url, timeout=_PATIENCE / 1000, trust_env=False)
+        self.send_response(answer.status_code)
+        self.end_headers()
+        self.wfile.write(answer.content)
 
     def translate_path(self, path: str) -> str:
         """Where a path's file is."""
@@ -87,8 +104,10 @@ class _Files(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _served(page: Path, dashboards: Path) -> Iterator[str]:
-    handler = partial(_Files, dashboards=dashboards, directory=page)
+def _served(page: Path, asked: Asked) -> Iterator[str]:
+    handler = partial(
+        _Files, dashboards=asked.dashboards, analytics=asked.analytics, directory=page
+    )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -107,7 +126,7 @@ def take(asked: Asked, page: Path) -> Iterator[Shot]:
     """
     names = asked.names or sorted(path.stem for path in asked.dashboards.glob("*.json"))
     asked.output.mkdir(parents=True, exist_ok=True)
-    with _served(page, asked.dashboards) as address, sync_playwright() as playwright:
+    with _served(page, asked) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
@@ -135,7 +154,7 @@ def _one(browser: Browser, address: str, asked: Asked, name: str, theme: str) ->
         "from": int((end - asked.seconds) * 1000),
         "to": int(end * 1000),
     }
-    size = {"width": WIDTH, "height": _LEAST_HEIGHT}
+    size = {"width": asked.width, "height": _LEAST_HEIGHT}
     page = browser.new_page(viewport=size)  # type: ignore[arg-type] # a TypedDict of the same
     try:
         page.goto(f"{address}/?{urlencode(query)}")
@@ -143,11 +162,12 @@ def _one(browser: Browser, address: str, asked: Asked, name: str, theme: str) ->
         page.wait_for_load_state("networkidle")
         # What lies outside of the window, Chromium does not lay out
         height = page.evaluate("document.documentElement.scrollHeight")
-        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.set_viewport_size({"width": asked.width, "height": height})
         page.wait_for_timeout(_SETTLED)  # charts are drawn on the next frames
         if errors := page.evaluate("window.preview.errors"):
             raise NotDrawnError(f"{name}: {'; '.join(errors)}")
-        path = asked.output / f"{name}-{theme}.png"
+        narrow = "" if asked.width == WIDTH else f"-{asked.width}"
+        path = asked.output / f"{name}-{theme}{narrow}.png"
         _save(page.screenshot(), path)
         return Shot(path, page.evaluate("window.preview.empty"))
     finally:

@@ -71,7 +71,7 @@ def test_a_variable_limits_only_what_carries_its_label() -> None:
 
 
 def test_a_row_that_does_not_fill_the_grid_is_refused() -> None:
-    """Panels of one height side by side, 24 wide together, 14 on a dashboard at most."""
+    """Panels of one height side by side, 24 wide together, 18 on a dashboard at most."""
     board = Board("x", "X", "", ())
     narrow, flat = (
         figure(About("a", "b", "short"), "vector(1)", width=width, height=height)
@@ -81,9 +81,9 @@ def test_a_row_that_does_not_fill_the_grid_is_refused() -> None:
         board.row(narrow)
     with pytest.raises(LayoutError, match="heights"):
         board.row(narrow, flat)
-    for _ in range(7):
+    for _ in range(9):
         board.row(narrow, narrow)
-    with pytest.raises(LayoutError, match="14"):
+    with pytest.raises(LayoutError, match="18"):
         board.row(narrow, narrow)
 
 

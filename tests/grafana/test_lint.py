@@ -18,9 +18,9 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def test_nothing_is_wrong_with_the_generated_dashboards(dashboards: list[dict[str, Any]]) -> None:
-    """All rules hold for all seven."""
+    """All rules hold for all of them."""
     assert [str(finding) for finding in lint(dashboards)] == []
-    assert len(dashboards) == 9
+    assert len(dashboards) == 12
 
 
 def panel(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -29,6 +29,7 @@ def panel(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 TURNS, TIMES, TILE = panel("Turns by result"), panel("Response time"), panel("Turns")
+AGENTS = panel("Agents and channels")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ TURNS, TIMES, TILE = panel("Turns by result"), panel("Response time"), panel("Tu
         (lambda d: d.update(schemaVersion=36), "schemaVersion 42"),
         (lambda d: d.update(tags=[]), "no tag"),
         (lambda d: d.update(surprise=1), r"\.surprise, which Grafana's schema does not know"),
-        (lambda d: d["panels"].extend(copy.deepcopy(d["panels"][:3])), "more than 14 panels"),
+        (lambda d: d["panels"].extend(copy.deepcopy(d["panels"][:5])), "more than 18 panels"),
         (lambda d: TILE(d).update(id=1), "panels of the same id"),
         (lambda d: TILE(d).update(description=""), "no title or no description"),
         (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("unit"), "no unit"),
@@ -52,6 +53,7 @@ TURNS, TIMES, TILE = panel("Turns by result"), panel("Response time"), panel("Tu
         (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("thresholds"), "no thresholds"),
         (lambda d: TILE(d).update(datasource={"uid": "fixed"}), "data source that was chosen"),
         (lambda d: TILE(d).update(targets=[]), "asks nothing"),
+        (lambda d: TILE(d).update(title="Turns, last $window"), "or says one in vain"),
         (lambda d: TILE(d)["gridPos"].update(x=0), "over Open conversations"),
         (lambda d: TILE(d)["gridPos"].update(x=22), "outside of the grid"),
         (lambda d: TIMES(d)["targets"][1].update(exemplar=False), "without exemplars"),
@@ -59,8 +61,18 @@ TURNS, TIMES, TILE = panel("Turns by result"), panel("Response time"), panel("Tu
         (lambda d: TURNS(d)["targets"][0].update(legendFormat="{{le}}"), "a legend of le"),
         (lambda d: TILE(d)["links"][0].update(url="http://elsewhere/"), "to elsewhere"),
         (
-            lambda d: TILE(d)["links"][0].update(url="${analytics}/?a=${__field.labels.b}"),
+            lambda d: TILE(d)["links"][0].update(
+                url="${analytics}/?a=${__field.labels.b:percentencode}"
+            ),
             "a link with b",
+        ),
+        (
+            lambda d: TILE(d)["links"][0].update(url="${analytics}/turns?failed=true"),
+            "does not keep the time",
+        ),
+        (
+            lambda d: AGENTS(d)["links"].append({"title": "x", "url": "/${__field.labels.a}"}),
+            "which the rows of a table do not have",
         ),
         (lambda d: TILE(d)["targets"][0].update(expr="sum($unknown)"), r"uses \$unknown"),
         (lambda d: d["templating"]["list"].reverse(), "data source first"),
@@ -127,7 +139,7 @@ def test_the_command_ends_with_the_number_of_findings(
     """0 and a summary where nothing is wrong; 1 and the findings where something is."""
     with pytest.raises(SystemExit, match="0"):
         main([])
-    assert capsys.readouterr().out == "9 dashboards, 0 findings\n"
+    assert capsys.readouterr().out == "12 dashboards, 0 findings\n"
 
     text = (DASHBOARDS / "overview.json").read_text()
     (tmp_path / "overview.json").write_text(text.replace("otel-chat-overview", "other"))

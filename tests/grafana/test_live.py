@@ -7,13 +7,14 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from grafana.board import INFINITY
 from grafana.check.filled import EXPORT_INTERVAL, chosen, fill, interval, milliseconds, times
 from grafana.check.live import Live, table
 
@@ -174,5 +175,51 @@ def test_panels_that_ask_tempo_are_told_and_not_run(
     traces = panel("Turns", "") | {"datasource": {"type": "tempo", "uid": "${tempo}"}}
     with Live(url, 3600) as live:
         result = live.run(dashboard(traces))
-    assert (result.traces, result.with_data, result.queries, asked) == (1, 0, 0, [])
-    assert "not run, for Tempo: 1" in table([result])
+    assert (result.others, result.with_data, result.queries, asked) == (1, 0, 0, [])
+    assert "not run, for others than Prometheus: 1" in table([result])
+
+
+class Analytics(BaseHTTPRequestHandler):
+    """Answers one turn, which has no intent."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """An answer."""
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"items": [{"start": "2026-01-01T00:00:00Z"}]}).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+def test_questions_to_the_analytics_server_are_asked(
+    prometheus: tuple[str, list[tuple[str, dict[str, str]]]],
+) -> None:
+    """What a panel shows must be in the answer; what is not limited is asked as Grafana does."""
+    url, _ = prometheus
+    target = {
+        "url": "/api/v1/interactions?from=${__from:date:iso}&${channel:customqueryparam}",
+        "root_selector": "items",
+        "columns": [{"selector": "start", "text": "Time", "type": "timestamp"}],
+    }
+    turns = panel("Turns", "") | {
+        "datasource": {"type": INFINITY, "uid": "${answers}"},
+        "targets": [target],
+    }
+    wrong = {**target, "columns": [{"selector": "intent", "text": "Intent", "type": "string"}]}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Analytics) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with Live(url, 3600, f"http://127.0.0.1:{server.server_port}") as live:
+            result = live.run(dashboard(turns))
+            failed = live.run(dashboard({**turns, "targets": [wrong]}))
+        server.shutdown()
+        thread.join()
+    assert (result.with_data, result.good) == (1, True)
+    assert failed.failing == ["Turns: the answer has no intent"]
+    assert re.fullmatch(
+        r"/api/v1/interactions\?from=\d{4}-\d\d-\d\dT[\d:]+Z&\.\*", Analytics.asked[0]
+    )

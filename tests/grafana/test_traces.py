@@ -73,7 +73,7 @@ def test_a_click_leads_from_list_to_conversation_to_trace(
     """Conversation ids and traces in the tables lead back to the dashboard, which has both."""
     (board,) = (one for one in dashboards if one["uid"] == BOARD)
     links = {
-        (panel["title"], rule["matcher"]["options"]): link["url"]
+        (panel["title"], rule["matcher"]["options"], link["title"]): link["url"]
         for panel in board["panels"]
         for rule in panel["fieldConfig"]["overrides"]
         for one in rule["properties"]
@@ -81,18 +81,22 @@ def test_a_click_leads_from_list_to_conversation_to_trace(
         for link in one["value"]
     }
     variables = {variable["name"] for variable in board["templating"]["list"]}
-    for url in links.values():
+    here = {at: url for at, url in links.items() if url.startswith("/d/")}
+    for url in here.values():
         assert urlsplit(url).path == f"/d/{BOARD}"
         named = {name.removeprefix("var-") for name in parse_qs(url.split("?")[1]) if "var" in name}
         assert named <= variables
-    assert set(links) == {
-        ("Turns of the conversation", "Trace"),
-        ("Conversation of the trace", "Conversation"),
-        ("Latest turns", "Conversation"),
+        assert url.endswith("${environment:queryparam}&${agent:queryparam}")
+    assert set(here) == {
+        ("Turns of the conversation", "Trace", "Show this trace beneath"),
+        ("Conversation of the trace", "Conversation", "Show this conversation"),
+        ("Latest turns", "Conversation", "Show this conversation"),
     }
+    to_read = {url for at, url in links.items() if at not in here}
+    assert to_read == {"${analytics}/conversations/${__value.raw:percentencode}"}
     assert (
         "var-conversation=${conversation:percentencode}"
-        in links["Turns of the conversation", "Trace"]
+        in here["Turns of the conversation", "Trace", "Show this trace beneath"]
     )
 
 

@@ -7,6 +7,9 @@ export interface Target {
   query?: string; // of Tempo
   limit?: number;
   spss?: number;
+  url?: string; // of the analytics server
+  root_selector?: string;
+  columns?: Array<{ selector: string; text: string; type: string }>;
   legendFormat: string;
   instant?: boolean;
   format?: string;

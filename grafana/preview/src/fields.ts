@@ -40,6 +40,7 @@ const CUSTOM: Record<string, string[]> = {
   table: ['align', 'cellOptions', 'width', 'minWidth', 'inspect', 'hidden'],
   stat: [],
   bargauge: [],
+  heatmap: [],
   traces: [],
 };
 const OPTIONS: Record<string, string[]> = {
@@ -70,6 +71,19 @@ const OPTIONS: Record<string, string[]> = {
     'text',
     'legend',
   ],
+  heatmap: [
+    'calculate',
+    'color',
+    'filterValues',
+    'cellGap',
+    'cellValues',
+    'yAxis',
+    'legend',
+    'tooltip',
+    'showValue',
+    'selectionMode',
+    'exemplars',
+  ],
   traces: [],
 };
 const TRANSFORMATIONS = ['merge', 'organize', 'convertFieldType'];
@@ -97,7 +111,8 @@ export function check(panel: Panel): void {
   const overrides = panel.fieldConfig.overrides;
   const units = overrides.flatMap((one) => one.properties.filter(({ id }) => id === 'unit'));
   const given = [defaults.unit, ...units.map(({ value }) => value)];
-  refuse(panel, 'units', given.map(String), UNITS);
+  const written = given.map(String).filter((unit) => !/^(prefix|suffix):/.test(unit));
+  refuse(panel, 'units', written, UNITS);
   refuse(
     panel,
     'matchers',

@@ -5,6 +5,7 @@ import { Dashboard, NotDrawnError, Variable } from './dashboard';
 
 /** The interval at which applications export, as provisioned: `timeInterval` of the data source. */
 const SCRAPE = '15s';
+const ALL = '.*'; // what all of a variable is written as, in whatever form
 
 export type Values = Record<string, string>;
 
@@ -57,11 +58,15 @@ export function intervals(range: TimeRange, width: number, least = SCRAPE): Valu
 
 /** A text with its variables filled in; one that is not known is an error. */
 export function fill(text: string, values: Values): string {
-  const variable = /\$\{(\w+)(?::(\w+))?\}|\$(\w+)/g;
+  const variable = /\$\{(\w+)(?::([\w:]+))?\}|\$(\w+)/g;
   return text.replace(variable, (whole, braced: string, form: string, bare: string) => {
     const name = braced ?? bare;
     if (!(name in values)) {
       throw new NotDrawnError(`${whole} has no value in: ${text}`);
+    }
+    if (form?.startsWith('customqueryparam') && values[name] !== ALL) {
+      const parameter = form.split(':')[1] ?? name;
+      return `${parameter}=${encodeURIComponent(values[name])}`;
     }
     return form === 'doublequote' ? `"${values[name].replace(/"/g, '\\"')}"` : values[name];
   });

@@ -13,11 +13,12 @@ import { firstValueFrom } from 'rxjs';
 
 import { Dashboard, NotDrawnError, Panel } from './dashboard';
 import { check, configured } from './fields';
-import { Values, intervals, variables } from './fill';
-import { Page, place, widthFor } from './page';
+import { Values, fill, intervals, variables } from './fill';
+import { Page, placed } from './page';
 import { Drawn } from './panels';
 import { Mark, Prometheus } from './query';
 import { loadFonts, setUp } from './setup';
+import { Answers } from './answers';
 import { Tempo } from './tempo';
 
 declare global {
@@ -38,11 +39,12 @@ async function transformed(panel: Panel, frames: DataFrame[]): Promise<DataFrame
 interface Sources {
   prometheus: Prometheus;
   tempo: Tempo;
+  answers: Answers;
 }
 
 async function drawn(
   panel: Panel,
-  { prometheus, tempo }: Sources,
+  { prometheus, tempo, answers }: Sources,
   filled: Values,
   range: TimeRange,
   width: number,
@@ -51,16 +53,18 @@ async function drawn(
 ): Promise<Drawn> {
   check(panel);
   const values = { ...filled, ...intervals(range, width, panel.interval) };
+  panel.title = fill(panel.title, values);
   if (panel.type === 'traces') {
     return { panel, frames: [], exemplars: [], marks: [] };
   }
   const many = panel.targets.length > 1;
-  const answers = panel.targets.map((target) =>
-    panel.datasource.type === 'tempo'
-      ? tempo.frames(target, values)
-      : prometheus.frames(target, values, many),
-  );
-  const raw = (await Promise.all(answers)).flat();
+  const asked = panel.targets.map((target) => {
+    if (panel.datasource.type === 'prometheus') {
+      return prometheus.frames(target, values, many);
+    }
+    return (panel.datasource.type === 'tempo' ? tempo : answers).frames(target, values);
+  });
+  const raw = (await Promise.all(asked)).flat();
   if (raw.every((frame) => frame.length === 0)) {
     window.preview.empty.push(panel.title);
   }
@@ -84,14 +88,15 @@ async function main(): Promise<void> {
   ).json();
   const prometheus = new Prometheus(asked.get('prometheus')!, range);
   const tempo = new Tempo(asked.get('tempo') ?? '', range);
+  const sources = { prometheus, tempo, answers: new Answers(range) };
   const filled = variables(dashboard, asked);
-  const whole = widthFor(document.documentElement.clientWidth);
+  const places = placed(dashboard.panels, document.documentElement.clientWidth);
   const marks = (
     await Promise.all(dashboard.annotations.list.map((one) => prometheus.marks(one, filled)))
   ).flat();
   const panels = await Promise.all(
     dashboard.panels.map((panel) =>
-      drawn(panel, { prometheus, tempo }, filled, range, place(panel, whole).width, marks, theme),
+      drawn(panel, sources, filled, range, places.get(panel.id)!.width, marks, theme),
     ),
   );
   await loadFonts();
@@ -99,7 +104,7 @@ async function main(): Promise<void> {
   createRoot(document.getElementById('root')!, {
     onUncaughtError: (error) => window.preview.errors.push(String(error)),
   }).render(
-    <Page dashboard={dashboard} panels={panels} range={range} theme={theme} whole={whole} />,
+    <Page dashboard={dashboard} panels={panels} range={range} theme={theme} places={places} />,
   );
 }
 

@@ -5,32 +5,45 @@ import { GlobalStyles, Icon, PanelChrome, PanelContext, PanelContextProvider } f
 import { Dashboard, Panel } from './dashboard';
 import { Body, Drawn } from './panels';
 
-const SOURCES: Record<string, string> = { prometheus: 'Prometheus', tempo: 'Tempo' };
+const SOURCES: Record<string, string> = {
+  prometheus: 'Prometheus',
+  tempo: 'Tempo',
+  'yesoreyeram-infinity-datasource': 'Infinity',
+};
 const COLUMNS = 24;
 const UNIT = 30; // pixels of a unit of height, as in Grafana
 const GAP = 8;
 const PAD = 16;
+const NARROW = 768; // below it Grafana puts panels one under the other
 
 const context: PanelContext = { eventsScope: 'preview', eventBus: new EventBusSrv() };
 
-/** How many pixels a window of a width leaves for panels. */
-export function widthFor(window: number): number {
-  return window - 2 * PAD;
+export interface Place {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
 }
 
-function widthOf(units: number, whole: number): number {
-  return Math.floor(((whole + GAP) / COLUMNS) * units - GAP);
-}
-
-/** Where a panel stands, in pixels. */
-export function place(panel: Panel, whole: number) {
-  const { x, y, w, h } = panel.gridPos;
-  return {
-    left: x === 0 ? 0 : widthOf(x, whole) + GAP,
-    top: y * (UNIT + GAP),
-    width: widthOf(w, whole),
-    height: h * (UNIT + GAP) - GAP,
-  };
+/** Where each panel stands, in pixels: on the grid, and in a narrow window one under the other. */
+export function placed(panels: Panel[], window: number): Map<number, Place> {
+  const whole = window - 2 * (window < NARROW ? GAP : PAD);
+  const widthOf = (units: number) => Math.floor(((whole + GAP) / COLUMNS) * units - GAP);
+  const heightOf = (units: number) => units * (UNIT + GAP);
+  const found = new Map<number, Place>();
+  let below = 0;
+  for (const { id, gridPos } of panels) {
+    const { x, y, w, h } = gridPos;
+    const height = heightOf(h) - GAP;
+    if (window < NARROW) {
+      found.set(id, { left: 0, top: below, width: whole, height });
+      below += height + GAP;
+    } else {
+      const left = x === 0 ? 0 : widthOf(x) + GAP;
+      found.set(id, { left, top: heightOf(y), width: widthOf(w), height });
+    }
+  }
+  return found;
 }
 
 function Head({
@@ -51,7 +64,16 @@ function Head({
   };
   const time = `${range.from.format('YYYY-MM-DD HH:mm')} to ${range.to.format('HH:mm')} UTC`;
   return (
-    <header style={{ display: 'flex', gap: 12, alignItems: 'center', height: 48 }}>
+    <header
+      style={{
+        display: 'flex',
+        flexWrap: 'wrap',
+        gap: '6px 12px',
+        alignItems: 'center',
+        minHeight: 48,
+        padding: '6px 0',
+      }}
+    >
       <h1 style={{ fontSize: 18, margin: 0, marginRight: 'auto' }}>{dashboard.title}</h1>
       {shown.map((one) => (
         <span key={one.name} style={{ fontSize: 12 }}>
@@ -73,29 +95,29 @@ interface PageProps {
   panels: Drawn[];
   range: TimeRange;
   theme: GrafanaTheme2;
-  whole: number;
+  places: Map<number, Place>;
 }
 
-export function Page({ dashboard, panels, range, theme, whole }: PageProps) {
-  const height = Math.max(
-    ...panels.map(({ panel }) => place(panel, whole).top + place(panel, whole).height),
-  );
+export function Page({ dashboard, panels, range, theme, places }: PageProps) {
+  const height = Math.max(...[...places.values()].map((one) => one.top + one.height));
+  const place = (panel: Panel) => places.get(panel.id)!;
+  const pad = document.documentElement.clientWidth < NARROW ? GAP : PAD;
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
       <PanelContextProvider value={context}>
         <main
-          style={{ padding: `0 ${PAD}px ${PAD}px`, background: theme.colors.background.canvas }}
+          style={{ padding: `0 ${pad}px ${pad}px`, background: theme.colors.background.canvas }}
         >
           <Head dashboard={dashboard} range={range} theme={theme} />
           <div style={{ position: 'relative', height }}>
             {panels.map((one) => (
-              <div key={one.panel.id} style={{ position: 'absolute', ...place(one.panel, whole) }}>
+              <div key={one.panel.id} style={{ position: 'absolute', ...place(one.panel) }}>
                 <PanelChrome
                   title={one.panel.title}
                   description={one.panel.description}
-                  width={place(one.panel, whole).width}
-                  height={place(one.panel, whole).height}
+                  width={place(one.panel).width}
+                  height={place(one.panel).height}
                   padding={one.panel.type === 'table' ? 'none' : 'md'}
                   titleItems={
                     one.panel.links?.length ? (

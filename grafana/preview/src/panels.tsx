@@ -13,6 +13,7 @@ import { TableNG } from '@grafana/ui/unstable';
 import { useLayoutEffect } from 'react';
 
 import { Panel } from './dashboard';
+import { Heat } from './heat';
 import { Exemplar, Mark } from './query';
 
 export interface Drawn {
@@ -38,6 +39,12 @@ export function Body(props: Props) {
       return props.frames.length > 0 ? <Course {...props} /> : <Nothing {...props} />;
     case 'table':
       return props.frames[0]?.length > 0 ? <Sheet {...props} /> : <Nothing {...props} />;
+    case 'heatmap':
+      return props.frames[0]?.length > 0 ? (
+        <Heat {...props} frame={props.frames[0]} options={props.panel.options} />
+      ) : (
+        <Nothing {...props} />
+      );
     case 'stat':
       return <Figure {...props} />;
     case 'traces':
@@ -73,18 +80,33 @@ function values({ panel, frames, theme }: Props, sparkline: boolean): FieldDispl
 
 function Figure(props: Props) {
   const options = props.panel.options as Options;
-  const [found] = values(props, options.graphMode !== 'none');
+  const found = values(props, options.graphMode !== 'none');
   return (
-    <BigValue
-      value={found.display}
-      sparkline={found.sparkline}
-      colorMode={options.colorMode}
-      graphMode={options.graphMode}
-      justifyMode={options.justifyMode}
-      textMode={options.textMode}
+    <VizRepeater
+      source={props.frames}
+      getAlignmentFactors={getDisplayValueAlignmentFactors}
+      getValues={() => found}
+      renderCounter={0}
+      orientation={options.orientation}
       width={props.width}
       height={props.height}
-      theme={props.theme}
+      itemSpacing={3}
+      autoGrid
+      renderValue={({ value, width, height, alignmentFactors, count }) => (
+        <BigValue
+          value={value.display}
+          count={count}
+          sparkline={value.sparkline}
+          colorMode={options.colorMode}
+          graphMode={options.graphMode}
+          justifyMode={options.justifyMode}
+          textMode={options.textMode}
+          alignmentFactors={alignmentFactors}
+          width={width}
+          height={height}
+          theme={props.theme}
+        />
+      )}
     />
   );
 }

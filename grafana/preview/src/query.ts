@@ -63,6 +63,9 @@ export class Prometheus {
     }
     const step = Number(values.__interval_ms) / 1000;
     const found = await (target.instant ? this.now(expr) : this.course(expr, step));
+    if (target.format === 'heatmap') {
+      return [cells(target, found, step * 1000)];
+    }
     return found.map((series) => frame(target, series, step * 1000));
   }
 
@@ -140,6 +143,32 @@ function frame(target: Target, series: Series, interval: number): DataFrame {
         config: { displayNameFromDS: legend(target, series.metric) },
         values: points.map(([, value]) => Number(value)),
       },
+    ],
+  });
+}
+
+/** Buckets, each with its own count instead of that of all up to its bound. */
+function cells(target: Target, found: Series[], interval: number): DataFrame {
+  const bound = (series: Series) => (series.metric.le === '+Inf' ? Infinity : +series.metric.le);
+  const sorted = [...found].sort((one, other) => bound(one) - bound(other));
+  const times = [...new Set(sorted.flatMap((one) => (one.values ?? []).map(([at]) => at)))].sort();
+  const upTo = sorted.map((one) => new Map((one.values ?? []).map(([at, n]) => [at, Number(n)])));
+  return toDataFrame({
+    refId: target.refId,
+    fields: [
+      {
+        name: 'Time',
+        type: FieldType.time,
+        config: { interval },
+        values: times.map((at) => at * 1000),
+      },
+      ...sorted.map((series, row) => ({
+        name: series.metric.le,
+        type: FieldType.number,
+        values: times.map(
+          (at) => (upTo[row].get(at) ?? 0) - (row === 0 ? 0 : (upTo[row - 1].get(at) ?? 0)),
+        ),
+      })),
     ],
   });
 }

@@ -26,6 +26,7 @@ OWNERS: Final = {
     "tempo": 10001,
     "prometheus": 65534,
     "alertmanager": 65534,
+    "grafana": 472,
 }
 """The users that the servers' images run as."""
 SECRETS: Final = {
@@ -45,6 +46,7 @@ WAIT_SECONDS: Final = 120.0
 TOKENS: Final = (
     ("collector", "ingest_token", "ingest:write", "default"),
     ("prometheus", "metrics_token", "metrics:read", "*"),
+    ("grafana", "analytics_token", "analytics:view", "default"),
 )
 
 

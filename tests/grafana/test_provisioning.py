@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana.board import INFINITY
 from grafana.check.expressions import Expression
 from grafana.check.filled import EXPORT_INTERVAL, milliseconds
+from tools.compose_init import TOKENS
 
 ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "grafana" / "provisioning"
@@ -22,17 +24,19 @@ GRAFANA = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][
 @pytest.fixture
 def sources() -> dict[str, dict[str, Any]]:
     """The data sources by type."""
-    text = (PROVISIONING / "datasources" / "otel-chat.yaml").read_text()
-    return {source["type"]: source for source in yaml.safe_load(text)["datasources"]}
+    texts = [path.read_text() for path in (PROVISIONING / "datasources").glob("*.yaml")]
+    read = [source for text in texts for source in yaml.safe_load(text)["datasources"]]
+    return {source["type"]: source for source in read}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_compose_gives_every_variable(path: Path) -> None:
     """Grafana fills in `$NAME` from the environment: each is set, all other dollars are doubled."""
     text = re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE).replace("$$", "")
     variables = set(re.findall(r"\$\{?(\w+)\}?", text))
     assert variables
-    assert variables <= set(GRAFANA["environment"])
+    read = set(re.findall(r"(\w+)=", " ".join(GRAFANA["entrypoint"])))
+    assert variables <= {*GRAFANA["environment"], *read}
 
 
 def test_the_interval_is_that_of_the_exports(sources: dict[str, dict[str, Any]]) -> None:
@@ -69,6 +73,22 @@ def test_prometheus_alerts_stand_on_grafanas_page(sources: dict[str, dict[str, A
     assert rules["manageAlerts"] is True
     assert rules["alertmanagerUid"] == sources["alertmanager"]["uid"]
     assert sources["alertmanager"]["jsonData"]["implementation"] == "prometheus"
+
+
+def test_the_analytics_server_is_asked_with_a_token_that_stands_nowhere(
+    sources: dict[str, dict[str, Any]],
+) -> None:
+    """It comes from the environment, in compose out of a file, and goes to that server alone."""
+    source = sources[INFINITY]
+    assert source["secureJsonData"] == {"bearerToken": "${OTEL_CHAT_ANALYTICS_TOKEN}"}
+    assert source["jsonData"]["allowedHosts"] == [source["url"]]
+    assert INFINITY in GRAFANA["environment"]["GF_PLUGINS_PREINSTALL"]
+    assert "OTEL_CHAT_ANALYTICS_TOKEN" not in GRAFANA["environment"]
+    (entry,) = (one for one in GRAFANA["entrypoint"] if "OTEL_CHAT_ANALYTICS_TOKEN" in one)
+    made = {f"/run/otel-chat/{name}" for folder, name, *_ in TOKENS if folder == "grafana"}
+    assert set(re.findall(r"cat (\S+?)\)", entry)) == made
+    for path in (ROOT / "grafana" / "dashboards").glob("*.json"):
+        assert not re.search(r"otc_|bearer|authorization", path.read_text().lower())
 
 
 def test_the_home_dashboard_is_the_overview() -> None:

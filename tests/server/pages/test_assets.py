@@ -73,3 +73,35 @@ def test_a_name_that_is_no_file_has_no_address() -> None:
     """A template that names a missing file fails when it is rendered."""
     with pytest.raises(KeyError):
         assets.address("css/missing.css")
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours by WCAG 2, 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_faintest_cell_of_a_heat_map_is_seen(theme: str) -> None:
+    """3 : 1 against an empty cell and the panel, the deepest three times as much; each deeper."""
+    styles = {path.stem: path.read_text() for path in (assets.ROOT / "css").glob("*.css")}
+    known = re.findall(r"--([a-z]+): light-dark\((#\w{6}), (#\w{6})\)", styles["base"])
+    colours = {name: light if theme == "light" else dark for name, light, dark in known}
+    depths = dict(re.findall(r"\.depth-(\d) \{ background: (.+); \}", styles["sheets"]))
+    assert depths["0"] == "var(--sunken)"
+    assert depths["1"] == "var(--faintest)"
+    for beside in ("sunken", "surface"):
+        assert contrast(colours["faintest"], colours[beside]) >= 3, beside
+        assert contrast(colours["deepest"], colours[beside]) >= 9, beside
+    mixed = [
+        int(one) for one in re.findall(r"var\(--deepest\) (\d+)%, var", " ".join(depths.values()))
+    ]
+    assert mixed == sorted(set(mixed))
+    assert len(mixed) == 6
+    assert depths["8"] == "var(--deepest)"

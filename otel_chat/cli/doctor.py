@@ -11,6 +11,7 @@ from otel_chat.cli.options import DEFAULT_SERVER, TokenOption, errors_said
 
 
 def doctor(
+    context: typer.Context,
     endpoint: Annotated[
         str | None,
         typer.Option(
@@ -44,16 +45,19 @@ def doctor(
 ) -> None:
     """Send one marked turn and follow it hop by hop; names the hop that failed, with the fix.
 
+    Where no collector runs and none is named, the turn goes straight to the analytics server.
     'none' leaves a server out. The turn stays, under the agent otel-chat-doctor.
     Exit code 1 if a hop failed.
     """
     with errors_said("doctor"):
-        from otel_chat.doctor import Addresses, examine
+        from otel_chat.doctor import Addresses, examine, straight
 
         addresses = Addresses(
             endpoint, collector, collector_metrics, prometheus, tempo, analytics, token
         )
-        found = examine(addresses, seconds=timeout)
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        named = [name for name, source in sources.items() if source and source.name != "DEFAULT"]
+        found = examine(straight(addresses, named), seconds=timeout)
     if as_json:
         typer.echo(json.dumps(found.document()))
     else:

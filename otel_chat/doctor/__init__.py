@@ -5,5 +5,6 @@ from __future__ import annotations
 from otel_chat.doctor.addresses import Addresses
 from otel_chat.doctor.examine import examine
 from otel_chat.doctor.findings import Diagnosis, Hop, Marked, State
+from otel_chat.doctor.straight import straight
 
-__all__ = ["Addresses", "Diagnosis", "Hop", "Marked", "State", "examine"]
+__all__ = ["Addresses", "Diagnosis", "Hop", "Marked", "State", "examine", "straight"]

@@ -12,7 +12,7 @@ from otel_chat.errors import ConfigurationError
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 SIGNALS: Final = ("traces", "logs", "metrics")
 NOWHERE: Final = "none"
-_BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Addresses:
         tempo: Tempo's API.
         analytics: The analytics server.
         token: Token with `conversations:read`, where the analytics server asks for one.
+        without_collector: Why there is no collector on the way, in words.
 
     Raises:
         ConfigurationError: an address is none; names it.
@@ -47,6 +48,7 @@ class Addresses:
     tempo: str | None = None
     analytics: str | None = None
     token: str | None = None
+    without_collector: str = "no address given"
 
     def __post_init__(self) -> None:
         for name in (
@@ -75,7 +77,7 @@ class Addresses:
             >>> Addresses().sends_to({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"})["logs"]
             'http://c:4318/v1/logs'
         """
-        base = (self.endpoint or environ.get(_BASE) or DEFAULT_ENDPOINT).rstrip("/")
+        base = (self.endpoint or environ.get(BASE) or DEFAULT_ENDPOINT).rstrip("/")
         urls = {signal: f"{base}/v1/{signal}" for signal in SIGNALS}
         if self.endpoint is None:
             for signal in SIGNALS:

@@ -48,7 +48,7 @@ def _first_hops(
     addresses: Addresses, seconds: float, send: Send
 ) -> tuple[list[Hop], Marked | None]:
     urls = addresses.sends_to()
-    collector = _collector(addresses.collector)
+    collector = _collector(addresses)
     try:
         settings_of_sdk()
         probe(urls)
@@ -64,11 +64,11 @@ def _first_hops(
     return [Hop(APPLICATION, State.OK, detail), collector], marked
 
 
-def _collector(url: str | None) -> Hop:
-    if url is None:
-        return Hop(COLLECTOR, State.NOT_ASKED, "no address given")
+def _collector(addresses: Addresses) -> Hop:
+    if addresses.collector is None:
+        return Hop(COLLECTOR, State.NOT_ASKED, addresses.without_collector)
     try:
-        return Hop(COLLECTOR, State.OK, healthy(url))
+        return Hop(COLLECTOR, State.OK, healthy(addresses.collector))
     except TroubleError as error:
         return Hop(COLLECTOR, State.FAILED, error.detail, error.fix)
 

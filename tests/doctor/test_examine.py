@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from otel_chat.client.local_server import free_port
-from otel_chat.doctor import Addresses, Diagnosis, Hop, Marked, State, examine
+from otel_chat.doctor import Addresses, Diagnosis, Hop, Marked, State, examine, straight
 from otel_chat.doctor.findings import TroubleError
 from otel_chat.doctor.sending import settings_of_sdk
 from tests import commands
@@ -81,7 +82,7 @@ def serving(**changes: Any) -> Iterator[Fake]:
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
             fake.asked.append(path)
-            answer = fake.answers[path]
+            answer = fake.answers.get(path, (404, {}))
             status, body = answer() if callable(answer) else answer
             text = body if isinstance(body, str) else json.dumps(body)
             self.send_response(status)
@@ -316,6 +317,67 @@ def test_the_command_sends_through_the_library_and_prints_json(tmp_path: Path) -
         "/v1/traces": True,
         "/v1/logs": True,
     }
+
+
+AWAY = {"collector": "http://127.0.0.1:1", "collector_metrics": None, "tempo": None}
+
+
+def test_without_a_collector_the_running_server_is_found() -> None:
+    """At the usual address, else where the environment puts it; the words say what was done."""
+    with serving(**{"/readyz": (200, {})}) as fake:
+        usual = fake.addresses(endpoint=None, **AWAY)
+        port = {"OTEL_CHAT_SERVER_PORT": fake.url.rpartition(":")[2]}
+        elsewhere = replace(usual, analytics="http://127.0.0.1:1")
+        for found in (straight(usual, [], {}), straight(elsewhere, [], port)):
+            assert (found.endpoint, found.analytics) == (fake.url, fake.url)
+            told = examine(found, send=sent)
+            assert told.failed is None
+            collector = of(told, "collector")
+            assert collector.state is State.NOT_ASKED
+            assert f"straight to the analytics server at {fake.url}" in collector.detail
+            assert of(told, "prometheus").state is State.NOT_ASKED
+
+
+def test_an_environment_that_sends_to_a_server_is_followed() -> None:
+    """The endpoint is left to the environment, and that server is looked at."""
+    with serving(**{"/readyz": (200, {})}) as fake:
+        given = fake.addresses(endpoint=None, **AWAY)
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": fake.url}
+        found = straight(replace(given, analytics="http://127.0.0.1:1"), [], environ)
+        assert (found.endpoint, found.analytics, found.collector) == (None, fake.url, None)
+
+
+@pytest.mark.parametrize("named", [["collector"], ["collector_metrics"]])
+def test_a_collector_that_was_named_is_asked(named: list[str]) -> None:
+    """Whoever names one wants to hear that it is away."""
+    with serving(**{"/readyz": (200, {})}) as fake:
+        given = fake.addresses(endpoint=None, **AWAY)
+        assert straight(given, named, {}) is given
+
+
+def test_a_collector_that_runs_and_a_server_that_does_not_leave_all_as_it_is() -> None:
+    """Then the usual way is examined."""
+    with serving(**{"/readyz": (503, {})}) as fake:
+        running = fake.addresses(endpoint=None)
+        assert straight(running, [], {}) is running
+        away = fake.addresses(endpoint=None, **AWAY)
+        assert straight(away, [], {}) is away
+
+
+def test_the_command_alone_finds_the_server(tmp_path: Path) -> None:
+    """Without a word of collectors it sends straight; where one is named, that is looked for."""
+    with socket.socket() as usual:
+        if usual.connect_ex(("127.0.0.1", 13133)) == 0:
+            pytest.skip("a collector runs on this machine")
+    with serving(**{"/readyz": (200, {})}) as fake:
+        options = ("doctor", "--json", "--analytics", fake.url, "--timeout", "9")
+        alone = json.loads(commands.run(*options, cwd=tmp_path).stdout)
+        named = (*options, "--collector", "http://127.0.0.1:1")
+        of_named = json.loads(commands.run(*named, cwd=tmp_path).stdout)
+    assert alone["turn"], alone
+    assert alone["hops"][1]["state"] == "not asked"
+    assert f"straight to the analytics server at {fake.url}" in alone["hops"][1]["detail"]
+    assert of_named["failed"] == "collector"
 
 
 def test_a_wrong_address_is_a_mistake_of_the_call(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -168,6 +169,60 @@ def period(name: PeriodName, zone: ZoneInfo, now: datetime) -> tuple[datetime, d
         "last_month": ((month - day).replace(day=1), month),
     }[name]
     return _midnight(first, zone), _midnight(after, zone)
+
+
+_BEFORE: Final[Mapping[PeriodName, PeriodName]] = {
+    "today": "yesterday",
+    "this_week": "last_week",
+    "this_month": "last_month",
+}
+"""The period before each that may go on still."""
+_OVER: Final[Mapping[PeriodName, PeriodName]] = {
+    "yesterday": "today",
+    "last_week": "this_week",
+    "last_month": "this_month",
+}
+"""What each that is over was while it went on."""
+
+
+def period_before(
+    first: datetime, end: datetime | None, zone: ZoneInfo, now: datetime
+) -> tuple[datetime, datetime] | None:
+    """What a period of the calendar is compared with: the period before it.
+
+    Of a day, week or month that goes on still, as much as has gone by of it: yesterday until the
+    same time, last week until the same day and time, last month likewise.
+
+    Args:
+        first: The first moment of a window.
+        end: The first after it; none where it ends now.
+        zone: The time zone of the periods.
+        now: The present time.
+
+    Returns:
+        The first moment, and the first after it; None where the window is no such period.
+
+    Example:
+        >>> now = datetime(2026, 3, 30, 7, tzinfo=UTC)  # clocks went forward on the 29th
+        >>> berlin = ZoneInfo("Europe/Berlin")
+        >>> monday, _ = period("today", berlin, now)
+        >>> [str(one) for one in period_before(monday, None, berlin, now) or ()]
+        ['2026-03-28 23:00:00+00:00', '2026-03-29 07:00:00+00:00']
+    """
+    for name, earlier in _BEFORE.items():
+        start, _ = period(name, zone, now)
+        if first == start and end is None:
+            begins, ends = period(earlier, zone, now)
+            there = now.astimezone(zone)
+            days = there.date() - start.astimezone(zone).date()
+            day = begins.astimezone(zone).date() + days
+            same = datetime.combine(day, there.time(), tzinfo=zone).astimezone(UTC)
+            return begins, max(min(same, ends), begins + timedelta(microseconds=1))
+    for name, was in _OVER.items():
+        start, after = period(name, zone, now)
+        if (first, end) == (start, after):
+            return period(was, zone, start - timedelta(microseconds=1))
+    return None
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

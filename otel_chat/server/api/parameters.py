@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Path, Query, Request
 
-from otel_chat._common.moments import UTC_NAME, end_of, first_of, zone_of
+from otel_chat._common.moments import UTC_NAME, end_of, first_of, period_before, zone_of
 from otel_chat.errors import QueryError
 from otel_chat.server.access import (
     ADMIN,
@@ -112,7 +112,9 @@ def started_in(
         Query(
             alias="from",
             max_length=100,
-            description=f"{FIRST} Seven days before `to` without.",
+            description=f"{FIRST} Seven days before `to` without. A day, week or month of the"
+            " calendar is compared with the one before, one that goes on still up to the same"
+            " time; anything else with the same length before.",
             examples=["2026-11-01"],
         ),
     ] = None,
@@ -131,13 +133,14 @@ def started_in(
     idle = idle_of(request)
     state = request.app.state.settler.state()
     known = {"as_of": state.as_of, "rules": state.rules}
-    zone_of(timezone)
+    zone = zone_of(timezone)
     if from_ is None and to is None:
         return replace(Window.last(window or "7d", idle=idle), **known)
     if window is not None:
         raise QueryError("Give either window or from and to.", field="window")
     asked = span_of(from_, to, timezone, length=timedelta(days=7), idle=idle)
-    return replace(asked, **known)
+    before = period_before(asked.start, asked.end if to else None, zone, asked.now)
+    return replace(asked, before=before, **known)
 
 
 def window_of(

@@ -125,7 +125,7 @@ class Selection:
             return [*_around(query, window), *keys]
         return [
             f"day >= toDate32({start}) AND day <= toDate32({end})",
-            f"r.started_at >= {start} AND r.started_at < {end}",
+            query.within("r.started_at", window),
             *keys,
         ]
 
@@ -133,7 +133,7 @@ class Selection:
         """The conditions of filters on such a row."""
         if self.window.by == "started":
             return filters.of_conversation(query, self.window.start)
-        within = query.between("start", self.window.start, self.window.end)
+        within = query.within("start", self.window)
         return filters.of_conversation(query, within=within)
 
 

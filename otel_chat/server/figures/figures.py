@@ -97,7 +97,7 @@ def turns_source(query: Query, window: Window, filters: Filters, columns: tuple[
 
 def conditions_on_turns(query: Query, window: Window, filters: Filters) -> list[str]:
     """The conditions on the turns of `turns_source`."""
-    within = query.between("start", window.start, window.end)
+    within = query.within("start", window)
     return [within, *of_turns(query, window, filters)]
 
 
@@ -144,7 +144,7 @@ def conversations_with_turns(
 
 def event_figures(query: Query, window: Window, filters: Filters, grouping: Grouping) -> Rows:
     """Figures of the messages and feedback in the window, by their own time."""
-    conditions = [query.between("time", window.start, window.end), COUNTED_EVENTS]
+    conditions = [query.within("time", window), COUNTED_EVENTS]
     if not filters.empty:
         conditions.append(members(query, window, filters))
     source = sums(query, "events", conditions, grouping, EVENT_SUMS)

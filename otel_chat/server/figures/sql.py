@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from otel_chat.server.access import Scope
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
 Table = Literal[
@@ -90,6 +91,13 @@ class Query:
     def between(self, column: str, start: datetime, end: datetime) -> str:
         """The condition that a time lies in [start, end)."""
         return f"{column} >= {self.moment(start)} AND {column} < {self.moment(end)}"
+
+    def within(self, column: str, window: Window) -> str:
+        """The condition that a time lies in a window."""
+        inside = self.between(column, window.start, window.end)
+        if window.gap is None:
+            return inside
+        return f"{inside} AND NOT ({self.between(column, *window.gap)})"
 
     def of_traces(self, traces: Iterable[str], table: Table) -> str:
         """The condition that a row is of one of these traces.

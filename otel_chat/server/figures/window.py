@@ -52,6 +52,8 @@ class Window:
         by: Whether conversations belong to it that started in it, or all that had a turn in it.
         rules: The name of the rules that conversations are of, if they all are of the same.
         as_of: Up to when what was stored is sure to be told of conversations, if that is known.
+        before: What it is compared with; the same length that ends where it starts without.
+        gap: A time within it that does not belong to it.
 
     Raises:
         QueryError: If the window is empty, or ends out of the range of times the store knows.
@@ -64,6 +66,8 @@ class Window:
     by: By = "started"
     as_of: datetime | None = None
     rules: str | None = None
+    before: tuple[datetime, datetime] | None = None
+    gap: tuple[datetime, datetime] | None = None
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -131,18 +135,31 @@ class Window:
         return self.end - self.start
 
     def previous(self) -> Window:
-        """The window of the same length that ends where this one starts.
+        """The window that this one is compared with: of the same length, up to its start.
+
+        Of a period of the calendar it is the period before, so far as this one has come.
 
         Example:
             >>> noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
             >>> Window.last("24h", now=noon).previous().end
             datetime.datetime(2026, 11, 19, 12, 0, tzinfo=datetime.timezone.utc)
         """
-        return replace(self, start=max(self.start - self.length, EARLIEST), end=self.start)
+        start, end = self.before or (max(self.start - self.length, EARLIEST), self.start)
+        return replace(self, start=start, end=end, before=None)
+
+    @property
+    def compared(self) -> str:
+        """What it is compared with, in words."""
+        if self.before is None:
+            return "the window of the same length before"
+        goes_on = self.end >= self.now
+        return f"the period before{' up to the same time' if goes_on else ''}"
 
     def with_previous(self) -> Window:
-        """This window and the one before, as one."""
-        return replace(self, start=self.previous().start)
+        """This window and the one before, as one; what lies between them is its gap."""
+        before = self.previous()
+        gap = (before.end, self.start) if before.end < self.start else None
+        return replace(self, start=before.start, before=None, gap=gap)
 
     def bucket(self) -> Bucket:
         """A bucket that gives a chart of the window a sensible number of points."""

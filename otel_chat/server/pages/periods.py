@@ -87,8 +87,8 @@ def reader_zone(request: Request) -> ZoneInfo:
 def calendar(view: links.View, zone: ZoneInfo, now: datetime) -> Calendar:
     """The periods that a page can show.
 
-    A period that still goes on has no end in its address: it is compared with as much time before
-    it as has gone by.
+    A period that still goes on has no end in its address: it is compared with the period before,
+    up to the same time.
 
     Args:
         view: The filters of the page.

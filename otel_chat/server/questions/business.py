@@ -112,7 +112,7 @@ def _reasons(statement: Query, window: Window, filters: Filters) -> list[Handoff
 
 
 def _events_in(statement: Query, window: Window, filters: Filters) -> list[str]:
-    conditions = [statement.between("time", window.start, window.end)]
+    conditions = [statement.within("time", window)]
     if not filters.empty:
         conditions.append(members(statement, window, filters))
     return conditions

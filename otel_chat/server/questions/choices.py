@@ -65,6 +65,6 @@ def choices(store: Store, scope: Scope, window: Window) -> Choices:
         f" AS {name}"
         for name, value in _COLUMNS.items()
     ]
-    within = [statement.between("start", window.start, window.end)]
+    within = [statement.within("start", window)]
     saved = sorted({one.name for one in segments(store, scope).items})[:MOST]
     return Choices(**statement.one(statement.select("turns", found, within)), segments=saved)

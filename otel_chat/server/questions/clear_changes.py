@@ -205,7 +205,7 @@ def _volume(
     counts: defaultdict[int, int] = defaultdict(int)
     for (_, unit), row in units.items():
         counts[unit] += row["counted"]
-    back = round(window.length / width)
+    back = round((window.start - window.previous().start) / width)
     whole = [
         place
         for place, start in enumerate(starts)
@@ -221,13 +221,18 @@ def _volume(
     sums = [
         sum(row["counted"] for (part, _), row in units.items() if part == side) for side in (1, 0)
     ]
-    inner = [Ratios(1, counts[place], 1) for place in range(1, len(starts) - 1)]
-    at = turning_point(inner)
+    gap = window.with_previous().gap
+    inner = [
+        place
+        for place in range(1, len(starts) - 1)
+        if gap is None or not gap[0] <= starts[place] < gap[1]
+    ]
+    at = turning_point([Ratios(1, counts[place], 1) for place in inner])
     of_all = change._replace(
         difference=float(sums[0] - sums[1]), error=change.error * (window.length / width)
     )
     both = (Ratios(sums[0], sums[0], 1), Ratios(sums[1], sums[1], 1))
-    return _Compared(VOLUME, of_all, *both, None if at is None else starts[at + 1])
+    return _Compared(VOLUME, of_all, *both, None if at is None else starts[inner[at]])
 
 
 def _ranked(found: Sequence[_Compared]) -> list[tuple[_Compared, ClearChange]]:

@@ -71,11 +71,11 @@ def _within(statement: Query, window: Window, filters: Filters) -> str:
 def _of_calls(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     """What was called, from spans and events, the most called first."""
     of_spans = [
-        statement.between("start", window.start, window.end),
+        statement.within("start", window),
         IS_CALL["spans"],
         once(statement, window),
     ]
-    of_events = [statement.between("time", window.start, window.end), IS_CALL["events"]]
+    of_events = [statement.within("time", window), IS_CALL["events"]]
     if not filters.empty:
         of_spans.append(_within(statement, window, filters))
         of_events.append(members(statement, window, filters))

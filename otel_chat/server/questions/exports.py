@@ -401,7 +401,7 @@ def export_messages(
         # That has a footer; and which conversations are let through is worked out once.
         return ask(window)
     counting = Query(store, scope)
-    within = [counting.between("start", window.start, window.end)]
+    within = [counting.within("start", window)]
     turns = counting.table("turns", ["start"], within, once=False)
     (row,) = counting.run(f"SELECT count() AS turns FROM {turns}")  # noqa: S608
     return in_turn(window, row["turns"] // TURNS_OF_PIECE + 1, form, ask)
@@ -420,7 +420,7 @@ def _messages(statement: Query, window: Window, filters: Filters, sender: Sender
     )  # fmt: skip
     turns = turns_source(statement, window, filters, read)
     conditions = [
-        statement.between("time", window.start, window.end),
+        statement.within("time", window),
         f"name = '{semconv.EVENT_MESSAGE}'",
     ]
     if not filters.empty:
@@ -494,7 +494,7 @@ def export_events(
         name: The events of one name.
     """
     statement = Query(store, scope)
-    conditions = [statement.between("time", window.start, window.end)]
+    conditions = [statement.within("time", window)]
     if name is not None:
         conditions.append(f"name = {statement.bind(name, 'String')}")
     if not filters.empty:

@@ -131,7 +131,7 @@ def evaluation_events(
 
 
 def _within(statement: Query, window: Window) -> str:
-    return statement.between("time", window.start, window.end)
+    return statement.within("time", window)
 
 
 def _ratings(row: dict[str, Any]) -> Ratings:

@@ -168,7 +168,7 @@ def _user_types(rows: list[dict[str, Any]]) -> list[Leader]:
 def _actions(statement: Query, window: Window, filters: Filters) -> list[Leader]:
     both = window.with_previous()
     conditions = [
-        statement.between("time", both.start, both.end),
+        statement.within("time", both),
         f"name = '{semconv.EVENT_ACTION}'",
     ]
     if not filters.empty:

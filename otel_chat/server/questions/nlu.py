@@ -193,7 +193,7 @@ def _by_report(statement: Query, window: Window, filters: Filters) -> Rows:
 def _of_events(statement: Query, window: Window, filters: Filters) -> dict[str, int]:
     """How often a classifier named each intent, or none."""
     conditions = [
-        statement.between("time", window.start, window.end),
+        statement.within("time", window),
         f"name = '{semconv.EVENT_INTENT}' AND source != 'annotation'",
     ]
     if not filters.empty:

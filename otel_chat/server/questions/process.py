@@ -84,7 +84,7 @@ def _read(statement: Query, window: Window, *names: str) -> str:
         "metrics",
         ("tenant", "time", "start", "name", "service_name", "instance_id", "value"),
         [
-            statement.between("time", window.start, window.end),
+            statement.within("time", window),
             f"name IN {statement.bind(names, 'Array(String)')}",
         ],
     )
@@ -168,7 +168,7 @@ def _lost(statement: Query, window: Window, name: str) -> int:
                 "value",
             ),
             [
-                statement.between("time", window.start, window.end),
+                statement.within("time", window),
                 f"name = {statement.bind(name, 'String')}",
             ],
         )

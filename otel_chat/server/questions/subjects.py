@@ -132,7 +132,7 @@ def entities(store: Store, scope: Scope, window: Window, filters: Filters) -> En
     """
     statement = Query(store, scope)
     conditions = [
-        statement.between("time", window.start, window.end),
+        statement.within("time", window),
         f"name = '{semconv.EVENT_ENTITY}'",
     ]
     if not filters.empty:

@@ -58,7 +58,7 @@ def unclaimed_spans(store: Store, scope: Scope, window: Window) -> UnclaimedSpan
     source = statement.table(
         "unclaimed_spans",
         ("reason", "scope", "spans"),
-        [statement.between("start", window.start, window.end)],
+        [statement.within("start", window)],
     )
     rows = statement.run(
         "SELECT toString(scope) AS instrumentation, toString(reason) AS reason,"  # noqa: S608

@@ -20,7 +20,7 @@ from otel_chat.cli.options import (
     filters_of,
 )
 
-Kind = Literal["sessions", "messages", "analytics", "interactions", "events", "all"]
+Kind = Literal["sessions", "messages", "analytics", "interactions", "events", "reviews", "all"]
 RowFormat = Literal["csv", "jsonl", "parquet"]
 
 
@@ -29,7 +29,8 @@ def export(
         Kind,
         typer.Argument(
             metavar="TYPE",
-            help="sessions, messages, analytics, interactions, events, or all of them as a zip.",
+            help="sessions, messages, analytics, interactions, events, reviews, or all of them as a"
+            " zip.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],

@@ -54,6 +54,16 @@ class Scope:
     permissions: frozenset[str]
     name: str = field(default="", compare=False)
 
+    @property
+    def who(self) -> str:
+        """What it is called where its doing is kept.
+
+        Example:
+            >>> Scope(None, frozenset(), "Ana").who, Scope(None, frozenset()).who
+            ('Ana', 'no token')
+        """
+        return self.name or "no token"
+
     def allows(self, permission: str) -> bool:
         """Whether the scope holds `permission`."""
         return permission in self.permissions

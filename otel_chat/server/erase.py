@@ -21,6 +21,8 @@ _log = logging.getLogger("otel_chat.server")
 
 # Turns last: they say which spans and events there are, should one of these fail on the way.
 TABLES: Final = ("spans", "events", "turns")
+_NOTED: Final = ("conversation_marks", "reviews", "sampled")
+"""What colleagues keep of a conversation goes with its last turn."""
 TIMES: Final = {"spans": "start", "events": "time", "turns": "start", "metrics": "time"}
 # Of these the first turns go now: the rows say so before they do, and keep the start.
 _TURNS_ERASED: Final = """
@@ -158,7 +160,8 @@ class Eraser:
             }
         settled = self._settled_of(conditions) if by_trace else []
         erased = Erased(**{table: self._delete(table, conditions[table]) for table in TABLES})
-        self._forget_noted("conversation_marks", "conversation_id", "conversation_id")
+        for table in _NOTED:
+            self._forget_noted(table, "conversation_id", "conversation_id")
         self._forget_noted("theme_states", "trace_id", "lower(hex(trace_id))")
         if settled:
             self._settle_again(settled)

@@ -81,10 +81,13 @@ def set_mark(
     before = mark(store, scope, window, conversation_id, tenant)
     kept = _kept_note(store, scope, before) if change.note is None else change.note.strip()
     now = datetime.now(UTC)
+    reviewed = before.reviewed if change.reviewed is None else change.reviewed
     row = {
         "tenant": before.tenant,
         "conversation_id": before.conversation_id,
-        "reviewed": before.reviewed if change.reviewed is None else change.reviewed,
+        "reviewed": reviewed,
+        "reviewed_by": scope.who if change.reviewed else before.reviewed_by if reviewed else "",
+        "reviewed_at": now if change.reviewed else before.reviewed_at if reviewed else None,
         "tags": before.tags if change.tags is None else _tidy(change.tags),
         "note": kept,
         "changed_at": now,

@@ -16,6 +16,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.errors import AccessError
 from otel_chat.server import figures, questions
 from otel_chat.server.access import PERMISSIONS, Scope
@@ -110,6 +111,17 @@ def fill(given: Given, marker: str) -> dict[str, str]:
     decided = {"trace_id": turn["trace_id"], "message": marker, "state": "ignored"}
     decided |= {"changed_by": marker, "changed_at": NOON}
     given.store.insert_rows("theme_states", [{**kept, **decided}])
+    about = {**kept, "conversation_id": "shared"}
+    said = {"reviewer": f"reviewer-{marker}", "comment": marker, "labels": [f"label-{marker}"]}
+    said |= {"verdicts": [f"resolved: {marker}"], "reviewed_at": NOON}
+    given.store.insert_rows("reviews", [{**about, **said}])
+    given.store.insert_rows("sampled", [{**about, "sample": "none", "place": 1}])
+    sample = {"name": "none", "from_ns": nanoseconds(DAY.start), "to_ns": nanoseconds(DAY.end)}
+    sample |= {"filters": f"agent_not={marker}", "drawn_by": marker, "drawn_at": NOON}
+    given.store.insert_rows("samples", [{**kept, **sample}])
+    asked = [{"name": "resolved", "values": ["yes", f"value-{marker}"]}]
+    rubric = {"definition": json.dumps({"scores": asked}), "changed_by": marker}
+    given.store.insert_rows("rubrics", [{**kept, **rubric, "changed_at": NOON}])
     return {
         "conversation_id": "shared",
         "session_id": "shared",
@@ -168,7 +180,8 @@ def test_a_query_refuses_a_scope_without_its_permission(name: str) -> None:
     """With every permission but its own the store is not even asked."""
     function = all_queries()[name]
     scope = Scope(None, frozenset(PERMISSIONS) - {QUERIES[name]})
-    ids = dict.fromkeys(("conversation_id", "trace_id", "interaction_id", "tenant", "turn"), "x")
+    asked = ("conversation_id", "trace_id", "interaction_id", "tenant", "turn", "name")
+    ids = dict.fromkeys(asked, "x")
     with pytest.raises(AccessError) as raised:
         function(object(), scope, **arguments(function, ids))
     assert raised.value.status == 403
@@ -224,7 +237,7 @@ def test_tables_are_read_in_one_place_only() -> None:
     for module_info in modules():
         source = inspect.getsource(importlib.import_module(module_info.name))
         direct = re.findall(
-            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views|reports|report_runs|theme_states)\b",
+            r"\b(?:FROM|JOIN)\s+(?:turns|spans|events|metrics|tokens|conversation_\w+|parted_\w+|saved_views|reports|report_runs|theme_states|reviews|rubrics|samples|sampled)\b",
             source,
         )
         assert direct == [], module_info.name

@@ -61,6 +61,10 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "text": ("Refund", "grüße", '5 "% off"', "thanks"),
     "metadata.plan": ("pro", "free", ""),
     "metadata.seats": ("3", "20"),
+    "verdict": ("resolved: yes", "resolved: no"),
+    "label": ("tone", "too slow"),
+    "reviewer": ("Ana", "Ben", "Cay"),
+    "sample": ("first", "second"),
 }
 WORDS_OF_MORE: Final = {
     "last_intent": "intent",
@@ -157,7 +161,18 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
     ways = [f"{number} {one} \u2192 {then}" for number, (one, then) in enumerate(pairs, 1)]
     tags = rolled.sample(WORDS["tag"], rolled.randint(0, 1))
     reviewed = rolled.random() < 0.3
+    said = {one: rolled.choice(("yes", "no")) for one in WORDS["reviewer"] if rolled.random() < 0.4}
+    labels = rolled.sample(WORDS["label"], 1) if said else []
+    samples = rolled.sample(WORDS["sample"], rolled.randint(0, 2))
     life.facts = {
+        "verdict": [
+            f"resolved: {value}"
+            for value in ("yes", "no")
+            if 2 * list(said.values()).count(value) > len(said)
+        ],
+        "label": labels,
+        "reviewer": list(said),
+        "sample": samples,
         "topic": topics,
         "event": [
             *(["otel_chat.topic"] if topics else []),
@@ -180,7 +195,16 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
         "cost": sum(float(t["cost"]) for t in life.turns if t["cost"]) or None,
         "duration": (len(life.turns) - 1) * 60 + life.turns[-1]["duration"],
     }
-    mark = {"tenant": told.tenant, "conversation_id": name, "version": 1, "note": ""}
+    about = {"tenant": told.tenant, "conversation_id": name, "version": 1}
+    told.store.insert_rows(
+        "reviews",
+        [
+            {**about, "reviewer": one, "verdicts": [f"resolved: {value}"], "labels": labels}
+            for one, value in said.items()
+        ],
+    )
+    told.store.insert_rows("sampled", [{**about, "sample": one} for one in samples])
+    mark = {**about, "note": ""}
     told.store.insert_rows(
         "conversation_marks",
         [{**mark, "reviewed": reviewed, "tags": tags, "changed_at": DAY.now}],

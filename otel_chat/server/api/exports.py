@@ -191,6 +191,21 @@ async def events(
     return await answer(request, _begin(start, format, bom=bom), f"events.{format}", MEDIA[format])
 
 
+@router.get("/reviews", summary="What reviewers say", responses=_ANSWER)
+async def reviews(
+    request: Request,
+    store: StoreParameter,
+    scope: Exporter,
+    window: WindowParameter,
+    filters: FiltersParameter,
+    format: FormatParameter = "csv",  # noqa: A002
+    bom: BomParameter = False,
+) -> Response:
+    """A row for each reviewer of each conversation; comments with conversations:read only."""
+    start = partial(queries.export_reviews, store, scope, window, filters, format)
+    return await answer(request, _begin(start, format, bom=bom), f"reviews.{format}", MEDIA[format])
+
+
 @router.get("/all", summary="All of these, in a zip archive", responses=_ARCHIVE)
 async def everything(
     request: Request,
@@ -208,6 +223,7 @@ async def everything(
         "analytics": queries.export_analytics,
         "interactions": queries.export_interactions,
         "events": queries.export_events,
+        "reviews": queries.export_reviews,
     }
     files = {
         f"{kind}.{format}": _begin(

@@ -239,6 +239,8 @@ def held(query: Query, one: Condition, since: datetime | None) -> str:
 
 
 def _rows(query: Query, place: Elsewhere, held: str, since: datetime | None) -> str:
+    if place.made is not None:
+        return f"(SELECT {place.key} FROM {place.made(query)} AS g WHERE {held})"  # noqa: S608
     conditions = [held]
     if place.rows:
         conditions.append(place.rows)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat import semconv
 from otel_chat.server.figures.sql import SCALE, Table
+from otel_chat.server.figures.verdicts import VERDICT, agreed
 from otel_chat.server.rules import MODEL, RESPONSE_TIME, SLOW_SECONDS
+
+if TYPE_CHECKING:
+    from otel_chat.server.figures.sql import Query
 
 Operator = Literal["is", "not", "min", "max", "above", "below", "like"]
 Kind = Literal["text", "choice", "number", "flag", "said", "any"]
@@ -48,6 +52,7 @@ class Elsewhere:
         rows: Which rows of it count; empty for all.
         timed: Whether no row of it is earlier than the turn.
         stays: Whether what is in it once stays as it is.
+        made: Makes of its rows what is looked at, as a subquery; they themselves without.
     """
 
     table: Table
@@ -55,6 +60,7 @@ class Elsewhere:
     rows: str = ""
     timed: bool = False
     stays: bool = False
+    made: Callable[[Query], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ _TOOL: Final = Elsewhere(
 )
 _EVENTS: Final = Elsewhere("events", _OF_A_CONVERSATION, stays=True)
 _MARKS: Final = Elsewhere("conversation_marks", _OF_A_CONVERSATION)
+_REVIEWS: Final = Elsewhere("reviews", _OF_A_CONVERSATION, made=agreed)
+_SAMPLED: Final = Elsewhere("sampled", _OF_A_CONVERSATION, "NOT dropped")
 
 UNLIMITED: Final = ".*"
 """Limits nothing: the parameter that Grafana writes for a variable of which all is chosen."""
@@ -293,6 +301,23 @@ FIELDS: Final[Mapping[str, Field]] = {
         "flag",
         unless="To review",
         elsewhere=_MARKS,
+    ),
+    "verdict": _whole("Verdict", VERDICT, "verdicts", several=True, elsewhere=_REVIEWS),
+    "label": _whole(
+        "Label", "What a reviewer labelled it with.", "labels", several=True, elsewhere=_REVIEWS
+    ),
+    "reviewer": _whole(
+        "Reviewer",
+        "Whoever said something of it, by the name of the token.",
+        "reviewers",
+        several=True,
+        elsewhere=_REVIEWS,
+    ),
+    "sample": _whole(
+        "Sample",
+        "A random sample that was drawn for review.",
+        "sample",
+        elsewhere=_SAMPLED,
     ),
     "cost": _whole(
         "Cost",

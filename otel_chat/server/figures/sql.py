@@ -28,6 +28,10 @@ Table = Literal[
     "report_runs",
     "segments",
     "theme_states",
+    "reviews",
+    "rubrics",
+    "samples",
+    "sampled",
 ]
 _MAY_BE_SYNTHETIC: Final = ("turns", "events")
 SCALE: Final = 1_000_000_000

@@ -50,6 +50,12 @@ _KINDS: Final = (
         "Handoffs, feedback, topics, workflows and whatever else was reported.",
         ("name",),
     ),
+    (
+        "reviews",
+        "Reviews",
+        "One row for what a reviewer says of a conversation: scores, labels, comment.",
+        (),
+    ),
     ("all", "All of these", "A file of each kind, in one zip archive.", ()),
 )
 OF_A_KIND: Final = frozenset({"sender", "resolved", "name"})

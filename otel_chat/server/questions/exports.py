@@ -193,15 +193,27 @@ EVENTS: Final = (
     *(Column(name, kind="said") for name in _EVENT_SAID),
     Column("attributes", "if(empty(attributes), '', toJSONString(attributes))", kind="said"),
 )
+REVIEWS: Final = (
+    *texts("conversation_id", "tenant"),
+    *plain("started_at"),
+    _OUTCOME,
+    Column("confirmed", kind="flag"),
+    *texts("reviewer"),
+    *plain("reviewed_at"),
+    Column("verdicts", kind="list"),
+    Column("labels", kind="list"),
+    Column("comment", kind="said"),
+    Column("samples", kind="list"),
+)
 
-
-Export = Literal["sessions", "messages", "analytics", "interactions", "events"]
+Export = Literal["sessions", "messages", "analytics", "interactions", "events", "reviews"]
 _COLUMNS: Final[dict[Export, tuple[Column, ...]]] = {
     "sessions": SESSIONS,
     "messages": MESSAGES,
     "analytics": ANALYTICS,
     "interactions": INTERACTIONS,
     "events": EVENTS,
+    "reviews": REVIEWS,
 }
 _BY_START: Final = ("started_at", "tenant", "conversation_id")
 CONVERSATIONS_OF_PIECE: Final = 100_000
@@ -503,3 +515,36 @@ def export_events(
     source = statement.table("events", columns, conditions)
     order = ("tenant", "toStartOfHour(time)", "conversation_id", "name", "uid")
     return stream(statement, scope, f"{source} AS e", EVENTS, order, form)
+
+
+@query(EXPORT_CREATE)
+def export_reviews(
+    store: Store, scope: Scope, window: Window, filters: Filters, form: Format = "jsonl"
+) -> Iterator[bytes]:
+    """What each reviewer says of the conversations of the window, by their start.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see; comments only with conversations:read.
+        window: The conversations to take.
+        filters: What they are limited to.
+        form: How they are written.
+    """
+    statement = Query(store, scope)
+    rows = conversation_rows(
+        statement, Selection(window, filters), "started_at", "outcome", "confirmed"
+    )
+    read = (
+        "tenant", "conversation_id", "reviewer", "reviewed_at", "verdicts", "labels", "comment",
+    )  # fmt: skip
+    said = statement.table("reviews", read, ["NOT dropped"])
+    members = statement.table("sampled", ("tenant", "conversation_id", "sample"), ["NOT dropped"])
+    source = f"""(
+        SELECT * FROM {said} AS r
+        JOIN {rows} AS c USING ({KEY})
+        LEFT JOIN (
+            SELECT {KEY}, arraySort(groupArray(sample)) AS samples FROM {members} AS m
+            GROUP BY {KEY}
+        ) AS d USING ({KEY})
+    ) AS e"""  # noqa: S608
+    return stream(statement, scope, source, REVIEWS, (*_BY_START, "reviewer"), form)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 1000
-_COLUMNS: Final = ("tenant", "conversation_id", "reviewed", "tags", "note", "changed_at")
+_COLUMNS: Final = (
+    "tenant", "conversation_id", "reviewed", "reviewed_by", "reviewed_at", "tags", "note",
+    "changed_at",
+)  # fmt: skip
 _MILLISECONDS: Final = 1_000_000
 
 
@@ -32,6 +35,12 @@ class Mark(Answer):
     conversation_id: str
     tenant: str
     reviewed: bool = False
+    reviewed_by: str = Field(
+        "", description="The name of the token that marked it so last; empty where none is known."
+    )
+    reviewed_at: datetime | None = Field(
+        None, description="UTC; null where it is not reviewed, or was before this was kept."
+    )
     tags: list[str] = Field(default=[], description="By name.")
     note: str | None = Field(
         None,
@@ -67,6 +76,10 @@ def _read(scope: Scope, row: dict[str, Any]) -> Mark:
         conversation_id=row["conversation_id"],
         tenant=row["tenant"],
         reviewed=row["reviewed"],
+        reviewed_by=row["reviewed_by"],
+        reviewed_at=None
+        if row["reviewed_ms"] is None
+        else moment(row["reviewed_ms"] * _MILLISECONDS),
         tags=row["tags"],
         note=content.said(scope, row["note"]),
         changed_at=moment(row["changed_ms"] * _MILLISECONDS),
@@ -75,7 +88,8 @@ def _read(scope: Scope, row: dict[str, Any]) -> Mark:
 
 def _rows(statement: Query, conditions: Sequence[str]) -> list[dict[str, Any]]:
     return statement.run(f"""
-        SELECT tenant, conversation_id, reviewed, tags, note,
+        SELECT tenant, conversation_id, reviewed, reviewed_by, tags, note,
+            toUnixTimestamp64Milli(reviewed_at) AS reviewed_ms,
             toUnixTimestamp64Milli(changed_at) AS changed_ms
         FROM {statement.table("conversation_marks", _COLUMNS, conditions)} AS m
         ORDER BY changed_at DESC, tenant, conversation_id

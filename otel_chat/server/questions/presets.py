@@ -44,7 +44,13 @@ OF_PRESETS: Final = tuple(dict.fromkeys(name for one in PRESETS for name in one.
 
 
 @query()
-def count_presets(store: Store, scope: Scope, window: Window, filters: Filters) -> list[int]:
+def count_presets(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    filters: Filters,
+    further: Mapping[str, str] | None = None,
+) -> list[int]:
     """How many conversations each preset has, under the filters that are none of a preset's.
 
     Args:
@@ -52,8 +58,9 @@ def count_presets(store: Store, scope: Scope, window: Window, filters: Filters) 
         scope: What the caller may see.
         window: The conversations to take.
         filters: What they are limited to.
+        further: Filters that hold beside each preset's own.
     """
     others = filters.narrowed(**dict.fromkeys(OF_PRESETS))
     # With the others: one turn is to match all conditions of turns.
-    parts = [others.narrowed(**one.parameters) for one in PRESETS]
+    parts = [others.narrowed(**{**one.parameters, **(further or {})}) for one in PRESETS]
     return counted_rows(Query(store, scope), Selection(window, others), parts)

@@ -66,7 +66,7 @@ def decide(
         tenant=rows[0]["tenant"],
         message=message,
         state=change.state,
-        by=scope.name,
+        by=scope.who,
         at=datetime.now(UTC),
     )
     row = decided.model_dump(exclude={"by", "at"})

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 MEANT: Final = {
     "analytics:view": "sees figures, lists and traces; no text that anybody wrote",
     "conversations:read": "reads texts too: transcripts, comments, unanswered questions",
-    "marks:write": "notes, tags and reviews conversations, and saves views",
+    "marks:write": "notes, tags and reviews conversations, draws samples, and saves views",
     "export:create": "downloads exports",
     "metrics:read": "reads /metrics, for Prometheus",
     "ingest:write": "sends telemetry and outcomes, for applications",
     "feedback:write": "sends feedback and nothing else, for browsers",
-    "admin": "makes and revokes tokens, and erases",
+    "admin": "makes and revokes tokens, sets the rubric of reviews, and erases",
 }
 LIVES: Final = (("90", "90 days"), ("30", "30 days"), ("365", "A year"), ("", "For ever"))
 _UNITS: Final = {"s": "seconds", "1": "share of 1", "USD": "US dollars", "By": "bytes"}

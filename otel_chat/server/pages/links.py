@@ -21,6 +21,8 @@ OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view", "asking"
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
 TURN_LIST: Final = "/turns"
+REVIEW: Final = "/review"
+QUEUE: Final = "/review/queue"
 GIVEN_UP: Final = ("abandoned", "failed")
 """The outcomes of conversations that ended without an answer."""
 OF_THE_LIST: Final = frozenset({"search", "sort", "column"})
@@ -120,6 +122,16 @@ class View:
         """
         of_tenant = [] if tenant is None else [("tenant", tenant)]
         return _address("/reading", [*self._for(LIST), ("id", conversation_id), *of_tenant])
+
+    def reviewing(self, conversation_id: str, tenant: str | None) -> str:
+        """The address of a conversation in the queue of what is reviewed under these filters.
+
+        Example:
+            >>> View("/conversations", (("window", "7d"),)).reviewing("a/b", None)
+            '/review/queue?window=7d&id=a%2Fb'
+        """
+        of_tenant = [] if tenant is None else [("tenant", tenant)]
+        return _address(QUEUE, [*self._for(QUEUE), ("id", conversation_id), *of_tenant])
 
     def without_values(self, *names: str) -> View:
         """The same view without these parameters."""

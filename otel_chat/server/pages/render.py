@@ -60,6 +60,7 @@ SHEETS: Final = (
 NAVIGATION: Final = (
     Entry("overview", "/", "Overview", "overview"),
     Entry("conversations", "/conversations", "Conversations", "chat"),
+    Entry("review", "/review", "Review", "review"),
     Entry("live", "/live", "Live", "live"),
     *(Entry(sheet.key, sheet.path, sheet.label, sheet.icon) for sheet in SHEETS),
     Entry("segments", "/segments", "Segments", "columns"),

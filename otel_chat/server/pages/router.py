@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -39,16 +39,18 @@ from otel_chat.server.pages import (
     periods,
     questions,
     reports,
+    reviews,
     runbooks,
     segments,
+    showing,
     times,
     waterfall,
 )
 from otel_chat.server.pages import conversation as transcript
-from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.pages.errors import PageRoute, error_page
 from otel_chat.server.pages.render import SHEETS, page
 from otel_chat.server.pages.sheets import Asking, Panel, Sheet
+from otel_chat.server.pages.showing import sees_several
 from otel_chat.server.questions import (
     choices,
     clear_changes,
@@ -62,6 +64,7 @@ from otel_chat.server.questions import (
 from otel_chat.server.questions import conversation as one_conversation
 from otel_chat.server.questions import leaders as leaders_queries
 from otel_chat.server.questions import overview as figures
+from otel_chat.server.questions import reviews as verdicts
 from otel_chat.server.store import Store
 
 LATEST: Final = 10
@@ -97,10 +100,6 @@ NamedConversation = Annotated[str | None, Query(alias="id", max_length=1000)]
 TurnParameter = Annotated[str | None, Query(max_length=16)]
 
 
-def _sees_several(scope: Scope) -> bool:
-    return scope.tenants is None or len(scope.tenants) > 1
-
-
 @router.get("/")
 def overview_page(
     request: Request,
@@ -131,7 +130,7 @@ def overview_page(
         empty=empty,
         newest_week=periods.newest_week(request, store, scope, window, "/") if empty else None,
         cards=headline_cards.cards(answer, series, view, found.items),
-        saying=changes.saying(found, tenants=_sees_several(scope)),
+        saying=changes.saying(found, tenants=sees_several(scope)),
         found=found,
         changed=changes.changed(found),
         changed_meaning=changes.CHANGED_MEANING,
@@ -207,6 +206,8 @@ def conversations_page(
         all_columns=listing.COLUMNS,
         headings=listing.headings(view),
         marks=listing.marks_by_key(found.items, noted),
+        verdicts=verdicts.verdicts(asked.store, asked.scope, keys),
+        review_these=view.at(links.QUEUE),
         tags=marks.marks(asked.store, asked.scope).tags,
         download=listing.download(view),
         newest=wanted.sort == ranked.NEWEST,
@@ -244,7 +245,12 @@ def reading_pane(
         return RedirectResponse(links.LIST, status_code=303)
     source = (asked.store, asked.scope, asked.now, conversation_id)
     found = one_conversation.conversation(*source, tenant)
-    return page(asked.request, "reading.html", "", **_shown(asked, found, None))
+    return page(
+        asked.request,
+        "reading.html",
+        "",
+        **showing.shown(asked.request, asked.store, asked.scope, found, None),
+    )
 
 
 @router.get("/turn")
@@ -259,7 +265,7 @@ def turn_page(
         return RedirectResponse(links.LIST, status_code=303)
     source = (asked.store, asked.scope, asked.now)
     found = one_conversation.one_turn(*source, conversation_id, tenant, turn)
-    shown = _shown(asked, found, turn)
+    shown = showing.shown(asked.request, asked.store, asked.scope, found, turn)
     item = shown["shown"].turns[0]
     spans = traces.trace(*source, item.turn.trace_id)
     fall = waterfall.of_turn(spans, item.turn.span_id)
@@ -329,7 +335,7 @@ for _sheet in SHEETS:
 def trace_page(store: StoreParameter, scope: Viewer, now: NowParameter, trace_id: str) -> Response:
     """Leads to the turn that a trace belongs to."""
     found = traces.trace(store, scope, now, trace_id)
-    tenant = found.tenant if _sees_several(scope) else None
+    tenant = found.tenant if sees_several(scope) else None
     address = links.conversation(found.conversation_id, tenant=tenant, turn=found.turn_span_id)
     return RedirectResponse(address, status_code=303)
 
@@ -370,7 +376,7 @@ def sign_out() -> Response:
     return answer
 
 
-for _pages in (more, questions, reports, segments, runbooks):
+for _pages in (more, questions, reports, reviews, segments, runbooks):
     router.routes.extend(_pages.router.routes)
 
 
@@ -393,7 +399,7 @@ def _tenants(scope: Scope, items: list[conversations.ConversationSummary]) -> di
     """Whether a list shows tenants, and whether its links name them."""
     return {
         "several_tenants": len({item.tenant for item in items}) > 1,
-        "tenants_in_links": _sees_several(scope),
+        "tenants_in_links": sees_several(scope),
     }
 
 
@@ -424,7 +430,7 @@ def _conversation(
         views_at={key: here_as(here, key) for key in transcript.VIEWS},
         shown_as=shown_as,
         engagement_meaning=overview.meanings("engagement_score"),
-        **_shown(asked, found, turn),
+        **showing.shown(asked.request, asked.store, asked.scope, found, turn),
     )
     if "view" in asked.request.query_params:
         answer.set_cookie(
@@ -453,28 +459,3 @@ def _shown_as(request: Request) -> str:
         if wanted in transcript.VIEWS:
             return str(wanted)
     return next(iter(transcript.VIEWS))
-
-
-def _shown(
-    asked: Question, found: one_conversation.Conversation, chosen: str | None
-) -> dict[str, Any]:
-    """What every page of a conversation, or of a part of it, shows."""
-    about = found.summary
-    key = (about.tenant, about.conversation_id)
-    noted = marks.marks(asked.store, asked.scope, [key]).items
-    threshold = asked.request.app.state.store.rules.low_confidence
-    return {
-        "view": links.View.of(links.LIST, asked.request.query_params),
-        "about": about,
-        "shown": transcript.view(found, threshold),
-        "splits": {split.span_id: times.parts([split]) for split in found.times},
-        "elsewhere": Elsewhere.of(asked.request.app.state.settings),
-        "mark": listing.marks_by_key([about], noted)[key],
-        "may_mark": asked.scope.allows(MARKS_WRITE),
-        "chosen": chosen,
-        "following": found.next_cursor,
-        "flags": transcript.FLAGS,
-        "flag_meanings": transcript.FLAG_MEANINGS,
-        "may_read": asked.scope.allows(CONVERSATIONS_READ),
-        "tenants_in_links": _sees_several(asked.scope),
-    }

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
 from otel_chat.server.marks import MarkChange, set_mark
 from otel_chat.server.pages.render import NAVIGATION
+from otel_chat.server.reviews import GivenReview, SampleWish, draw_sample, keep_review
 from otel_chat.server.store import Store
 from tests.server.given import Given
 from tests.server.pages import scenes
@@ -27,6 +29,9 @@ PATHS = [
     "/leaders",
     "/conversations?search=question&tag=seen&column=cost",
     "/conversations/talk-1",
+    "/review?sample=all",
+    "/review/queue?sample=all&id=talk-1",
+    "/review/rubric",
 ]
 
 
@@ -53,6 +58,10 @@ def given(store: Store) -> Given:
     talk(filled)
     change = MarkChange(tags=["seen"], note="Look again", reviewed=True)
     set_mark(filled.store, filled.scope, Window.last(), "talk-1", change)
+    asked = (filled.store, filled.scope, Window.last())
+    draw_sample(*asked, Filters(), SampleWish(name="all", size=2000))
+    said = GivenReview(scores={"resolved": "no", "quality": "2"}, labels=["tone"], comment="Hm")
+    keep_review(*asked, "talk-1", said)
     return filled
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from otel_chat.server import segments
 from otel_chat.server.api.security import COOKIE
+from otel_chat.server.figures.window import Window
 from otel_chat.server.pages.render import NAVIGATION, SHEETS
+from otel_chat.server.reviews import GivenReview, keep_review
 from tests import web
 from tests.server.given import NOON, Given
 from tests.server.pages import scenes
@@ -39,6 +41,7 @@ COUNTING: Final = (
     "/journeys",
     "/outcomes",
     "/outcomes/course",
+    "/review",
 )
 """Pages that must not lose their links."""
 END: Final = datetime.now(UTC).replace(microsecond=0)
@@ -74,6 +77,9 @@ def filled(store: Store) -> Given:
     segments.save_segment(
         store, given.scope, "Half of it", segments.SegmentConditions(where=CONDITIONS)
     )
+    for number, value in enumerate(("no", "yes", "partly", "no")):
+        said = GivenReview(scores={"resolved": value, "quality": "3"}, labels=["tone"])
+        keep_review(given.store, given.scope, Window.last(), f"more-{number}", said)
     return given
 
 

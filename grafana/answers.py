@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from grafana.board import INFINITY, NOW
-from grafana.panels import About, Column, Link, Placed, Steps, linked, of_column, said
+from grafana.panels import LEAST_WIDTH, About, Column, Link, Placed, Steps, linked, of_column, said
 from grafana.sdk import Plain, models, shapes, table, variants
 
 DATASOURCE: Final = shapes.DataSourceRef(type_val=INFINITY, uid="${answers}")
@@ -102,6 +102,7 @@ def answer_table(
         table.Panel()
         .show_header(True)
         .cell_height(shapes.TableCellHeight.SM)
+        .min_width(LEAST_WIDTH)
         .targets([Plain[variants.Dataquery](_Asked(asked))])
         # Money is a text, so that none of its digits is lost on the way
         .with_transformation(

@@ -165,7 +165,7 @@ def _say_window(panels: list[Any]) -> None:
     """Has panels of settled conversations say over how long, which is not the time at the top."""
     for panel in panels:
         if any('window="$window"' in target.get("expr", "") for target in panel["targets"]):
-            panel["title"] += ", last $window"
+            panel["title"] += ", $window"
 
 
 def _keep(built: Any, variables: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from grafana.promql import a_week_before
@@ -38,6 +38,9 @@ UNKNOWN_BUDGET: Final = "Empty until the server is given a budget."
 """Ends of a description: the panel may be empty."""
 CHANGE: Final = "in a week"
 POINTS: Final = "suffix: points"
+LEAST_WIDTH: Final = 70
+"""Pixels of a table's column; Grafana's own least width pushes columns out of narrow tables."""
+_LEAST: Final = -1e9
 NOTHING: Final = "no data"
 NONE: Final = "none in this time"
 
@@ -212,6 +215,9 @@ def figure(
         targets.append(_target(Query(_change(query, share=of_share), CHANGE), "B", instant=True))
         panel = panel.override_by_name(CHANGE, _of_change(share=of_share))
     panel = panel.targets(targets)
+    first, *more = about.thresholds
+    if first == (None, RED):  # "no data" is not bad
+        about = replace(about, thresholds=((None, GREY), (_LEAST, RED), *more))
     return Placed(said(panel, about, links, "thresholds"), width, height)
 
 
@@ -410,6 +416,7 @@ def sheet(
         table.Panel()
         .show_header(True)
         .cell_height(shapes.TableCellHeight.SM)
+        .min_width(LEAST_WIDTH)
         .sort_by([common.TableSortByFieldState().display_name(columns[0].title).desc(True)])
         .targets(
             [

@@ -51,14 +51,16 @@ def _latest(found: Board) -> None:
                   "short"),
             "/interactions?failed=true&limit=50", "items",
             [_WHEN, _WHICH, _WHO, _ABOUT, Told("Error", "error_type", width=170), _TOOK],
-            links=[FAILURES], width=12, height=9,
+            links=[FAILURES],
         ),
+    )  # fmt: skip
+    found.row(
         answer_table(
             About("Latest handoffs", f"The latest turns that asked for a human. {opens}", "short"),
             "/interactions?turn_handoff=true&limit=50", "items",
             [_WHEN, _WHICH, _WHO, _ABOUT, Told("Reason", "handoff.reason", width=150),
              Told("To", "handoff.target", width=110)],
-            links=[HANDED_OFF], width=12, height=9,
+            links=[HANDED_OFF],
         ),
     )  # fmt: skip
 
@@ -109,8 +111,8 @@ def _figures(found: Board) -> None:
                 "short",
             ),
             "/business", "handoffs.wait",
-            [Told("Handoffs", "count", "locale", 0), Told("mean", "mean", "s"),
-             Told("p50", "p50", "s"), Told("p95", "p95", "s")],
+            [Told("Handoffs", "count", "locale", 0, width=90), Told("Mean", "mean", "s", width=80),
+             Told("p50", "p50", "s", width=80), Told("p95", "p95", "s", width=80)],
             links=[HANDED_OFF], width=6, height=9,
         ),
         answer_table(
@@ -121,8 +123,9 @@ def _figures(found: Board) -> None:
                 "short",
             ),
             "/intents", "fallback",
-            [Told("Turns", "count", "locale", 0), Told("Classified", "classified", "locale", 0),
-             Told("Share", "rate", "percentunit", 1)],
+            [Told("Turns", "count", "locale", 0, width=100),
+             Told("Classified", "classified", "locale", 0, width=110),
+             Told("Share", "rate", "percentunit", 1, width=100)],
             links=[NOT_UNDERSTOOD], width=6, height=9,
         ),
     )  # fmt: skip

@@ -26,6 +26,7 @@ from grafana.panels import (
     About,
     Column,
     Link,
+    Look,
     Query,
     bad_from,
     course,
@@ -113,14 +114,12 @@ def _amounts(found: Board) -> None:
     scope = found.scope
     found.row(
         course(
-            About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD",
-                  decimals=2),
+            About("Cost by model", "Cost of priced turns per interval, by model.", "currencyUSD"),
             Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [MODEL]), each(MODEL)),
             look=BARS, each=[OF_MODEL], width=8,
         ),
         course(
-            About("Cost by agent", "Cost of priced turns per interval, by agent.", "currencyUSD",
-                  decimals=2),
+            About("Cost by agent", "Cost of priced turns per interval, by agent.", "currencyUSD"),
             Query(grown(scope.sum(sc.METRIC_TURN_COST), STEP, [AGENT]), each(AGENT)), look=BARS,
             each=[Link("Conversations of this agent", f"{LIST}&agent={of_label(AGENT)}")], width=8,
         ),
@@ -155,9 +154,10 @@ def _budgets(found: Board) -> None:
                 "Cost of the 24 hours before each moment, by environment; of every agent, channel"
                 f" and model. The dashed line is the budget of {GOALS.daily_usd:g} USD a day, from"
                 " which an alert fires.",
-                "currencyUSD", ((None, GREEN), (GOALS.daily_usd, RED)), 2,
+                "currencyUSD", ((None, GREEN), (GOALS.daily_usd, RED)),
             ),
-            Query(f"{day} or {hour}", f"24 hours {each(ENVIRONMENT)}"), width=8,
+            Query(f"{day} or {hour}", f"24 hours {each(ENVIRONMENT)}"),
+            look=Look(reach=GOALS.daily_usd), width=8,
         ),
         sheet(
             About(
@@ -198,8 +198,7 @@ def _per_turn(found: Board) -> None:
     found.row(
         course(
             About("Cost of a turn", "Half of the priced turns (p50) and 95 of 100 (p95) cost no"
-                  " more. Points are single turns; each opens its conversation.", "currencyUSD",
-                  decimals=4),
+                  " more. Points are single turns; each opens its conversation.", "currencyUSD"),
             Query(quantile(0.5, cost, RATE), "p50"),
             Query(quantile(0.95, cost, RATE), "p95", exemplars=True),
             width=8,

@@ -93,7 +93,7 @@ def _figures(found: Board) -> None:
             links=[RESOLVED], change=True,
         ),
         figure(
-            About("Confirmed resolution", "The part of it that the user or the application"
+            About("Confirmed only", "The part of the resolution that the user or the application"
                   " confirmed: the low bound.", "percentunit", good_from(0.2, 0.4), 1, 0, 1),
             weighted(resolved.where("bound", "confirmed"), settled), course=True,
             links=[Link("Confirmed conversations", f"{RESOLVED.url}&confirmed=true")], change=True,

@@ -105,7 +105,7 @@ def _canary(found: Board) -> None:
                    "percentunit", decimals=1),
             Column("Failed, points more", _more(failed, turns), "short", WORSE, 1),
             Column("Unsure, points more", _more(low, known), "short", WORSE, 1),
-            Column("Handoffs per 100 turns, more", _more(handoffs, turns), "short", WORSE, 1),
+            Column("Handoffs per 100, more", _more(handoffs, turns), "short", WORSE, 1),
             Column("Turns of the others", f"{elsewhere(every, grown(turns, RANGE, BY))} > 0",
                    "locale", decimals=0),
             links=[COMPARE], height=6,

@@ -168,10 +168,11 @@ def _spread(found: Board) -> None:
     scope, place = found.scope, Scope(("environment",))
     whole = per_second(place.sum(sc.METRIC_TURN_DURATION))
     model, tool = (
-        of_any(f"{per_second(place.sum(name))} / ({whole} > 0)", whole)
+        f"({of_any(per_second(place.sum(name)), whole)})"
         for name in (sc.METRIC_INFERENCE_DURATION, sc.METRIC_EXECUTE_TOOL_DURATION)
     )
-    own = f"clamp_min(1 - ({model}) - ({tool}), 0) and {whole} > 0"
+    own = f"clamp_min({whole} - {model} - {tool}, 0)"
+    every = f"({model} + {tool} + {own} > 0)"
     found.row(
         heat(
             About(
@@ -186,11 +187,12 @@ def _spread(found: Board) -> None:
             About(
                 "Where the time of turns goes",
                 "Time in calls of models and of tools, and what is left for the application's own"
-                " code, of the time of all turns. Of every agent, channel and model; calls side by"
-                " side count each, so that the parts may be more than the whole.",
-                "percentunit", decimals=0, minimum=0,
+                " code, of the time of all turns. Of every agent, channel and model; of calls side"
+                " by side each counts.",
+                "percentunit", decimals=0, minimum=0, maximum=1,
             ),
-            Query(model, "models"), Query(tool, "tools"), Query(own, "own code"),
+            Query(f"{model} / {every}", "models"), Query(f"{tool} / {every}", "tools"),
+            Query(f"{own} / {every}", "own code"),
             look=replace(AREAS, colours={"models": "blue", "tools": "orange", "own code": "text"}),
         ),
     )  # fmt: skip

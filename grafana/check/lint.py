@@ -25,12 +25,13 @@ _LINK_LABEL: Final = re.compile(r"__field\.labels\.(\w+):percentencode")
 _LEGEND: Final = re.compile(r"{{\s*(\w+)\s*}}")
 _HIDDEN: Final = 2
 _DIGITS: Final = 6
+_MONEY: Final = "currencyUSD"
 _SCALED: Final = frozenset({"short", "s", "ns", "bytes"})
 UNITS: Final[Mapping[str, int]] = {
     **dict.fromkeys(_SCALED, 2),
     "percentunit": 2,
     "locale": 0,
-    "currencyUSD": 4,
+    _MONEY: 4,
     POINTS: 1,
 }
 """Grafana's names of the units that panels have, and the most digits after the point of each."""
@@ -216,6 +217,7 @@ def _panel(panel: Json) -> Iterator[str]:
 def _written(panel: Json) -> Iterator[str]:
     """How its numbers are written: in a unit, with so many digits."""
     fields = [("", panel["fieldConfig"]["defaults"])]
+    axis = panel["type"] == "timeseries"  # whose ticks tell how many digits they need
     for rule in panel["fieldConfig"]["overrides"]:
         given = {one["id"]: one.get("value") for one in rule["properties"]}
         if "unit" in given or "decimals" in given:
@@ -226,7 +228,7 @@ def _written(panel: Json) -> Iterator[str]:
             yield f"has no unit{where}"
         elif unit not in UNITS:
             yield f"has the unit {unit}{where}, which is none of {', '.join(sorted(UNITS))}"
-        elif decimals is None and unit not in _SCALED:
+        elif decimals is None and unit not in _SCALED and not (unit == _MONEY and axis):
             yield f"leaves open how many digits {unit} has{where}"
         elif decimals is not None and not 0 <= decimals <= UNITS[unit]:
             yield f"writes {unit} with {decimals} digits{where}, not with up to {UNITS[unit]}"

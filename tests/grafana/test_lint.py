@@ -53,7 +53,7 @@ AGENTS = panel("Agents and channels")
         (lambda d: TILE(d)["fieldConfig"]["defaults"].pop("thresholds"), "no thresholds"),
         (lambda d: TILE(d).update(datasource={"uid": "fixed"}), "data source that was chosen"),
         (lambda d: TILE(d).update(targets=[]), "asks nothing"),
-        (lambda d: TILE(d).update(title="Turns, last $window"), "or says one in vain"),
+        (lambda d: TILE(d).update(title="Turns, $window"), "or says one in vain"),
         (lambda d: TILE(d)["gridPos"].update(x=0), "over Open conversations"),
         (lambda d: TILE(d)["gridPos"].update(x=22), "outside of the grid"),
         (lambda d: TIMES(d)["targets"][1].update(exemplar=False), "without exemplars"),

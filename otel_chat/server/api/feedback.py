@@ -30,7 +30,9 @@ Score = Annotated[float | None, Query(ge=0, le=1)]
 
 
 @router.get(
-    "/feedback", summary="Satisfaction and its distribution", responses=examples.FEEDBACK_ANSWER
+    "/feedback",
+    summary="Mean rating, CSAT and how ratings spread",
+    responses=examples.FEEDBACK_ANSWER,
 )
 def feedback(
     store: StoreParameter,

@@ -92,7 +92,7 @@ def realtime(
     filters: FiltersParameter,
     minutes: Minutes = queries.MINUTES,
 ) -> queries.Realtime:
-    """Active conversations, turns, response time, satisfaction, as of now."""
+    """Active conversations, turns, response time, mean rating, as of now."""
     return queries.realtime(store, scope, window, filters, minutes)
 
 

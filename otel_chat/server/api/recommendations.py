@@ -90,7 +90,7 @@ def recommended_models(
         float, Query(description="By how much resolution may be lower, as a share of 1.")
     ] = 0.03,
     satisfaction_margin: Annotated[
-        float, Query(description="By how much satisfaction (top boxes) may be lower.")
+        float, Query(description="By how much CSAT may be lower.")
     ] = 0.05,
     p95_margin: Annotated[
         float, Query(description="By how much the 95th percentile may be longer, as a share of it.")

@@ -278,7 +278,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "rating": _whole(
         "Rating",
-        "The mean score of its user feedback, 0 to 1.",
+        "The mean rating of its user feedback, 0 to 1.",
         f"r.score_sum / nullIf(r.scores, 0) / {SCALE}",
         kind="number",
         bounds=(0, 1),

@@ -158,7 +158,7 @@ SATISFIED: Final = register(
         definition="Feedback in the top two boxes ÷ all feedback; of a scale of fewer than four or"
         " more than eleven boxes, in its top quarter.",
         version=2,
-        label="Satisfied (top two boxes)",
+        label="CSAT",
         better="higher",
         part="top_ratings",
         whole="ratings",

@@ -233,9 +233,9 @@ def _satisfaction(o: Overview, points: Sequence[Point], view: View) -> Card:
     rated = o.satisfaction
     return Card(
         key="satisfaction",
-        label="Satisfaction",
+        label="Mean rating",
         value=formats.percent(rated.mean),
-        note=f"mean rating {rated.original_mean:.1f}"
+        note=f"{rated.original_mean:.1f} as given"
         if rated.original_mean is not None
         else ("on several scales" if rated.count else "no ratings"),
         sample=f"{formats.plural(rated.count, 'rating')} so far, more may come",

@@ -70,7 +70,7 @@ def cards(found: Realtime) -> list[Card]:
         ),
         Card(
             key="avg_satisfaction",
-            label="Satisfaction",
+            label="Mean rating",
             value=formats.percent(found.avg_satisfaction),
             note=_by_scale(found.satisfaction_by_scale),
             sample="of ratings",

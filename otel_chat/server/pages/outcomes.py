@@ -111,9 +111,9 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
         ),
         Card(
             key="satisfaction",
-            label="Satisfaction",
+            label="Mean rating",
             value=formats.percent(rated.all.score),
-            note=f"{formats.percent(rated.all.top_share)} in the top two boxes"
+            note=f"CSAT {formats.percent(rated.all.top_share)}"
             if rated.all.ratings
             else "nobody rated",
             sample=f"{formats.plural(rated.all.ratings, 'rating')},"
@@ -149,10 +149,10 @@ def _score_over_time(found: FeedbackFigures, *, wide: bool) -> Chart:
     width = BUCKETS[found.bucket]
     return Chart(
         "satisfaction",
-        "Satisfaction over time",
+        "Mean rating over time",
         "Are people happier than before?",
         [(point.start, row_label(point.start, width)) for point in found.points],
-        [Column("Satisfaction", [p.score for p in found.points], formats.percent, unit="1")],
+        [Column("Mean rating", [p.score for p in found.points], formats.percent, unit="1")],
         meanings=meanings("csat_ratio"),
         sample=formats.plural(found.all.ratings, "rating"),
         wide=wide,

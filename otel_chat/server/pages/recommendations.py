@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATH: Final = "/recommendations"
 _OFFERED: Final[Mapping[str, tuple[str, tuple[float, ...]]]] = {
     "resolution": ("Resolution", (0.01, 0.03, 0.05, 0.1)),
-    "satisfaction": ("Satisfaction", (0.02, 0.05, 0.1, 0.2)),
+    "satisfaction": ("CSAT", (0.02, 0.05, 0.1, 0.2)),
     "p95": ("95th percentile", (0.1, 0.2, 0.5, 1.0)),
 }
 """The margins that the page offers; the address takes any."""
@@ -101,7 +101,7 @@ def _models(one: AgentAdvice, place: int) -> Table:
         Head("Advice", lambda c: Cell(c.advice, tone=_TONES.get(c.advice, "")), number=False),
         Head("Conversations", lambda c: formats.count(c.conversations)),
         Head("Resolution", lambda c: criterion("resolution", c), figure="resolution_ratio_high"),
-        Head("Satisfaction", lambda c: criterion("satisfaction", c), figure="csat_top_ratio"),
+        Head("CSAT", lambda c: criterion("satisfaction", c), figure="csat_top_ratio"),
         Head("95th percentile", lambda c: criterion("p95", c)),
         Head("Of a conversation", lambda c: formats.money(c.cost)),
         Head("Saves in 30 days", saving, figure="model_saving"),

@@ -395,7 +395,7 @@ def _told(name: Criterion, one: Judged, margin: float) -> Compared:
 
 
 _WORDS: Final[Mapping[str, str]] = {
-    "resolution": "resolution", "satisfaction": "satisfaction", "p95": "the 95th percentile",
+    "resolution": "resolution", "satisfaction": "CSAT", "p95": "the 95th percentile",
 }  # fmt: skip
 
 

@@ -202,7 +202,7 @@ class PackAnswer(Answer):
     conversations: int = Field(description="Settled conversations.")
     figures: list[PackFigure]
     satisfaction: float | None = Field(
-        description="Ours: mean score of the user feedback of the conversations."
+        description="Ours: mean rating of the user feedback of the conversations."
     )
     missing: list[str] = Field(description="What the product has and telemetry does not tell.")
 

@@ -196,7 +196,7 @@ def _sections(found: Overview) -> list[Section]:
         ("sessions", "Conversations", _sessions),
         ("messages", "Messages", _messages),
         ("performance", "Performance", _performance),
-        ("satisfaction", "User satisfaction", _satisfaction),
+        ("satisfaction", "Ratings", _satisfaction),
         ("usage", "Tokens and cost", _usage),
     ):
         pairs = zip(read(found), read(found.previous), strict=True)

@@ -17,7 +17,7 @@ _LABELS: Final = {
     "handoff_ratio": "Handoffs",
     "resolution_ratio_high": "Resolution",
     "resolution_ratio_low": "Confirmed resolution",
-    "csat_top_ratio": "Satisfaction",
+    "csat_top_ratio": "CSAT",
     "error_ratio": "Failed turns",
     "fallback_ratio": "Fallbacks",
     "abandonment_ratio": "Abandonment",

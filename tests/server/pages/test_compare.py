@@ -43,7 +43,7 @@ def test_two_models_are_compared_with_intervals(given: Given, reader: Reader) ->
     assert errors[4].startswith("+50 pts")
     assert errors[5] == "A is worse"
     assert row(page, "times", "Response time, median")[4:] == ["+2.0 s", "A is worse"]
-    assert row(page, "shares", "Satisfied")[1:3] == ["no data of 0", "no data of 0"]
+    assert row(page, "shares", "CSAT")[1:3] == ["no data of 0", "no data of 0"]
     page.locator("section[aria-labelledby=table-shares] .meaning").click()
     expect(page.locator("#meaning-table-shares")).to_contain_text("confidence of 95 %")
 

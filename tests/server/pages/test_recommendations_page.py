@@ -35,7 +35,7 @@ def test_a_cheaper_model_and_a_loss_are_shown_with_their_arithmetic(
     row = page.locator("[data-table=models-0] tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("take")
-    expect(row).to_contain_text("Nothing tells of satisfaction.")
+    expect(row).to_contain_text("Nothing tells of CSAT.")
     expect(page.locator("section[aria-labelledby=table-models-0]")).to_contain_text(
         "Traffic was not randomised"
     )

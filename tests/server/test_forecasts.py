@@ -15,7 +15,13 @@ from fastapi.testclient import TestClient
 from otel_chat.server.budgets import Budget
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
-from otel_chat.server.questions.forecasts import BudgetEnd, Forecasts, Foretold, forecasts
+from otel_chat.server.questions.forecasts import (
+    BudgetEnd,
+    Forecasts,
+    Foretold,
+    budget_ends,
+    forecasts,
+)
 from tests.server.given import NOON, Given
 
 HOUR = 3600
@@ -218,6 +224,35 @@ def test_a_budget_ends_between_two_days_where_days_differ(given: Given) -> None:
     named = (found.ends, found.earliest, found.latest)
     assert [str(day.day) in found.said for day in named] == [True] * 3
     assert found.said.startswith(f"The budget b ends on the {found.ends.day}th (")
+
+
+def test_budgets_of_agents_and_tenants_are_told_by_one_reading(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each as if it were asked about alone; the days before are read once for all of them."""
+    chats(given, 30, agent="a")
+    chats(given, 40, agent="b", seed=2)
+    given.save()
+    of_month = {"period": "month", "usd": "5", "tenant": given.tenant}
+    some = [
+        Budget.model_validate({"name": name, **of_month, **more})
+        for name, more in (("all", {}), ("a", {"agent": "a"}), ("b", {"agent": "b"}))
+    ]
+    window = Window(NOON - timedelta(days=7), NOON, NOON)
+    asked: list[str] = []
+    asking = given.store.query
+
+    def listening(statement: str, *rest: Any, **more: Any) -> Any:
+        asked.append(statement)
+        return asking(statement, *rest, **more)
+
+    monkeypatch.setattr(given.store, "query", listening)
+    together = budget_ends(given.store, given.scope, window, some)
+    read = [statement for statement in asked if "toStartOfFifteenMinutes" in statement]
+    assert len(read) == 1
+    alone = [budget_ends(given.store, given.scope, window, [one])[0] for one in some]
+    assert together == alone
+    assert together[0].spent == together[1].spent + together[2].spent
 
 
 def test_a_budget_of_a_new_bot_is_not_foretold(given: Given) -> None:

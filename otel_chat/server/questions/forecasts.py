@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import Field
 
 from otel_chat._common.moments import UTC_NAME, zone_of
-from otel_chat.server.access import Scope
 from otel_chat.server.figures.answers import Answer, Money
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
 from otel_chat.server.figures.figures import conditions_on_turns
@@ -23,6 +22,7 @@ from otel_chat.server.questions.budgets import spendings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from otel_chat.server.access import Scope
     from otel_chat.server.budgets import Budget
     from otel_chat.server.figures.forecasting import Band, Course, Flags, Forecast, Numbers
     from otel_chat.server.questions.budgets import Spending
@@ -185,16 +185,21 @@ class _Learned:
     missing: int
 
 
-Rows = dict[str, dict[tuple[date, int], dict[str, Any]]]
-"""Sums by agent, and by day and hour."""
+Hours = dict[tuple[date, int], dict[str, Any]]
+"""Sums by day and hour."""
+Rows = dict[str, Hours]
+"""The same by agent."""
 _OF_TURNS: Final = ("turns", "sum_input_tokens", "sum_output_tokens", "sum_cost")
 _SLOT: Final = "toStartOfFifteenMinutes({})"
-_BY_AGENT: Final = Grouping(lambda _query, column: f"(toString(agent), {_SLOT.format(column)})")
+_AGENT: Final = "toString(agent)"
+_OWNER: Final = "concat(toString(tenant), '\\n', toString(agent))"
 
 
-def _turns(statement: Query, window: Window, filters: Filters, zone: str) -> Rows:
+def _turns(statement: Query, window: Window, filters: Filters, zone: str, of: str = _AGENT) -> Rows:
+    """What turns sum up to by day and hour, and by agent, or by tenant and agent."""
     conditions = conditions_on_turns(statement, window, filters)
-    slots = sums(statement, "turns", conditions, _BY_AGENT, _OF_TURNS)
+    grouping = Grouping(lambda _query, column: f"({of}, {_SLOT.format(column)})")
+    slots = sums(statement, "turns", conditions, grouping, _OF_TURNS)
     tokens = "sum(ifNull(p_sum_input_tokens, 0)) + sum(ifNull(p_sum_output_tokens, 0))"
     counts = (
         f"sum(p_turns) AS turns, toFloat64({tokens}) AS tokens,"
@@ -483,30 +488,39 @@ def budget_ends(
     """
     months = [one for one in budgets if one.period == "month"]
     calendar = _Calendar.of(window, UTC_NAME)
+    found = spendings(store, scope, window.now, months)
+    if not found:
+        return []
+    every = _turns(Query(store, scope), calendar.window(window), Filters(), UTC_NAME, _OWNER)
+    turns = [_of_budget(every, spent.budget) for spent in found]
+    learned = [_learned(calendar, (rows,), sorted(rows)) for rows in turns]
+    # Of a month that began after the last whole day, the days before it are passed over.
+    first, after = found[0].start.date(), found[0].end.date()
+    begin = max(calendar.end, first)
+    days = slice((begin - calendar.end).days, (after - calendar.end).days)
+    courses = [one.courses["cost"] for one in learned]
+    bands = _foretold(Query(store, scope), courses, max(days.stop, 7))
     ends = []
-    for spent in spendings(store, scope, window.now, months):
-        budget = spent.budget
-        own = scope
-        if budget.tenant is not None:
-            own = Scope(frozenset({budget.tenant}), scope.permissions)
-        turns = _turns(
-            Query(store, own), calendar.window(window), Filters(agent=budget.agent), UTC_NAME
-        )
-        learned = _learned(calendar, (turns,), sorted(turns))
-        first = spent.start.date()
+    for spent, rows, known, one in zip(found, turns, learned, bands, strict=True):
         before = sum(
             row["cost"]
-            for rows in turns.values()
-            for (day, _), row in rows.items()
+            for hours in rows.values()
+            for (day, _), row in hours.items()
             if first <= day < calendar.end
         )
-        # Of a month that began after the last whole day, the days before it are passed over.
-        begin = max(calendar.end, first)
-        skipped, ahead = (begin - calendar.end).days, (spent.end.date() - calendar.end).days
-        (found,) = _foretold(Query(store, own), [learned.courses["cost"]], max(ahead, 7))
-        paths = [] if found is None else _paths(found.days, spent, before, slice(skipped, ahead))
-        ends.append(_end(spent, paths, begin, len(learned.days)))
+        paths = [] if one is None else _paths(one.days, spent, before, days)
+        ends.append(_end(spent, paths, begin, len(known.days)))
     return ends
+
+
+def _of_budget(every: Rows, budget: Budget) -> Rows:
+    """The rows that a budget is about."""
+    found = {}
+    for owner, rows in every.items():
+        tenant, _, agent = owner.partition("\n")
+        if budget.tenant in {None, tenant} and budget.agent in {None, agent}:
+            found[owner] = rows
+    return found
 
 
 def _paths(band: Band, spent: Spending, before: float, days: slice) -> list[list[float]]:

@@ -76,6 +76,7 @@ class Made:
     versus: dict[Versus, Comparison] = field(default_factory=dict)
     days: DayChanges | None = None
     address: str = ""
+    _forms: dict[Form, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def heading(self) -> str:
@@ -108,13 +109,18 @@ class Made:
         return f"{name.strip('-').lower() or 'report'}-{day:%Y-%m-%d}"
 
     def written(self, form: Form) -> bytes:
-        """The report in one of its forms.
+        """The report in one of its forms, drawn once however many get it.
 
         Raises:
             MissingExtraError: If it is to be a PDF, and the extra `pdf` is not installed.
             ConfigurationError: If the machine has no Pango to draw it with, or its own template
                 fails.
         """
+        if form not in self._forms:
+            self._forms[form] = self._drawn(form)
+        return self._forms[form]
+
+    def _drawn(self, form: Form) -> bytes:
         if form == "json":
             return json.dumps(self.document(), ensure_ascii=False).encode()
         if form == "csv":

@@ -122,9 +122,10 @@ def test_the_pdf_reads_as_the_page_does(made: Made) -> None:
 
 
 def test_a_pdf_without_pango_is_refused_with_the_command(
-    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    planted: Given, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """WeasyPrint is there, and a library of the system is not: what brings it is said."""
+    made = made_of(planted, report_of(planted))
     (tmp_path / "weasyprint.py").write_text("raise OSError('cannot load library libpango')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "weasyprint", raising=False)
@@ -133,9 +134,10 @@ def test_a_pdf_without_pango_is_refused_with_the_command(
 
 
 def test_a_pdf_without_its_extra_is_refused_with_the_command(
-    made: Made, monkeypatch: pytest.MonkeyPatch
+    planted: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message is the one that installs it."""
+    made = made_of(planted, report_of(planted))
     monkeypatch.setitem(extras.MODULES, "pdf", ("not_there",))  # type: ignore[arg-type]
     with pytest.raises(MissingExtraError, match=r"pip install 'otel-chat\[pdf\]'"):
         made.written("pdf")

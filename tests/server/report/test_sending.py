@@ -118,6 +118,31 @@ def test_an_email_has_text_page_and_attachments(given: Given, box: Mailbox) -> N
     assert run.period == "2026-11-16T00:00:00Z/2026-11-23T00:00:00Z"
 
 
+def test_a_pdf_is_drawn_once_however_many_get_it(
+    given: Given, box: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mails and a folder have the same file."""
+    pango()
+    import weasyprint
+
+    drawn: list[bytes] = []
+    draw = weasyprint.HTML.write_pdf
+
+    def counting(page: Any, *rest: Any, **more: Any) -> Any:
+        drawn.append(draw(page, *rest, **more))
+        return drawn[-1]
+
+    monkeypatch.setattr(weasyprint.HTML, "write_pdf", counting)
+    mails = [{**MAIL, "to": [to], "attach": ["pdf"]} for to in ("a@example.com", "b@example.com")]
+    folder = {"kind": "folder", "path": "weekly", "formats": ["pdf"]}
+    work = sender(given, weekly(given, *mails, folder), settings(box, report_folder=tmp_path))
+    work.tick()
+    [pdf] = drawn
+    files = [part.get_content() for one in box.messages for part in one.iter_attachments()]
+    assert files == [pdf, pdf]
+    assert (tmp_path / "weekly" / "weekly-2026-11-16.pdf").read_bytes() == pdf
+
+
 def test_mail_goes_over_tls_with_a_login(
     given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.examples import WINDOW, shown
 from otel_chat.server.api.parameters import (
     FiltersParameter,
+    Reader,
     StartedWindowParameter,
     StoreParameter,
     Viewer,
@@ -18,6 +19,8 @@ from otel_chat.server.api.security import own_router
 from otel_chat.server.figures.answers import TimeSpan
 from otel_chat.server.questions import losses
 from otel_chat.server.questions import model_advice as models
+from otel_chat.server.questions import to_write as writing
+from otel_chat.server.questions.unanswered import Unanswered
 
 router = own_router(tags=["ahead"], responses=RESPONSES)
 
@@ -76,6 +79,33 @@ FIXES_ANSWER: Final = shown(
 )  # fmt: skip
 
 
+QUESTIONS_ANSWER: Final = shown(
+    writing.ToWrite(
+        window=TimeSpan.of(WINDOW),
+        settled=158,
+        contained=132,
+        items=[
+            writing.Unwritten(
+                label="gift card balance please", turns=34, conversations=30, contained=12,
+                others=128, others_contained=120, lost=16.1, lost_low=10.6, lost_high=21.1,
+                points=0.102, clear=True,
+                said="12 of 30 conversations that asked for it were contained (40 %), of all"
+                " others 94 %: (94 % - 40 %) × 30 = 16 handoffs, 10.2 points of all 158.",
+                read=[
+                    Unanswered(
+                        time=WINDOW.start, conversation_id="chat-7f3a", tenant="default",
+                        trace_id="0af7651916cd43dd8448eb211c80319c",
+                        message="gift card balance please", intent="", confidence=None,
+                    )
+                ],
+            )
+        ],
+        free=1,
+        too_few=1,
+    )
+)  # fmt: skip
+
+
 @router.get(
     "/recommendations/models",
     summary="The cheapest model that is not worse",
@@ -111,3 +141,15 @@ def recommended_fixes(
 ) -> losses.Losses:
     """Intents, and tools that fail, by how many resolutions go along with them."""
     return losses.losses(store, scope, window, filters)
+
+
+@router.get(
+    "/recommendations/questions",
+    summary="Unanswered questions by what they cost",
+    responses=QUESTIONS_ANSWER,
+)
+def recommended_questions(
+    store: StoreParameter, scope: Reader, window: StartedWindowParameter, filters: FiltersParameter
+) -> writing.ToWrite:
+    """Themes of what was not understood, by how many handoffs go along with them."""
+    return writing.to_write(store, scope, window, filters)

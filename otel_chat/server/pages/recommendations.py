@@ -1,20 +1,22 @@
-"""The page of recommendations: which model, what to fix first."""
+"""The page of recommendations: which model, what to fix first, what to write next."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.errors import QueryError
+from otel_chat.errors import ConfigurationError, QueryError
+from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
-from otel_chat.server.questions import losses, model_advice
+from otel_chat.server.questions import losses, model_advice, to_write
 from otel_chat.server.questions.model_advice import AgentAdvice, Candidate, Margins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_chat.server.questions.losses import Loss
+    from otel_chat.server.questions.to_write import Unwritten
 
 PATH: Final = "/recommendations"
 _OFFERED: Final[Mapping[str, tuple[str, tuple[float, ...]]]] = {
@@ -160,17 +162,67 @@ def _losses(asking: Asking) -> Table:
     )  # fmt: skip
 
 
+def _to_write(asking: Asking) -> Table:
+    title = "What to write next"
+    question = (
+        "Which questions that the bot does not know go along with the most handoffs? That is no"
+        " proof of a cause: some questions are for a human."
+    )
+
+    def nothing(why: str) -> Table:
+        return table("writing", title, question, heads, [], nothing=why)
+
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+
+    def read(one: Unwritten) -> Cell:
+        newest = one.read[0]
+        tenant = newest.tenant if several else None
+        return Cell(
+            newest.conversation_id, asking.view.conversation(newest.conversation_id, tenant)
+        )
+
+    heads: list[Head[Unwritten]] = [
+        Head("Question", lambda one: Cell(one.label, quoted=True), number=False),
+        Head(
+            "Handoffs more",
+            lambda one: Cell(
+                f"{one.lost:,.0f}",
+                sub=f"{one.lost_low:,.0f} to {one.lost_high:,.0f}".replace("-", "\u2212"),
+                tone="" if one.clear else "warn",
+            ),
+            figure="containment_lost",
+        ),
+        Head("Beyond chance", lambda one: "yes" if one.clear else "not sure", number=False),
+        Head("Points of all", lambda one: f"{100 * one.points:.1f}"),
+        Head("Arithmetic", lambda one: one.said, number=False),
+        Head("Read one", read, number=False),
+    ]
+    if not asking.scope.allows(CONVERSATIONS_READ):
+        return nothing(f"What people wrote needs a token with the scope {CONVERSATIONS_READ}.")
+    try:
+        found = to_write.to_write(asking.store, asking.scope, asking.window, asking.filters)
+    except ConfigurationError as error:
+        return nothing(str(error))
+    rest = f"{found.free:,} that cost nothing, {found.too_few:,} with too few conversations."
+    return table(
+        "writing", title, f"{question} Beside these: {rest}", heads, found.items,
+        nothing="No question that the bot does not know goes along with handoffs.", wide=True,
+    )  # fmt: skip
+
+
 def body(asking: Asking) -> Body:
     """What stands on the page of recommendations."""
     chosen = margins_of(asking)
     fixes = asking.store.submit(_losses, asking)
+    writing = asking.store.submit(_to_write, asking)
     found = model_advice.model_advice(
         asking.store, asking.scope, asking.window, asking.filters, chosen
     )
     tables = [_models(one, place) for place, one in enumerate(found.items)]
+    first = [fixes.result(), writing.result()]
     return Body(
-        panels=[fixes.result(), *tables, *([_margins(asking, chosen)] if tables else [])],
-        empty=not found.read,
+        panels=[*first, *tables, *([_margins(asking, chosen)] if tables else [])],
+        empty=not found.read and not any(one.rows for one in first),
     )
 
 

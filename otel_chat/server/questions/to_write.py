@@ -1,0 +1,181 @@
+"""What to write next: questions that the bot does not know, by how much containment they cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from otel_chat.server.access import CONVERSATIONS_READ
+from otel_chat.server.figures.answers import Answer, TimeSpan
+from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
+from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
+from otel_chat.server.figures.intervals import newcombe
+from otel_chat.server.figures.registry import figure, query
+from otel_chat.server.figures.sql import Query
+from otel_chat.server.questions.unanswered import EXAMPLES, Theme, Unanswered, unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
+    from otel_chat.server.figures.window import Window
+    from otel_chat.server.store import Store
+
+MOST: Final = 20
+FALSE: Final = 0.05
+"""Of all themes that are called clear, such a share may cost nothing."""
+
+
+class Unwritten(Answer):
+    """A theme that the bot does not know, and what it costs."""
+
+    label: str = Field(description="Its most central question, as somebody asked it.")
+    turns: int = Field(description="Turns with a message of it that was not understood.")
+    conversations: int = Field(description="Settled ones that asked for it.")
+    contained: int = Field(description="Of these, those without a handoff.")
+    others: int = Field(description="Settled ones that did not ask for it.")
+    others_contained: int = Field(description="Of these.")
+    lost: float = figure(
+        "containment_lost",
+        "{conversation}",
+        "Conversations handed off more than if those that asked for it were handed off as rarely as"
+        " all others: (containment of the others - containment of these) × these.",
+    )
+    lost_low: float = Field(description="The ends of its interval, at 95 %.")
+    lost_high: float
+    points: float = Field(description="The same ÷ all settled conversations.")
+    clear: bool = Field(
+        description="Whether it is beyond chance: of all that are called so, one in twenty is none."
+    )
+    said: str = Field(description="The arithmetic in words.")
+    read: list[Unanswered] = Field(
+        description=f"The newest that were handed off, at most {EXAMPLES}; else any."
+    )
+
+
+class ToWrite(Answer):
+    """What to write next."""
+
+    window: TimeSpan
+    settled: int
+    contained: int
+    items: list[Unwritten] = Field(
+        description=f"Themes that cost containment: the clear ones first, the dearest of them"
+        f" first. At most {MOST}."
+    )
+    free: int = Field(description="Themes whose conversations are contained as often as others.")
+    too_few: int = Field(description=f"Those with under {LEAST} settled conversations on a side.")
+
+
+@query(CONVERSATIONS_READ)
+def to_write(store: Store, scope: Scope, window: Window, filters: Filters) -> ToWrite:
+    """What to write next, for who may read text.
+
+    What goes along with handoffs need not be their cause: who asks what no bot should answer is
+    handed off for good reasons.
+
+    Args:
+        store: The store to ask.
+        scope: What the caller may see.
+        window: The conversations that started in it and are settled, and what was asked in it.
+        filters: What they are limited to.
+
+    Raises:
+        ConfigurationError: If the extra `themes` is not installed.
+    """
+    themes = unanswered(store, scope, window, filters).items
+    asking = {key for theme in themes for key in theme.keys}
+    whole, by_key = _settled(store, scope, window, filters, asking)
+    found, free, too_few = [], 0, 0
+    for theme in themes:
+        settled = {key: by_key[key] for key in theme.keys if key in by_key}
+        here = Ratios.share(sum(settled.values()), len(settled))
+        others = Ratios.share(whole.x - here.x, whole.count - here.count)
+        change = ratios_change(here, others)
+        if change is None:
+            too_few += 1
+        elif change.difference >= 0:
+            free += 1
+        else:
+            found.append((theme, settled, here, others, change.p_value))
+    # Those that cost nothing were looked at, too.
+    p_values = adjusted([*(one[-1] for one in found), *[1.0] * free])
+    items = [
+        _unwritten(theme, settled, here, others, whole.count, clear=p_value <= FALSE)
+        for (theme, settled, here, others, _), p_value in zip(found, p_values, strict=False)
+    ]
+    items.sort(key=lambda one: (not one.clear, -one.lost, one.label))
+    return ToWrite(
+        window=TimeSpan.of(window),
+        settled=whole.count,
+        contained=whole.x,
+        items=items[:MOST],
+        free=free,
+        too_few=too_few,
+    )
+
+
+Key = tuple[str, str]
+
+
+def _settled(
+    store: Store, scope: Scope, window: Window, filters: Filters, asking: Iterable[Key]
+) -> tuple[Ratios, dict[Key, bool]]:
+    """All settled conversations; and of some whether they were contained."""
+    names = ("settled", "handed_off")
+    statement = Query(store, scope)
+    rows = conversation_rows(statement, Selection(window, filters), *names)
+    every = statement.one(
+        "SELECT countIf(settled) AS many, countIf(settled AND NOT handed_off) AS contained"  # noqa: S608
+        f" FROM {rows} AS s"
+    )
+    whole = Ratios.share(every["contained"], every["many"])
+    wanted = tuple(sorted(asking))
+    if not wanted:
+        return whole, {}
+    again = Query(store, scope)
+    rows = conversation_rows(again, Selection(window, filters, wanted), *names)
+    found = again.run(
+        "SELECT toString(tenant) AS tenant, conversation_id, NOT handed_off AS contained"  # noqa: S608
+        f" FROM {rows} AS s WHERE settled"
+    )
+    return whole, {(row["tenant"], row["conversation_id"]): bool(row["contained"]) for row in found}
+
+
+def _unwritten(
+    theme: Theme, settled: dict[Key, bool], here: Ratios, others: Ratios, many: int, *, clear: bool
+) -> Unwritten:
+    shares = (here.value or 0.0, others.value or 0.0)
+    lost = (shares[1] - shares[0]) * here.count
+    apart = newcombe((others.x, others.y), (here.x, here.y))
+    ends = (0.0, 0.0) if apart is None else (apart.low, apart.high)
+    handed_off = [
+        one for one in theme.askings if settled.get((one.tenant, one.conversation_id)) is False
+    ]
+    return Unwritten(
+        label=theme.label,
+        turns=theme.turns,
+        conversations=here.count,
+        contained=here.x,
+        others=others.count,
+        others_contained=others.x,
+        lost=lost,
+        lost_low=ends[0] * here.count,
+        lost_high=ends[1] * here.count,
+        points=lost / many,
+        clear=clear,
+        said=_said(here, others, lost, many),
+        read=(handed_off or theme.askings)[:EXAMPLES],
+    )
+
+
+def _said(here: Ratios, others: Ratios, lost: float, many: int) -> str:
+    shares = [100 * (one.value or 0.0) for one in (here, others)]
+    return (
+        f"{here.x:,} of {here.count:,} conversations that asked for it were contained"
+        f" ({shares[0]:.0f} %), of all others {shares[1]:.0f} %: ({shares[1]:.0f} % -"
+        f" {shares[0]:.0f} %) × {here.count:,} = {lost:,.0f} handoffs,"
+        f" {100 * lost / many:.1f} points of all {many:,}."
+    )

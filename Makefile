@@ -13,7 +13,8 @@ help:
 	@echo "make test   run the tests (ARGS=\"tests/server -k overview\" for a part)"
 	@echo "make test-thorough   its properties with many examples, drawn by the day (SEED=20261128),"
 	@echo "                     and the server's tests with a store that is served (SERVED=tests/server)"
-	@echo "make test-pythons   the library's tests on Python 3.11 to 3.14, and on the oldest dependencies"
+	@echo "make test-pythons   the library's tests on Python 3.11 to 3.14, on the oldest dependencies,"
+	@echo "                     and those of frameworks that do not go together with the rest"
 	@echo "make coverage   the tests again, with what they reach"
 	@echo "make lint   format check, lint, types, layers"
 	@echo "make tools  build collector, Prometheus and Alertmanager from pinned modules (once; needs Go)"
@@ -70,9 +71,10 @@ format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+LOCK_WHOLE = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+  --quiet
 # chdb-core asks for pandas and pyarrow, and imports neither for what is used of it
-LOCK = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-  --no-emit-package pandas --no-emit-package pyarrow
+LOCK = $(LOCK_WHOLE) --no-emit-package pandas --no-emit-package pyarrow
 lock: setup
 	@$(LOCK) pyproject.toml --extra demo --extra hooks --group dev --output-file requirements/dev.lock
 	@$(LOCK) pyproject.toml --extra demo --group build \
@@ -85,6 +87,8 @@ lock: setup
 	@$(LOCK) --group uv --constraint requirements/dev.lock --output-file requirements/uv.lock
 	@$(LOCK) --group sbom --output-file requirements/sbom.lock
 	@$(LOCK) --group docs --output-file requirements/docs.lock
+	@$(LOCK_WHOLE) pyproject.toml --extra sdk --group frameworks \
+	  --output-file requirements/frameworks.lock
 	@$(LOCK) --group toolchains --output-file requirements/toolchains.lock
 
 tools: setup

@@ -1,12 +1,13 @@
 """Runs the tests on every Python that is supported, and on the oldest releases of what is needed.
 
 `python tools/pythons.py` takes the interpreters that this machine has, or that uv can bring, and
-says which it could not have. Each has an environment of its own under `.otel-chat/pythons/`, and
-half an hour.
+says which it could not have. Frameworks that do not go together with what `dev.lock` holds are in
+`frameworks.lock`. Each has an environment of its own under `.otel-chat/pythons/`, and half an hour.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 HOME: Final = ROOT / ".otel-chat" / "pythons"
-VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
+VERSIONS: Final = ("3.12", "3.13", "3.14")
+NAMES: Final = ("lowest", "frameworks", *VERSIONS)
+"""What is tried: 3.11, of which `make test` is, with the oldest releases and with frameworks."""
+PARALLEL: Final = ("-n", "2", "--dist", "loadfile")
 LIBRARY: Final = ("tests/library",)
 SECONDS: Final = 1800
 # What stands on the packages whose oldest releases are tried beside the library's.
@@ -27,6 +31,12 @@ SERVER: Final = (
     "tests/server/ingest/test_requests.py",
     "tests/server/pages/test_routes.py",
     "tests/cli/test_commands.py",
+)
+
+
+FRAMEWORKS: Final = (
+    "tests/library/integrations/test_chat_pages.py",
+    "tests/library/integrations/test_llama_index.py",
 )
 
 
@@ -54,10 +64,10 @@ def _is(candidate: str, version: str) -> bool:
     return said.stdout.strip() == version
 
 
-def environment(name: str, python: str) -> Path:
-    """An environment of what the lock says, made with this Python; returns its interpreter."""
+def environment(name: str, python: str, kind: str = "dev") -> Path:
+    """An environment of what a lock says, made with this Python; returns its interpreter."""
     folder = HOME / name
-    setup = [python, "tools/setup_venv.py", str(folder), "dev"]
+    setup = [python, "tools/setup_venv.py", str(folder), kind]
     subprocess.run(setup, cwd=ROOT, check=True)
     return folder / "bin" / "python"
 
@@ -78,47 +88,43 @@ def lowest(python: str) -> Path:
     return there
 
 
-def passes(name: str, python: Path, tests: tuple[str, ...]) -> bool:
+def passes(name: str, python: Path, tests: tuple[str, ...], *more: str) -> bool:
     """Whether the tests pass there, in time."""
     print(f"pythons: {name}", flush=True)
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        *tests,
-    ]
+    command: list[str | Path] = [python, "-m", "pytest", "-q", *more, *tests]
     command += ["-p", "no:cacheprovider", "-m", "not stack and not browser"]
-    if name == "lowest":  # old releases of one library warn of newer ones of another
+    if name in {"lowest", "frameworks"}:  # releases of one library warn of those of another
         command += ["-W", "default::DeprecationWarning"]
+    given = os.environ | ({"OTEL_CHAT_REQUIRE": "frameworks"} if name == "frameworks" else {})
     try:
-        return subprocess.run(command, cwd=ROOT, check=False, timeout=SECONDS).returncode == 0
+        done = subprocess.run(command, cwd=ROOT, check=False, timeout=SECONDS, env=given)
     except subprocess.TimeoutExpired:
         print(f"pythons: {name} took more than {SECONDS} s", flush=True)
         return False
+    return done.returncode == 0
+
+
+def verdict(name: str) -> str:
+    """Tries one of `NAMES`; says what came of it."""
+    version = name if name in VERSIONS else "3.11"
+    found = interpreter(version)
+    if found is None:
+        return "not to be had here, not tried"
+    if name == "frameworks":  # their warnings of what they left open come when Python ends
+        unclosed = ("-W", "default::pytest.PytestUnraisableExceptionWarning")
+        good = passes(name, environment(name, found, name), FRAMEWORKS, *unclosed)
+    elif name == "lowest":
+        good = passes(name, lowest(found), (*LIBRARY, *SERVER), *PARALLEL)
+    else:
+        good = passes(name, environment(name, found), LIBRARY, *PARALLEL)
+    return "passed" if good else "FAILED"
 
 
 def main() -> None:
-    """Tries all, or those that are named (`lowest`, `3.14`); ends with 1 where a test fails."""
-    wanted = sys.argv[1:]
+    """Tries all of `NAMES`, or those that are named; ends with 1 where a test fails."""
     HOME.mkdir(parents=True, exist_ok=True)
-    told = {}
-    for version in VERSIONS:
-        if wanted and ("lowest" if version == "3.11" else version) not in wanted:
-            continue
-        found = interpreter(version)
-        if found is None:
-            told[version] = "not to be had here, not tried"
-        elif version == "3.11":
-            good = passes("lowest", lowest(found), (*LIBRARY, *SERVER))
-            told["lowest"] = "passed" if good else "FAILED"
-        else:
-            good = passes(version, environment(version, found), LIBRARY)
-            told[version] = "passed" if good else "FAILED"
+    wanted = sys.argv[1:]
+    told = {name: verdict(name) for name in NAMES if not wanted or name in wanted}
     for name, result in told.items():
         print(f"pythons: {name}: {result}")
     sys.exit("FAILED" in told.values())

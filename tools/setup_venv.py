@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Final
 
 LOCKS: Final = Path("requirements")
-NEEDED_BYTES: Final = {"demo": 3 * 1024**3 // 2, "dev": 5 * 1024**3 // 2}
+NEEDED_BYTES: Final = {
+    "demo": 3 * 1024**3 // 2,
+    "dev": 5 * 1024**3 // 2,
+    "frameworks": 3 * 1024**3 // 2,
+}
 
 
 def fail(what: str, fix: str) -> None:
@@ -76,7 +80,7 @@ def main(folder: Path, kind: str) -> None:
 
     Args:
         folder: Where it is, or is to be.
-        kind: `demo`, or `dev`, which holds what `demo` does.
+        kind: `demo`, or `dev`, which holds what `demo` does; `frameworks`.
     """
     stamp = folder / ".installed"
     there = json.loads(stamp.read_text()) if stamp.is_file() else {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_chat.testing import assert_turn
+from tests import requirements
 from tests.foreign import expected, provider
 from tests.foreign.record import answering
 from tests.library.integrations.texts import texts
@@ -32,8 +33,7 @@ def test_each_message_is_a_turn(
     keeping_texts: Telemetry, bot: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With its conversation, texts and the model's tokens; the user has the reply as ever."""
-    for package in NEEDED[bot]:
-        pytest.importorskip(package)
+    requirements.frameworks(*NEEDED[bot])
     for name in (f"tests.foreign.bots.{bot}", "tests.foreign.bots.model"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     importlib.invalidate_caches()

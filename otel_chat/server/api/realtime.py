@@ -26,6 +26,7 @@ from otel_chat.server.api.performance_examples import REALTIME_ANSWER
 from otel_chat.server.api.security import Credentials, access_of, addressed, own_router, token_of
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions import realtime as queries
+from otel_chat.server.questions import waiting as waiting_queries
 
 router = own_router(prefix=f"{PREFIX}/realtime", tags=["realtime"])
 
@@ -141,3 +142,11 @@ async def stream(
         )
         if sent == events or not await watcher.pause(live.every):
             return
+
+
+@router.get("/waiting", summary="Who waits for a human", responses=RESPONSES)
+def waiting(
+    store: StoreParameter, scope: Viewer, window: NowParameter, filters: FiltersParameter
+) -> waiting_queries.WaitingList:
+    """Handoffs of the last day that nobody took, the longest first; text with its scope."""
+    return waiting_queries.waiting(store, scope, window, filters)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Column
 from otel_chat.server.pages.overview import Card, meanings
-from otel_chat.server.pages.tables import Cell, Head, Table, table
+from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
 from otel_chat.server.questions import conversations, minutes, realtime
+from otel_chat.server.questions import waiting as waiting_queries
 
 if TYPE_CHECKING:
     from otel_chat.server.pages.sheets import Asking
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 STREAM: Final = "/api/v1/realtime/stream"
 _TALKING: Final = 25
+_LONG: Final = 140
+_TOO_LONG: Final = 300
+"""Seconds after which somebody should have come."""
 _SCALES: Final = 2
 """That a card has room for."""
 
@@ -156,10 +160,54 @@ def _talking(asking: Asking) -> Table:
     )
 
 
-def panels(asking: Asking) -> list[Chart | Table]:
-    """What is fetched again as things happen: the last hour, and who is talking."""
+def _waiting(asking: Asking) -> Table:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_by_minute(minutes.minutes(*asked)), _talking(asking)]
+    found = waiting_queries.waiting(*asked)
+    several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
+    now = asking.window.now
+
+    def last_message(item: waiting_queries.Waiting) -> Cell:
+        tenant = item.tenant if several else None
+        address = links.conversation(item.conversation_id, tenant=tenant)
+        if item.last_message is None:
+            return Cell(item.conversation_id, address)
+        said = " ".join(item.last_message.split())
+        return Cell(said if len(said) <= _LONG else f"{said[:_LONG]}\u2026", address, quoted=True)
+
+    def waits(item: waiting_queries.Waiting) -> Cell:
+        seconds = (now - item.since).total_seconds()
+        tone: Tone = "bad" if seconds >= _TOO_LONG else "warn"
+        return Cell(formats.ago(item.since, now).removesuffix(" ago"), tone=tone)
+
+    heads: list[Head[waiting_queries.Waiting]] = [
+        Head("Last message", last_message, number=False),
+        Head("Waits", waits, figure="waiting_conversations"),
+        Head("Asked for a human", lambda w: formats.when(w.since), number=False),
+        Head("Why", lambda w: w.reason.replace("_", " ") or "(not told)", number=False),
+        Head("To", lambda w: w.target.replace("_", " ") or "(not told)", number=False),
+        Head("Agent", lambda w: w.agent or "(none)", number=False),
+        Head("Channel", lambda w: w.channel or "(none)", number=False),
+    ]
+    made = table(
+        "waiting",
+        "Waiting for a human",
+        "Who asked for a human in the last day and has none yet? The longest first.",
+        heads,
+        found.items,
+        nothing="Nobody waits for a human.",
+        others=found.total - len(found.items),
+        wide=True,
+    )
+    if found.items and not found.answered:
+        told = " Nobody told of a human who came: report it with handoff.accepted()."
+        return replace(made, rest=(made.rest + told).strip())
+    return made
+
+
+def panels(asking: Asking) -> list[Chart | Table]:
+    """What is fetched again as things happen: who waits, the last hour, and who is talking."""
+    asked = (asking.store, asking.scope, asking.window, asking.filters)
+    return [_waiting(asking), _by_minute(minutes.minutes(*asked)), _talking(asking)]
 
 
 def now(asking: Asking) -> Realtime:

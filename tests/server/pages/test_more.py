@@ -14,6 +14,7 @@ from otel_chat.server.api.security import COOKIE
 from otel_chat.server.questions.packs import PACKS
 from tests import web
 from tests.server.given import Given
+from tests.server.pages import scenes
 from tests.server.pages.conftest import Reader, Readers, Site
 from tests.server.pages.test_browser import HOSTILE, WIDE_ENOUGH, ago, figure
 
@@ -68,6 +69,23 @@ def test_live_figures_come_by_themselves(given: Given, reader: Reader) -> None:
     expect(page.locator("[data-table=talking] tbody tr")).to_have_count(2, timeout=30_000)
     page.locator("[data-table=talking] a", has_text="second").click()
     page.wait_for_url("**/conversations/second")
+
+
+def test_live_says_first_who_waits_for_a_human(given: Given, reader: Reader) -> None:
+    """The last message, how long, why; it opens the conversation. Nobody waiting is one line."""
+    page = reader.read("/live")
+    waiting = page.locator("section[aria-labelledby=table-waiting]")
+    expect(waiting).to_contain_text("Nobody waits for a human.")
+    assert page.locator("#live-panels h2").first.inner_text() == "Waiting for a human"
+    given.turn("w", ago(610), handoff=True, handoff_reason="user_request",
+               input_messages=scenes.content("user", "A human, please!"))  # fmt: skip
+    given.save()
+    row = reader.read("/live").locator("[data-table=waiting] tbody tr")
+    expect(row.locator("th")).to_have_text("A human, please!")
+    expect(row.locator(".is-bad")).to_have_text("10\u202fmin")
+    expect(row).to_contain_text("user request")
+    row.locator("th a").click()
+    page.wait_for_url("**/conversations/w")
 
 
 def test_live_can_be_paused_and_resumed(given: Given, reader: Reader) -> None:

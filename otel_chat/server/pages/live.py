@@ -177,16 +177,18 @@ def _waiting(asking: Asking) -> Table:
     def waits(item: waiting_queries.Waiting) -> Cell:
         seconds = (now - item.since).total_seconds()
         tone: Tone = "bad" if seconds >= _TOO_LONG else "warn"
-        return Cell(formats.ago(item.since, now).removesuffix(" ago"), tone=tone)
+        waited = formats.ago(item.since, now).removesuffix(" ago")
+        return Cell(waited, tone=tone, sub=f"since {item.since:%H:%M} UTC")
+
+    def why(item: waiting_queries.Waiting) -> Cell:
+        to = f"to {item.target.replace('_', ' ')}" if item.target else ""
+        return Cell(item.reason.replace("_", " ") or "(not told)", sub=to)
 
     heads: list[Head[waiting_queries.Waiting]] = [
         Head("Last message", last_message, number=False),
         Head("Waits", waits, figure="waiting_conversations"),
-        Head("Asked for a human", lambda w: formats.when(w.since), number=False),
-        Head("Why", lambda w: w.reason.replace("_", " ") or "(not told)", number=False),
-        Head("To", lambda w: w.target.replace("_", " ") or "(not told)", number=False),
-        Head("Agent", lambda w: w.agent or "(none)", number=False),
-        Head("Channel", lambda w: w.channel or "(none)", number=False),
+        Head("Why", why, number=False),
+        Head("Agent", lambda w: Cell(w.agent or "(none)", sub=w.channel), number=False),
     ]
     made = table(
         "waiting",

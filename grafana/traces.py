@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -98,7 +99,7 @@ def turn_table(
         .sort_by([common.TableSortByFieldState().display_name(first).desc(falling)])
         .targets([_target(turns(where, fields))])
         .with_transformation(_converted(numbers))
-        .with_transformation(_organised(fields))
+        .with_transformation(_organised(fields, turns(where, fields)))
     )
     for one in fields:
         panel = panel.override_by_name(one.title, _properties(one))
@@ -139,12 +140,14 @@ def _converted(numbers: Sequence[Field]) -> models.DataTransformerConfig:
     )
 
 
-def _organised(fields: Sequence[Field]) -> models.DataTransformerConfig:
+def _organised(fields: Sequence[Field], query: str) -> models.DataTransformerConfig:
     shown = {one.name: one.title for one in fields}
+    # Tempo also tells what a query only asks for
+    told = (*_GIVEN, "status", *re.findall(r"\bspan\.([\w.]+)", query))
     return models.DataTransformerConfig(
         id_val="organize",
         options={
-            "excludeByName": {name: True for name in _GIVEN if name not in shown},
+            "excludeByName": {name: True for name in told if name not in shown},
             "indexByName": {name: at for at, name in enumerate(shown)},
             "renameByName": shown,
         },

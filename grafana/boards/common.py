@@ -120,6 +120,8 @@ def alert_list(height: int) -> Placed:
             "s",
             decimals=0,
         ),
+        # As many as the figure says: one name may be of several tools or models
+        Column("Alerts", f"count by ({by}) ({of_agent(str(firing))})", "locale", decimals=0),
         each=[Link("What to do", f"${{analytics}}/runbooks/{IN_TABLE}.md")],
         height=height,
     )

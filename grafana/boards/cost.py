@@ -180,7 +180,7 @@ def _budgets(found: Board) -> None:
                 "currencyUSD", decimals=2,
             ),
             {"agent": "Agent"},
-            Column("Each resolved", f"{cost} / ({many} > 0)", "currencyUSD", decimals=4),
+            Column("Each", f"{cost} / ({many} > 0)", "currencyUSD", decimals=4),
             Column("Cost", cost, "currencyUSD", decimals=2),
             Column("Resolved", many, "locale", decimals=0),
             each=[Link("Conversations of this agent, the dearest first",

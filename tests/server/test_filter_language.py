@@ -39,6 +39,7 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "prompt_version": ("7", "8"),
     "message_type": ("text", "voice"),
     "error_type": ("", "TimeoutError"),
+    "status_code": ("200", "500", ""),
     "model": ("small", "large"),
     "user": ("u1", "u2", ""),
     "tool": ("search", "pay"),
@@ -110,7 +111,9 @@ def _turn(told: Given, rolled: random.Random, name: str, seconds: float) -> dict
     )  # fmt: skip
     made: dict[str, Any] = {key: one(key) for key in same}
     made |= {
-        "status": rolled.choice(("ok", "ok", "error")),
+        "status": rolled.choice(("ok", "ok", "error", "cancelled")),
+        "without_reply": rolled.random() < 0.1,
+        "http_status": rolled.choice((None, 200, 500)),
         "confidence": rolled.choice((None, 0.2, 0.3, 0.7, 0.9)),
         "fallback": rolled.choice((None, False, True)),
         "handoff": rolled.random() < 0.1,
@@ -254,8 +257,16 @@ OF_A_TURN: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "user": lambda t: t["user_hash"],
     "tool": lambda t: t["tools"],
     "failed": lambda t: t["status"] == "error",
+    "cancelled": lambda t: t["status"] == "cancelled",
+    "without_reply": lambda t: t["status"] == "ok" and t["without_reply"],
+    "status_code": lambda t: "" if t["http_status"] is None else str(t["http_status"]),
+    "unpriced": lambda t: (
+        t["cost"] is None and (t["input_tokens"] is not None or t["output_tokens"] is not None)
+    ),
     "slow": lambda t: t["duration"] >= 3,
-    "response_time": lambda t: None if t["status"] == "error" else t["duration"],
+    "response_time": lambda t: (
+        t["duration"] if t["status"] == "ok" and not t["without_reply"] else None
+    ),
     "turn_handoff": lambda t: t["handoff"],
     "fallback": lambda t: bool(t["fallback"]),
     "unanswered": lambda t: bool(t["fallback"]) or _low(t),

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from otel_chat import semconv
 from otel_chat.server.figures.sql import SCALE, Table
 from otel_chat.server.figures.verdicts import VERDICT, agreed
-from otel_chat.server.rules import MODEL, RESPONSE_TIME, SLOW_SECONDS
+from otel_chat.server.rules import (
+    MODEL,
+    RESPONSE_TIME,
+    SLOW_SECONDS,
+    UNPRICED,
+    WITHOUT_REPLY,
+)
 
 if TYPE_CHECKING:
     from otel_chat.server.figures.sql import Query
@@ -209,6 +215,20 @@ FIELDS: Final[Mapping[str, Field]] = {
         "turn",
         f"status = '{semconv.STATUS_ERROR}'",
     ),
+    "cancelled": _flag(
+        "Cut off",
+        "No turn cut off",
+        "Whether the turn was cut off, by whomever.",
+        "turn",
+        f"status = '{semconv.STATUS_CANCELLED}'",
+    ),
+    "without_reply": _flag(
+        "Without a reply",
+        "No turn without a reply",
+        "Whether the turn ended well with nothing to say.",
+        "turn",
+        WITHOUT_REPLY,
+    ),
     "error_type": _turn("Error", "The kind of error that the turn ended in.", "error_type"),
     "tool": _turn(
         "Tool",
@@ -253,6 +273,11 @@ FIELDS: Final[Mapping[str, Field]] = {
     "platform": _turn("Platform", "The platform that the turn came from.", "platform"),
     "location": _turn("Location", "Where the user was, as the application says.", "location"),
     "route": _combined("Route", "The HTTP route that the turn came by.", "route"),
+    "status_code": _turn(
+        "Status code",
+        "What the turn's HTTP request was answered with.",
+        "ifNull(toString(http_status), '')",
+    ),
     "page": _turn("Page", "The page that the chat was on.", "page"),
     "referrer": _turn("Referrer", "Where the user came to the page from.", "referrer"),
     "service": _turn("Service", "The name of the service that told of the turn.", "service_name"),
@@ -269,6 +294,13 @@ FIELDS: Final[Mapping[str, Field]] = {
         "Tokens that the turn's model calls wrote.",
         "toFloat64(output_tokens)",
         kind="number",
+    ),
+    "unpriced": _flag(
+        "Without a price",
+        "No turn without a price",
+        "Whether the turn used a model or tokens, and has no price.",
+        "turn",
+        UNPRICED,
     ),
     "event": _whole(
         "Event",

@@ -202,6 +202,8 @@ class Cause:
         now: Their own containment.
         before: The same in the window before.
         handed: In how many of how many a human was asked for.
+        kept: The settled conversations without a human; empty where there are none.
+        keeps: How many they are.
     """
 
     intent: str
@@ -213,6 +215,8 @@ class Cause:
     now: str
     before: str
     handed: str
+    kept: str
+    keeps: int
 
 
 def causes(found: Leaders, view: View) -> list[Cause]:
@@ -223,7 +227,7 @@ def causes(found: Leaders, view: View) -> list[Cause]:
         Cause(
             one.intent,
             view.narrowed(links.LIST, last_intent=one.intent, state="settled", handoff="true")
-            if one.handed_off
+            if one.intent and one.handed_off
             else "",
             one.handed_off,
             f"{_MINUS if points < 0 else '+'}{abs(points) * 100:.1f}{formats.THIN}pts",
@@ -232,6 +236,10 @@ def causes(found: Leaders, view: View) -> list[Cause]:
             formats.percent(one.containment),
             formats.percent(one.previous),
             f"{one.handed_off:,} of {one.settled:,}",
+            view.narrowed(links.LIST, last_intent=one.intent, state="settled", handoff="false")
+            if one.intent and one.settled > one.handed_off
+            else "",
+            one.settled - one.handed_off,
         )
         for one, points in movers
     ]

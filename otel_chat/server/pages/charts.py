@@ -14,6 +14,7 @@ _PAD: Final = 2.0
 if TYPE_CHECKING:
     from otel_chat.server.figures.answers import TimeSpan
     from otel_chat.server.figures.window import Window
+    from otel_chat.server.pages.links import View
 
 Colour = Literal["accent", "accent-soft", "bad", "handoff", "warn", "ok"]
 
@@ -30,6 +31,7 @@ class Column:
         colour: A name of the palette.
         unit: s, USD, By (bytes), 1 (a ratio) or a count.
         band: Whether the space down to the series before is filled.
+        href: Where all of the series is; empty for nowhere.
     """
 
     label: str
@@ -39,6 +41,13 @@ class Column:
     colour: Colour = "accent"
     unit: Literal["s", "USD", "By", "1", "count"] = "count"
     band: bool = False
+    href: str = ""
+
+    @property
+    def counts(self) -> int | None:
+        """How many entries that list has; `None` where the series counts none."""
+        counting = self.kind == "bar" and self.unit == "count"
+        return round(sum(value or 0 for value in self.values)) if counting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Chart:
         cut: The rows that the window's edge cuts, which hold a part of their bucket only.
         how: What to write, so that there is something to draw; empty where nothing has to be.
         hrefs: Where each row leads, in their order; empty for nowhere.
+        furthest: Of rows that lead to a list in an order, which end of it comes first.
     """
 
     form: ClassVar[str] = "chart"
@@ -75,10 +85,11 @@ class Chart:
     cut: Sequence[int] = ()
     how: str = ""
     hrefs: Sequence[str] = ()
+    furthest: str = ""
 
     def counts(self, row: int) -> int | None:
         """How many entries a row's list has: of bars their sum; `None` of what is no number."""
-        if any(column.kind != "bar" or column.unit != "count" for column in self.columns):
+        if self.furthest or any(column.counts is None for column in self.columns):
             return None
         return round(sum(column.values[row] or 0 for column in self.columns))
 
@@ -102,6 +113,31 @@ def cut_rows(starts: Sequence[datetime], width: timedelta, window: Window | Time
         index
         for index, start in enumerate(starts)
         if start < window.start or start + width > window.end
+    ]
+
+
+def bucket_hrefs(
+    view: View,
+    path: str,
+    starts: Sequence[datetime],
+    width: timedelta,
+    window: Window | TimeSpan,
+    **values: str,
+) -> list[str]:
+    """Where the list of each bucket is, as far as the window holds it.
+
+    Args:
+        view: The filters of the page.
+        path: The page of the list.
+        starts: When the buckets begin.
+        width: How long each is.
+        window: What they are parts of.
+        values: What the lists are limited to, and their order.
+    """
+    ends = (min(start + width, window.end) for start in starts)
+    return [
+        view.within(path, max(start, window.start), end, **values)
+        for start, end in zip(starts, ends, strict=True)
     ]
 
 

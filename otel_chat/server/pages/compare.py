@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, get_args
 
@@ -13,7 +13,8 @@ from otel_chat.errors import QueryError
 from otel_chat.server.api.comparison import sides_of
 from otel_chat.server.figures.registry import FIGURES, Quotient
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.links import LIST, TURN_LIST
+from otel_chat.server.pages.overview import Card, Opening, meanings
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
 from otel_chat.server.questions import choices, comparison
@@ -38,6 +39,17 @@ KINDS: Final[tuple[tuple[By, str, str], ...]] = (
     ("prompt_version", "Prompt version", "prompt_versions"),
     ("channel", "Channel", "channels"),
 )
+OF_CHOICE: Final = ("by", "a", "b", "from_b", "to_b", "planned")
+_FILTERS: Final[Mapping[str, str]] = {
+    "agent": "agent",
+    "version": "agent_version",
+    "variant": "variant",
+    "model": "model",
+    "prompt": "prompt",
+    "prompt_version": "prompt_version",
+    "channel": "channel",
+}
+"""The filter by which groups of a kind are told apart; periods are by their times."""
 _QUANTILES: Final = {
     "response_time_p50": "Response time, median",
     "response_time_p95": "Response time, p95",
@@ -110,7 +122,7 @@ def choice(asking: Asking, found: Choices) -> Choice:
     options = getattr(found, source) if source else []
     a = asking.view.value("a") or next(iter(options), "")
     b = asking.view.value("b") or next((one for one in options if one != a), "")
-    bare = asking.view.without_values("by", "a", "b", "from_b", "to_b", "planned")
+    bare = asking.view.without_values(*OF_CHOICE)
     kinds = [(name, label, bare.narrowed("/compare", by=name)) for name, label, _ in KINDS]
     from_b, to_b = asking.view.value("from_b"), asking.view.value("to_b")
     times = (
@@ -134,20 +146,92 @@ def _planned(asked: Choice) -> float | None:
     return percent / 100
 
 
-def _cards(found: Comparison) -> list[Card]:
+class Side:
+    """Where the conversations and the turns of one of the two groups are.
+
+    Args:
+        asking: What the page is asked with.
+        by: What tells the groups apart.
+        group: The group.
+    """
+
+    def __init__(self, asking: Asking, by: By, group: comparison.Group) -> None:
+        self.threshold = asking.store.rules.low_confidence
+        self._view = asking.view.without_values(*OF_CHOICE)
+        self._times = group.window
+        known = _FILTERS.get(by, "")
+        self._named = {known: group.name or ""} if known else {}
+
+    def at(self, path: str, **values: str | Sequence[str]) -> str:
+        """The address of a list of those that fulfil these filters, too."""
+        named: dict[str, str | Sequence[str]] = {**self._named, **values}
+        return self._view.within(path, self._times.start, self._times.end, **named)
+
+
+def _cards(found: Comparison, groups: Sequence[Side]) -> list[Card]:
     names = ("A", "B") if found.by != "period" else ("A: this window", "B: the other period")
     return [
         Card(
             key=key,
             label=f"{key.upper()}: {group.name}" if group.name else name,
             value=formats.compact(group.conversations),
-            note=f"{'conversation' if group.conversations == 1 else 'conversations'},"
-            f" {formats.plural(group.turns, 'turn')}",
+            note="conversation" if group.conversations == 1 else "conversations",
+            opens=Opening("", of.at(LIST), group.conversations) if group.conversations else None,
+            parts=[
+                Opening(
+                    formats.plural(group.turns, "turn"),
+                    of.at(TURN_LIST) if group.turns else "",
+                    group.turns,
+                )
+            ],
             sample=f"{formats.when(group.window.start)} to {formats.when(group.window.end)}",
             meanings=meanings("conversations", "turns"),
         )
-        for key, name, group in (("a", names[0], found.a), ("b", names[1], found.b))
+        for key, name, group, of in (
+            ("a", names[0], found.a, groups[0]),
+            ("b", names[1], found.b, groups[1]),
+        )
     ]
+
+
+NUMERATORS: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "containment_ratio": (LIST, {"state": "settled", "handoff": "false"}),
+    "handoff_ratio": (LIST, {"state": "settled", "handoff": "true"}),
+    "resolution_ratio_low": (LIST, {"outcome": "resolved", "confirmed": "true"}),
+    "resolution_ratio_high": (LIST, {"outcome": "resolved"}),
+    "abandonment_ratio": (LIST, {"outcome": "abandoned"}),
+    "error_ratio": (TURN_LIST, {"failed": "true"}),
+    "fallback_ratio": (TURN_LIST, {"fallback": "true"}),
+    "low_confidence_ratio": (TURN_LIST, {}),
+}
+"""Of shares, the list of what they count."""
+FURTHEST: Final[dict[str, tuple[str, dict[str, str], str]]] = {
+    "csat_top_ratio": (LIST, {"rating_min": "0"}, "the conversations that were rated"),
+    "response_time_p50": (TURN_LIST, {"sort": "-response"}, "the slowest first"),
+    "response_time_p95": (TURN_LIST, {"sort": "-response"}, "the slowest first"),
+    "time_to_first_chunk_p50": (TURN_LIST, {"sort": "-first_words"}, "the slowest first"),
+    "time_to_first_chunk_p95": (TURN_LIST, {"sort": "-first_words"}, "the slowest first"),
+    "tokens_per_turn": (TURN_LIST, {"sort": "-tokens"}, "most tokens first"),
+    "cost_per_turn": (TURN_LIST, {"sort": "-cost"}, "the dearest first"),
+    "mean_length_turns": (LIST, {"sort": "-turns"}, "the longest first"),
+    "mean_length_messages": (LIST, {"sort": "-turns"}, "the longest first"),
+    "mean_conversation_duration": (LIST, {"sort": "-duration"}, "the longest first"),
+    "engagement_score": (LIST, {"sort": "engagement"}, "the least engaged first"),
+}
+"""Of means and quantiles, the list of what they are of, and which end of it comes first."""
+
+
+def _opened(name: str, estimate: Estimate, cell: Cell, group: Side) -> Cell:
+    """An estimate that opens what it counts, or what it is of."""
+    if name in NUMERATORS and estimate.numerator:
+        path, named = NUMERATORS[name]
+        if name == "low_confidence_ratio":
+            named = {"confidence_below": f"{group.threshold:g}"}
+        return replace(cell, href=group.at(path, **named), counts=estimate.numerator)
+    if name in FURTHEST and estimate.value is not None:
+        path, named, words = FURTHEST[name]
+        return replace(cell, href=group.at(path, **named), furthest=words)
+    return cell
 
 
 def _estimate(estimate: Estimate, written: Written) -> Cell:
@@ -217,7 +301,16 @@ def _meaning(name: str) -> tuple[str, str]:
     return _label(name), FIGURES[figure].definition
 
 
-def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, Written]]) -> Table:
+def _table(
+    key: str,
+    title: str,
+    question: str,
+    rows: Sequence[tuple[Compared, Written]],
+    groups: Sequence[Side],
+) -> Table:
+    def side(row: tuple[Compared, Written], estimate: Estimate, group: Side) -> Cell:
+        return _opened(row[0].figure, estimate, _estimate(estimate, row[1]), group)
+
     def verdict(row: tuple[Compared, Written]) -> Cell:
         said = row[0].verdict
         words = f"A is {said}" if said in {"better", "worse", "higher", "lower"} else said
@@ -225,8 +318,8 @@ def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, W
 
     heads: list[Head[tuple[Compared, Written]]] = [
         Head("Figure", lambda r: _label(r[0].figure), number=False),
-        Head("A", lambda r: _estimate(r[0].a, r[1])),
-        Head("B", lambda r: _estimate(r[0].b, r[1])),
+        Head("A", lambda r: side(r, r[0].a, groups[0])),
+        Head("B", lambda r: side(r, r[0].b, groups[1])),
         Head("Intervals", lambda r: Cell("", whiskers=whiskers(r[0])), number=False),
         Head("A \u2212 B", lambda r: _difference(r[0], r[1])),
         Head("Verdict", verdict, number=False),
@@ -238,7 +331,7 @@ def _table(key: str, title: str, question: str, rows: Sequence[tuple[Compared, W
     )  # fmt: skip
 
 
-def _tables(found: Comparison) -> list[Table]:
+def _tables(found: Comparison, groups: Sequence[Side]) -> list[Table]:
     written: dict[str, Written] = {"USD": formats.money, "s": formats.duration}
     return [
         _table(
@@ -246,18 +339,21 @@ def _tables(found: Comparison) -> list[Table]:
             "Shares",
             "Does one of them end better, or fail less often?",
             [(row, formats.percent) for row in found.rates],
+            groups,
         ),
         _table(
             "times",
             "Times",
             "Is one of them faster?",
             [(row, formats.duration) for row in found.quantiles],
+            groups,
         ),
         _table(
             "means",
             "Means",
             "Does one of them cost more, or hold people longer?",
             [(row, written.get(FIGURES[row.figure].unit, _number)) for row in found.means],
+            groups,
         ),
     ]
 
@@ -280,8 +376,11 @@ def body(asking: Asking) -> Body:
     some = found.a.conversations or found.b.conversations or found.a.turns or found.b.turns
     if not some:
         return Body(panels=[asked], notice="Neither of the two has any conversations.")
+    groups = [Side(asking, found.by, group) for group in (found.a, found.b)]
     return Body(
-        cards=_cards(found), panels=[asked, *_tables(found)], notice=_mismatch(found.sample_ratio)
+        cards=_cards(found, groups),
+        panels=[asked, *_tables(found, groups)],
+        notice=_mismatch(found.sample_ratio),
     )
 
 

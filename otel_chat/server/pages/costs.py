@@ -7,37 +7,58 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Column, row_label
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label
+from otel_chat.server.pages.links import LIST, TURN_LIST, View
+from otel_chat.server.pages.overview import Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
+from otel_chat.server.pages.tables import Cell, Head, Table, Tone, counted, furthest, table
 from otel_chat.server.prices import ServerPrices
-from otel_chat.server.questions import budgets, business, costs, overview
+from otel_chat.server.questions import budgets, business, choices, costs, overview
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
 
-    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.budgets import Spending
     from otel_chat.server.questions.business import Business
     from otel_chat.server.questions.costs import CostPart
     from otel_chat.server.questions.overview import Series
 
 
+DEAREST: Final = "the dearest"
+DEAREST_FIRST: Final = "the dearest first"
+_CONTAINED: Final = {"outcome": "resolved", "handoff": "false"}
+"""Conversations that savings are worked out from."""
 COST_SETTING: Final = "OTEL_CHAT_SERVER_COST_PER_INTERACTION"
 
 
-def _cards(found: Business, spending: costs.Costs) -> list[Card]:
+def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
     cost, savings = found.cost, found.savings
-    contained = found.containment
+    kept = found.containment.parts
+    priced = cost.priced_turns + cost.unpriced_turns
     return [
         Card(
             key="cost",
             label="Model cost",
             value=formats.money(cost.amount),
-            note=f"{formats.plural(cost.unpriced_turns, 'turn')} without a price"
-            if cost.unpriced_turns
-            else "of all models",
+            note="" if cost.amount else "of all models",
+            parts=[
+                *(
+                    [Opening(DEAREST, view.narrowed(TURN_LIST, sort="-cost"))]
+                    if cost.amount
+                    else []
+                ),
+                *(
+                    [
+                        opening(
+                            view, cost.unpriced_turns, "without a price", TURN_LIST, unpriced="true"
+                        )
+                    ]
+                    if cost.unpriced_turns
+                    else []
+                ),
+            ],
             sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
             meanings=meanings("cost", "unpriced_turns"),
             alarm=cost.unpriced_turns > 0,
@@ -49,6 +70,7 @@ def _cards(found: Business, spending: costs.Costs) -> list[Card]:
             note="mean model cost",
             sample=formats.plural(found.conversations, "conversation"),
             meanings=meanings("mean_conversation_cost"),
+            parts=[Opening(DEAREST, view.narrowed(LIST, sort="-cost"))] if cost.amount else (),
         ),
         Card(
             key="savings",
@@ -59,7 +81,13 @@ def _cards(found: Business, spending: costs.Costs) -> list[Card]:
             note=f"at {formats.money(savings.cost_per_interaction)} a human conversation"
             if savings.cost_per_interaction is not None
             else f"set {COST_SETTING}, what one with a human costs",
-            sample=formats.plural(contained.count, "conversation") + " contained",
+            parts=[
+                opening(view, kept.confirmed, "confirmed", **_CONTAINED, confirmed="true"),
+                opening(view, kept.assumed, "assumed", **_CONTAINED, confirmed="false"),
+            ],
+            sample=f"{formats.percent(cost.priced_turns / priced)} of {priced:,} turns have a price"
+            if priced
+            else "no turn used a model",
             meanings=meanings("savings_low", "savings_high", "savings_gross"),
         ),
         Card(
@@ -69,12 +97,20 @@ def _cards(found: Business, spending: costs.Costs) -> list[Card]:
             note=f"{formats.money(spending.previous_resolved)} before",
             sample=f"{formats.percent(spending.cached)} of input tokens cached",
             meanings=meanings("resolved_conversation_cost", "cached_input_ratio"),
+            parts=[Opening(DEAREST, view.narrowed(LIST, outcome="resolved", sort="-cost"))]
+            if spending.resolved is not None
+            else (),
         ),
     ]
 
 
-def _charts(series: Series) -> list[Chart]:
+def _charts(series: Series, view: View) -> list[Chart]:
     width = BUCKETS[series.bucket]
+    starts = [point.start for point in series.points]
+
+    def hrefs(sort: str) -> list[str]:
+        return bucket_hrefs(view, TURN_LIST, starts, width, series.window, sort=sort)
+
     rows = [(point.start, row_label(point.start, width)) for point in series.points]
     return [
         Chart(
@@ -95,6 +131,8 @@ def _charts(series: Series) -> list[Chart]:
                 )
             ],
             how="turn.usage(input_tokens=120, output_tokens=40)",
+            hrefs=hrefs("-cost"),
+            furthest="the dearest first",
         ),
         Chart(
             "tokens",
@@ -112,6 +150,8 @@ def _charts(series: Series) -> list[Chart]:
                 ),
             ],
             how="turn.usage(input_tokens=120, output_tokens=40)",
+            hrefs=hrefs("-tokens"),
+            furthest="most tokens first",
         ),
     ]
 
@@ -138,18 +178,28 @@ def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
         if not part.name:
             return Cell("(not said)")
         label = part.name.replace("_", " ").capitalize() if whole else part.name
-        return Cell(label, view.narrowed("/conversations", **{_FILTERS[by]: part.name}))
+        return Cell(label, view.narrowed(view.path, **{_FILTERS[by]: part.name}))
 
-    def count(part: CostPart) -> str:
-        return formats.count(part.conversations if whole else part.turns)
+    def such(part: CostPart, **more: str) -> str:
+        if not part.name:
+            return ""
+        return view.narrowed(LIST if whole else TURN_LIST, **{_FILTERS[by]: part.name}, **more)
+
+    def count(part: CostPart) -> Cell:
+        return counted((part.conversations or 0) if whole else part.turns, such(part))
+
+    def dearest(amount: Decimal | None, part: CostPart, share: float | None = None) -> Cell:
+        if not amount:
+            return Cell(formats.money(amount), share=share)
+        return furthest(formats.money(amount), such(part, sort="-cost"), DEAREST_FIRST, share)
 
     heads: list[Head[CostPart]] = [
         Head(by.capitalize(), name, number=False),
-        Head("Cost", lambda p: Cell(formats.money(p.cost), share=p.share), figure="cost"),
+        Head("Cost", lambda p: dearest(p.cost, p, p.share), figure="cost"),
         Head("Before", lambda p: formats.money(p.previous)),
         Head("Change", _change),
         Head("Conversations" if whole else "Turns", count),
-        Head("Each", lambda p: formats.money(p.mean), figure="cost_of_one"),
+        Head("Each", lambda p: dearest(p.mean, p), figure="cost_of_one"),
         Head("Cached", lambda p: formats.percent(p.cached), figure="cached_input_ratio"),
     ]
     return table(
@@ -157,7 +207,7 @@ def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
         f"Cost by {by}",
         "What do conversations cost that end so, whole?"
         if whole
-        else f"Which {by} costs what, and what has changed?",
+        else f"Which {by} costs what, and what has changed? A name narrows this page to it.",
         heads,
         parts,
         nothing="Nothing costs anything here.",
@@ -201,7 +251,8 @@ def _dearest(found: Sequence[costs.Dear], *, several: bool) -> Table:
 
 def _same_turns(asking: Asking) -> Table:
     prices = asking.prices or ServerPrices(published=False)
-    named = [name for name in asking.view.values("at") if name]
+    known = choices.choices(asking.store, asking.scope, asking.window).models
+    named = [*(name for name in asking.view.values("at") if name), *known]
     asked = (asking.store, asking.scope, asking.window, asking.filters)
     found = costs.same_turns(*asked, prices, named)
 
@@ -235,10 +286,16 @@ def _same_turns(asking: Asking) -> Table:
     )
 
 
-def _reasons(found: Business) -> Table:
+def _reasons(found: Business, view: View) -> Table:
     heads: list[Head[business.HandoffReason]] = [
         Head("Reason", lambda r: r.reason or "(not said)", number=False),
-        Head("Conversations", lambda r: formats.count(r.conversations)),
+        Head(
+            "Conversations",
+            lambda r: counted(
+                r.conversations,
+                view.narrowed(LIST, state="settled", handoff_reason=r.reason) if r.reason else "",
+            ),
+        ),
     ]
     return table(
         "handoffs",
@@ -258,7 +315,12 @@ _PACE: Final = (
 )
 
 
-def _budgets(found: Sequence[Spending]) -> Table:
+def _budgets(found: Sequence[Spending], now: datetime) -> Table:
+    def spent(one: Spending) -> Cell:
+        whose = View("/costs", (("agent", one.budget.agent),) if one.budget.agent else ())
+        since = whose.within(TURN_LIST, one.start, now, sort="-cost")
+        return furthest(formats.money(one.spent), since, DEAREST_FIRST, min(one.share, 1.0))
+
     def left(one: Spending) -> Cell:
         rest = one.budget.usd - one.spent
         if rest < 0:
@@ -274,7 +336,7 @@ def _budgets(found: Sequence[Spending]) -> Table:
         Head("Budget", lambda one: Cell(one.budget.name, sub=_whose(one)), number=False),
         Head("Since", lambda one: f"{formats.when(one.start)} UTC", number=False),
         Head("May cost", lambda one: formats.money(one.budget.usd)),
-        Head("Spent", lambda one: Cell(formats.money(one.spent), share=min(one.share, 1.0))),
+        Head("Spent", spent),
         Head("Left", left),
         Head("At this pace", pace),
     ]
@@ -306,13 +368,13 @@ def body(asking: Asking) -> Body:
     course = asking.store.submit(overview.series, *asked)
     spent = budgets.spendings(asking.store, asking.scope, asking.window.now, asking.budgets)
     found = business.business(*asked, asking.human_cost)
-    within = [_budgets(spent)] if spent else []
+    within = [_budgets(spent, asking.window.now)] if spent else []
     spending = parted.result()
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
-        cards=_cards(found, spending),
+        cards=_cards(found, spending, asking.view),
         panels=[
-            *_charts(course.result()),
+            *_charts(course.result(), asking.view),
             *within,
             *(
                 _parts(by, parts, asking.view)
@@ -321,7 +383,7 @@ def body(asking: Asking) -> Body:
             ),
             elsewhere.result(),
             _dearest(spending.dearest, several=several),
-            _reasons(found),
+            _reasons(found, asking.view),
         ],
         empty=not found.conversations and not found.cost.priced_turns and not spent,
     )

@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from otel_chat._common.moments import UTC_NAME
+from otel_chat.server.figures.intervals import wilson
 from otel_chat.server.figures.writing import NO_DATA, THIN, count, duration, money, percent
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "count",
     "duration",
     "field_time",
+    "interval",
     "money",
     "percent",
     "plural",
@@ -142,3 +144,17 @@ def plural(number: int, one: str, many: str | None = None) -> str:
         ('1 turn', '2,345 turns', '0 replies')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def interval(part: int, of: int) -> str:
+    """Between which bounds a share lies, 95 times in a hundred.
+
+    Example:
+        >>> interval(81, 92).replace("\u202f", " "), interval(0, 0)
+        ('80 to 93 %', '')
+    """
+    found = wilson(part, of)
+    if found is None:
+        return ""
+    low, high = (f"{100 * bound:.0f}" for bound in found)
+    return f"{low} to {high}{THIN}%"

@@ -18,11 +18,15 @@ class Square:
         text: Its figure, for whoever hears the page or saves it.
         tip: Row, column and figure in words.
         depth: How deep its colour is, 0 to `DEPTHS`.
+        href: Where what it counts is; empty for nowhere.
+        counts: How many entries that list has.
     """
 
     text: str
     tip: str
     depth: int
+    href: str = ""
+    counts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Grid:
         corner: What rows and columns are.
         columns: Labels of the columns, and whether each is shown or only said.
         rows: The label of each row, and its cells.
+        hrefs: Where all that a row counts is, in their order; empty for nowhere.
         meanings: Names and definitions of its figures.
         sample: Over how many turns or conversations.
         zones: The time zones to choose from; the chosen one first.
@@ -53,6 +58,7 @@ class Grid:
     sample: str = ""
     zones: Sequence[str] = ()
     wide: bool = True
+    hrefs: Sequence[tuple[str, int]] = ()
 
     @property
     def empty(self) -> bool:

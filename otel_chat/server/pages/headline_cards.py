@@ -10,7 +10,6 @@ from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.overview import (
     Card,
     Opening,
-    interval,
     meanings,
     opening,
     trend,
@@ -156,7 +155,7 @@ def _containment(
             clear=clear.get("containment_ratio"),
         ),
         line=_line(points, lambda p: p.containment.rate),
-        interval=interval(kept.count, kept.settled),
+        interval=formats.interval(kept.count, kept.settled),
         opens=opening(view, kept.count, "", state="settled", **without),
         parts=[
             opening(
@@ -202,7 +201,7 @@ def _resolution(
             clear=clear.get("resolution_ratio_low"),
         ),
         line=_line(points, lambda p: p.resolution.low),
-        interval=interval(resolution.confirmed, resolution.settled),
+        interval=formats.interval(resolution.confirmed, resolution.settled),
         opens=opening(view, resolution.confirmed, "", outcome="resolved", confirmed="true"),
         parts=[opening(view, resolution.assumed, "assumed", outcome="resolved", confirmed="false")],
     )
@@ -224,7 +223,7 @@ def _handoffs(o: Overview, points: Sequence[Point], view: View, clear: Mapping[s
             clear=clear.get("containment_ratio"),
         ),
         line=_line(points, lambda p: p.handoffs.rate),
-        interval=interval(o.handoffs.conversations, o.containment.settled),
+        interval=formats.interval(o.handoffs.conversations, o.containment.settled),
         opens=opening(view, o.handoffs.conversations, "", state="settled", handoff="true"),
     )
 

@@ -10,9 +10,9 @@ from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import sparkline
 from otel_chat.server.pages.links import GIVEN_UP
-from otel_chat.server.pages.overview import Card, meanings, opening
+from otel_chat.server.pages.overview import SLOWEST, Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
+from otel_chat.server.pages.tables import Cell, Head, Table, counted, furthest, rate, table
 from otel_chat.server.questions import nlu, subjects, unanswered
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def _cards(found: nlu.Intents, view: View) -> list[Card]:
             key="classified",
             label="Classified",
             value=formats.compact(fallback.classified),
-            note=f"of {formats.plural(found.turns, 'turn')}",
+            note="of",
+            parts=[opening(view, found.turns, "turns", "/turns")],
             sample=formats.plural(found.classifications, "classification"),
             meanings=meanings("classified_turns", "classifications"),
         ),
@@ -70,6 +71,9 @@ def _cards(found: nlu.Intents, view: View) -> list[Card]:
             note="mean",
             sample=formats.plural(confidence.count, "turn"),
             meanings=meanings("mean_confidence"),
+            parts=[Opening("the least sure", view.narrowed("/turns", sort="confidence"))]
+            if confidence.count
+            else (),
         ),
     ]
 
@@ -106,7 +110,15 @@ def _intents(found: nlu.Intents, view: View) -> Table:
             ),
             figure="intent_success_ratio",
         ),
-        Head("Confidence", lambda i: formats.score(i.mean_confidence), figure="intent_confidence"),
+        Head(
+            "Confidence",
+            lambda i: furthest(
+                formats.score(i.mean_confidence),
+                view.narrowed("/turns", intent=i.name, sort="confidence"),
+                "the least sure first",
+            ),
+            figure="intent_confidence",
+        ),
         Head(
             "Unsure",
             lambda i: counted(
@@ -119,7 +131,11 @@ def _intents(found: nlu.Intents, view: View) -> Table:
         ),
         Head(
             "Response",
-            lambda i: formats.duration(i.mean_response_time),
+            lambda i: furthest(
+                formats.duration(i.mean_response_time),
+                view.narrowed("/turns", intent=i.name, sort="-response"),
+                SLOWEST,
+            ),
             figure="intent_response_time",
         ),
         Head("Switched", lambda i: formats.count(i.switched), figure="intent_switched"),
@@ -195,10 +211,27 @@ def _entities(asking: Asking) -> Table:
 
 def _sentiments(asking: Asking) -> Table:
     found = subjects.sentiments(asking.store, asking.scope, asking.window, asking.filters)
+
+    def such(sentiment: subjects.Sentiment) -> str:
+        return asking.view.narrowed("/turns", sentiment=sentiment.name) if sentiment.name else ""
+
     heads: list[Head[subjects.Sentiment]] = [
         Head("Sentiment", lambda s: s.name, number=False),
-        Head("Turns", lambda s: formats.count(s.turns), figure="sentiment_turns"),
-        Head("Share", lambda s: rate(s.share), figure="sentiment_share"),
+        Head(
+            "Turns",
+            lambda s: counted(s.turns, such(s)),
+            figure="sentiment_turns",
+        ),
+        Head(
+            "Share",
+            lambda s: rate(
+                s.share,
+                part=s.turns,
+                of=sum(one.turns for one in found.items),
+                href=such(s),
+            ),
+            figure="sentiment_share",
+        ),
     ]
     return table(
         "sentiments",

@@ -8,7 +8,7 @@ from otel_chat.server.figures.conversation_rows import ARROW, END, STEPS
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.flows import Flow, Place, Way, draw
 from otel_chat.server.pages.links import GIVEN_UP
-from otel_chat.server.pages.overview import OUTCOMES, Card, meanings
+from otel_chat.server.pages.overview import OUTCOMES, Card, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import drop_off, journeys, repeat_contact, workflows
@@ -22,13 +22,17 @@ _LISTED: Final = 12
 _MANY_DROPPED: Final = 0.3
 
 
-def _cards(dropped: DropOff, repeat: repeat_contact.RepeatContact, incomplete: int) -> list[Card]:
+def _cards(
+    dropped: DropOff, repeat: repeat_contact.RepeatContact, incomplete: int, view: View
+) -> list[Card]:
     return [
         Card(
             key="dropped",
             label="Dropped",
             value=formats.percent(dropped.rate),
-            note=formats.plural(dropped.dropped, "conversation") + " abandoned or failed",
+            note="",
+            interval=formats.interval(dropped.dropped, dropped.settled),
+            parts=[opening(view, dropped.dropped, "abandoned or failed", outcome=GIVEN_UP)],
             sample=f"of {formats.count(dropped.settled)} settled",
             meanings=meanings("dropped_ratio", "dropped_conversations"),
         ),
@@ -45,6 +49,7 @@ def _cards(dropped: DropOff, repeat: repeat_contact.RepeatContact, incomplete: i
             label="Came back",
             value=formats.percent(repeat.all.rate),
             note=formats.plural(repeat.all.returned, "conversation"),
+            interval=formats.interval(repeat.all.returned, repeat.all.observed),
             sample=f"of {formats.count(repeat.all.observed)} observed",
             meanings=meanings("repeat_contact_ratio", "repeat_contact_observed"),
         ),
@@ -139,16 +144,27 @@ def _flow(found: journeys.Ways, view: View) -> Flow:
 
 def _by_intent(dropped: DropOff, asking: Asking) -> Table:
     def dropped_at(point: IntentDropOff) -> Cell:
-        href = asking.view.narrowed(links.LIST, last_intent=point.intent or "", outcome=GIVEN_UP)
-        return counted(point.dropped, href)
+        return counted(point.dropped, such(point))
 
+    def of_those_here(point: IntentDropOff) -> Cell:
+        many = {"bad_from": _MANY_DROPPED}
+        return rate(point.rate, **many, part=point.dropped, of=point.reached, href=such(point))
+
+    def such(point: IntentDropOff) -> str:
+        if not point.intent:
+            return ""
+        return asking.view.narrowed(links.LIST, last_intent=point.intent, outcome=GIVEN_UP)
+
+    every = sum(point.dropped for point in dropped.intents)
     heads: list[Head[IntentDropOff]] = [
         Head("Last intent", lambda p: p.intent or "(no intent)", number=False),
         Head("Dropped", dropped_at, figure="drop_offs"),
-        Head("Share", lambda p: rate(p.share), figure="drop_off_share"),
         Head(
-            "Of those here", lambda p: rate(p.rate, bad_from=_MANY_DROPPED), figure="drop_off_ratio"
+            "Share",
+            lambda p: rate(p.share, part=p.dropped, of=every, href=such(p)),
+            figure="drop_off_share",
         ),
+        Head("Of those here", of_those_here, figure="drop_off_ratio"),
     ]
     return table(
         "drop-off-intents",
@@ -245,7 +261,7 @@ def body(asking: Asking) -> Body:
     dropped, incomplete = dropped_asked.result(), incomplete_asked.result()
     several = asking.scope.tenants is None or len(asking.scope.tenants) > 1
     return Body(
-        cards=_cards(dropped, repeat_asked.result(), incomplete.total),
+        cards=_cards(dropped, repeat_asked.result(), incomplete.total, asking.view),
         panels=[
             _paths(ways),
             _flow(drawn_asked.result(), asking.view),

@@ -137,16 +137,25 @@ class View:
         """The same view without these parameters."""
         return View(self.path, tuple(self.hidden(*names)))
 
-    def within(self, path: str, start: datetime, end: datetime) -> str:
+    def within(
+        self, path: str, start: datetime, end: datetime, **values: str | Sequence[str]
+    ) -> str:
         """The address of another page with the same filters, for [start, end).
+
+        Args:
+            path: The page.
+            start: The first moment.
+            end: The first moment after it.
+            values: Filters instead of those of the same names.
 
         Example:
             >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
             >>> View("/", (("window", "7d"),)).within("/x", noon, noon.replace(hour=13))
             '/x?from=2026-03-04T12%3A00%3A00Z&to=2026-03-04T13%3A00%3A00Z'
         """
-        kept = [(name, value) for name, value in self._for(path) if name not in TIMES]
-        return _address(path, [*kept, ("from", written(start)), ("to", written(end))])
+        kept = [(n, value) for n, value in self._for(path) if n not in (*TIMES, *values)]
+        times = [("from", written(start)), ("to", written(end))]
+        return _address(path, [*kept, *times, *values.items()])
 
     def with_times(self, window: str) -> str:
         """The address of this page with another window."""

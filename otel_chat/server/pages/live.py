@@ -7,13 +7,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Column
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs
+from otel_chat.server.pages.links import LIST, TURN_LIST
+from otel_chat.server.pages.overview import Card, Opening, meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
 from otel_chat.server.questions import conversations, minutes, realtime
 from otel_chat.server.questions import waiting as waiting_queries
 
 if TYPE_CHECKING:
+    from otel_chat.server.figures.window import Window
+    from otel_chat.server.pages.links import View
     from otel_chat.server.pages.sheets import Asking
     from otel_chat.server.questions.feedback import ScaleMean
     from otel_chat.server.questions.realtime import Realtime
@@ -27,8 +30,18 @@ _SCALES: Final = 2
 """That a card has room for."""
 
 
-def cards(found: Realtime) -> list[Card]:
-    """The figures of the last minutes."""
+def cards(found: Realtime, view: View) -> list[Card]:
+    """The figures of the last minutes.
+
+    Args:
+        found: The figures.
+        view: The filters of the page.
+    """
+    since = found.timestamp - timedelta(minutes=found.minutes)
+
+    def turns(**named: str) -> str:
+        return view.within(TURN_LIST, since, found.timestamp, **named)
+
     seconds = None if found.avg_response_time_ms is None else found.avg_response_time_ms / 1000
     span = f"in the last {found.minutes} minutes"
     return [
@@ -39,6 +52,9 @@ def cards(found: Realtime) -> list[Card]:
             note="open conversations",
             sample="as of now",
             meanings=meanings("realtime_active_conversations"),
+            opens=Opening(
+                "", view.narrowed(LIST, state="open", window="90d"), found.active_conversations
+            ),
         ),
         Card(
             key="turns",
@@ -47,6 +63,7 @@ def cards(found: Realtime) -> list[Card]:
             note=span,
             sample="started",
             meanings=meanings("realtime_turns"),
+            opens=Opening("", turns(), found.turns),
         ),
         Card(
             key="avg_response_time_ms",
@@ -55,6 +72,7 @@ def cards(found: Realtime) -> list[Card]:
             note=f"mean {span}",
             sample="of these turns",
             meanings=meanings("realtime_response_time"),
+            opens=Opening("", turns(sort="-response")),
         ),
         Card(
             key="errors",
@@ -63,6 +81,7 @@ def cards(found: Realtime) -> list[Card]:
             note=span,
             sample="of these turns",
             meanings=meanings("realtime_errors"),
+            opens=Opening("", turns(failed="true"), found.errors),
         ),
         Card(
             key="handoffs",
@@ -71,6 +90,7 @@ def cards(found: Realtime) -> list[Card]:
             note=span,
             sample="of these turns",
             meanings=meanings("realtime_handoffs"),
+            opens=Opening("", turns(turn_handoff="true"), found.handoffs),
         ),
         Card(
             key="avg_satisfaction",
@@ -79,6 +99,7 @@ def cards(found: Realtime) -> list[Card]:
             note=_by_scale(found.satisfaction_by_scale),
             sample="of ratings",
             meanings=meanings("realtime_satisfaction"),
+            opens=Opening("", view.narrowed(LIST, rating_min="0", window="24h")),
         ),
     ]
 
@@ -97,7 +118,8 @@ def _whole(value: float | None) -> str:
     return formats.count(None if value is None else round(value))
 
 
-def _by_minute(found: minutes.Minutes) -> Chart:
+def _by_minute(found: minutes.Minutes, window: Window, view: View) -> Chart:
+    starts = [minute.start for minute in found.items]
     rows = [(minute.start, f"{minute.start:%H:%M}") for minute in found.items]
     return Chart(
         "minutes",
@@ -111,6 +133,7 @@ def _by_minute(found: minutes.Minutes) -> Chart:
         meanings=meanings("turns", "failed_turns"),
         sample=formats.plural(sum(minute.turns for minute in found.items), "turn"),
         wide=True,
+        hrefs=bucket_hrefs(view, TURN_LIST, starts, timedelta(minutes=1), window),
     )
 
 
@@ -209,7 +232,11 @@ def _waiting(asking: Asking) -> Table:
 def panels(asking: Asking) -> list[Chart | Table]:
     """What is fetched again as things happen: who waits, the last hour, and who is talking."""
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_waiting(asking), _by_minute(minutes.minutes(*asked)), _talking(asking)]
+    return [
+        _waiting(asking),
+        _by_minute(minutes.minutes(*asked), asking.window, asking.view),
+        _talking(asking),
+    ]
 
 
 def now(asking: Asking) -> Realtime:

@@ -55,7 +55,7 @@ def live_page(request: Request, asking: AskingNow) -> Response:
         "live",
         view=asking.view,
         choices=choices.choices(asking.store, asking.scope, asking.window),
-        cards=live.cards(live.now(asking)),
+        cards=live.cards(live.now(asking), asking.view),
         panels_shown=live.panels(asking),
         stream=asking.view.at(live.STREAM),
     )

@@ -8,9 +8,9 @@ from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Colour, Column, row_label, sparkline
+from otel_chat.server.pages.charts import Chart, Colour, Column, bucket_hrefs, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
-from otel_chat.server.pages.overview import OUTCOMES, Card, interval, meanings, opening
+from otel_chat.server.pages.overview import OUTCOMES, Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import (
@@ -91,7 +91,7 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
             key="contained",
             label="Contained",
             value=formats.percent(kept.rate),
-            interval=interval(kept.count, kept.settled),
+            interval=formats.interval(kept.count, kept.settled),
             note="",
             parts=[opening(view, kept.count, "without a human", state="settled", handoff="false")],
             sample=f"of {formats.count(kept.settled)} settled",
@@ -101,7 +101,7 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
             key="handoffs",
             label="Handed off",
             value=formats.percent(human.rate),
-            interval=interval(human.conversations, kept.settled),
+            interval=formats.interval(human.conversations, kept.settled),
             opens=opening(view, human.conversations, "", state="settled", handoff="true"),
             note=f"wait for a human {formats.duration(human.wait.p50)}"
             if human.wait.count
@@ -119,6 +119,9 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
             sample=f"{formats.plural(rated.all.ratings, 'rating')},"
             f" {formats.percent(rated.response_rate)} of settled",
             meanings=meanings("csat_ratio", "csat_top_ratio", "feedback_response_ratio"),
+            parts=[Opening("read them", view.narrowed(links.LIST, rating_min="0"))]
+            if rated.all.ratings
+            else (),
         ),
     ]
 
@@ -127,8 +130,9 @@ def _whole(value: float | None) -> str:
     return formats.count(None if value is None else round(value))
 
 
-def _ends(series: Series) -> Chart:
+def _ends(series: Series, view: View) -> Chart:
     width = BUCKETS[series.bucket]
+    starts = [point.start for point in series.points]
     rows = [(point.start, row_label(point.start, width)) for point in series.points]
     counted = [point.outcomes.model_dump() for point in series.points]
     return Chart(
@@ -137,11 +141,19 @@ def _ends(series: Series) -> Chart:
         "Do conversations end better or worse than they did?",
         rows,
         [
-            Column(label, [c[key] for c in counted], _whole, kind="bar", colour=_COLOURS[key])
+            Column(
+                label,
+                [c[key] for c in counted],
+                _whole,
+                kind="bar",
+                colour=_COLOURS[key],
+                href=view.narrowed(links.LIST, outcome=key),
+            )
             for key, label in OUTCOMES
         ],
         meanings=meanings(*(f"{key}_conversations" for key, _ in OUTCOMES)),
         sample=formats.plural(sum(point.conversations for point in series.points), "conversation"),
+        hrefs=bucket_hrefs(view, links.LIST, starts, width, series.window),
     )
 
 
@@ -180,7 +192,7 @@ def _scale(number: int, scale: RatingScale) -> Chart:
     )
 
 
-def _confidence(found: InteractionStatistics) -> Chart:
+def _confidence(found: InteractionStatistics, view: View) -> Chart:
     bins = found.confidence_distribution
     threshold = found.confidence.threshold
     unsure = [b.high <= threshold + 1e-9 for b in bins]
@@ -208,6 +220,14 @@ def _confidence(found: InteractionStatistics) -> Chart:
         meanings=meanings("mean_confidence", "low_confidence_ratio"),
         sample=formats.plural(found.confidence.count, "turn"),
         mark=(sum(unsure), f"threshold {threshold:g}"),
+        hrefs=[
+            view.narrowed(
+                links.TURN_LIST,
+                confidence_min=f"{b.low:g}",
+                **({"confidence_below": f"{b.high:g}"} if b.high < 1 else {}),
+            )
+            for b in bins
+        ],
     )
 
 
@@ -324,7 +344,15 @@ def _endings(series: Series, asking: Asking) -> Table:
             lambda o: counted(counts[o[0]], asking.view.narrowed("/conversations", outcome=o[0])),
             figure="conversations",
         ),
-        Head("Share", lambda o: rate(counts[o[0]] / whole if whole else None)),
+        Head(
+            "Share",
+            lambda o: rate(
+                counts[o[0]] / whole if whole else None,
+                part=counts[o[0]],
+                of=whole,
+                href=asking.view.narrowed("/conversations", outcome=o[0]),
+            ),
+        ),
     ]
     return table(
         "outcomes",
@@ -338,12 +366,15 @@ def _endings(series: Series, asking: Asking) -> Table:
 
 def _course(asking: Asking) -> list[Chart | Table]:
     series = overview.series(asking.store, asking.scope, asking.window, asking.filters)
-    return [_ends(series), _endings(series, asking)]
+    return [_ends(series, asking.view), _endings(series, asking)]
 
 
 def _said(asking: Asking) -> list[Chart | Table]:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_confidence(interactions.interaction_statistics(*asked)), _comments(asking)]
+    return [
+        _confidence(interactions.interaction_statistics(*asked), asking.view),
+        _comments(asking),
+    ]
 
 
 PARTS: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] = {

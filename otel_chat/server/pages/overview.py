@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_chat.server.figures.intervals import wilson
 from otel_chat.server.figures.registry import FIGURES
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Colour, Column, cut_rows, row_label
-from otel_chat.server.pages.links import LIST
+from otel_chat.server.pages.charts import Chart, Colour, Column, bucket_hrefs, cut_rows, row_label
+from otel_chat.server.pages.links import LIST, TURN_LIST
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -167,20 +166,6 @@ def trend(
     return Trend(f"{subject}{amount:,.{digits}f}{unit}", direction, tone, before, chance)
 
 
-def interval(part: int, of: int) -> str:
-    """Between which bounds a share of conversations lies, 95 times in a hundred.
-
-    Example:
-        >>> interval(81, 92).replace("\u202f", " "), interval(0, 0)
-        ('80 to 93 %', '')
-    """
-    found = wilson(part, of)
-    if found is None:
-        return ""
-    low, high = (f"{100 * bound:.0f}" for bound in found)
-    return f"{low} to {high}{formats.THIN}%"
-
-
 def opening(
     view: View, number: int, words: str, path: str = LIST, /, **named: str | Sequence[str]
 ) -> Opening:
@@ -207,6 +192,7 @@ def whole(value: float | None) -> str:
     return formats.count(None if value is None else round(value))
 
 
+SLOWEST: Final = "the slowest first"
 OUTCOMES: Final = (
     ("resolved", "Resolved"),
     ("handed_off", "Handed off"),
@@ -238,13 +224,18 @@ def outcomes(overview: Overview, view: View) -> list[Share]:
     return shares
 
 
-def _parts(every: list[int], some: tuple[str, list[int], Colour], others: str) -> list[Column]:
-    """Bars of all, parted into some (label, numbers, colour) and the others."""
+def _parts(
+    every: list[int],
+    some: tuple[str, list[int], Colour],
+    others: str,
+    hrefs: tuple[str, str],
+) -> list[Column]:
+    """Bars of all, parted into some (label, numbers, colour) and the others; where both are."""
     label, numbers, colour = some
     rest = [one - part for one, part in zip(every, numbers, strict=True)]
     return [
-        Column(others, rest, whole, kind="bar"),
-        Column(label, numbers, whole, kind="bar", colour=colour),
+        Column(others, rest, whole, kind="bar", href=hrefs[1]),
+        Column(label, numbers, whole, kind="bar", colour=colour, href=hrefs[0]),
     ]
 
 
@@ -273,6 +264,7 @@ def _response_time(
         ],
         cut=cut,
         hrefs=hrefs,
+        furthest=SLOWEST,
     )
 
 
@@ -283,11 +275,8 @@ def charts(series: Series, view: View) -> list[Chart]:
     points, window = series.points, series.window
     cut = cut_rows([point.start for point in points], width, window)
 
-    def hrefs(path: str) -> list[str]:
-        return [
-            view.within(path, max(point.start, window.start), min(point.start + width, window.end))
-            for point in points
-        ]
+    def hrefs(path: str, **values: str) -> list[str]:
+        return bucket_hrefs(view, path, [one.start for one in points], width, window, **values)
 
     return [
         Chart(
@@ -299,6 +288,10 @@ def charts(series: Series, view: View) -> list[Chart]:
                 [point.conversations for point in points],
                 ("Handed off", [point.handoffs.conversations for point in points], "handoff"),
                 "Without a handoff",
+                (
+                    view.narrowed(LIST, state="settled", handoff="true"),
+                    view.narrowed(LIST, handoff="false"),
+                ),
             ),
             cut=cut,
             hrefs=hrefs("/conversations"),
@@ -312,11 +305,15 @@ def charts(series: Series, view: View) -> list[Chart]:
                 [point.turns for point in points],
                 ("Failed", [point.errors.turns for point in points], "bad"),
                 "Without error",
+                (
+                    view.narrowed(TURN_LIST, failed="true"),
+                    view.narrowed(TURN_LIST, failed="false"),
+                ),
             ),
             cut=cut,
             hrefs=hrefs("/turns"),
         ),
-        _response_time(points, rows, cut, hrefs("/turns")),
+        _response_time(points, rows, cut, hrefs(TURN_LIST, sort="-response")),
     ]
 
 

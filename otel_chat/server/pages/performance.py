@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links, machines
-from otel_chat.server.pages.charts import Chart, Column, row_label, sparkline
+from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
-from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.links import TURN_LIST
+from otel_chat.server.pages.overview import SLOWEST, Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
-from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
+from otel_chat.server.pages.tables import Cell, Head, Table, counted, furthest, rate, table
 from otel_chat.server.questions import dependencies, performance, process, routes, slow_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_chat.server.pages.links import View
     from otel_chat.server.questions.performance import Performance, TurnErrors
     from otel_chat.server.questions.split import TimeSplit
 
@@ -34,7 +37,7 @@ PARTS: Final = (
 )
 
 
-def _cards(found: Performance) -> list[Card]:
+def _cards(found: Performance, view: View) -> list[Card]:
     took, first = found.response_time, found.time_to_first_chunk
     return [
         Card(
@@ -46,6 +49,9 @@ def _cards(found: Performance) -> list[Card]:
             else "median",
             sample=formats.plural(took.count, "answered turn"),
             meanings=[*meanings("response_time"), QUANTILES],
+            parts=[Opening("the slowest", view.narrowed(TURN_LIST, sort="-response"))]
+            if took.count
+            else (),
         ),
         Card(
             key="first-chunk",
@@ -54,13 +60,24 @@ def _cards(found: Performance) -> list[Card]:
             note=f"median · p95 {formats.duration(first.p95)}" if first.count else "median",
             sample=formats.plural(first.count, "streamed turn"),
             meanings=[*meanings("time_to_first_chunk"), QUANTILES],
+            parts=[Opening("the slowest", view.narrowed(TURN_LIST, sort="-first_words"))]
+            if first.count
+            else (),
         ),
         Card(
             key="errors",
             label="Errors",
             value=formats.percent(found.error_rate),
-            note=f"{formats.plural(found.errors, 'turn')} failed, {found.cancelled:,} cut off,"
-            f" {found.without_reply:,} without a reply",
+            note="",
+            interval=formats.interval(found.errors, found.turns),
+            opens=opening(view, found.errors, "", TURN_LIST, failed="true"),
+            parts=[
+                opening(view, found.errors, "failed", TURN_LIST, failed="true"),
+                opening(view, found.cancelled, "cut off", TURN_LIST, cancelled="true"),
+                opening(
+                    view, found.without_reply, "without a reply", TURN_LIST, without_reply="true"
+                ),
+            ],
             sample=f"of {formats.count(found.turns)}",
             meanings=meanings(
                 "error_ratio", "failed_turns", "cancelled_turns", "turns_without_reply"
@@ -74,6 +91,7 @@ def _cards(found: Performance) -> list[Card]:
             note="mean over the window",
             sample=formats.plural(found.turns, "turn"),
             meanings=meanings("turns_per_minute"),
+            opens=Opening("", view.at(TURN_LIST), found.turns) if found.turns else None,
         ),
     ]
 
@@ -83,8 +101,13 @@ def _labels(found: Performance) -> list[str]:
     return [row_label(point.start, width) for point in found.points]
 
 
-def _bands(found: Performance) -> list[Chart]:
+def _bands(found: Performance, view: View) -> list[Chart]:
     starts = [point.start for point in found.points]
+    width = BUCKETS[found.bucket]
+
+    def hrefs(sort: str) -> list[str]:
+        return bucket_hrefs(view, TURN_LIST, starts, width, found.window, sort=sort)
+
     rows = list(zip(starts, _labels(found), strict=True))
     return [
         Chart(
@@ -104,6 +127,8 @@ def _bands(found: Performance) -> list[Chart]:
             ],
             meanings=[*meanings("response_time"), QUANTILES],
             sample=formats.plural(found.response_time.count, "turn"),
+            hrefs=hrefs("-response"),
+            furthest=SLOWEST,
         ),
         Chart(
             "first-chunk-bands",
@@ -121,6 +146,8 @@ def _bands(found: Performance) -> list[Chart]:
             ],
             meanings=[*meanings("time_to_first_chunk"), QUANTILES],
             sample=formats.plural(found.time_to_first_chunk.count, "streamed turn"),
+            hrefs=hrefs("-first_words"),
+            furthest=SLOWEST,
         ),
     ]  # fmt: skip
 
@@ -139,7 +166,19 @@ def span_label(bounds: Sequence[float], index: int) -> str:
     return f"{bounds[index - 1]:g} to {bounds[index]:g}{formats.THIN}s"
 
 
-def _heatmap(found: Performance) -> Grid:
+def span_filters(bounds: Sequence[float], index: int) -> dict[str, str]:
+    """The filters that let through what one part of a histogram counts.
+
+    Example:
+        >>> span_filters([0.5, 1.0], 1)
+        {'response_time_above': '0.5', 'response_time_max': '1'}
+    """
+    low = {"response_time_above": f"{bounds[index - 1]:g}"} if index else {}
+    high = {"response_time_max": f"{bounds[index]:g}"} if index < len(bounds) else {}
+    return low | high
+
+
+def _heatmap(found: Performance, view: View) -> Grid:
     most = max((count for point in found.points for count in point.histogram), default=0)
     used = [
         index
@@ -147,18 +186,24 @@ def _heatmap(found: Performance) -> Grid:
         if any(point.histogram[index] for point in found.points)
     ]
     labels = _labels(found)
-    rows = []
+    starts, width = [point.start for point in found.points], BUCKETS[found.bucket]
+    rows, heads = [], []
     for index in reversed(range(used[0], used[-1] + 1) if used else range(0)):
-        span = span_label(found.bounds, index)
+        span, named = span_label(found.bounds, index), span_filters(found.bounds, index)
+        hrefs = bucket_hrefs(view, TURN_LIST, starts, width, found.window, **named)
         squares = [
             Square(
                 str(point.histogram[index]),
                 f"{label}, {span}: {formats.plural(point.histogram[index], 'turn')}",
                 depth(point.histogram[index], most),
+                href if point.histogram[index] else "",
+                point.histogram[index],
             )
-            for label, point in zip(labels, found.points, strict=True)
+            for label, point, href in zip(labels, found.points, hrefs, strict=True)
         ]
         rows.append((span, squares))
+        every = sum(point.histogram[index] for point in found.points)
+        heads.append((view.narrowed(TURN_LIST, **named), every))
     return Grid(
         "latency",
         "Response times over time",
@@ -171,6 +216,7 @@ def _heatmap(found: Performance) -> Grid:
             ("Colour", "The deeper, the more turns took this long at this time."),
         ],
         sample=formats.plural(found.turns, "turn"),
+        hrefs=heads,
     )
 
 
@@ -225,7 +271,12 @@ def _slowest(asking: Asking) -> Table:
     )
 
 
-def _errors(found: TurnErrors) -> Table:
+def _errors(found: TurnErrors, view: View) -> Table:
+    def such(error: performance.TurnError) -> str:
+        if not error.error_type:
+            return ""
+        return view.narrowed(TURN_LIST, failed="true", error_type=error.error_type)
+
     heads: list[Head[performance.TurnError]] = [
         Head(
             "Error",
@@ -234,10 +285,10 @@ def _errors(found: TurnErrors) -> Table:
         ),
         Head(
             "Turns",
-            lambda e: Cell(formats.count(e.turns), line=sparkline(e.trend)),
+            lambda e: replace(counted(e.turns, such(e)), line=sparkline(e.trend)),
             figure="error_type_turns",
         ),
-        Head("Share", lambda e: rate(e.share)),
+        Head("Share", lambda e: rate(e.share, part=e.turns, of=found.turns, href=such(e))),
         Head("Conversations", lambda e: formats.count(e.conversations)),
         Head("Last seen", lambda e: formats.when(e.last_seen), number=False),
     ]
@@ -252,14 +303,33 @@ def _errors(found: TurnErrors) -> Table:
     )
 
 
-def _routes(found: routes.Routes) -> Table:
+def _routes(found: routes.Routes, view: View) -> Table:
+    def such(route: routes.Route, **more: str) -> str:
+        if not route.route or route.status_code is None:
+            return ""
+        code = str(route.status_code)
+        return view.narrowed(TURN_LIST, route=route.route, status_code=code, **more)
+
+    def slowest(route: routes.Route, took: float | None) -> Cell:
+        return furthest(formats.duration(took), such(route, sort="-response"), SLOWEST)
+
+    def failed(route: routes.Route) -> Cell:
+        return rate(
+            route.error_rate, bad_from=_OFTEN_FAILING, part=route.errors, of=route.turns,
+            href=such(route, failed="true"),
+        )  # fmt: skip
+
     heads: list[Head[routes.Route]] = [
         Head("Route", lambda r: r.route or "(not known)", number=False),
-        Head("Status", lambda r: formats.NO_DATA if r.status_code is None else str(r.status_code)),
-        Head("Turns", lambda r: formats.count(r.turns)),
-        Head("Failed", lambda r: rate(r.error_rate, bad_from=_OFTEN_FAILING), figure="error_ratio"),
-        Head("Median", lambda r: formats.duration(r.p50), figure="response_time"),
-        Head("p95", lambda r: formats.duration(r.p95)),
+        Head(
+            "Status",
+            lambda r: formats.NO_DATA if r.status_code is None else str(r.status_code),
+            number=False,
+        ),
+        Head("Turns", lambda r: counted(r.turns, such(r))),
+        Head("Failed", failed, figure="error_ratio"),
+        Head("Median", lambda r: slowest(r, r.p50), figure="response_time"),
+        Head("p95", lambda r: slowest(r, r.p95)),
     ]
     return table(
         "routes",
@@ -272,9 +342,13 @@ def _routes(found: routes.Routes) -> Table:
     )
 
 
-def _dependencies(found: dependencies.Dependencies) -> Table:
+def _dependencies(found: dependencies.Dependencies, view: View) -> Table:
+    def name(called: dependencies.Dependency) -> Cell:
+        such = view.narrowed(TURN_LIST, tool=called.name) if called.kind == "tool" else ""
+        return Cell(called.name or "(no name)", such)
+
     heads: list[Head[dependencies.Dependency]] = [
-        Head("Name", lambda d: d.name or "(no name)", number=False),
+        Head("Name", name, number=False),
         Head("Kind", lambda d: d.kind, number=False),
         Head("Calls", lambda d: formats.count(d.calls), figure="dependency_calls"),
         Head(
@@ -291,7 +365,7 @@ def _dependencies(found: dependencies.Dependencies) -> Table:
     return table(
         "dependencies",
         "Tools, APIs, retrievals and models",
-        "Which of the things that turns depend on is slow, or fails?",
+        "Which of the things that turns depend on is slow, or fails? A tool opens its turns.",
         heads,
         found.items,
         nothing="No calls of tools, APIs, retrievals or models were reported.",
@@ -303,17 +377,17 @@ def _dependencies(found: dependencies.Dependencies) -> Table:
 
 def _failed(asking: Asking) -> list[Table]:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_errors(performance.errors(*asked))]
+    return [_errors(performance.errors(*asked), asking.view)]
 
 
 def _called(asking: Asking) -> list[Table]:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_dependencies(dependencies.dependencies(*asked))]
+    return [_dependencies(dependencies.dependencies(*asked), asking.view)]
 
 
 def _ways_in(asking: Asking) -> list[Table]:
     asked = (asking.store, asking.scope, asking.window, asking.filters)
-    return [_routes(routes.routes(*asked))]
+    return [_routes(routes.routes(*asked), asking.view)]
 
 
 def _machines(asking: Asking) -> list[Chart | Table]:
@@ -338,8 +412,8 @@ def body(asking: Asking) -> Body:
         for key, (title, _) in PARTS_OF_IT.items()
     ]
     return Body(
-        cards=_cards(found),
-        panels=[*_bands(found), _heatmap(found), *later],
+        cards=_cards(found, asking.view),
+        panels=[*_bands(found, asking.view), _heatmap(found, asking.view), *later],
         empty=not found.turns,
     )
 

@@ -31,6 +31,7 @@ class Cell:
         whiskers: Intervals to draw: the name of a colour, low end, figure, high end, 0 to 1.
         items: Texts beneath each other, and where each leads.
         counts: How many entries the list has that it leads to, where the text counts them.
+        furthest: Where that list is in an order instead, which end of it comes first.
     """
 
     text: str
@@ -45,6 +46,7 @@ class Cell:
     whiskers: Sequence[tuple[str, float, float, float]] = ()
     items: Sequence[tuple[str, str]] = ()
     counts: int | None = None
+    furthest: str = ""
 
     @property
     def empty(self) -> bool:
@@ -171,16 +173,53 @@ def counted(number: int, href: str, share: float | None = None) -> Cell:
     return Cell(formats.count(number), href if number else "", share, counts=number)
 
 
+def furthest(text: str, href: str, words: str, share: float | None = None) -> Cell:
+    """A sum, a mean or a quantile, which opens what it is of, in an order.
+
+    Args:
+        text: The figure; "no data" opens nothing.
+        href: Where the list is.
+        words: Which end of it comes first.
+        share: The length of the bar beside it, 0 to 1; `None` for no bar.
+
+    Example:
+        >>> furthest("2 s", "/turns?sort=-response", "the slowest first").furthest
+        'the slowest first'
+        >>> furthest("no data", "/turns?sort=-response", "the slowest first").href
+        ''
+    """
+    opens = href if text != formats.NO_DATA else ""
+    return Cell(text, opens, share, furthest=words if opens else "")
+
+
 def _cell(made: Cell | str) -> Cell:
     return made if isinstance(made, Cell) else Cell(made)
 
 
-def rate(value: float | None, *, bad_from: float | None = None) -> Cell:
+def rate(
+    value: float | None,
+    *,
+    bad_from: float | None = None,
+    part: int = 0,
+    of: int = 0,
+    href: str = "",
+) -> Cell:
     """A share of 1 with a bar.
 
     Args:
         value: The share.
         bad_from: From where on it is bad news.
+        part: How many it is, where these can be opened.
+        of: Of how many, where that has an interval.
+        href: Where their list is.
     """
     bad = value is not None and bad_from is not None and value >= bad_from
-    return Cell(formats.percent(value), share=value, tone="bad" if bad else "")
+    opens = href if part else ""
+    return Cell(
+        formats.percent(value),
+        opens,
+        share=value,
+        tone="bad" if bad else "",
+        sub=formats.interval(part, of),
+        counts=part if opens else None,
+    )

@@ -131,7 +131,8 @@ function followPointer(canvas, chart, hrefs) {
     if (from === null) return;
     const [first, last] = [from, at(event)].sort((a, b) => a - b);
     from = chart.dragged = null;
-    if (first === last) return location.assign(hrefs[first]);
+    const timed = new URL(hrefs[first]).searchParams.has("from");
+    if (first === last || !timed) return location.assign(hrefs[first]);
     const here = new URL(location.href);
     here.searchParams.delete("window");
     here.searchParams.set("from", new URL(hrefs[first]).searchParams.get("from"));

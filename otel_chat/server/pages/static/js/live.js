@@ -17,6 +17,17 @@ function byScale(scales) {
   return [...told, "in the last hour"].join(", ");
 }
 
+// The link goes along with its figure: to the same minutes before the present.
+function lead(link, value, answer) {
+  if (link.dataset.counts !== undefined) link.dataset.counts = value;
+  const address = new URL(link.href);
+  if (!address.searchParams.has("from")) return;
+  const now = Date.parse(answer.timestamp);
+  address.searchParams.set("from", new Date(now - answer.minutes * 60_000).toISOString());
+  address.searchParams.set("to", answer.timestamp);
+  link.href = address;
+}
+
 function show(answer) {
   document.querySelector("section[aria-labelledby=card-avg_satisfaction] .card-note").textContent = byScale(answer.satisfaction_by_scale);
   for (const card of document.querySelectorAll("section[aria-labelledby^=card-]")) {
@@ -25,8 +36,10 @@ function show(answer) {
     const figure = card.querySelector(".figure");
     const text = value === null ? "no data" : (written[name] ?? whole.format)(value);
     figure.classList.toggle("is-empty", value === null);
+    const link = figure.querySelector("a");
+    if (link) lead(link, value, answer);
     if (figure.textContent.trim() === text) continue;
-    figure.textContent = text;
+    (link ?? figure).textContent = text;
     card.classList.remove("is-new");
     requestAnimationFrame(() => card.classList.add("is-new"));
   }

@@ -15,6 +15,7 @@ from otel_chat.server.api.security import COOKIE
 from otel_chat.server.pages import assets, formats, links, listing, periods, replies, tour
 from otel_chat.server.pages.compare import COMPARE
 from otel_chat.server.pages.costs import COSTS
+from otel_chat.server.pages.engagement import ENGAGEMENT
 from otel_chat.server.pages.forecasts import FORECASTS
 from otel_chat.server.pages.intents import INTENTS
 from otel_chat.server.pages.journeys import JOURNEYS
@@ -52,6 +53,7 @@ SHEETS: Final = (
     JOURNEYS,
     PERFORMANCE,
     OUTCOMES_PAGE,
+    ENGAGEMENT,
     COSTS,
     COMPARE,
     FORECASTS,

@@ -64,6 +64,7 @@ _ORDER: Final = "in what order intents came is no filter"
 _CHANGE: Final = "a change is of two windows; each of the two opens"
 _EARLIER: Final = "it is of the window before"
 _RATINGS: Final = "a list has conversations, and one may hold several ratings"
+_ELSEWHERE: Final = "what the first turn's header says, or events too, is no filter"
 UNOPENED: Final[dict[str, str]] = {
     "card-turns": "the page of turns itself",
     "card-incomplete": "all of them stand below",
@@ -81,6 +82,13 @@ UNOPENED: Final[dict[str, str]] = {
     "chart-scale-1": _RATINGS,
     "chart-satisfaction": _RATINGS,
     "evaluations": "evaluations are in no list",
+    "card-returning": "users are in no list",
+    "funnel": "in what order steps came is no filter",
+    "lead-kinds": "the kinds of leads are no filter",
+    "by-device": _ELSEWHERE,
+    "by-browser": _ELSEWHERE,
+    "by-page": _ELSEWHERE,
+    "by-referrer": _ELSEWHERE,
     "hours": "an hour of the week is many times",
     "dependencies": "calls are no turns; the name of a tool opens the turns that called it",
     "errors/Conversations": "a list has those that began in the window",

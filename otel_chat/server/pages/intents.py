@@ -43,6 +43,7 @@ def _cards(found: nlu.Intents, view: View) -> list[Card]:
             label="Fallback",
             value=formats.percent(fallback.rate),
             note="",
+            interval=formats.interval(fallback.count, fallback.classified),
             parts=[opening(view, fallback.count, "without an intent", "/turns", fallback="true")],
             sample=f"of {formats.count(fallback.classified)}",
             meanings=meanings("fallback_ratio", "fallback_turns"),
@@ -51,6 +52,7 @@ def _cards(found: nlu.Intents, view: View) -> list[Card]:
             key="unsure",
             label="Unsure",
             value=formats.percent(confidence.low_rate),
+            interval=formats.interval(confidence.low, confidence.count),
             note=f"confidence below {confidence.threshold:g}:",
             parts=[
                 opening(
@@ -85,6 +87,7 @@ def _no_failure(view: View) -> Head[nlu.Intent]:
             formats.percent(i.no_failure_rate),
             view.narrowed("/turns", intent=i.name, **_WITHOUT_FAILURE) if i.no_failure else "",
             share=i.no_failure_rate,
+            sub=formats.interval(i.no_failure, i.turns),
             tone="bad" if i.turns and i.no_failure / i.turns <= 1 - OFTEN_FAILING else "",
             counts=i.no_failure,
         ),

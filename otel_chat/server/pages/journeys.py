@@ -90,7 +90,11 @@ def _paths(found: journeys.Paths) -> Table:
         Head(
             "Conversations", lambda p: formats.count(p.conversations), figure="path_conversations"
         ),
-        Head("Share", lambda p: rate(p.share), figure="path_share"),
+        Head(
+            "Share",
+            lambda p: rate(p.share, part=p.conversations, of=found.settled),
+            figure="path_share",
+        ),
         Head("Resolved", lambda p: formats.count(p.outcomes.resolved)),
         Head("Handed off", lambda p: formats.count(p.outcomes.handed_off)),
         Head("Dropped", lambda p: formats.count(p.outcomes.abandoned + p.outcomes.failed)),
@@ -183,7 +187,9 @@ def _by_step(dropped: DropOff) -> Table:
         Head("Step", lambda p: p.step or "(before any)", number=False),
         Head("Dropped", lambda p: formats.count(p.dropped), figure="drop_offs"),
         Head(
-            "Of those here", lambda p: rate(p.rate, bad_from=_MANY_DROPPED), figure="drop_off_ratio"
+            "Of those here",
+            lambda p: rate(p.rate, bad_from=_MANY_DROPPED, part=p.dropped, of=p.reached),
+            figure="drop_off_ratio",
         ),
     ]
     return table(
@@ -205,7 +211,11 @@ def _workflows(asking: Asking) -> Table:
         Head("Started", lambda w: formats.count(w.started), figure="workflows_started"),
         Head("Completed", lambda w: formats.count(w.completed), figure="workflows_completed"),
         Head("Failed", lambda w: formats.count(w.failed), figure="workflows_failed"),
-        Head("Completion", lambda w: rate(w.completion_rate), figure="workflow_completion_ratio"),
+        Head(
+            "Completion",
+            lambda w: rate(w.completion_rate, part=w.completed, of=w.started),
+            figure="workflow_completion_ratio",
+        ),
         Head("Median time", lambda w: formats.duration(w.duration.p50)),
     ]
     return table(

@@ -356,7 +356,11 @@ def _dependencies(found: dependencies.Dependencies, view: View) -> Table:
             lambda d: Cell(formats.count(d.failures), tone="bad" if d.failures else ""),
             figure="dependency_failures",
         ),
-        Head("Success", lambda d: rate(d.success_rate), figure="dependency_success_ratio"),
+        Head(
+            "Success",
+            lambda d: rate(d.success_rate, part=d.calls - d.failures, of=d.calls),
+            figure="dependency_success_ratio",
+        ),
         Head("Mean", lambda d: formats.duration(d.mean), figure="dependency_duration"),
         Head("Median", lambda d: formats.duration(d.p50)),
         Head("p95", lambda d: formats.duration(d.p95)),

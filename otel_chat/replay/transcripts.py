@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from otel_chat._common import text_files
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import OtelChatError
 
 LINE_LIMIT: Final = 16 * 1024 * 1024
@@ -93,7 +94,7 @@ def parse(raw: str | bytes | None, number: int) -> Transcript:
         >>> parse('{"turns": []}', 7)
         Traceback (most recent call last):
         ...
-        otel_chat.replay.transcripts.TranscriptError: line 7, conversation_id: Field required
+        otel_chat.replay.transcripts.TranscriptError: line 7, conversation_id: is missing
     """
     if raw is None:
         raise TranscriptError(f"line {number}: longer than {LINE_LIMIT} bytes")
@@ -102,7 +103,7 @@ def parse(raw: str | bytes | None, number: int) -> Transcript:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = _field(first["loc"])
-        raise TranscriptError(f"line {number}, {field}: {first['msg']}") from error
+        raise TranscriptError(f"line {number}, {field}: {in_words(first, {})}") from error
 
 
 def _field(place: tuple[int | str, ...]) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import ConfigurationError
 from otel_chat.semconv import LOW_CONFIDENCE_THRESHOLD
+from otel_chat.server import patterns
 from otel_chat.server.budgets import MOST, Budget
 from otel_chat.server.sample import Sample
 from otel_chat.server.store.limits import EXPORT, QUESTION
-
-_ORIGIN: Final = r"^https?://[^/\s*]+$"
-_ADDRESS: Final = r"^https?://[^\s?#]+$"
 
 
 class ServerSettings(BaseSettings):
@@ -86,7 +85,7 @@ class ServerSettings(BaseSettings):
     store: Annotated[str, Field(repr=False)] = "chdb:./chat-store"  # a password may stand in it
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
-    cors_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    cors_origins: tuple[Annotated[str, Field(pattern=patterns.ORIGIN)], ...] = ()
     gauge_seconds: Annotated[float, Field(ge=1, le=3600)] = 30
     cost_per_interaction: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
     budgets: Annotated[tuple[Budget, ...], Field(max_length=MOST)] = ()
@@ -96,7 +95,7 @@ class ServerSettings(BaseSettings):
     span_rules: Path | None = None
     reports: Path | None = None
     report_secrets: Path | None = None
-    report_origins: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
+    report_origins: tuple[Annotated[str, Field(pattern=patterns.ORIGIN)], ...] = ()
     report_folder: Path | None = None
     smtp_host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -104,11 +103,11 @@ class ServerSettings(BaseSettings):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_password_file: Path | None = None
-    smtp_from: Annotated[str, Field(pattern=r"^[^\s@<>]+@[^\s@<>]+$")] | None = None
-    address: Annotated[str, Field(pattern=_ADDRESS)] | None = None
+    smtp_from: Annotated[str, Field(pattern=patterns.SENDER)] | None = None
+    address: Annotated[str, Field(pattern=patterns.ADDRESS)] | None = None
     retention_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    grafana_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
-    tempo_url: Annotated[str, Field(pattern=_ADDRESS)] | None = None
+    grafana_url: Annotated[str, Field(pattern=patterns.ADDRESS)] | None = None
+    tempo_url: Annotated[str, Field(pattern=patterns.ADDRESS)] | None = None
     low_confidence: Annotated[float, Field(ge=0, le=1)] = LOW_CONFIDENCE_THRESHOLD
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
     question_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(QUESTION.memory)
@@ -135,7 +134,7 @@ def read_settings(**given: object) -> ServerSettings:
     Example:
         >>> read_settings(port=70000)
         Traceback (most recent call last):
-        otel_chat.errors.ConfigurationError: port (OTEL_CHAT_SERVER_PORT): Input should be less...
+        otel_chat.errors.ConfigurationError: port (OTEL_CHAT_SERVER_PORT): must be at most 65535.
     """
     try:
         return ServerSettings(**given)  # type: ignore[arg-type]  # pydantic checks them
@@ -143,7 +142,8 @@ def read_settings(**given: object) -> ServerSettings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         where = ".".join(map(str, first["loc"]))
-        message = f"{where} (OTEL_CHAT_SERVER_{name.upper()}): {first['msg']}."
+        words = in_words(first, patterns.WORDS, value=False)  # a password may stand in it
+        message = f"{where} (OTEL_CHAT_SERVER_{name.upper()}): {words}."
         raise ConfigurationError(message) from error
     except SettingsError as error:
         message = f"The environment cannot be read: {error}. Lists are written as JSON."

@@ -193,7 +193,7 @@ def test_a_bad_transcript_is_refused_before_anything_is_sent(tmp_path: Path) -> 
     file.write_text('{"conversation_id": "a", "turns": []}\n{"conversation_id": "b"}\n')
     code, text, errors = call("replay", str(file), "--server", "http://127.0.0.1:1", "--json")
     assert (code, text) == (1, "")
-    assert "line 2, turns: Field required" in errors
+    assert "line 2, turns: is missing" in errors
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -39,25 +39,25 @@ def talk(*lines: dict[str, Any], conversation_id: str = "c-1") -> Transcript:
     ("raw", "said"),
     [
         ("{", "line 3, the whole line: Invalid JSON"),
-        ("[]", "line 3, the whole line: Input should be an object"),
-        ('{"turns": []}', "line 3, conversation_id: Field required"),
-        ('{"conversation_id": "", "turns": []}', "line 3, conversation_id: String should have"),
+        ("[]", "line 3, the whole line: must be an object"),
+        ('{"turns": []}', "line 3, conversation_id: is missing"),
+        ('{"conversation_id": "", "turns": []}', "line 3, conversation_id: must not be empty"),
         (
             '{"conversation_id": "c", "turns": [{"speaker": "user", "text": "a"}, {"text": "b"}]}',
-            r"line 3, turns\[1\].speaker: Field required",
+            r"line 3, turns\[1\].speaker: is missing",
         ),
         (
             '{"conversation_id": "c", "turns": [{"speaker": "cat", "text": "a"}]}',
-            r"line 3, turns\[0\].speaker: Input should be 'user', 'system'",
+            r"line 3, turns\[0\].speaker: must be user, system",
         ),
         (
             '{"conversation_id": "c", "turns": [{"speaker": "user", "text": 7}]}',
-            r"line 3, turns\[0\].text: Input should be a valid string",
+            r"line 3, turns\[0\].text: must be text",
         ),
         (
             """{"conversation_id": "c", "turns": [
                 {"speaker": "user", "text": "", "time": "2026-01-01T00:00:00"}]}""",
-            r"line 3, turns\[0\].time: Input should have timezone info",
+            r"line 3, turns\[0\].time: needs an offset",
         ),
         (
             """{"conversation_id": "c", "turns": [{"speaker": "user", "text": "", "time": 20},

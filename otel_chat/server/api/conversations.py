@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query
 
+from otel_chat.server import patterns
 from otel_chat.server.api import examples
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.parameters import (
@@ -32,7 +33,7 @@ router = own_router(tags=["conversations"])
 TraceId = Annotated[
     str,
     Path(
-        pattern="^[0-9a-fA-F]{32}$",
+        pattern=patterns.ANY_TRACE_ID,
         description="32 hexadecimal digits.",
         examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
     ),

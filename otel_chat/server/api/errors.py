@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import (
     AccessError,
     ConfigurationError,
@@ -22,6 +23,7 @@ from otel_chat.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from otel_chat.server import patterns
 
 _METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _log = logging.getLogger("otel_chat.server")
@@ -128,9 +130,10 @@ def _of_ours(_request: Request, error: Exception) -> Response:
 
 def _of_validation(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    first = problems[0] if problems else {"msg": "The request is malformed.", "loc": ()}
+    first = problems[0] if problems else {"type": "", "msg": "the request is malformed", "loc": ()}
     place = [str(part) for part in first["loc"][1:]]
-    return answer(422, str(first["msg"]), field=".".join(place) or None)
+    words = in_words(first, patterns.WORDS)
+    return answer(422, f"{words[:1].upper()}{words[1:]}.", field=".".join(place) or None)
 
 
 def _methods(request: Request) -> str:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from otel_chat import semconv as sc
 from otel_chat.errors import QueryError
 from otel_chat.privacy import Redactor
+from otel_chat.server import patterns
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.security import FeedbackGrant, Grant, own_router
@@ -64,9 +65,9 @@ class FeedbackReport(Told):
         description="The user's words: kept, redacted, for readers with conversations:read.",
     )
     trace_id: str | None = Field(
-        default=None, pattern="^[0-9a-f]{32}$", description="Of the turn that it is about."
+        default=None, pattern=patterns.TRACE_ID, description="Of the turn that it is about."
     )
-    span_id: str | None = Field(default=None, pattern="^[0-9a-f]{16}$")
+    span_id: str | None = Field(default=None, pattern=patterns.SPAN_ID)
 
 
 class OutcomeReport(Told):

@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from otel_chat._common.moments import UTC_NAME, end_of, first_of, without_offset
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import AccessError, QueryError, QuestionLimitError, StoreUnavailableError
+from otel_chat.server import patterns
 from otel_chat.server.here import address_of, path_of
 from otel_chat.server.pages.render import page
 
@@ -136,7 +138,8 @@ def _told(error: Exception) -> tuple[int, str]:
         case RequestValidationError():
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"][1:])
-            told = 422, f"{place}: {first['msg']}" if place else str(first["msg"])
+            words = in_words(first, patterns.WORDS)
+            told = 422, f"{place} {words}." if place else f"{words[:1].upper()}{words[1:]}."
         case QuestionLimitError():
             told = 503, error.told
         case StoreUnavailableError():

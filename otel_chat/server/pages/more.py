@@ -109,6 +109,7 @@ def _settings(
     *,
     told: administration.Told | None = None,
     was_open: bool = False,
+    form: dict[str, list[str]] | None = None,
 ) -> Response:
     now = datetime.now(UTC)
     may_change = scope.allows(ADMIN)
@@ -122,6 +123,7 @@ def _settings(
         waiting=request.app.state.settler.waiting(),
         sees_all=scope.tenants is None,
         was_open=was_open,
+        typed=(form or {}) if bad else {},
         may_change=may_change,
         permission=ADMIN,
         open=may_change and administration.open_to_all(request),
@@ -150,7 +152,7 @@ def make_token(request: Request, store: StoreParameter, scope: Manager, form: Fo
     """Makes a token, and shows it once."""
     was_open = administration.open_to_all(request)
     told = administration.make_token(request, scope, form)
-    return _settings(request, store, scope, told=told, was_open=was_open)
+    return _settings(request, store, scope, told=told, was_open=was_open, form=form)
 
 
 @router.post("/settings/tokens/revoke")
@@ -163,7 +165,8 @@ def revoke_token(request: Request, store: StoreParameter, scope: Manager, form: 
 @router.post("/settings/erasures")
 def erase(request: Request, store: StoreParameter, scope: Manager, form: Form) -> Response:
     """Erases for good."""
-    return _settings(request, store, scope, told=administration.erase(store, scope, form))
+    told = administration.erase(store, scope, form)
+    return _settings(request, store, scope, told=told, form=form)
 
 
 @router.get("/settings/{_change:path}")

@@ -109,6 +109,7 @@ def _listed(
     *,
     told: str = "",
     bad: bool = False,
+    typed: dict[str, list[str]] | None = None,
 ) -> Response:
     settings = request.app.state.settings
     return page(
@@ -119,6 +120,7 @@ def _listed(
         told=told,
         bad=bad,
         rows=[_row(one, sender) for one in shelf.reports(scope)],
+        typed={name: values[0] for name, values in (typed or {}).items()},
         wrong=shelf.provisioned()[1] if scope.tenants is None else [],
         may_send=scope.allows(EXPORT_CREATE),
         permission=EXPORT_CREATE,
@@ -157,10 +159,11 @@ def usual_report(
     try:
         one = shelf.save(scope, read_definition(given))
     except DefinitionError as error:
-        told = f"{error.field}: {error.message}"
-        return _listed(request, shelf, sender, scope, told=told, bad=True)
+        label = "To" if (error.field or "").startswith("recipients.") else error.field
+        told = f"{label}: {error.message}"
+        return _listed(request, shelf, sender, scope, told=told, bad=True, typed=form)
     except QueryError as error:
-        return _listed(request, shelf, sender, scope, told=str(error), bad=True)
+        return _listed(request, shelf, sender, scope, told=str(error), bad=True, typed=form)
     return _sent(request, shelf, sender, scope, one)
 
 

@@ -13,7 +13,7 @@ from otel_chat.server.figures.conversation_rows import Selection, conversation_r
 from otel_chat.server.figures.intervals import newcombe
 from otel_chat.server.figures.registry import figure, query
 from otel_chat.server.figures.sql import Query
-from otel_chat.server.questions.unanswered import EXAMPLES, Theme, Unanswered, unanswered
+from otel_chat.server.questions.unanswered import Theme, Unanswered, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,9 +50,7 @@ class Unwritten(Answer):
         description="Whether it is beyond chance: of all that are called so, one in twenty is none."
     )
     said: str = Field(description="The arithmetic in words.")
-    read: list[Unanswered] = Field(
-        description=f"The newest that were handed off, at most {EXAMPLES}; else any."
-    )
+    read: list[Unanswered] = Field(description="Examples: those that were handed off, else any.")
 
 
 class ToWrite(Answer):
@@ -152,7 +150,7 @@ def _unwritten(
     apart = newcombe((others.x, others.y), (here.x, here.y))
     ends = (0.0, 0.0) if apart is None else (apart.low, apart.high)
     handed_off = [
-        one for one in theme.askings if settled.get((one.tenant, one.conversation_id)) is False
+        one for one in theme.examples if settled.get((one.tenant, one.conversation_id)) is False
     ]
     return Unwritten(
         label=theme.label,
@@ -167,7 +165,7 @@ def _unwritten(
         points=lost / many,
         clear=clear,
         said=_said(here, others, lost, many),
-        read=(handed_off or theme.askings)[:EXAMPLES],
+        read=handed_off or theme.examples,
     )
 
 

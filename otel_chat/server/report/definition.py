@@ -24,7 +24,9 @@ from pydantic import (
 )
 
 from otel_chat._common.moments import UTC_NAME, PeriodName, period, zone_of
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import DefinitionError, QueryError
+from otel_chat.server import patterns
 from otel_chat.server.figures.fields import PARAMETERS, field_and_operator
 from otel_chat.server.figures.filters import OF_TREES, Filters
 from otel_chat.server.figures.window import WINDOWS
@@ -46,8 +48,8 @@ _WHOLE: Final[Mapping[str, PeriodName]] = {
 }
 Side = Literal["agent", "model", "version", "variant", "channel"]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
-Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]{1,64}@[^\s@<>,;\"]{1,255}$", max_length=254)]
+SecretName = Annotated[str, Field(pattern=patterns.NAME_OF_KEPT)]
+Address = Annotated[str, Field(pattern=patterns.EMAIL, max_length=254)]
 
 
 class _Part(BaseModel):
@@ -218,7 +220,7 @@ class Webhook(_Part):
     """
 
     kind: Literal["webhook"] = "webhook"
-    url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=2000)]
+    url: Annotated[str, Field(pattern=patterns.HOOK, max_length=2000)]
     secret: SecretName
 
 
@@ -486,5 +488,5 @@ def _mended(problem: Mapping[str, Any], place: str) -> str:
         known = list(_KNOWN) if "." not in place else []
         name = str(problem["loc"][-1])
         return _unknown("field", name, known) if known else f"there is no field {name!r} here."
-    words = str(problem["msg"]).removeprefix("Value error, ")
+    words = in_words(problem, patterns.WORDS)
     return words if words.endswith((".", "?")) else f"{words}."

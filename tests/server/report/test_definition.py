@@ -33,14 +33,14 @@ def shown(moment: datetime | None) -> str:
     ("given", "words"),
     [
         ([], "r: a report has fields, at least its name."),
-        ({}, "r: name: Field required."),
+        ({}, "r: name: is missing."),
         ({"name": "x", "scedule": "1"}, "r: scedule: there is no field 'scedule': did you mean 's"),
         ({"name": "x\ty"}, None),
         ({"name": "a/b"}, "r: name: a name has no slash: it stands in addresses."),
         ({"name": "x", "schedule": "0 9 * *"}, "r: schedule: a schedule has minute, hour, day,"),
         ({"name": "x", "schedule": "0 0 31 2 *"}, "r: schedule: a schedule has minute, hour,"),
         ({"name": "x", "timezone": "Mars"}, "r: timezone: A time zone is named as in Europe/B"),
-        ({"name": "x", "period": "year"}, "r: period: Input should be 'day', 'week', 'month',"),
+        ({"name": "x", "period": "year"}, "r: period: must be day, week, month"),
         ({"name": "x", "filters": {"agnt": "a"}}, "r: filters: there is no filter 'agnt': did yo"),
         (
             {"name": "x", "filters": {"outcome": "won"}},
@@ -50,12 +50,12 @@ def shown(moment: datetime | None) -> str:
             {"name": "x", "filters": {"confidence_min": 2}},
             "r: filters: confidence_min is a number from 0",
         ),
-        ({"name": "x", "sections": ["headlin"]}, "r: sections.0: Input tag 'headlin' found usin"),
-        ({"name": "x", "sections": []}, "r: sections: Tuple should have at least 1 item"),
+        ({"name": "x", "sections": ["headlin"]}, "r: sections.0: must be one of"),
+        ({"name": "x", "sections": []}, "r: sections: must not be empty."),
         ({"name": "x", "template": "{% if %}"}, "r: template: line 1: Expected an expression"),
         (
             {"name": "x", "recipients": [{"kind": "email", "to": ["me"]}]},
-            "r: recipients.0.email.to.0: String should match pattern",
+            "r: recipients.0.email.to.0: must be an e-mail address, as name@example.com, not 'me'.",
         ),
         (
             {"name": "x", "recipients": [{"kind": "folder", "path": "../etc"}]},
@@ -63,7 +63,7 @@ def shown(moment: datetime | None) -> str:
         ),
         (
             {"name": "x", "recipients": [{"kind": "slack", "url": "https://x"}]},
-            "r: recipients.0.slack.secret: Field required.",
+            "r: recipients.0.slack.secret: is missing.",
         ),
     ],
 )

@@ -30,6 +30,7 @@ from otel_chat.cli import (
     doctor,
     erase,
     export,
+    exports,
     migrate,
     replay,
     report,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 app.add_typer(token.tokens, name="token")
 app.add_typer(reports.reports, name="reports")
+app.add_typer(exports.exports, name="exports")
 for command in (
     export.export,
     report.report,

@@ -222,6 +222,14 @@ class AnalyticsClient:
         """
         return self._ask("POST", f"/api/v1/reports/{quote(name, safe='')}/send")
 
+    def scheduled_exports(self, *, write: bool = False) -> dict[str, Any]:
+        """Scheduled exports: where they go, when, and what was written.
+
+        Args:
+            write: Writes what changed first, and tells that alone.
+        """
+        return self._ask("POST" if write else "GET", "/api/v1/exports/scheduled")
+
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         return self._ask("GET", path, params=_named(parameters))
 

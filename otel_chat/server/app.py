@@ -72,6 +72,7 @@ from otel_chat.server.prices import read_prices
 from otel_chat.server.report.keeping import Shelf
 from otel_chat.server.report.runs import Sender
 from otel_chat.server.rules import Rules
+from otel_chat.server.scheduled import Exporter
 from otel_chat.server.span_rules import read_rules
 from otel_chat.server.store import Store, open_store
 from otel_chat.server.store.limits import Limit
@@ -82,7 +83,7 @@ from otel_chat.server.tokens import TokenStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from otel_chat.server.settings import ServerSettings
+from otel_chat.server.settings import ServerSettings
 
 READERS: Final = 16
 COMPRESS_FROM: Final = 1000
@@ -127,6 +128,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await anyio.to_thread.run_sync(chore.stop)
         await anyio.to_thread.run_sync(settler.leave)
         await anyio.to_thread.run_sync(app.state.sender.leave)
+        await anyio.to_thread.run_sync(app.state.exporter.leave)
         await anyio.to_thread.run_sync(committer.stop)
 
 
@@ -159,6 +161,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.live = Live()
     app.state.shelf = Shelf(store, settings.reports)
     app.state.sender = Sender(store, app.state.shelf, settings)
+    app.state.exporter = Exporter(store, settings, lambda: app.state.settler.state().as_of)
     app.state.registry = _registry()
     app.state.prices = read_prices(settings.prices, published=settings.published_prices)
     app.state.settler = Settler(
@@ -231,6 +234,8 @@ def _chores(store: Store, settings: ServerSettings, app: FastAPI) -> list[Period
         Periodic("otel-chat-gauges", settings.gauge_seconds, app.state.gauges.refresh),
         Periodic("otel-chat-reports", REPORT_SECONDS, app.state.sender.tick),
     ]
+    if settings.exports_to is not None:
+        chores.append(Periodic("otel-chat-exports", REPORT_SECONDS, app.state.exporter.tick))
     if settings.retention_days is not None:
         forget = partial(forget_old, store, OPEN, settings.retention_days)
         chores.append(Periodic("otel-chat-retention", FORGET_SECONDS, forget))

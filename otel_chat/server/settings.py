@@ -17,6 +17,8 @@ from otel_chat.server.budgets import MOST, Budget
 from otel_chat.server.sample import Sample
 from otel_chat.server.store.limits import EXPORT, QUESTION
 
+ExportKind = Literal["sessions", "messages", "analytics", "interactions", "events"]
+
 
 class ServerSettings(BaseSettings):
     """The server's settings; each can be given as `OTEL_CHAT_SERVER_<NAME>`.
@@ -48,6 +50,19 @@ class ServerSettings(BaseSettings):
         report_origins: Where webhooks of reports may be sent, as `["https://hooks.example"]`,
             given as JSON in the environment; nowhere without.
         report_folder: A folder that reports may be written into; none without.
+        exports_to: Where scheduled exports are written: a folder, or `s3` for the bucket; nowhere
+            without. See docs/exports.md.
+        exports_schedule: When it is looked which days changed: a cron expression, UTC.
+        exports_kinds: What is written, as `["sessions", "events"]`.
+        exports_days: So many days back are looked at, today among them, 1 to 3650.
+        exports_texts: Whether what was said is in them.
+        exports_filters: What they are limited to, by the names of the API's filters, as
+            `{"segment": "Refunds"}`.
+        s3_url: A bucket, and a prefix in it, that scheduled exports and reports are put into, as
+            `https://s3.eu-central-1.amazonaws.com/bucket/chat`; the store's engine sends it.
+        s3_key_id: The id of an access key that may put objects there.
+        s3_secret: The key.
+        s3_secret_file: A file that holds it, in place of the environment.
         smtp_host: The SMTP server that reports are sent by; no e-mail is sent without.
         smtp_port: Its port.
         smtp_tls: `starttls`, `tls` from the first byte, or `none`, for a server on this machine.
@@ -97,6 +112,22 @@ class ServerSettings(BaseSettings):
     report_secrets: Path | None = None
     report_origins: tuple[Annotated[str, Field(pattern=patterns.ORIGIN)], ...] = ()
     report_folder: Path | None = None
+    exports_to: Annotated[str, Field(min_length=1)] | None = None
+    exports_schedule: str = "17 * * * *"
+    exports_kinds: Annotated[tuple[ExportKind, ...], Field(min_length=1)] = (
+        "sessions",
+        "messages",
+        "analytics",
+        "interactions",
+        "events",
+    )
+    exports_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    exports_texts: bool = False
+    exports_filters: dict[str, str | bool | float | tuple[str, ...]] = Field(default_factory=dict)
+    s3_url: Annotated[str, Field(pattern=patterns.ADDRESS)] | None = None
+    s3_key_id: str | None = None
+    s3_secret: SecretStr | None = None
+    s3_secret_file: Path | None = None
     smtp_host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
     smtp_tls: Literal["starttls", "tls", "none"] = "starttls"

@@ -147,6 +147,7 @@ def arguments(function: Callable[..., Any], ids: dict[str, str]) -> dict[str, An
         "prices": ServerPrices(),
         "keys": ((ids["tenant"], "shared"),),
         "since": DAY.start,
+        "target": "none",
         **ids,
     }
     wanted = list(inspect.signature(function).parameters.values())[2:]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
-from otel_chat.errors import QueryError
+from otel_chat.errors import AccessError, QueryError
 from otel_chat.server.api.errors import RESPONSES
 from otel_chat.server.api.flow import Flow, FlowResponse, Lanes, zipped
 from otel_chat.server.api.known import PREFIX
@@ -21,6 +24,10 @@ from otel_chat.server.api.parameters import (
 from otel_chat.server.api.security import own_router
 from otel_chat.server.figures.rows import Format, marked
 from otel_chat.server.questions import exports as queries
+from otel_chat.server.questions.scheduled import File
+from otel_chat.server.scheduled import Exporter as ScheduledExporter
+from otel_chat.server.scheduled import path_of
+from otel_chat.server.targets import TargetError
 
 MEDIA: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8; header=present",
@@ -204,6 +211,81 @@ async def reviews(
     """A row for each reviewer of each conversation; comments with conversations:read only."""
     start = partial(queries.export_reviews, store, scope, window, filters, format)
     return await answer(request, _begin(start, format, bom=bom), f"reviews.{format}", MEDIA[format])
+
+
+class ScheduledFile(BaseModel):
+    """What scheduled exports wrote last of a kind and a day."""
+
+    kind: str
+    day: date
+    path: str
+    bytes: int
+    as_of: datetime | None = Field(description="Up to when conversations were complete, UTC.")
+    written_at: datetime
+
+
+class Scheduled(BaseModel):
+    """Scheduled exports."""
+
+    to: str | None = Field(description="The folder or bucket; null where none is set.")
+    schedule: str = Field(description="A cron expression, UTC.")
+    items: list[ScheduledFile] = Field(description="The newest day first.")
+
+    @classmethod
+    def of(cls, exporter: ScheduledExporter, found: list[File]) -> Scheduled:
+        """As the API tells it."""
+        target = exporter.target
+        items = [
+            ScheduledFile(path=path_of(one.kind, one.day), **one.model_dump()) for one in found
+        ]
+        return cls(
+            to=None if target is None else target.name,
+            schedule=exporter.settings.exports_schedule,
+            items=items,
+        )
+
+
+def exporter_of(request: Request, scope: Exporter) -> ScheduledExporter:
+    """What writes scheduled exports, for who sees all tenants, as they hold all.
+
+    Raises:
+        AccessError: With status 403, for anybody else.
+    """
+    if scope.tenants is not None:
+        message = "Scheduled exports are of all tenants, which the token does not see."
+        raise AccessError(message, status=403)
+    found: ScheduledExporter = request.app.state.exporter
+    return found
+
+
+ExporterOfAll = Annotated[ScheduledExporter, Depends(exporter_of)]
+
+
+@router.get(
+    "/scheduled", summary="Scheduled exports", response_class=JSONResponse, responses=RESPONSES
+)
+def scheduled(exporter: ExporterOfAll) -> Scheduled:
+    """Where they go, when, and what was written last of each kind and day."""
+    return Scheduled.of(exporter, exporter.files())
+
+
+@router.post(
+    "/scheduled", summary="Write what changed now", response_class=JSONResponse, responses=RESPONSES
+)
+def write_scheduled(exporter: ExporterOfAll) -> Scheduled:
+    """Writes each day whose rows changed since it was written; answers those.
+
+    Raises:
+        QueryError: If the server is not told where to, or something could not be written.
+    """
+    if exporter.target is None:
+        raise QueryError(
+            "No place for exports is set: OTEL_CHAT_SERVER_EXPORTS_TO, a folder or s3.", field="to"
+        )
+    try:
+        return Scheduled.of(exporter, exporter.run())
+    except TargetError as error:
+        raise QueryError(str(error), field="to") from error
 
 
 @router.get("/all", summary="All of these, in a zip archive", responses=_ARCHIVE)

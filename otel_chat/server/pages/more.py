@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from otel_chat.server.access import ADMIN, ANALYTICS_VIEW, EXPORT_CREATE, Scope
+from otel_chat.server.api.exports import Scheduled
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     NowParameter,
@@ -30,6 +31,7 @@ router = own_router(
 )
 
 TOUR_SECONDS: Final = 30 * 24 * 3600
+SHOWN_FILES: Final = 10
 
 
 def _now(
@@ -79,6 +81,7 @@ def exports_page(
 ) -> Response:
     """Every export and report, with the filters of the address."""
     view = links.View.of("/exports", request.query_params)
+    written = _scheduled(request, scope)
     return page(
         request,
         "exports.html",
@@ -92,8 +95,18 @@ def exports_page(
         exports=downloads.exports(view),
         formats=downloads.FORMATS,
         reports=downloads.reports(view),
+        scheduled=written,
+        scheduled_files=[] if written is None else written.items,
         zones=downloads.zones(view),
     )
+
+
+def _scheduled(request: Request, scope: Scope) -> Scheduled | None:
+    """Scheduled exports, for who may see them."""
+    if scope.tenants is not None or not scope.allows(EXPORT_CREATE):
+        return None
+    exporter = request.app.state.exporter
+    return Scheduled.of(exporter, exporter.files()[:SHOWN_FILES])
 
 
 @router.get("/docs")

@@ -246,15 +246,7 @@ class Teams(_Part):
     secret: SecretName
 
 
-class Folder(_Part):
-    """Written as files.
-
-    Args:
-        path: Where, inside of `OTEL_CHAT_SERVER_REPORT_FOLDER`.
-        formats: What is written.
-    """
-
-    kind: Literal["folder"] = "folder"
+class _Files(_Part):
     path: Annotated[str, Field(min_length=1, max_length=200)]
     formats: Annotated[
         tuple[Literal["html", "pdf", "markdown", "text", "json", "csv"], ...], Field(min_length=1)
@@ -270,7 +262,31 @@ class Folder(_Part):
         return path
 
 
-Recipient = Annotated[Email | Webhook | Slack | Teams | Folder, Field(discriminator="kind")]
+class Folder(_Files):
+    """Written as files.
+
+    Args:
+        path: Where, inside of `OTEL_CHAT_SERVER_REPORT_FOLDER`.
+        formats: What is written.
+    """
+
+    kind: Literal["folder"] = "folder"
+
+
+class Bucket(_Files):
+    """Put into the server's bucket as files.
+
+    Args:
+        path: Where, beneath `OTEL_CHAT_SERVER_S3_URL`.
+        formats: What is put there.
+    """
+
+    kind: Literal["bucket"] = "bucket"
+
+
+Recipient = Annotated[
+    Email | Webhook | Slack | Teams | Folder | Bucket, Field(discriminator="kind")
+]
 
 
 class ReportDefinition(_Part):
@@ -428,6 +444,24 @@ def next_time(schedule: str, timezone: str, moment: datetime) -> datetime:
 
 def _any_segment(name: str) -> str:  # noqa: ARG001 - it is looked up when the report is made
     return "conversation_id != ''"
+
+
+def last_time(schedule: str, moment: datetime) -> datetime:
+    """The last time of a schedule up to a moment, UTC.
+
+    Args:
+        schedule: A cron expression of five fields.
+        moment: Up to when.
+
+    Raises:
+        ValueError: If it is no such expression.
+
+    Example:
+        >>> last_time("17 * * * *", datetime(2026, 3, 28, 12, 5, tzinfo=UTC)).isoformat()
+        '2026-03-28T11:17:00+00:00'
+    """
+    after = moment.astimezone(UTC) + timedelta(seconds=1)
+    return _simulated(schedule, after, reverse=True)
 
 
 def filters_of(given: Mapping[str, Any]) -> Filters:

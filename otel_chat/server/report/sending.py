@@ -1,4 +1,4 @@
-"""Sending a report: by e-mail, to a signed webhook, to Slack and Teams, into a folder."""
+"""Sending a report: by e-mail, to a signed webhook, to Slack and Teams, into a folder or bucket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import ssl
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,9 @@ from otel_chat._common.extras import missing, pip_command
 from otel_chat.errors import ConfigurationError, OtelChatError
 from otel_chat.server.access import LOOPBACK_NAMES
 from otel_chat.server.report import words
-from otel_chat.server.report.definition import Email, Folder, Goals, Slack, Teams, Webhook
+from otel_chat.server.report.definition import Bucket, Email, Folder, Goals, Slack, Teams, Webhook
 from otel_chat.server.report.making import SUFFIXES, Form, Made
+from otel_chat.server.targets import TO_SET, BucketTarget, TargetError, replace_file
 
 if TYPE_CHECKING:
     import smtplib
@@ -55,9 +55,11 @@ class Post:
 
     Args:
         settings: What the server was told.
+        bucket: The bucket that it names; None without one.
     """
 
     settings: ServerSettings
+    bucket: BucketTarget | None = None
 
     def missing(self, recipient: Recipient) -> str:
         """What has to be set before this recipient can get anything; empty for nothing."""
@@ -72,8 +74,8 @@ class Post:
                     "Have OTEL_CHAT_SERVER_REPORT_ORIGINS, a JSON list, name the origin of"
                     f" {recipient.url}."
                 )
-            case Folder() if settings.report_folder is None:
-                return "Set OTEL_CHAT_SERVER_REPORT_FOLDER."
+            case Folder() | Bucket():
+                return self._no_place(recipient)
             case Webhook() | Slack() | Teams() if self._secret(recipient.secret) is None:
                 return (
                     f"Set {_SECRET}{recipient.secret.upper()}, or put a file {recipient.secret}"
@@ -109,6 +111,14 @@ class Post:
                 return self._post(self._address(recipient.secret), teams(made))
             case Folder():
                 return self._folder(recipient, made)
+            case Bucket():
+                return self._bucket(recipient, made)
+
+    def _no_place(self, recipient: Folder | Bucket) -> str:
+        if isinstance(recipient, Bucket):
+            return "" if self.bucket is not None else TO_SET
+        known = self.settings.report_folder is not None
+        return "" if known else "Set OTEL_CHAT_SERVER_REPORT_FOLDER."
 
     def _secret(self, name: str) -> str | None:
         if value := os.environ.get(f"{_SECRET}{name.upper()}", "").strip():
@@ -275,9 +285,20 @@ class Post:
             folder.mkdir(parents=True, exist_ok=True)
             for form in recipient.formats:
                 names.append(_file(made, form))
-                _replace(folder / names[-1], made.written(form))
+                replace_file(folder / names[-1], made.written(form))
         except OSError as error:
             raise DeliveryError(f"{recipient.path}: {error.strerror}", "failed") from error
+        return f"wrote {', '.join(names)}"
+
+    def _bucket(self, recipient: Bucket, made: Made) -> str:
+        names = []
+        try:
+            for form in recipient.formats:
+                names.append(_file(made, form))
+                if self.bucket is not None:
+                    self.bucket.put(f"{recipient.path}/{names[-1]}", made.written(form))
+        except TargetError as error:
+            raise DeliveryError(str(error), "failed") from error
         return f"wrote {', '.join(names)}"
 
 
@@ -304,18 +325,6 @@ def _reason(error: object) -> str:
 
 def _file(made: Made, form: Form) -> str:
     return f"{made.filename}.{SUFFIXES.get(form, form)}"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file that stands under its name only when it is whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    try:
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
 
 
 def _figures(made: Made) -> list[words.Shown]:

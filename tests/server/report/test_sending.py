@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import standardwebhooks
 
+from otel_chat.server.report.claims import Claims
 from otel_chat.server.report.definition import read_definition
 from otel_chat.server.report.keeping import Report, Shelf
 from otel_chat.server.report.runs import Sender
@@ -333,7 +334,7 @@ def test_what_crashed_on_the_way_is_unknown_and_not_sent_again(
     """The claim is in the store before anything leaves; who starts next shows and leaves it."""
     one = weekly(given, MAIL)
     crashing = sender(given, one, settings(box))
-    monkeypatch.setattr(Sender, "_settle", lambda *_: None)  # the power goes before it is told
+    monkeypatch.setattr(Claims, "settle", lambda *_: None)  # the power goes before it is told
     crashing.tick()
     monkeypatch.undo()
     assert states(crashing, one) == ["claimed"]

@@ -117,7 +117,7 @@ def test_a_dashboard_is_drawn_whole(draw: Draw, dashboards: list[dict[str, Any]]
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda panel: panel.update(type="heatmap"), "panel type not drawn: heatmap"),
+        (lambda panel: panel.update(type="piechart"), "panel type not drawn: piechart"),
         (lambda panel: panel["options"].update(surprise=1), "options not drawn: surprise"),
         (
             lambda panel: panel["fieldConfig"]["defaults"].update(unit="fortnights"),

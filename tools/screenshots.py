@@ -3,17 +3,19 @@
 python tools/screenshots.py http://127.0.0.1:8400 CONVERSATION_ID    the pages
 python tools/screenshots.py http://127.0.0.1:8400                    the walk to a problem
 python tools/screenshots.py http://127.0.0.1:8400 --figures          the pages of figures
+python tools/screenshots.py http://127.0.0.1:8400 --clicks           README's moving picture
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
-from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"": (1440, 1000), "-phone": (390, 844)}
@@ -22,6 +24,8 @@ FIGURES = {
     "journeys": ("/journeys", 1180),
     "compare": ("/compare?by=model", 1080),
 }
+CLICKS_SIZE = (1120, 700)
+RING = (49, 84, 207)
 HEIGHTS = {"overview": 1330, "conversation": 1200, "conversations": 900}
 
 
@@ -82,18 +86,86 @@ def walk(browser: Browser, server: str) -> None:
     page.close()
 
 
+class Reel:
+    """The frames of a moving picture of a page, and how long each is shown.
+
+    Args:
+        page: What is looked at.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._frames: list[Image.Image] = []
+        self._shown: list[int] = []
+
+    def see(self, milliseconds: int, at: Locator | None = None) -> None:
+        """Adds what the page shows, with a ring around what is clicked next."""
+        self._page.wait_for_load_state("networkidle")
+        frame = Image.open(BytesIO(self._page.screenshot(animations="disabled"))).convert("RGB")
+        if at is not None and (box := at.bounding_box()) is not None:
+            around = (box["x"] - 5, box["y"] - 5)
+            until = (box["x"] + box["width"] + 5, box["y"] + box["height"] + 5)
+            ImageDraw.Draw(frame).rounded_rectangle((*around, *until), 9, outline=RING, width=4)
+        self._frames.append(frame)
+        self._shown.append(milliseconds)
+
+    def click(self, target: Locator) -> None:
+        """Shows what is clicked, clicks it, and shows what comes."""
+        target.scroll_into_view_if_needed()
+        self.see(1400, target)
+        target.click()
+        self.see(1800)
+
+    def save(self, path: Path) -> None:
+        """Writes the picture; it begins again at its end."""
+        first, *rest = (
+            frame.resize(CLICKS_SIZE, Image.Resampling.LANCZOS) for frame in self._frames
+        )
+        first.save(
+            path, save_all=True, append_images=rest, duration=self._shown, loop=0, quality=78,
+            method=6,
+        )  # fmt: skip
+
+
+def clicks(browser: Browser, server: str) -> None:
+    """From the sentence of the overview to the tool call that failed, on the demo's data."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+    page.context.add_cookies([{"name": "otel_chat_tour", "value": "hidden", "url": server}])
+    page.goto(f"{server}/", wait_until="networkidle")
+    reel = Reel(page)
+    reel.see(2600, page.locator(".sentence"))
+    reel.click(page.locator(".nav a", has_text="Conversations"))
+    reel.click(page.locator("a", has_text="Failed").first)
+    for _ in range(2):
+        page.keyboard.press("j")
+        page.locator("[data-pane]:not([hidden]) h2").first.wait_for()
+        reel.see(2000)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/conversations/**")
+    reel.see(1400)
+    reel.click(page.locator(".conversation-views a", has_text="Trace"))
+    reel.click(page.locator(".jumps a").first)
+    reel.click(page.locator(".turn.is-chosen summary").first)
+    reel.see(2600)
+    reel.save(IMAGES / "clicks.webp")
+    page.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server")
     parser.add_argument("conversation", nargs="?")
     parser.add_argument("--figures", action="store_true")
+    parser.add_argument("--clicks", action="store_true")
     asked = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        if asked.figures:
+        if asked.clicks:
+            clicks(browser, asked.server.rstrip("/"))
+        elif asked.figures:
             figures(browser, asked.server.rstrip("/"))
         elif asked.conversation:
             take(browser, asked.server.rstrip("/"), asked.conversation)

@@ -12,8 +12,14 @@ from otel_chat.server.access import PERMISSIONS, Scope
 from otel_chat.server.app import create_app
 from otel_chat.server.figures.chance import Ratios, adjusted, contribution, ratios_change
 from otel_chat.server.figures.filters import Filters
-from otel_chat.server.questions.clear_changes import ClearChange, ClearChanges, clear_changes
+from otel_chat.server.questions.clear_changes import (
+    ChangedPart,
+    ClearChange,
+    ClearChanges,
+    clear_changes,
+)
 from otel_chat.server.questions.overview import overview
+from otel_chat.server.questions.sentence import phrase
 from otel_chat.server.settings import ServerSettings
 from otel_chat.server.store import Store
 from tests.server.given import DAY, Given
@@ -110,6 +116,23 @@ def test_long_conversations_are_no_larger_sample(given: Given) -> None:
     errors = one(found, "error_ratio")
     assert (errors.value, errors.previous) == (2 / 30, 0)
     assert not errors.clear
+
+
+def test_a_part_that_moved_a_figure_further_than_it_went_is_not_a_part_of_it() -> None:
+    """11 points, of which refunds alone would have made 12.4: the others held it back."""
+    part = ChangedPart(
+        kind="intent", name="refund", reason="", contribution=-0.124, value=0.5, previous=0.9,
+        conversations=100, read=[],
+    )  # fmt: skip
+    change = ClearChange(
+        figure="containment_ratio", label="Containment", kind="outcome", better="higher", unit="1",
+        definition="", value=0.83, previous=0.94, difference=-0.11, relative=-0.117, sure=0.08,
+        p_value=0.001, q_value=0.01, clear=True, conversations=345, previous_conversations=373,
+        parts=[part],
+    )  # fmt: skip
+    assert phrase(change, hourly=False).replace("\u202f", " ") == (
+        "Containment fell 11.0 points to 83 %: intent refund alone accounts for 12.4"
+    )
 
 
 def test_parts_add_up_to_the_change() -> None:

@@ -67,9 +67,7 @@ class Saying:
 
 
 def _tone(item: ClearChange) -> Literal["good", "bad", "plain"]:
-    if item.better == "neither":
-        return "plain"
-    return "good" if (item.difference > 0) == (item.better == "higher") else "bad"
+    return "plain" if item.good is None else "good" if item.good else "bad"
 
 
 def _reading(part: ChangedPart | None) -> str:

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 10
+CAUSES: Final = 3
+"""Of so many that got worse it is told what they come from."""
 _TIMES: Final = {
     "response_time_p50": "Response time (median)",
-    "response_time_p95": "Response time (95 %)",
+    "response_time_p95": "Response time, 95 % within",
     "time_to_first_chunk_p50": "First words (median)",
-    "time_to_first_chunk_p95": "First words (95 %)",
+    "time_to_first_chunk_p95": "First words, 95 % within",
 }
 
 
@@ -116,11 +118,6 @@ def _told(one: Compared) -> Told:
     )
 
 
-def _good(one: ClearChange) -> bool | None:
-    """Whether a change is for the better; None where neither way is."""
-    return None if one.better == "neither" else (one.difference > 0) == (one.better == "higher")
-
-
 def _quotes(store: Store, scope: Scope, window: Window, filters: Filters) -> list[Quote] | None:
     """Comments beside ratings, the worst rated first."""
     if not scope.allows(CONVERSATIONS_READ):
@@ -195,7 +192,7 @@ def brief(
         cost_per_interaction: What a conversation with a human costs, USD.
     """
     compared = comparison(store, scope, window, filters)
-    changed = clear_changes(store, scope, window, filters)
+    changed = clear_changes(store, scope, window, filters, CAUSES)
     return Brief(
         window=TimeSpan.of(window),
         previous_window=TimeSpan.of(window.previous()),
@@ -203,8 +200,8 @@ def brief(
         previous_conversations=changed.previous_conversations,
         sentence=changed.sentence,
         figures=[_told(one) for one in (*compared.rates, *compared.quantiles, *compared.means)],
-        worse=[one for one in changed.clear if _good(one) is False][:MOST],
-        better=[one for one in changed.clear if _good(one)][:MOST],
+        worse=[one for one in changed.clear if one.good is False][:MOST],
+        better=[one for one in changed.clear if one.good][:MOST],
         quotes=_quotes(store, scope, window, filters),
         questions=_questions(store, scope, window, filters),
         money=_costs(store, scope, window, filters, cost_per_interaction),

@@ -120,6 +120,13 @@ class ClearChange(Answer):
         default_factory=list, description="Of the first change: conversations to read of all."
     )
 
+    @property
+    def good(self) -> bool | None:
+        """Whether it is for the better; None where neither way is."""
+        if self.better == "neither":
+            return None
+        return (self.difference > 0) == (self.better == "higher")
+
 
 class ClearChanges(Answer):
     """What changed beyond chance."""
@@ -261,7 +268,9 @@ def _ranked(found: Sequence[_Compared]) -> list[tuple[_Compared, ClearChange]]:
 
 
 @query()
-def clear_changes(store: Store, scope: Scope, window: Window, filters: Filters) -> ClearChanges:
+def clear_changes(
+    store: Store, scope: Scope, window: Window, filters: Filters, worse: int = 0
+) -> ClearChanges:
     """What changed beyond chance against the window before.
 
     Where a change is clear, a second question tells the parts of the first one and whom to read.
@@ -271,6 +280,7 @@ def clear_changes(store: Store, scope: Scope, window: Window, filters: Filters) 
         scope: What the caller may see.
         window: The conversations to take: those that started in it.
         filters: What they are limited to.
+        worse: Of so many changes for the worse the parts are told, too.
 
     Raises:
         QueryError: If the window is of active conversations.
@@ -284,8 +294,16 @@ def clear_changes(store: Store, scope: Scope, window: Window, filters: Filters) 
         found.append(volume)
     ranked = _ranked(found)
     items = [item for _, item in ranked]
-    if items and items[0].clear and items[0].figure != CONVERSATIONS:
-        items[0] = _explained(Query(store, scope), window, filters, *ranked[0])
+    known = [
+        place for place, item in enumerate(items) if item.clear and item.figure != CONVERSATIONS
+    ]
+    bad = [place for place in known if items[place].good is False][:worse]
+    asked = {
+        place: store.submit(_explained, Query(store, scope), window, filters, *ranked[place])
+        for place in sorted({*bad, *(place for place in known if place == 0)})
+    }
+    for place, explained in asked.items():
+        items[place] = explained.result()
     counted = [
         sum(row["counted"] for (part, _), row in units.items() if part == side) for side in (1, 0)
     ]

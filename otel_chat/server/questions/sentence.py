@@ -71,7 +71,10 @@ def _parts(item: ClearChange) -> str:
     other = next((part for part in item.parts if part.kind != "tool"), None)
     if other is not None:
         amount = contributed(other, item.unit).lstrip(f"{MINUS}+").removesuffix(" points")
-        told.append(f"{other.kind} {other.name} accounts for {amount} of it")
+        # What moved it further than it went was held back by others.
+        more = abs(other.contribution) > abs(item.difference) * 1.005
+        which = f"alone accounts for {amount}" if more else f"accounts for {amount} of it"
+        told.append(f"{other.kind} {other.name} {which}")
     if tool is not None:
         reason = f" ({tool.reason})" if tool.reason else ""
         told.append(f"tool {tool.name} failed{reason} in {_conversations(tool.conversations)}")

@@ -192,7 +192,7 @@ def _section(given: object) -> object:
 
 
 STANDARD: Final[tuple[Section, ...]] = (
-    Headline(), Goals(), Worse(), Quotes(), Better(), Unanswered(), Spent(), Days(), Charts(),
+    Headline(), Goals(), Worse(), Quotes(), Better(), Unanswered(), Spent(), Charts(), Days(),
     Tables(),
 )  # fmt: skip
 """What a manager reads, on one page; details after."""

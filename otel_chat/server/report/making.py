@@ -96,8 +96,8 @@ class Made:
         return (
             f"{_span(now.start.astimezone(zone), now.end.astimezone(zone))} ({zone.key}), compared"
             f" with {_span(before.start.astimezone(zone), before.end.astimezone(zone))};"
-            f" {formats.plural(self.brief.conversations, 'conversation')} after"
-            f" {self.brief.previous_conversations:,}"
+            f" {formats.plural(self.brief.conversations, 'conversation')}"
+            f", {self.brief.previous_conversations:,} before"
         )
 
     @property

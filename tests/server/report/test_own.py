@@ -54,7 +54,7 @@ def test_one_sentence_stands_first_in_every_form(made: Made) -> None:
     lines = text(made).splitlines()
     period = (
         "Mon 16 Nov 2026 to Sun 22 Nov 2026 (Europe/Berlin), compared with Mon 9 Nov 2026 to Sun 15"
-        " Nov 2026; 61 conversations after 60"
+        " Nov 2026; 61 conversations, 60 before"
     )
     assert lines[:4] == ["Support", period, "", SENTENCE.replace("\u202f", " ")]
     assert f'<p class="sentence">{SENTENCE}</p>' in text(made, "html")
@@ -68,6 +68,9 @@ def test_what_got_worse_has_its_cause_and_a_link(made: Made) -> None:
         "resolution_ratio_high",
         "containment_ratio",
     ]
+    for one in made.brief.worse:
+        assert "intent refund accounts for" in made.phrase(one)
+        assert f"{made.phrase(one)}." in page
     assert "https://chat.example/conversations?from=2026-11-15T23%3A00" in page
     assert "intent=refund" in page
     assert "Nothing got better beyond chance." in page
@@ -79,6 +82,15 @@ def test_targets_are_met_or_missed(planted: Given) -> None:
     rows = [line.split() for line in text(made).splitlines() if "target" in line]
     assert [(row[0], row[-1]) for row in rows] == [("Containment", "missed"), ("Failed", "met")]
     assert "63\u202f% to 84\u202f%" in text(made)
+    assert "Target" in text(made, "html")
+
+
+def test_without_any_target_there_is_no_column_for_one(made: Made) -> None:
+    """And what a sentence and a table tell of has one name."""
+    page = text(made, "html")
+    assert "Target" not in page
+    assert '<th scope="row">CSAT</th>' in page
+    assert "Satisfaction" not in page.partition("Details")[0]
 
 
 def test_what_users_wrote_changes_nothing_of_the_report(made: Made) -> None:

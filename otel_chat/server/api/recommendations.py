@@ -20,7 +20,7 @@ from otel_chat.server.figures.answers import TimeSpan
 from otel_chat.server.questions import losses
 from otel_chat.server.questions import model_advice as models
 from otel_chat.server.questions import to_write as writing
-from otel_chat.server.questions.unanswered import Unanswered
+from otel_chat.server.questions.clear_changes import Read
 
 router = own_router(tags=["ahead"], responses=RESPONSES)
 
@@ -92,10 +92,8 @@ QUESTIONS_ANSWER: Final = shown(
                 said="12 of 30 conversations that asked for it were contained (40 %), of all"
                 " others 94 %: (94 % - 40 %) × 30 = 16 handoffs, 10.2 points of all 158.",
                 read=[
-                    Unanswered(
-                        time=WINDOW.start, conversation_id="chat-7f3a", tenant="default",
-                        trace_id="0af7651916cd43dd8448eb211c80319c",
-                        message="gift card balance please", intent="", confidence=None,
+                    Read(
+                        tenant="default", conversation_id="chat-7f3a", started_at=WINDOW.start
                     )
                 ],
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -12,11 +13,13 @@ from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_chan
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
 from otel_chat.server.figures.intervals import newcombe
 from otel_chat.server.figures.registry import figure, query
-from otel_chat.server.figures.sql import Query
-from otel_chat.server.questions.unanswered import Theme, Unanswered, unanswered
+from otel_chat.server.figures.sql import Query, moment, nanos
+from otel_chat.server.questions.clear_changes import READ, Read
+from otel_chat.server.questions.unanswered import Theme, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from otel_chat.server.access import Scope
     from otel_chat.server.figures.filters import Filters
@@ -50,7 +53,9 @@ class Unwritten(Answer):
         description="Whether it is beyond chance: of all that are called so, one in twenty is none."
     )
     said: str = Field(description="The arithmetic in words.")
-    read: list[Unanswered] = Field(description="Examples: those that were handed off, else any.")
+    read: list[Read] = Field(
+        description=f"Those that were handed off and asked for it last, at most {READ}."
+    )
 
 
 class ToWrite(Answer):
@@ -83,13 +88,15 @@ def to_write(store: Store, scope: Scope, window: Window, filters: Filters) -> To
     Raises:
         ConfigurationError: If the extra `themes` is not installed.
     """
-    themes = unanswered(store, scope, window, filters).items
+    known = unanswered(store, scope, window, filters).items
+    # What was answered or is to be left alone needs nothing to be written.
+    themes = [theme for theme in known if theme.state == "open"]
     asking = {key for theme in themes for key in theme.keys}
     whole, by_key = _settled(store, scope, window, filters, asking)
     found, free, too_few = [], 0, 0
     for theme in themes:
         settled = {key: by_key[key] for key in theme.keys if key in by_key}
-        here = Ratios.share(sum(settled.values()), len(settled))
+        here = Ratios.share(sum(one.contained for one in settled.values()), len(settled))
         others = Ratios.share(whole.x - here.x, whole.count - here.count)
         change = ratios_change(here, others)
         if change is None:
@@ -118,9 +125,17 @@ def to_write(store: Store, scope: Scope, window: Window, filters: Filters) -> To
 Key = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Whether a settled conversation was contained, and when it started."""
+
+    contained: bool
+    started_at: datetime
+
+
 def _settled(
     store: Store, scope: Scope, window: Window, filters: Filters, asking: Iterable[Key]
-) -> tuple[Ratios, dict[Key, bool]]:
+) -> tuple[Ratios, dict[Key, _Settled]]:
     """All settled conversations; and of some whether they were contained."""
     names = ("settled", "handed_off")
     statement = Query(store, scope)
@@ -134,24 +149,31 @@ def _settled(
     if not wanted:
         return whole, {}
     again = Query(store, scope)
-    rows = conversation_rows(again, Selection(window, filters, wanted), *names)
+    rows = conversation_rows(again, Selection(window, filters, wanted), "started_at", *names)
     found = again.run(
-        "SELECT toString(tenant) AS tenant, conversation_id, NOT handed_off AS contained"  # noqa: S608
-        f" FROM {rows} AS s WHERE settled"
+        "SELECT toString(tenant) AS tenant, conversation_id, NOT handed_off AS contained,"  # noqa: S608
+        f" {nanos('started_at')} AS ns FROM {rows} AS s WHERE settled"
     )
-    return whole, {(row["tenant"], row["conversation_id"]): bool(row["contained"]) for row in found}
+    return whole, {
+        (row["tenant"], row["conversation_id"]): _Settled(bool(row["contained"]), moment(row["ns"]))
+        for row in found
+    }
 
 
 def _unwritten(
-    theme: Theme, settled: dict[Key, bool], here: Ratios, others: Ratios, many: int, *, clear: bool
+    theme: Theme,
+    settled: dict[Key, _Settled],
+    here: Ratios,
+    others: Ratios,
+    many: int,
+    *,
+    clear: bool,
 ) -> Unwritten:
     shares = (here.value or 0.0, others.value or 0.0)
     lost = (shares[1] - shares[0]) * here.count
     apart = newcombe((others.x, others.y), (here.x, here.y))
     ends = (0.0, 0.0) if apart is None else (apart.low, apart.high)
-    handed_off = [
-        one for one in theme.examples if settled.get((one.tenant, one.conversation_id)) is False
-    ]
+    handed_off = [key for key in theme.keys if key in settled and not settled[key].contained]
     return Unwritten(
         label=theme.label,
         turns=theme.turns,
@@ -165,7 +187,10 @@ def _unwritten(
         points=lost / many,
         clear=clear,
         said=_said(here, others, lost, many),
-        read=handed_off or theme.examples,
+        read=[
+            Read(tenant=key[0], conversation_id=key[1], started_at=settled[key].started_at)
+            for key in handed_off[:READ]
+        ],
     )
 
 

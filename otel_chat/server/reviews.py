@@ -285,6 +285,7 @@ def draw_sample(
         "from_ns": nanoseconds(window.start),
         "to_ns": nanoseconds(window.end),
         "filters": urlencode(_written(filters), doseq=True),
+        "words": filters.words,
         "seed": seed,
         "size": wanted.size,
         "drawn": len(drawn),
@@ -300,10 +301,11 @@ def draw_sample(
 
 def _written(filters: Filters) -> dict[str, list[str]]:
     """Filters as an address has them."""
-    return {
+    flat = {
         name: [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
         for name, values in filters.named().items()
     }
+    return flat | {one.parameter: list(one.values) for one in filters.limits}
 
 
 def _named(window: Window, size: int, seed: int) -> str:

@@ -259,6 +259,23 @@ def test_only_a_random_sample_tells_a_rate(client: TestClient, twelve: Given) ->
     assert narrowed["no_rate"] is not None
 
 
+def test_a_sample_of_any_conditions(client: TestClient, twelve: Given) -> None:
+    """Nested ones too are kept with it; conditions beside the sample leave it no rate."""
+    ana = bearer(client, twelve.tenant)
+    asked = {**TIMES, "where": "agent = sales or agent = nobody"}
+    body = {"name": "a", "size": 20, "seed": 1}
+    drawn = client.post("/api/v1/samples", params=asked, json=body, headers=ana).json()
+    assert (drawn["drawn"], drawn["population"]) == (6, 6)
+    assert drawn["words"] == [asked["where"]]
+    assert drawn["filters"] == "where=agent+%3D+sales+or+agent+%3D+nobody"
+    first = client.get("/api/v1/samples/a", headers=ana).json()["conversation_ids"][0]
+    say(client, ana, first, resolved="yes")
+    assert results(client, ana, sample="a")["no_rate"] is None
+    narrowed = results(client, ana, sample="a", where="failed")
+    assert narrowed["sample"] is None
+    assert "picked" in narrowed["no_rate"]
+
+
 def test_what_was_read_out_of_turn_is_in_no_rate(client: TestClient, twelve: Given) -> None:
     """It may have been picked: it is counted, and in the rate once those before it are read."""
     ana = bearer(client, twelve.tenant)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from pydantic import Field
 
 from otel_chat.errors import AccessError
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows
-from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query, moment
 from otel_chat.server.figures.verdicts import BETWEEN, agreed
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
+    from otel_chat.server.figures.filters import Filters
     from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
@@ -27,7 +26,7 @@ LONGEST_QUEUE: Final = 500
 _MILLISECONDS: Final = 1_000_000
 _NO_GAP: Final = 2**32 - 1
 _COLUMNS: Final = (
-    "tenant", "name", "from_ns", "to_ns", "filters", "seed", "size", "drawn", "population",
+    "tenant", "name", "from_ns", "to_ns", "filters", "words", "seed", "size", "drawn", "population",
     "drawn_by", "drawn_at",
 )  # fmt: skip
 
@@ -123,7 +122,6 @@ def _read(row: dict[str, Any]) -> Sample:
         **{
             **same,
             "window": TimeSpan(**span),
-            "words": Filters.read(parse_qsl(row["filters"], keep_blank_values=True)).words,
             "drawn_at": moment(row["drawn_ms"] * _MILLISECONDS),
             "left": row["remaining"],
             "verdicts": dict(zip(*row["verdicts"], strict=True)),
@@ -188,7 +186,7 @@ def sample_of(store: Store, scope: Scope, filters: Filters) -> Sample | None:
         filters: What conversations are limited to.
     """
     named = filters.named()
-    if set(named) != {"sample"} or len(named["sample"]) != 1:
+    if filters.limits or set(named) != {"sample"} or len(named["sample"]) != 1:
         return None
     found = samples(store, scope, str(named["sample"][0])).items
     return found[0] if len(found) == 1 else None

@@ -26,6 +26,7 @@
   from_ns Int64,
   to_ns Int64,
   filters String,
+  words Array(String),
   seed UInt64,
   size UInt32,
   drawn UInt32,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from otel_chat.server.figures.answers import Cost
     from otel_chat.server.questions.budgets import Spending
     from otel_chat.server.questions.business import Business
     from otel_chat.server.questions.costs import CostPart
@@ -33,36 +34,48 @@ _CONTAINED: Final = {"outcome": "resolved", "handoff": "false"}
 COST_SETTING: Final = "OTEL_CHAT_SERVER_COST_PER_INTERACTION"
 
 
-def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
-    cost, savings = found.cost, found.savings
-    kept = found.containment.parts
+def _cost(cost: Cost, view: View) -> Card:
+    dearest = [Opening(DEAREST, view.narrowed(TURN_LIST, sort="-cost"))] if cost.amount else []
+    unpriced = [opening(view, cost.unpriced_turns, "without a price", TURN_LIST, unpriced="true")]
+    return Card(
+        key="cost",
+        label="Model cost",
+        value=formats.money(cost.amount),
+        note="" if cost.amount else "of all models",
+        parts=[*dearest, *(unpriced if cost.unpriced_turns else [])],
+        sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
+        meanings=meanings("cost", "unpriced_turns"),
+        alarm=cost.unpriced_turns > 0,
+    )
+
+
+def _saved(found: Business, view: View) -> Card:
+    cost, savings, kept = found.cost, found.savings, found.containment.parts
     priced = cost.priced_turns + cost.unpriced_turns
+    return Card(
+        key="savings",
+        label="Saved",
+        value=formats.NO_DATA
+        if savings.low is None
+        else f"{formats.money(savings.low)} to {formats.money(savings.high)}",
+        note=f"at {formats.money(savings.cost_per_interaction)} a human conversation"
+        if savings.cost_per_interaction is not None
+        else f"set {COST_SETTING}, what one with a human costs",
+        parts=[
+            opening(view, kept.confirmed, "confirmed", **_CONTAINED, confirmed="true"),
+            opening(view, kept.assumed, "assumed", **_CONTAINED, confirmed="false"),
+        ],
+        sample=f"{formats.percent(cost.priced_turns / priced)} of {priced:,} turns have a price"
+        if priced
+        else "no turn used a model",
+        meanings=meanings("savings_low", "savings_high", "savings_gross"),
+    )
+
+
+def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
+    cost = found.cost
     return [
-        Card(
-            key="cost",
-            label="Model cost",
-            value=formats.money(cost.amount),
-            note="" if cost.amount else "of all models",
-            parts=[
-                *(
-                    [Opening(DEAREST, view.narrowed(TURN_LIST, sort="-cost"))]
-                    if cost.amount
-                    else []
-                ),
-                *(
-                    [
-                        opening(
-                            view, cost.unpriced_turns, "without a price", TURN_LIST, unpriced="true"
-                        )
-                    ]
-                    if cost.unpriced_turns
-                    else []
-                ),
-            ],
-            sample=f"{formats.plural(cost.priced_turns, 'turn')} priced",
-            meanings=meanings("cost", "unpriced_turns"),
-            alarm=cost.unpriced_turns > 0,
-        ),
+        _cost(cost, view),
         Card(
             key="per-conversation",
             label="Per conversation",
@@ -72,24 +85,7 @@ def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
             meanings=meanings("mean_conversation_cost"),
             parts=[Opening(DEAREST, view.narrowed(LIST, sort="-cost"))] if cost.amount else (),
         ),
-        Card(
-            key="savings",
-            label="Saved",
-            value=formats.NO_DATA
-            if savings.low is None
-            else f"{formats.money(savings.low)} to {formats.money(savings.high)}",
-            note=f"at {formats.money(savings.cost_per_interaction)} a human conversation"
-            if savings.cost_per_interaction is not None
-            else f"set {COST_SETTING}, what one with a human costs",
-            parts=[
-                opening(view, kept.confirmed, "confirmed", **_CONTAINED, confirmed="true"),
-                opening(view, kept.assumed, "assumed", **_CONTAINED, confirmed="false"),
-            ],
-            sample=f"{formats.percent(cost.priced_turns / priced)} of {priced:,} turns have a price"
-            if priced
-            else "no turn used a model",
-            meanings=meanings("savings_low", "savings_high", "savings_gross"),
-        ),
+        _saved(found, view),
         Card(
             key="resolved",
             label="A resolved one",

@@ -95,24 +95,8 @@ def _no_failure(view: View) -> Head[nlu.Intent]:
     )
 
 
-def _intents(found: nlu.Intents, view: View) -> Table:
-    heads: list[Head[nlu.Intent]] = [
-        Head("Intent", lambda i: i.name, number=False),
-        Head(
-            "Turns",
-            lambda i: counted(i.turns, view.narrowed("/turns", intent=i.name), i.share),
-            figure="intent_turns",
-        ),
-        _no_failure(view),
-        Head(
-            "Success",
-            lambda i: Cell(
-                formats.percent(i.success_rate),
-                sub=f"of {formats.count(i.reported)} reported" if i.reported else "",
-                share=i.success_rate,
-            ),
-            figure="intent_success_ratio",
-        ),
+def _how_sure_and_fast(found: nlu.Intents, view: View) -> list[Head[nlu.Intent]]:
+    return [
         Head(
             "Confidence",
             lambda i: furthest(
@@ -141,6 +125,28 @@ def _intents(found: nlu.Intents, view: View) -> Table:
             ),
             figure="intent_response_time",
         ),
+    ]
+
+
+def _intents(found: nlu.Intents, view: View) -> Table:
+    heads: list[Head[nlu.Intent]] = [
+        Head("Intent", lambda i: i.name, number=False),
+        Head(
+            "Turns",
+            lambda i: counted(i.turns, view.narrowed("/turns", intent=i.name), i.share),
+            figure="intent_turns",
+        ),
+        _no_failure(view),
+        Head(
+            "Success",
+            lambda i: Cell(
+                formats.percent(i.success_rate),
+                sub=f"of {formats.count(i.reported)} reported" if i.reported else "",
+                share=i.success_rate,
+            ),
+            figure="intent_success_ratio",
+        ),
+        *_how_sure_and_fast(found, view),
         Head("Switched", lambda i: formats.count(i.switched), figure="intent_switched"),
         Head(
             "Dropped",

@@ -37,13 +37,6 @@ def cards(found: Realtime, view: View) -> list[Card]:
         found: The figures.
         view: The filters of the page.
     """
-    since = found.timestamp - timedelta(minutes=found.minutes)
-
-    def turns(**named: str) -> str:
-        return view.within(TURN_LIST, since, found.timestamp, **named)
-
-    seconds = None if found.avg_response_time_ms is None else found.avg_response_time_ms / 1000
-    span = f"in the last {found.minutes} minutes"
     return [
         Card(
             key="active_conversations",
@@ -56,6 +49,29 @@ def cards(found: Realtime, view: View) -> list[Card]:
                 "", view.narrowed(LIST, state="open", window="90d"), found.active_conversations
             ),
         ),
+        *_of_turns(found, view),
+        Card(
+            key="avg_satisfaction",
+            label="Mean rating",
+            value=formats.percent(found.avg_satisfaction),
+            note=_by_scale(found.satisfaction_by_scale),
+            sample="of ratings",
+            meanings=meanings("realtime_satisfaction"),
+            opens=Opening("", view.narrowed(LIST, rating_min="0", window="24h")),
+        ),
+    ]
+
+
+def _of_turns(found: Realtime, view: View) -> list[Card]:
+    """The cards of the turns that started in these minutes."""
+    since = found.timestamp - timedelta(minutes=found.minutes)
+
+    def turns(**named: str) -> str:
+        return view.within(TURN_LIST, since, found.timestamp, **named)
+
+    seconds = None if found.avg_response_time_ms is None else found.avg_response_time_ms / 1000
+    span = f"in the last {found.minutes} minutes"
+    return [
         Card(
             key="turns",
             label="Turns",
@@ -91,15 +107,6 @@ def cards(found: Realtime, view: View) -> list[Card]:
             sample="of these turns",
             meanings=meanings("realtime_handoffs"),
             opens=Opening("", turns(turn_handoff="true"), found.handoffs),
-        ),
-        Card(
-            key="avg_satisfaction",
-            label="Mean rating",
-            value=formats.percent(found.avg_satisfaction),
-            note=_by_scale(found.satisfaction_by_scale),
-            sample="of ratings",
-            meanings=meanings("realtime_satisfaction"),
-            opens=Opening("", view.narrowed(LIST, rating_min="0", window="24h")),
         ),
     ]
 

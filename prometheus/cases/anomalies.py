@@ -62,15 +62,13 @@ CASES: Final = (
     ),
     Case(
         "ChatNoTraffic", {**PAGE, **FALSIFIED, "otel_chat_channel": "voice"},
-        # One channel dies while the other lives
         {WEB: "0+2x1900", VOICE: "0+2x1560 3120x120 3122+2x120"}, "1d2h30m", "10m", "1d4h15m",
-        {}, step="5m",
+        {}, step="5m", of="one channel dies while the other lives",
     ),
     Case(
         "ChatNoTraffic", {**PAGE, **FALSIFIED},
-        # One agent dies while another of the same application lives
         {TURNS: "0+2x1560 3120x120 3122+2x120", SALES: "0+2x1900"}, "1d2h30m", "10m", "1d4h15m",
-        {}, step="5m",
+        {}, step="5m", of="one agent dies while another of its application lives",
     ),
     Case(
         "ChatSilentForHours", {**TICKET, **FALSIFIED},
@@ -96,16 +94,15 @@ CASES: Final = (
     ),
     Case(
         "ChatTrafficAnomaly", {**TICKET, **FALSIFIED},
-        # Nothing for an hour
         {TURNS: course((1, 1561), (0, 59), (1, 180))}, "1d2h35m", "15m", "1d4h",
-        {}, step="5m",
+        {}, step="5m", of="nothing for an hour",
     ),
     Case(
         "ChatTrafficAnomaly", {**TICKET, **FALSIFIED},
-        # Quiet nights; on the ninth day a twentieth from two hours after noon on, for six hours
+        # On the ninth day, from two hours after noon on
         {TURNS: course(*NIGHT_THEN_DAY * 8, (0.02, 720), (2.0, 120), (0.1, 360), (2.0, 240))},
         "8d14h35m", "15m", "8d21h",
-        {}, step="5m",
+        {}, step="5m", of="a twentieth by day for six hours, where nights are quiet",
     ),
     Case(
         "ChatLatencyAnomaly", TICKET,

@@ -75,6 +75,7 @@ class Case:
         until: How long the quiet series are looked at; else as long as the others.
         lately: How far back they are looked at then; else from the beginning.
         step: Time between evaluations.
+        of: What it is about, where its alert has several.
     """
 
     alert: str
@@ -87,6 +88,17 @@ class Case:
     until: str | None = None
     lately: str | None = None
     step: str = "1m"
+    of: str = ""
+
+    @property
+    def head(self) -> str:
+        """The alert, with its window where it has several: how names of its tests begin."""
+        return " ".join([self.alert, self.labels.get("window", "")]).strip()
+
+    @property
+    def name(self) -> str:
+        """The name of the test that it fires."""
+        return f"{self.head}: {self.of}" if self.of else self.head
 
     def groups(self) -> list[dict[str, Any]]:
         """The groups of promtool's tests."""
@@ -98,12 +110,11 @@ class Case:
             "its time has come": (begins + wait, "firing"),
             "over": (_minutes(self.resolved) + KEPT, None),
         }
-        name = " ".join([self.alert, self.labels.get("window", "")]).strip()
         fires = [self._expected(minute, state) for minute, state in moments.values()]
         return [
-            _group(name, self.given, fires),
+            _group(self.name, self.given, fires),
             *(
-                _group(f"{name}: {why}", given, [self._never()])
+                _group(f"{self.head}: {why}", given, [self._never()])
                 for why, given in self.quiet.items()
             ),
         ]

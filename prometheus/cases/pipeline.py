@@ -123,11 +123,12 @@ APPLICATIONS: Final = (
             },
         },
     ),
-    # Under one name: its counter falls each time, but for most of the time it rises
+    # Its counter falls each time, but for most of the time it rises
     Case(
         "ChatProcessesShortLived", {"severity": "ticket", **OF_APPLICATION},
         {SPENT: f"{'0+1x4 ' * 8}0+1x90"}, "25m", "5m", "50m",
         {"started again four times": {SPENT: f"{'0+1x4 ' * 4}0+1x90"}},
+        of="under one name",
     ),
 )  # fmt: skip
 COLLECTOR: Final = (
@@ -136,10 +137,10 @@ COLLECTOR: Final = (
         _up(TARGET, "1x5 0x20 1x20"), "6m", "2m", "30m",
         {"a restart": _up(TARGET, "1x5 0x1 1x30")},
     ),
-    # Prometheus does not know it any more
     Case(
         "TelemetryCollectorAway", {**PAGE, "job": "otel-collector"},
         _up(TARGET, "1x5 _x20 1x20"), "10m", "2m", "30m", {},
+        of="Prometheus does not know it any more",
     ),
     Case(
         "TelemetryPointsOutOfBounds", {**TICKET, **TARGET},
@@ -185,7 +186,6 @@ COLLECTOR: Final = (
             "Tempo's queue": _queue(TEMPO, "10x45", "45x45"),
         },
     ),
-    # Of logs none goes on, while spans do
     Case(
         "TelemetryExportStalled", {**PAGE, **TARGET, **ANALYTICS, "data_type": "logs"},
         {
@@ -195,7 +195,7 @@ COLLECTOR: Final = (
                 "0+9x5 45x30 54+9x30",
             series("otelcol_exporter_sent_spans", **TARGET, **ANALYTICS): "0+9x70",
         },
-        "10m", "5m", "45m", {},
+        "10m", "5m", "45m", {}, of="of logs none goes on, while spans do",
     ),
     Case(
         "TelemetryTempoAway", {**TICKET, **TARGET, **TEMPO, "data_type": "traces"},
@@ -231,6 +231,7 @@ SERVERS: Final = (
     Case(
         "AnalyticsAway", {"severity": "page", "component": "analytics", "job": "otel-chat-server"},
         _up(SERVER, "1x5 _x20 1x20"), "10m", "2m", "30m", {},
+        of="Prometheus does not know it any more",
     ),
     Case(
         "AnalyticsFiguresOld", {"severity": "ticket", "component": "analytics"},
@@ -246,7 +247,7 @@ SERVERS: Final = (
     Case(
         "AnalyticsFiguresOld", {"severity": "ticket", "component": "analytics", **SERVER},
         {UNCOUNTED: "0x5 1+1x20 21x40"}, "8m", "5m", "1h",
-        {"once": {UNCOUNTED: "0x5 1x60"}},
+        {"once": {UNCOUNTED: "0x5 1x60"}}, of="to work them out fails",
     ),
     Case(
         "AlertmanagerAway", {**PAGE, **ALERTMANAGER},
@@ -256,15 +257,15 @@ SERVERS: Final = (
     Case(
         "AlertmanagerAway", {**PAGE, "job": "alertmanager"},
         _up(ALERTMANAGER, "1x5 _x20 1x20"), "10m", "5m", "30m", {},
+        of="Prometheus does not know it any more",
     ),
     Case(
         "AlertmanagerAway", {**PAGE, **ITSELF},
-        # Scraped, but Prometheus hands it nothing
         {
             series("prometheus_notifications_alertmanagers_discovered", **ITSELF): "1x5 0x20 1x20",
             **_up(ALERTMANAGER, "1x60"),
         },
-        "6m", "5m", "30m", {},
+        "6m", "5m", "30m", {}, of="scraped, but Prometheus hands it nothing",
     ),
     Case(
         "TelemetryNotificationsFailing", {**PAGE, **ALERTMANAGER, "integration": "webhook"},
@@ -287,7 +288,7 @@ SERVERS: Final = (
     Case(
         "TelemetryNotificationsFailing", {**PAGE, **ITSELF},
         {series("prometheus_notifications_dropped_total", **ITSELF): "0x5 1+1x20 21x30"},
-        "6m", "5m", "40m", {},
+        "6m", "5m", "40m", {}, of="Prometheus drops them",
     ),
     Case(
         "TelemetryRulesFailing", {**TICKET, **ITSELF, "rule_group": "g"},

@@ -105,9 +105,8 @@ CASES: Final = (
     ),
     Case(
         "ChatModelUnpriced", {"severity": "ticket", **AGENT, **MODEL},
-        # Four an hour, for three hours
         {UNPRICED: course((0.0667, 180), (0, 500))}, "1h20m", "5m", "8h20m",
-        {"four turns": {UNPRICED: "0+1x4 4x600"}},
+        {"four turns": {UNPRICED: "0+1x4 4x600"}}, of="four turns an hour, for three hours",
     ),
     Case(
         "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
@@ -127,6 +126,7 @@ CASES: Final = (
         Case(
             "ChatProviderThrottling", {**TICKET, **APPLICATION, **PROVIDER},
             _calls("0+18x20 380+20x40", "0+2x20 40x40", error), "3m", "5m", "35m", {},
+            of=error,
         )
         for error in ("overloaded_error", "THROTTLINGEXCEPTION", "529")
     ),
@@ -142,9 +142,9 @@ CASES: Final = (
         _tools("0+8x30 250+10x120", "0+2x30 60x120"), "3m", "10m", "1h35m",
         {"four failures": _tools("0+0.1x120", "0+1x4 4x120")},
     ),
-    # Each of 50 calls an hour fails
     Case(
         "ChatToolErrors", {**TICKET, **APPLICATION, **TOOL},
         _tools("0x60 0+1x120", "0+0.8334x59 50x120"), "6m", "10m", "2h5m", {},
+        of="each of 50 calls an hour fails",
     ),
 )  # fmt: skip

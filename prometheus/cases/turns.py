@@ -136,7 +136,7 @@ def _processes(first: str, others: str, others_failed: str = "0x120") -> Series:
 
 
 TURNS: Final = (
-    # Seven of ten take a minute: a budget of days is not spent for an hour and a half
+    # A budget of days is not spent for an hour and a half
     Case(
         "ChatMostTurnsBad", {"severity": "page", **AGENT},
         {IN_TIME: "0+3x30 100+10x60", GOOD: "0+10x90"}, "1m", "5m", "40m",
@@ -144,11 +144,11 @@ TURNS: Final = (
             "nine turns": {GOOD: "0+0.9x90"},
             "nearly half of them": {IN_TIME: "0+5.5x90", GOOD: "0+10x90"},
         },
+        of="seven of ten turns take a minute",
     ),
     Case(
         "ChatMostTurnsBad", {"severity": "page", **AGENT},
-        # All are cancelled
-        {CANCELLED: "0+10x30 300x60"}, "1m", "5m", "41m", {},
+        {CANCELLED: "0+10x30 300x60"}, "1m", "5m", "41m", {}, of="all turns are cancelled",
     ),
     Case(
         "ChatProcessFailing",

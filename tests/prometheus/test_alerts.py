@@ -67,12 +67,7 @@ def failed(folder: Path, settings: Settings, wanted: Callable[[str], bool]) -> s
 
 def test_the_cases_of_low_volume_would_notice_missing_limits(tmp_path: Path) -> None:
     """Without least numbers each alert that has one fires at low volume, and its case fails."""
-    quiet = [
-        f"{case.alert} {case.labels.get('window', '')}".strip() + f": {why}"
-        for case in CASES
-        for why in case.quiet
-        if why.startswith(LOW)
-    ]
+    quiet = [f"{case.head}: {why}" for case in CASES for why in case.quiet if why.startswith(LOW)]
     printed = failed(tmp_path, NO_LIMITS, lambda name: name in quiet)
     assert len(quiet) > 20
     assert [case for case in quiet if f"{case}: " not in printed] == []
@@ -81,7 +76,7 @@ def test_the_cases_of_low_volume_would_notice_missing_limits(tmp_path: Path) -> 
 def test_the_cases_would_notice_longer_waits(tmp_path: Path) -> None:
     """With all times doubled each alert fires late, and its case fails."""
     names = {case.alert for case in CASES if case.step == "1m"}
-    firing = {f"{case.alert} {case.labels.get('window', '')}".strip() for case in CASES}
+    firing = {case.name for case in CASES}
     slow = {case.alert for case in CASES if case.step != "1m"}
     printed = failed(
         tmp_path,

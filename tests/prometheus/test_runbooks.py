@@ -160,3 +160,17 @@ def test_alerts_link_to_a_dashboard_that_is_there_and_to_their_page(path: Path) 
         chosen = set(re.findall(r"&var-(\w+)=", notes["dashboard_url"]))
         assert chosen <= variables, rule["alert"]
         assert chosen <= set(VARIABLES.values())
+
+
+def test_situations_are_tests_by_name() -> None:
+    """What the table says is shown is shown."""
+    page = (FOLDER / "README.md").read_text()
+    _, _, table = page.partition("## Situations")
+    named = re.findall(r"\| `([^`]+)` \|$", table.partition("\n## ")[0], re.MULTILINE)
+    tests = {
+        test["name"]
+        for path in (HERE / "tests").glob("*.yml")
+        for test in yaml.safe_load(path.read_text())["tests"]
+    }
+    assert len(named) > 30
+    assert [name for name in named if name not in tests] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -28,7 +29,20 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "api.md").read_text()
 FILTERS_PAGE = (DOCS / "filters.md").read_text()
-COMMANDS = re.findall(r"^curl (.+)$", PAGE + FILTERS_PAGE, re.MULTILINE)
+COMMAND = re.compile(r"^curl ((?:.*\\\n)*.*)$", re.MULTILINE)
+
+
+def curl() -> argparse.ArgumentParser:
+    """What of curl the pages use."""
+    made = argparse.ArgumentParser()
+    made.add_argument("address")
+    made.add_argument("-N", action="store_true")
+    made.add_argument("-G", action="store_true")
+    made.add_argument("-X", default="GET")
+    made.add_argument("-H", action="append", default=[])
+    made.add_argument("-d")
+    made.add_argument("--data-urlencode", action="append", default=[])
+    return made
 
 
 def section(name: str) -> str:
@@ -83,12 +97,27 @@ def test_the_table_names_every_scope() -> None:
     assert set(scopes) == set(PERMISSIONS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_page_is_answered(server: str, command: str) -> None:
-    """200, whatever the server has."""
-    (address,) = [word for word in shlex.split(command) if word.startswith("localhost:8400")]
-    answer = web.get(address.replace("localhost:8400", server))
-    assert answer.status_code == 200, answer.text
+@pytest.mark.parametrize("page", [PAGE, FILTERS_PAGE], ids=["api", "filters"])
+def test_the_commands_of_a_page_are_answered(server: str, page: str) -> None:
+    """One after the other, whatever the server has."""
+    commands = COMMAND.findall(page)
+    assert len(commands) > 8
+    with web.Client() as client:
+        for command in commands:
+            given = curl().parse_args(shlex.split(command.replace("\\\n", "")))
+            assert given.address.startswith("localhost:8400")
+            asked = client.build_request(
+                given.X,
+                given.address.replace("localhost:8400", server),
+                content=given.d,
+                headers=[tuple(line.split(": ", 1)) for line in given.H],
+            )
+            encoded = [tuple(one.split("=", 1)) for one in given.data_urlencode]
+            if given.G:
+                asked.url = asked.url.copy_merge_params(encoded)
+            answer = client.send(asked, stream=True)
+            assert answer.status_code == 200, (command, answer.read())
+            answer.close()
 
 
 def test_a_wrong_window_is_told_as_the_page_says(server: str) -> None:

@@ -15,15 +15,17 @@ from otel_chat.server.marks import MarkChange, set_mark
 from otel_chat.server.pages.render import NAVIGATION
 from otel_chat.server.reviews import GivenReview, SampleWish, draw_sample, keep_review
 from otel_chat.server.store import Store
+from otel_chat.server.theme_states import Deciding, decide
 from tests.server.given import Given
 from tests.server.pages import scenes
 from tests.server.pages.conftest import Readers
-from tests.server.pages.test_browser import talk
+from tests.server.pages.test_browser import ago, talk
 
 pytestmark = pytest.mark.browser
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 SERIOUS = {"serious", "critical"}
+ASKED = "ab" * 16
 PATHS = [
     *(entry.path for entry in NAVIGATION),
     "/leaders",
@@ -32,6 +34,8 @@ PATHS = [
     "/review?sample=all",
     "/review/queue?sample=all&id=talk-1",
     "/review/rubric",
+    "/intents/questions",
+    f"/intents/question?asking={ASKED}",
 ]
 
 
@@ -56,6 +60,10 @@ def given(store: Store) -> Given:
     scenes.fallen_containment(filled, datetime.now(UTC))
     filled.rows.clear()
     talk(filled)
+    filled.turn("asked", ago(600), fallback=True, handoff=True, trace_id=ASKED,
+                input_messages=scenes.content("user", "gift card balance"))  # fmt: skip
+    filled.save()
+    decide(filled.store, filled.scope, ASKED, Deciding(state="answered"))
     change = MarkChange(tags=["seen"], note="Look again", reviewed=True)
     set_mark(filled.store, filled.scope, Window.last(), "talk-1", change)
     asked = (filled.store, filled.scope, Window.last())

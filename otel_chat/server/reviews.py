@@ -266,21 +266,12 @@ def draw_sample(
     if not drawn:
         message = "There is no settled conversation to draw in this window."
         raise QueryError(message, field="window")
-    version = time.time_ns()
-    members = [
-        {
-            "tenant": owner,
-            "sample": name,
-            "conversation_id": row["conversation_id"],
-            "place": place,
-            "dropped": False,
-            "version": version,
-        }
-        for place, row in enumerate(drawn, 1)
-    ]
-    store.insert_rows("sampled", members)
-    row = {
-        "tenant": owner,
+    kept = {"tenant": owner, "dropped": False, "version": time.time_ns()}
+    store.insert_rows(
+        "sampled",
+        [{**kept, "sample": name, "place": place, **row} for place, row in enumerate(drawn, 1)],
+    )
+    about = {
         "name": name,
         "from_ns": nanoseconds(window.start),
         "to_ns": nanoseconds(window.end),
@@ -292,10 +283,8 @@ def draw_sample(
         "population": found["population"],
         "drawn_by": scope.who,
         "drawn_at": datetime.now(UTC),
-        "dropped": False,
-        "version": version,
     }
-    store.insert_rows("samples", [row])
+    store.insert_rows("samples", [{**kept, **about}])
     return samples(store, own, name).items[0]
 
 

@@ -80,7 +80,7 @@ def test_intents_are_counted_by_hand(given: Given, reader: Reader) -> None:
     told(given, "parcel")
     page = reader.read("/intents")
     cells = page.locator("[data-table=intents] tbody tr").first.locator("th, td").all_inner_texts()
-    shown = [cell.replace("\u202f", " ") for cell in cells]
+    shown = [" ".join(cell.split()) for cell in cells]
     assert shown[:6] == ["parcel", "2", "0 % 0 to 66 %", "no data", "0.40", "2"]
 
 

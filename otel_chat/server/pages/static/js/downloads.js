@@ -12,7 +12,10 @@ export function guarded(text) {
 }
 
 function cell(element) {
-  const safe = guarded(element.textContent.trim().replaceAll("\u202f", " "));
+  const said = element.cloneNode(true);
+  // What stands below a share, as its interval, would make words of a number.
+  said.querySelector(".bar ~ .cell-sub")?.remove();
+  const safe = guarded(said.textContent.trim().replaceAll("\u202f", " "));
   return /[",;\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

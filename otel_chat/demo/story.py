@@ -169,7 +169,7 @@ async def tell(told: Sequence[Told], *, done: Callable[[], None]) -> Sent:
 def _transport(release: str, carriers: Mapping[str, int]) -> httpx.ASGITransport:
     """A release of the bot, in this process; every conversation has the orders as they were."""
     bot = SupportBot(release=release, book=lambda: OrderBook(carriers), name=_name)
-    return httpx.ASGITransport(app=create_app(bot, analytics=""))
+    return httpx.ASGITransport(app=create_app(bot, analytics="", http_spans=False))
 
 
 def _name() -> str:

@@ -106,19 +106,26 @@ class _SecureHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def create_app(bot: SupportBot, *, analytics: str) -> FastAPI:
+def create_app(bot: SupportBot, *, analytics: str, http_spans: bool = True) -> FastAPI:
     """The bot as an application.
 
     Args:
         bot: The bot.
         analytics: Address of the analytics server, for the links of the page.
+        http_spans: Whether FastAPI reports its own spans and metrics of requests, by its own clock.
 
     Example:
         >>> from otel_chat.demo.bot import SupportBot
         >>> create_app(SupportBot(), analytics="http://127.0.0.1:8400").title
         'Alder & Reed'
     """
-    app = FastAPI(title="Alder & Reed", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Alder & Reed",
+        docs_url=None,
+        redoc_url=None,
+        # A FastAPI that has none of its own passes this over.
+        telemetry={"tracing": http_spans, "metrics": http_spans},
+    )
     app.add_middleware(_SecureHeaders)
     instrument(app, conversation_id="path:conversation_id")
     _add_page(app, analytics)

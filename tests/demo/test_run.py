@@ -13,7 +13,7 @@ from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import free_port
 from otel_chat.demo import content
 from otel_chat.demo.bot import AGENT
-from otel_chat.demo.story import story
+from otel_chat.demo.story import READ, story
 from tests import web
 from tests.commands import answer, run, running
 from tests.waiting import until
@@ -87,6 +87,12 @@ def check_tour(url: str) -> None:
     assert "tool ask_carrier failed (CarrierUnknownError)" in saying["sentence"]
     assert "A is better" in found["Which part"].text
     assert "ask_carrier" in found["The tool"].text
+    read = web.get(f"{url}/api/v1/conversations/{READ}").json()["turns"]
+    failed = next(turn for turn in read if turn["error_type"])
+    spans = web.get(f"{url}/api/v1/traces/{failed['trace_id']}").json()["spans"]
+    assert "execute_tool ask_carrier" in {span["name"] for span in spans}
+    days = {span["start"][:10] for span in spans}
+    assert days == {failed["start"][:10]}, "every span lies at its time in the story"
 
 
 def test_ctrl_c_stops_the_demo_cleanly(passed: Passed) -> None:

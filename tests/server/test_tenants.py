@@ -142,6 +142,8 @@ def texts_of(reading: Reading, name: str, marker: str) -> list[str]:
         "tenant": [f"tenant-{marker}"],
         "name": [f"name-{marker}", f"event_name-{marker}"],
         "search": [marker, f"text-{marker}"],
+        "segment": [f"name-{marker}"],
+        "where": [f"intent = intent-{marker} or not topic = topic-{marker}"],
         "timezone": [],
         "cursor": [],
     }

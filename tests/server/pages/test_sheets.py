@@ -526,7 +526,9 @@ def test_cost_is_told_by_what_it_was_spent_on_and_at_another_model(
     # 20 input tokens at $0.15 and 10 output tokens at $0.60 a million
     expect(row).to_contain_text("$0.0000090")
     page.locator("[data-table=cost-intent] a").first.click()
-    page.wait_for_url("**/conversations?intent=parcel")
+    page.wait_for_url("**/costs?**intent=parcel**")
+    page.locator("[data-table=cost-intent] td a").first.click()
+    page.wait_for_url("**/turns?intent=parcel&sort=-cost")
 
 
 def test_budgets_stand_on_the_page_of_costs(

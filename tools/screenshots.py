@@ -145,8 +145,9 @@ def clicks(browser: Browser, server: str) -> None:
     reel.see(1400)
     reel.click(page.locator(".conversation-views a", has_text="Trace"))
     reel.click(page.locator(".jumps a").first)
-    reel.click(page.locator(".turn.is-chosen summary").first)
-    reel.see(2600)
+    page.locator(".turn.is-chosen summary").first.click()
+    page.locator(".turn.is-chosen .span").first.wait_for()
+    reel.see(3200)
     reel.save(IMAGES / "clicks.webp")
     page.close()
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -253,16 +253,7 @@ def draw_sample(
     if samples(store, own, name).items:
         message = f"There is a sample {name!r}: take another name, or forget that one first."
         raise QueryError(message, field="name")
-    statement = Query(store, own)
-    rows = conversation_rows(
-        statement, Selection(window, filters.narrowed(state="settled")), "settled"
-    )
-    (found,) = statement.run(f"SELECT count() AS population FROM {rows} AS c")  # noqa: S608
-    key = f"sipHash64Keyed(({statement.bind(seed, 'UInt64')}, toUInt64(0)), conversation_id)"
-    drawn = statement.run(f"""
-        SELECT conversation_id FROM {rows} AS c
-        ORDER BY {key}, conversation_id LIMIT {statement.bind(wanted.size, "UInt32")}
-    """)  # noqa: S608
+    population, drawn = _drawn(Query(store, own), window, filters, seed, wanted.size)
     if not drawn:
         message = "There is no settled conversation to draw in this window."
         raise QueryError(message, field="window")
@@ -280,12 +271,27 @@ def draw_sample(
         "seed": seed,
         "size": wanted.size,
         "drawn": len(drawn),
-        "population": found["population"],
+        "population": population,
         "drawn_by": scope.who,
         "drawn_at": datetime.now(UTC),
     }
     store.insert_rows("samples", [{**kept, **about}])
     return samples(store, own, name).items[0]
+
+
+def _drawn(
+    statement: Query, window: Window, filters: Filters, seed: int, size: int
+) -> tuple[int, list[dict[str, Any]]]:
+    """How many settled conversations there are, and those that the seed draws, in its order."""
+    settled = Selection(window, filters.narrowed(state="settled"))
+    rows = conversation_rows(statement, settled, "settled")
+    (found,) = statement.run(f"SELECT count() AS population FROM {rows} AS c")  # noqa: S608
+    key = f"sipHash64Keyed(({statement.bind(seed, 'UInt64')}, toUInt64(0)), conversation_id)"
+    drawn = statement.run(f"""
+        SELECT conversation_id FROM {rows} AS c
+        ORDER BY {key}, conversation_id LIMIT {statement.bind(size, "UInt32")}
+    """)  # noqa: S608
+    return found["population"], drawn
 
 
 def _written(filters: Filters) -> dict[str, list[str]]:

@@ -306,7 +306,10 @@ def ask(app: FastAPI, method: str, path: str, ids: dict[str, str], token: str | 
 def lasting(path: str, text: str) -> str:
     """What is going on right now without the moment at which it was asked for."""
     moments = r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)"
-    return re.sub(moments, "", text) if "/realtime" in path else text
+    up_to_now = r'"per_week\w*":[\d.]+'
+    if path.endswith("/effect"):
+        text = re.sub(up_to_now, "", text)
+    return re.sub(moments, "", text) if "/realtime" in path or "/effect" in path else text
 
 
 def token_for(app: FastAPI, permissions: set[str], *tenants: str) -> str:

@@ -116,7 +116,11 @@ READINGS = readings()
 # A page takes whatever stands in its address; the API refuses what it does not know.
 KNOWN = {one.path: one.parameters if one.path.startswith(API) else None for one in READINGS}
 # Their figures are of the last minutes: other ones when they are asked again.
-OF_THE_MOMENT = ("/live", "/admin/chat-analytics/api")
+OF_THE_MOMENT = (
+    "/live",
+    "/admin/chat-analytics/api",
+    "/api/v1/unanswered/{trace_id}/effect",
+)
 
 
 def choices(kind: dict[str, Any]) -> list[Any]:

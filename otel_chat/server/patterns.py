@@ -14,6 +14,7 @@ ADDRESS: Final = r"^https?://[^\s?#]+$"
 TRACE_ID: Final = "^[0-9a-f]{32}$"
 ANY_TRACE_ID: Final = "^[0-9a-fA-F]{32}$"
 SPAN_ID: Final = "^[0-9a-f]{16}$"
+WORD_OF_RUBRIC: Final = r"^[^:,=\n\r]+$"
 
 WORDS: Final[Mapping[str, str]] = {
     NAME_OF_KEPT: "the name of a secret: a small letter, then small letters, digits, underlines",
@@ -25,5 +26,6 @@ WORDS: Final[Mapping[str, str]] = {
     TRACE_ID: "a trace id: 32 hexadecimal digits",
     ANY_TRACE_ID: "a trace id: 32 hexadecimal digits",
     SPAN_ID: "a span id: 16 hexadecimal digits",
+    WORD_OF_RUBRIC: "one line without : , and =",
 }
 """What a text must be, by its pattern."""

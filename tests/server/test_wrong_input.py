@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
+
+from otel_chat.server.patterns import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import FastAPI
 
 
 @pytest.mark.parametrize(
@@ -89,3 +96,21 @@ def test_forms_of_settings_stay_as_typed(client: TestClient) -> None:
     assert refused.status_code == 422
     assert 'value="before" checked' in refused.text
     assert 'value="last week"' in refused.text
+
+
+def test_every_pattern_is_said_in_words(client: TestClient) -> None:
+    """Nobody who writes something is shown a regular expression, or told no more than `wrong`."""
+
+    def patterns(described: Any) -> Iterator[str]:
+        if isinstance(described, dict):
+            if isinstance(described.get("pattern"), str):
+                yield described["pattern"]
+            described = list(described.values())
+        if isinstance(described, list):
+            for one in described:
+                yield from patterns(one)
+
+    app = cast("FastAPI", client.app)
+    found = set(patterns(app.openapi()))
+    assert len(found) > 3
+    assert found <= set(WORDS)

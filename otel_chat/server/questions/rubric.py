@@ -12,6 +12,7 @@ from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.registry import query
 from otel_chat.server.figures.sql import Query, moment
 from otel_chat.server.figures.verdicts import BETWEEN
+from otel_chat.server.patterns import WORD_OF_RUBRIC
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -25,7 +26,7 @@ _MILLISECONDS: Final = 1_000_000
 # Without what stands between the parts of a verdict, and between values in the form of the page.
 Word = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[^:,=\n\r]+$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=WORD_OF_RUBRIC),
 ]
 
 

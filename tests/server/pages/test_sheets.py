@@ -401,7 +401,7 @@ def test_journeys_are_a_table_and_a_diagram(given: Given, reader: Reader, tmp_pa
     for number in range(3):
         start = ago(9000 + number)
         given.turn(f"c-{number}", start, intent="order")
-        given.turn(f"c-{number}", start + 60, intent="thanks" if number else "complaint")
+        given.turn(f"c-{number}", start + 60, intent="exchange" if number else "complaint")
     given.save()
     page = reader.read("/journeys")
     places = page.locator("[data-table=paths], .flow-drawing").evaluate_all(
@@ -411,9 +411,9 @@ def test_journeys_are_a_table_and_a_diagram(given: Given, reader: Reader, tmp_pa
     tips = page.locator(".flow-drawing title").all_text_contents()
     for tip in (
         "order: 3 conversations",
-        "order \u2192 thanks: 2 conversations",
+        "order \u2192 exchange: 2 conversations",
         "order \u2192 complaint: 1 conversation",
-        "thanks \u2192 Resolved: 2 conversations",
+        "exchange \u2192 Resolved: 2 conversations",
     ):
         assert tip in tips
     with page.expect_download() as download:

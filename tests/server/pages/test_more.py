@@ -11,7 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from otel_chat.server.api.security import COOKIE
+from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.packs import PACKS
+from otel_chat.server.reviews import GivenReview, keep_review
 from tests import web
 from tests.server.given import Given
 from tests.server.pages import scenes
@@ -141,14 +143,16 @@ def test_live_without_a_script_shows_figures(given: Given, readers: Readers) -> 
 
 
 def test_every_export_is_a_link_that_works(given: Given, reader: Reader) -> None:
-    """Six kinds in three formats, each with the filters of the page; the answer is what it says."""
+    """Seven kinds in three formats, each with the filters of the page; the answer is as told."""
     given.turn("mine", ago(600), agent="support")
     given.event("topic", "mine", ago(599), agent="support", topic="parcels")
     given.turn("other", ago(600), agent="sales")
     given.save()
+    said = GivenReview(scores={"resolved": "yes", "quality": "4"})
+    keep_review(given.store, given.scope, Window.last(), "mine", said)
     page = reader.read("/exports?window=24h&agent=support")
     links = page.locator(".takeaway a[download]")
-    expect(links).to_have_count(18)
+    expect(links).to_have_count(21)
     # A spreadsheet opens CSV by a double click: it needs the byte order mark.
     begins = {"csv": b"\xef\xbb\xbf", "jsonl": b"{", "parquet": b"PAR1"}
     for number in range(links.count()):

@@ -127,7 +127,6 @@ class Needs:
         )
         request.state.scope = scope  # pages say who is signed in, also where this is not theirs
         scope.require(self.permission)
-        request.state.scope = scope
         check_parameters(request)  # after access: nobody else learns what there is
         return scope
 

@@ -90,6 +90,8 @@ def answers(client: TestClient, tenant: str) -> dict[str, str]:
         if "{name}" in path:
             assert answer.status_code == 404, path  # nobody wrote a report
             continue
+        if path.startswith("/api/v1/unanswered/{trace_id}") and answer.status_code == 404:
+            continue  # it was answered
         assert answer.status_code == 200, (path, answer.text)
         if not answer.headers["content-type"].startswith("application/json"):
             continue

@@ -144,7 +144,7 @@ def test_a_review_is_a_form_without_a_script(given: Given, readers: Readers) -> 
     expect(page.get_by_label("Comment")).to_have_value("Nothing about parcels")
     page.get_by_label("Comment").fill("")
     page.get_by_role("button", name="Save and go on").click()
-    assert said(given, "u0") == [("no token", {"resolved": "no"}, ["did not know"], None)]
+    assert said(given, "u0") == [("reader", {"resolved": "no"}, ["did not know"], None)]
 
 
 def test_a_sample_is_drawn_read_and_told(given: Given, reader: Reader) -> None:

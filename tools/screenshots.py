@@ -80,6 +80,7 @@ def walk(browser: Browser, server: str) -> None:
     page.locator("#rows [data-row-link]").first.click()
     page.locator(".jumps a").first.click()
     turn = page.locator(".turn.is-chosen")
+    turn.locator(".turn-facts > summary").click()
     turn.locator(".span.is-longest summary").click()
     page.locator(".jump-bar").evaluate("bar => bar.remove()")
     turn.screenshot(path=IMAGES / "walk-turn.png")

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
+from otel_chat.server.pages import formats
 from otel_chat.server.questions.overview import overview
 from tests.server.given import NOON, Given
 from tests.server.pages import scenes
@@ -99,7 +100,7 @@ def test_overview_shows_what_the_query_answers(given: Given, reader: Reader, sto
     assert figure(page, "response-time") == f"{answer.response_time.p50:.1f} s"
     assert answer.handoffs.rate is not None
     handoffs = page.inner_text("section[aria-labelledby=card-handoffs]")
-    assert f"{round(answer.handoffs.rate * 100)}\u202f%" in handoffs
+    assert formats.percent(answer.handoffs.rate) in handoffs
     shares = page.inner_text(".shares").split("\n")
     sure, assumed = (int(shares[shares.index(f"Resolved, {one}") + 1]) for one in PARTS)
     assert (sure, sure + assumed) == (answer.resolution.confirmed, answer.outcomes.resolved)

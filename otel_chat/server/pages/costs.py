@@ -136,11 +136,11 @@ def _charts(series: Series, view: View) -> list[Chart]:
             "Is it what goes in, or what comes out?",
             rows,
             [
-                Column("Input", [p.tokens.input for p in series.points], _whole, kind="bar"),
+                Column("Input", [p.tokens.input for p in series.points], formats.whole, kind="bar"),
                 Column(
                     "Output",
                     [p.tokens.output for p in series.points],
-                    _whole,
+                    formats.whole,
                     kind="bar",
                     colour="warn",
                 ),
@@ -150,10 +150,6 @@ def _charts(series: Series, view: View) -> list[Chart]:
             furthest="most tokens first",
         ),
     ]
-
-
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
 
 
 _FILTERS: Final[Mapping[costs.By, str]] = {

@@ -9,7 +9,7 @@ from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label
 from otel_chat.server.pages.links import LIST
-from otel_chat.server.pages.overview import Card, Opening, meanings, opening, whole
+from otel_chat.server.pages.overview import Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, counted, furthest, rate, table
 from otel_chat.server.questions import engagement, funnel, leads
@@ -100,10 +100,6 @@ def _cards(found: engagement.ConversationEngagement, made: leads.Leads, view: Vi
     ]
 
 
-def _whole(value: float | None) -> str:
-    return whole(value)
-
-
 def _lengths(found: engagement.ConversationEngagement, view: View) -> Chart:
     def label(one: engagement.LengthBin) -> str:
         if one.high is None:
@@ -119,7 +115,14 @@ def _lengths(found: engagement.ConversationEngagement, view: View) -> Chart:
         "Lengths of conversations",
         "Is it one question and an answer, or a long talk?",
         [(None, label(one)) for one in found.lengths],
-        [Column("Conversations", [one.conversations for one in found.lengths], _whole, kind="bar")],
+        [
+            Column(
+                "Conversations",
+                [one.conversations for one in found.lengths],
+                formats.whole,
+                kind="bar",
+            )
+        ],
         axis="Turns",
         meanings=meanings("conversation_turns"),
         sample=formats.plural(found.conversations, "conversation"),
@@ -135,7 +138,11 @@ def _course(made: leads.Leads, view: View) -> Chart:
         "Conversations with a lead",
         "Does more come of them than before?",
         [(start, row_label(start, width)) for start in starts],
-        [Column("With a lead", [point.converted for point in made.points], _whole, kind="bar")],
+        [
+            Column(
+                "With a lead", [point.converted for point in made.points], formats.whole, kind="bar"
+            )
+        ],
         meanings=meanings("converted_conversations"),
         sample=formats.plural(made.conversations, "conversation"),
         hrefs=bucket_hrefs(view, LIST, starts, width, made.window, event=EVENT_LEAD),
@@ -227,7 +234,9 @@ def _by(dimension: engagement.Dimension, asking: Asking) -> Table:
         Head(
             "Engagement",
             lambda s: furthest(
-                _whole(s.engagement_score), such(s, sort="engagement"), "the least engaged first"
+                formats.whole(s.engagement_score),
+                such(s, sort="engagement"),
+                "the least engaged first",
             ),
             figure="engagement_mean",
         ),

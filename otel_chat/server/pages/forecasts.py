@@ -35,16 +35,12 @@ _BAND: Final = (
 )
 
 
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
-
-
 def _tokens(value: float | None) -> str:
     return formats.compact(None if value is None else round(value))
 
 
 _WRITTEN: Final[dict[str, Callable[[float | None], str]]] = {
-    **dict.fromkeys(LABELS, _whole),
+    **dict.fromkeys(LABELS, formats.whole),
     "tokens": _tokens,
     "cost": formats.money,
     "containment": formats.percent,
@@ -190,7 +186,9 @@ def _agents(found: Forecasts, asking: Asking) -> Table:
         if one.conversations is None:
             text = f"{one.days_known} of {forecasts.NEEDED} whole days"
             return Cell("not enough data", sub=text)
-        return Cell(_whole(one.conversations), sub=_between(one.low, one.high, _whole))
+        return Cell(
+            formats.whole(one.conversations), sub=_between(one.low, one.high, formats.whole)
+        )
 
     heads: list[Head[AgentAhead]] = [
         Head(

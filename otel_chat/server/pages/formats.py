@@ -14,6 +14,7 @@ __all__ = [
     "NO_DATA",
     "THIN",
     "ago",
+    "between",
     "clock",
     "compact",
     "count",
@@ -26,6 +27,7 @@ __all__ = [
     "score",
     "size",
     "when",
+    "whole",
 ]
 
 _MINUTE: Final = 60
@@ -33,6 +35,16 @@ _HOUR: Final = 3600
 _DAY: Final = 86_400
 _COMPACT_FROM: Final = 100_000
 _JUST_NOW: Final = 5
+
+
+def whole(value: float | None) -> str:
+    """A figure that is told as a whole number.
+
+    Example:
+        >>> whole(1234.4), whole(None)
+        ('1,234', 'no data')
+    """
+    return count(None if value is None else round(value))
 
 
 def compact(value: int | None) -> str:
@@ -153,8 +165,16 @@ def interval(part: int, of: int) -> str:
         >>> interval(81, 92).replace("\u202f", " "), interval(0, 0)
         ('80 to 93 %', '')
     """
-    found = wilson(part, of)
-    if found is None:
+    return between(*(wilson(part, of) or (None, None)))
+
+
+def between(low: float | None, high: float | None) -> str:
+    """The bounds of a share; empty without them.
+
+    Example:
+        >>> between(0.584, 0.84).replace("\u202f", " "), between(None, None)
+        ('58 to 84 %', '')
+    """
+    if low is None or high is None:
         return ""
-    low, high = (f"{100 * bound:.0f}" for bound in found)
-    return f"{low} to {high}{THIN}%"
+    return f"{100 * low:.0f} to {100 * high:.0f}{THIN}%"

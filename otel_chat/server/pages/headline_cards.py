@@ -13,7 +13,6 @@ from otel_chat.server.pages.overview import (
     meanings,
     opening,
     trend,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _conversations(o: Overview, points: Sequence[Point], view: View) -> Card:
         else "none yet",
         sample=f"{formats.count(o.containment.settled)} settled",
         meanings=meanings("conversations", "mean_length_turns", "settled_conversations"),
-        trend=trend(o.changes["conversations"], whole, better="neither"),
+        trend=trend(o.changes["conversations"], formats.whole, better="neither"),
         line=_line(points, lambda p: p.conversations),
         opens=opening(view, o.conversations, ""),
     )
@@ -98,7 +97,7 @@ def _turns(o: Overview, points: Sequence[Point], view: View) -> Card:
         note="" if failed else ("none failed" if o.turns else "none yet"),
         sample=formats.plural(o.messages, "message"),
         meanings=meanings("turns", "failed_turns", "messages"),
-        trend=trend(o.changes["turns"], whole, better="neither"),
+        trend=trend(o.changes["turns"], formats.whole, better="neither"),
         line=_line(points, lambda p: p.turns),
         alarm=failed > 0,
         opens=opening(view, o.turns, "", "/turns"),
@@ -276,11 +275,11 @@ def _engagement(o: Overview, points: Sequence[Point], view: View) -> Card:
     return Card(
         key="engagement",
         label="Engagement",
-        value=whole(o.engagement.score),
+        value=formats.whole(o.engagement.score),
         note="of 100, mean score",
         sample=formats.plural(o.conversations, "conversation"),
         meanings=meanings("engagement_score"),
-        trend=trend(o.changes["engagement"], whole, better="up"),
+        trend=trend(o.changes["engagement"], formats.whole, better="up"),
         line=_line(points, lambda p: p.engagement.score),
         parts=[_furthest(view, "engagement", "the least engaged")] if o.conversations else (),
     )
@@ -297,7 +296,7 @@ def _tokens(o: Overview, points: Sequence[Point], view: View) -> Card:
         else "none reported",
         sample=formats.plural(tokens.turns, "turn"),
         meanings=meanings("total_tokens", "input_tokens", "output_tokens"),
-        trend=trend(o.changes["tokens"], whole, better="neither"),
+        trend=trend(o.changes["tokens"], formats.whole, better="neither"),
         line=_line(points, lambda p: p.tokens.total),
         parts=[_furthest(view, "-tokens", "most tokens")] if tokens.total else (),
     )

@@ -121,10 +121,6 @@ def _by_scale(scales: list[ScaleMean]) -> str:
     return ", ".join((*told, "in the last hour"))
 
 
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
-
-
 def _by_minute(found: minutes.Minutes, window: Window, view: View) -> Chart:
     starts = [minute.start for minute in found.items]
     rows = [(minute.start, f"{minute.start:%H:%M}") for minute in found.items]
@@ -134,8 +130,15 @@ def _by_minute(found: minutes.Minutes, window: Window, view: View) -> Chart:
         "How busy is it, compared with the last hour?",
         rows,
         [
-            Column("Without error", [m.turns - m.errors for m in found.items], _whole, kind="bar"),
-            Column("Failed", [m.errors for m in found.items], _whole, kind="bar", colour="bad"),
+            Column(
+                "Without error",
+                [m.turns - m.errors for m in found.items],
+                formats.whole,
+                kind="bar",
+            ),
+            Column(
+                "Failed", [m.errors for m in found.items], formats.whole, kind="bar", colour="bad"
+            ),
         ],
         meanings=meanings("turns", "failed_turns"),
         sample=formats.plural(sum(minute.turns for minute in found.items), "turn"),

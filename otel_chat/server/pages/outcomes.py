@@ -126,10 +126,6 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
     ]
 
 
-def _whole(value: float | None) -> str:
-    return formats.count(None if value is None else round(value))
-
-
 def _ends(series: Series, view: View) -> Chart:
     width = BUCKETS[series.bucket]
     starts = [point.start for point in series.points]
@@ -144,7 +140,7 @@ def _ends(series: Series, view: View) -> Chart:
             Column(
                 label,
                 [c[key] for c in counted],
-                _whole,
+                formats.whole,
                 kind="bar",
                 colour=_COLOURS[key],
                 href=view.narrowed(links.LIST, outcome=key),
@@ -185,7 +181,7 @@ def _scale(number: int, scale: RatingScale) -> Chart:
         if scale.mean is not None
         else "Is everybody content, or are some delighted and some angry?",
         [(None, f"{step:g}") for step in steps],
-        [Column("Ratings", [given.get(step, 0) for step in steps], _whole, kind="bar")],
+        [Column("Ratings", [given.get(step, 0) for step in steps], formats.whole, kind="bar")],
         axis="Rating",
         meanings=meanings("csat_original_mean"),
         sample=formats.plural(scale.ratings, "rating"),
@@ -205,14 +201,14 @@ def _confidence(found: InteractionStatistics, view: View) -> Chart:
             Column(
                 "Unsure",
                 [b.turns if low else 0 for b, low in zip(bins, unsure, strict=True)],
-                _whole,
+                formats.whole,
                 kind="bar",
                 colour="warn",
             ),
             Column(
                 "Sure",
                 [0 if low else b.turns for b, low in zip(bins, unsure, strict=True)],
-                _whole,
+                formats.whole,
                 kind="bar",
             ),
         ],

@@ -182,16 +182,6 @@ def opening(
     return Opening(text, view.narrowed(path, **named) if number else "", number)
 
 
-def whole(value: float | None) -> str:
-    """A figure that is told as a whole number.
-
-    Example:
-        >>> whole(1234.4), whole(None)
-        ('1,234', 'no data')
-    """
-    return formats.count(None if value is None else round(value))
-
-
 SLOWEST: Final = "the slowest first"
 OUTCOMES: Final = (
     ("resolved", "Resolved"),
@@ -234,8 +224,8 @@ def _parts(
     label, numbers, colour = some
     rest = [one - part for one, part in zip(every, numbers, strict=True)]
     return [
-        Column(others, rest, whole, kind="bar", href=hrefs[1]),
-        Column(label, numbers, whole, kind="bar", colour=colour, href=hrefs[0]),
+        Column(others, rest, formats.whole, kind="bar", href=hrefs[1]),
+        Column(label, numbers, formats.whole, kind="bar", colour=colour, href=hrefs[0]),
     ]
 
 

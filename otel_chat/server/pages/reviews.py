@@ -116,18 +116,6 @@ def told_rate(name: str, value: str, part: int, whole: int) -> str:
     return f"{name}: {value} {formats.percent(part / whole)} ± {100 * within:.0f}"
 
 
-def within_words(low: float | None, high: float | None) -> str:
-    """An interval of a share in words; empty without one.
-
-    Example:
-        >>> within_words(0.584, 0.84).replace("\u202f", " "), within_words(None, None)
-        ('58 to 84 %', '')
-    """
-    if low is None or high is None:
-        return ""
-    return f"{100 * low:.0f} to {100 * high:.0f}{formats.THIN}%"
-
-
 def _sample_rows(store: Store, scope: Scope) -> list[SampleRow]:
     found = samples(store, scope).items
     asked = {
@@ -254,7 +242,7 @@ def _score_table(one: ScoreResult, view: View) -> Table:
     if one.rated:
         heads += [
             Head("Rate", lambda share: rate(share.rate)),
-            Head("95 % within", lambda share: within_words(share.low, share.high)),
+            Head("95 % within", lambda share: formats.between(share.low, share.high)),
         ]
     differ = f" On {one.differ} the reviewers differ." if one.differ else ""
     mean = ""

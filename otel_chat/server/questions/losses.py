@@ -10,8 +10,8 @@ from pydantic import Field
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
-from otel_chat.server.figures.intervals import newcombe
 from otel_chat.server.figures.registry import figure, query
+from otel_chat.server.figures.shortfall import Shortfall
 from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.questions.calls import by_conversation
 
@@ -145,8 +145,8 @@ def _ranked(
         if change is None:
             too_few += 1
             continue
-        ends = _ends(here, others)
-        clear.append((_loss(kind, name, here, others, ends, whole.count, row), change.p_value))
+        loss = _loss(kind, name, Shortfall(here, others, whole.count), row)
+        clear.append((loss, change.p_value))
     p_values = adjusted([p_value for _, p_value in clear])
     sure = [
         loss
@@ -165,34 +165,20 @@ def _ranked(
     )
 
 
-def _ends(here: Ratios, others: Ratios) -> tuple[float, float]:
-    apart = newcombe((others.x, others.y), (here.x, here.y))
-    return (0.0, 0.0) if apart is None else (apart.low, apart.high)
-
-
-def _loss(
-    kind: Any,
-    name: str,
-    here: Ratios,
-    others: Ratios,
-    ends: tuple[float, float],
-    settled: int,
-    row: Mapping[str, Any],
-) -> Loss:
-    shares = (here.value or 0.0, others.value or 0.0)
-    lost = (shares[1] - shares[0]) * here.count
+def _loss(kind: Any, name: str, found: Shortfall, row: Mapping[str, Any]) -> Loss:
+    low, high = found.ends
     return Loss(
         kind=kind,
         name=name,
-        conversations=here.count,
-        resolved=here.x,
-        others=others.count,
-        others_resolved=others.x,
-        lost=lost,
-        lost_low=ends[0] * here.count,
-        lost_high=ends[1] * here.count,
-        points=lost / settled,
-        said=_said(kind, name, here, others, lost, settled),
+        conversations=found.here.count,
+        resolved=found.here.x,
+        others=found.others.count,
+        others_resolved=found.others.x,
+        lost=found.lost,
+        lost_low=low,
+        lost_high=high,
+        points=found.points,
+        said=_said(kind, name, found),
         read=_examples(row["newest"]),
     )
 
@@ -204,12 +190,11 @@ def _examples(rows: Sequence[Sequence[Any]]) -> list[LossExample]:
     ]
 
 
-def _said(kind: str, name: str, here: Ratios, others: Ratios, lost: float, settled: int) -> str:
-    shares = [100 * (one.value or 0.0) for one in (here, others)]
+def _said(kind: str, name: str, found: Shortfall) -> str:
+    here, others = found.shares
     what = f"in which {name} failed" if kind == "tool" else f"with {name}"
     rest = "in which it did not" if kind == "tool" else "without"
     return (
-        f"{here.x:,} of {here.count:,} conversations {what} were resolved ({shares[0]:.0f} %),"
-        f" {rest} {shares[1]:.0f} %: ({shares[1]:.0f} % - {shares[0]:.0f} %) × {here.count:,} ="
-        f" {lost:,.0f} resolutions, {100 * lost / settled:.1f} points of all {settled:,}."
+        f"{found.here.x:,} of {found.here.count:,} conversations {what} were resolved ({here}),"
+        f" {rest} {others}: {found.said('resolutions')}"
     )

@@ -11,8 +11,8 @@ from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
-from otel_chat.server.figures.intervals import newcombe
 from otel_chat.server.figures.registry import figure, query
+from otel_chat.server.figures.shortfall import Shortfall
 from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.questions.clear_changes import READ, Read
 from otel_chat.server.questions.unanswered import Theme, unanswered
@@ -104,12 +104,13 @@ def to_write(store: Store, scope: Scope, window: Window, filters: Filters) -> To
         elif change.difference >= 0:
             free += 1
         else:
-            found.append((theme, settled, here, others, change.p_value))
+            lost = Shortfall(here, others, whole.count)
+            found.append((theme, settled, lost, change.p_value))
     # Those that cost nothing were looked at, too.
     p_values = adjusted([*(one[-1] for one in found), *[1.0] * free])
     items = [
-        _unwritten(theme, settled, here, others, whole.count, clear=p_value <= FALSE)
-        for (theme, settled, here, others, _), p_value in zip(found, p_values, strict=False)
+        _unwritten(theme, settled, lost, clear=p_value <= FALSE)
+        for (theme, settled, lost, _), p_value in zip(found, p_values, strict=False)
     ]
     items.sort(key=lambda one: (not one.clear, -one.lost, one.label))
     return ToWrite(
@@ -161,32 +162,23 @@ def _settled(
 
 
 def _unwritten(
-    theme: Theme,
-    settled: dict[Key, _Settled],
-    here: Ratios,
-    others: Ratios,
-    many: int,
-    *,
-    clear: bool,
+    theme: Theme, settled: dict[Key, _Settled], found: Shortfall, *, clear: bool
 ) -> Unwritten:
-    shares = (here.value or 0.0, others.value or 0.0)
-    lost = (shares[1] - shares[0]) * here.count
-    apart = newcombe((others.x, others.y), (here.x, here.y))
-    ends = (0.0, 0.0) if apart is None else (apart.low, apart.high)
+    low, high = found.ends
     handed_off = [key for key in theme.keys if key in settled and not settled[key].contained]
     return Unwritten(
         label=theme.label,
         turns=theme.turns,
-        conversations=here.count,
-        contained=here.x,
-        others=others.count,
-        others_contained=others.x,
-        lost=lost,
-        lost_low=ends[0] * here.count,
-        lost_high=ends[1] * here.count,
-        points=lost / many,
+        conversations=found.here.count,
+        contained=found.here.x,
+        others=found.others.count,
+        others_contained=found.others.x,
+        lost=found.lost,
+        lost_low=low,
+        lost_high=high,
+        points=found.points,
         clear=clear,
-        said=_said(here, others, lost, many),
+        said=_said(found),
         read=[
             Read(tenant=key[0], conversation_id=key[1], started_at=settled[key].started_at)
             for key in handed_off[:READ]
@@ -194,11 +186,9 @@ def _unwritten(
     )
 
 
-def _said(here: Ratios, others: Ratios, lost: float, many: int) -> str:
-    shares = [100 * (one.value or 0.0) for one in (here, others)]
+def _said(found: Shortfall) -> str:
+    here, others = found.shares
     return (
-        f"{here.x:,} of {here.count:,} conversations that asked for it were contained"
-        f" ({shares[0]:.0f} %), of all others {shares[1]:.0f} %: ({shares[1]:.0f} % -"
-        f" {shares[0]:.0f} %) × {here.count:,} = {lost:,.0f} handoffs,"
-        f" {100 * lost / many:.1f} points of all {many:,}."
+        f"{found.here.x:,} of {found.here.count:,} conversations that asked for it were contained"
+        f" ({here}), of all others {others}: {found.said('handoffs')}"
     )

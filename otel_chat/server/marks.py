@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_chat.errors import AccessError, QueryError
+from otel_chat.errors import QueryError
 from otel_chat.server.access import CONVERSATIONS_READ, DEFAULT_TENANT, MARKS_WRITE
 from otel_chat.server.figures.content import said
 from otel_chat.server.figures.sql import Query
 from otel_chat.server.here import is_here
+from otel_chat.server.names import find_named, tidy_name
 from otel_chat.server.questions.marks import Mark, SavedView, mark, saved_views
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST_TAGS: Final = 20
-LONGEST_NAME: Final = 100
 
 Tag = Annotated[str, Field(min_length=1, max_length=60)]
 
@@ -136,10 +136,7 @@ def save_view(
         QueryError: If the name or the address is none.
     """
     scope.require(MARKS_WRITE)
-    title, address = " ".join(name.split()), wanted.address
-    if not 1 <= len(title) <= LONGEST_NAME or not title.isprintable():
-        message = f"A name has 1 to {LONGEST_NAME} characters, on one line."
-        raise QueryError(message, field="name")
+    title, address = tidy_name(name), wanted.address
     if not is_here(address):
         raise QueryError("An address begins with a slash, as /conversations.", field="address")
     view = SavedView(
@@ -165,11 +162,9 @@ def drop_view(store: Store, scope: Scope, name: str, tenant: str | None = None) 
         AccessError: Without the scope, or with status 404, if there is no view of this name.
     """
     scope.require(MARKS_WRITE)
-    for view in saved_views(store, scope).items:
-        if view.name == name and tenant in {None, view.tenant}:
-            _write(store, view, dropped=True)
-            return view
-    raise AccessError("There is no view of this name.", status=404)
+    view = find_named(saved_views(store, scope).items, "view", name, tenant)
+    _write(store, view, dropped=True)
+    return view
 
 
 def _write(store: Store, view: SavedView, *, dropped: bool) -> None:

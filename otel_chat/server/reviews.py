@@ -22,6 +22,7 @@ from otel_chat.server.access import (
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
 from otel_chat.server.figures.sql import Query
 from otel_chat.server.marks import MarkChange, set_mark
+from otel_chat.server.names import LONGEST_NAME, tidy_name
 from otel_chat.server.questions.conversation import find
 from otel_chat.server.questions.reviews import Review, reviews_by_key
 from otel_chat.server.questions.rubric import KeptRubric, rubric
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 USUAL_SIZE: Final = 100
 LARGEST: Final = 2000
 LARGEST_SEED: Final = 2**32 - 1
-LONGEST_NAME: Final = 100
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)]
 
@@ -248,7 +248,7 @@ def draw_sample(
     scope.require(MARKS_WRITE)
     owner = scope.keeper(tenant, DEFAULT_TENANT)
     seed = secrets.randbelow(LARGEST_SEED + 1) if wanted.seed is None else wanted.seed
-    name = _name(wanted.name or _named(window, wanted.size, seed))
+    name = tidy_name(wanted.name or _named(window, wanted.size, seed))
     own = replace(scope, tenants=frozenset({owner}))
     if samples(store, own, name).items:
         message = f"There is a sample {name!r}: take another name, or forget that one first."
@@ -305,14 +305,6 @@ def _written(filters: Filters) -> dict[str, list[str]]:
 
 def _named(window: Window, size: int, seed: int) -> str:
     return f"{size} of {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}, seed {seed}"
-
-
-def _name(name: str) -> str:
-    title = " ".join(name.split())
-    if not 1 <= len(title) <= LONGEST_NAME or not title.isprintable():
-        message = f"A name has 1 to {LONGEST_NAME} characters, on one line."
-        raise QueryError(message, field="name")
-    return title
 
 
 def drop_sample(store: Store, scope: Scope, name: str, tenant: str | None = None) -> Sample:

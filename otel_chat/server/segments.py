@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from otel_chat.errors import AccessError, QueryError
+from otel_chat.errors import QueryError
 from otel_chat.server.access import CONVERSATIONS_READ, DEFAULT_TENANT, MARKS_WRITE, OPEN
 from otel_chat.server.figures.where import LONGEST, conditions_in, parse
+from otel_chat.server.names import find_named, tidy_name
 from otel_chat.server.questions.segments import Segment, segments
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
-LONGEST_NAME: Final = 100
 MOST_WATCHED: Final = 20
 """In a whole store: each is worked out again and again."""
 
@@ -56,10 +56,7 @@ def save_segment(
         QueryError: If the name is none, the conditions cannot be read, or too many are watched.
     """
     scope.require(MARKS_WRITE)
-    title = " ".join(name.split())
-    if not 1 <= len(title) <= LONGEST_NAME or not title.isprintable():
-        message = f"A name has 1 to {LONGEST_NAME} characters, on one line."
-        raise QueryError(message, field="name")
+    title = tidy_name(name)
     if any(one.field.private for one in conditions_in(parse(wanted.where))):
         scope.require(CONVERSATIONS_READ)
     made = Segment(
@@ -115,11 +112,9 @@ def drop_segment(store: Store, scope: Scope, name: str, tenant: str | None = Non
         AccessError: Without the scope, or with status 404, if there is no segment of this name.
     """
     scope.require(MARKS_WRITE)
-    for one in segments(store, scope).items:
-        if one.name == name and tenant in {None, one.tenant}:
-            _write(store, one, dropped=True)
-            return one
-    raise AccessError("There is no segment of this name.", status=404)
+    one = find_named(segments(store, scope).items, "segment", name, tenant)
+    _write(store, one, dropped=True)
+    return one
 
 
 def _write(store: Store, one: Segment, *, dropped: bool) -> None:

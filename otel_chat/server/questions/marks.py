@@ -11,7 +11,7 @@ from otel_chat.server.figures import content
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.conversation_rows import among
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.questions.conversation import find
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _COLUMNS: Final = (
     "tenant", "conversation_id", "reviewed", "reviewed_by", "reviewed_at", "tags", "note",
     "changed_at",
 )  # fmt: skip
-_MILLISECONDS: Final = 1_000_000
 
 
 class Mark(Answer):
@@ -77,20 +76,18 @@ def _read(scope: Scope, row: dict[str, Any]) -> Mark:
         tenant=row["tenant"],
         reviewed=row["reviewed"],
         reviewed_by=row["reviewed_by"],
-        reviewed_at=None
-        if row["reviewed_ms"] is None
-        else moment(row["reviewed_ms"] * _MILLISECONDS),
+        reviewed_at=None if row["reviewed_ns"] is None else moment(row["reviewed_ns"]),
         tags=row["tags"],
         note=content.said(scope, row["note"]),
-        changed_at=moment(row["changed_ms"] * _MILLISECONDS),
+        changed_at=moment(row["changed_ns"]),
     )
 
 
 def _rows(statement: Query, conditions: Sequence[str]) -> list[dict[str, Any]]:
     return statement.run(f"""
         SELECT tenant, conversation_id, reviewed, reviewed_by, tags, note,
-            toUnixTimestamp64Milli(reviewed_at) AS reviewed_ms,
-            toUnixTimestamp64Milli(changed_at) AS changed_ms
+            {nanos("reviewed_at")} AS reviewed_ns,
+            {nanos("changed_at")} AS changed_ns
         FROM {statement.table("conversation_marks", _COLUMNS, conditions)} AS m
         ORDER BY changed_at DESC, tenant, conversation_id
         LIMIT {MOST}
@@ -164,7 +161,7 @@ def saved_views(store: Store, scope: Scope) -> SavedViews:
         "saved_views", ("tenant", "name", "address", "saved_at"), ["NOT dropped"]
     )
     rows = statement.run(f"""
-        SELECT tenant, name, address, toUnixTimestamp64Milli(saved_at) AS saved_ms
+        SELECT tenant, name, address, {nanos("saved_at")} AS saved_ns
         FROM {source} AS v ORDER BY lower(name), name, tenant LIMIT {MOST}
     """)  # noqa: S608
     return SavedViews(
@@ -173,7 +170,7 @@ def saved_views(store: Store, scope: Scope) -> SavedViews:
                 name=row["name"],
                 tenant=row["tenant"],
                 address=row["address"],
-                saved_at=moment(row["saved_ms"] * _MILLISECONDS),
+                saved_at=moment(row["saved_ns"]),
             )
             for row in rows
         ]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 1000
 RUNS: Final = 200
-_MILLISECONDS: Final = 1_000_000
 State = Literal["claimed", "sent", "failed", "refused", "unknown", "withdrawn"]
 
 
@@ -80,7 +79,7 @@ def stored_reports(store: Store, scope: Scope, name: str | None = None) -> Store
         ["NOT dropped", *named],
     )
     rows = statement.run(f"""
-        SELECT tenant, name, definition, texts, toUnixTimestamp64Milli(saved_at) AS saved_ms
+        SELECT tenant, name, definition, texts, {nanos("saved_at")} AS saved_ns
         FROM {source} AS r ORDER BY lower(name), name, tenant LIMIT {MOST}
     """)  # noqa: S608
     return StoredReports(
@@ -90,7 +89,7 @@ def stored_reports(store: Store, scope: Scope, name: str | None = None) -> Store
                 name=row["name"],
                 definition=json.loads(row["definition"]),
                 texts=row["texts"],
-                saved_at=moment(row["saved_ms"] * _MILLISECONDS),
+                saved_at=moment(row["saved_ns"]),
             )
             for row in rows
         ]

@@ -18,7 +18,7 @@ from otel_chat.server.figures.conversation_rows import KEY, Selection, among, co
 from otel_chat.server.figures.intervals import Sample as Values
 from otel_chat.server.figures.intervals import mean_interval, wilson
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.figures.verdicts import BETWEEN, agreed
 from otel_chat.server.questions.conversation import find
 from otel_chat.server.questions.rubric import rubric
@@ -43,7 +43,6 @@ NOT_YET: Final = (
     "No rate yet: the first of the sample in the order it was drawn is not reviewed, and those that"
     " were may have been picked."
 )
-_MILLISECONDS: Final = 1_000_000
 _SCORE: Final = f"splitByString('{BETWEEN}', verdict)[1]"
 _VALUE: Final = f"substring(verdict, length(score) + {len(BETWEEN) + 1})"
 
@@ -87,7 +86,7 @@ def _read(scope: Scope, row: dict[str, Any]) -> Review:
         scores=dict(verdict.split(BETWEEN, 1) for verdict in row["verdicts"]),
         labels=row["labels"],
         comment=content.said(scope, row["comment"]),
-        reviewed_at=moment(row["reviewed_ms"] * _MILLISECONDS),
+        reviewed_at=moment(row["reviewed_ns"]),
     )
 
 
@@ -130,8 +129,8 @@ def reviews_by_key(store: Store, scope: Scope, keys: Sequence[Key]) -> Reviews:
     )  # fmt: skip
     source = statement.table("reviews", read, ["NOT dropped", *among(statement, keys)])
     rows = statement.run(f"""
-        SELECT *, toUnixTimestamp64Milli(reviewed_at) AS reviewed_ms FROM {source} AS r
-        ORDER BY reviewed_ms DESC, {KEY}, reviewer LIMIT {MOST}
+        SELECT *, {nanos("reviewed_at")} AS reviewed_ns FROM {source} AS r
+        ORDER BY reviewed_ns DESC, {KEY}, reviewer LIMIT {MOST}
     """)  # noqa: S608
     return Reviews(items=[_read(scope, row) for row in rows])
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from otel_chat.server.access import DEFAULT_TENANT
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.figures.verdicts import BETWEEN
 from otel_chat.server.patterns import WORD_OF_RUBRIC
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MOST_SCORES: Final = 8
 MOST_VALUES: Final = 10
 MOST_LABELS: Final = 30
-_MILLISECONDS: Final = 1_000_000
 
 # Without what stands between the parts of a verdict, and between values in the form of the page.
 Word = Annotated[
@@ -163,7 +162,7 @@ def rubric(store: Store, scope: Scope, named: str | None = None) -> KeptRubric:
     of_it = [f"tenant = {statement.bind(tenant, 'String')}"]
     source = statement.table("rubrics", ("tenant", "definition", "changed_by", "changed_at"), of_it)
     row = statement.one(f"""
-        SELECT definition, changed_by, toUnixTimestamp64Milli(changed_at) AS changed_ms
+        SELECT definition, changed_by, {nanos("changed_at")} AS changed_ns
         FROM {source} AS r
     """)  # noqa: S608
     if not row:
@@ -172,5 +171,5 @@ def rubric(store: Store, scope: Scope, named: str | None = None) -> KeptRubric:
         tenant=tenant,
         rubric=Rubric.model_validate_json(row["definition"]),
         changed_by=row["changed_by"],
-        changed_at=moment(row["changed_ms"] * _MILLISECONDS),
+        changed_at=moment(row["changed_ns"]),
     )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from otel_chat.errors import AccessError
 from otel_chat.server.figures.answers import Answer, TimeSpan
 from otel_chat.server.figures.conversation_rows import KEY, Selection, conversation_rows
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 from otel_chat.server.figures.verdicts import BETWEEN, agreed
+from otel_chat.server.names import find_named
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST: Final = 200
 LONGEST_QUEUE: Final = 500
-_MILLISECONDS: Final = 1_000_000
 _NO_GAP: Final = 2**32 - 1
 _COLUMNS: Final = (
     "tenant", "name", "from_ns", "to_ns", "filters", "words", "seed", "size", "drawn", "population",
@@ -94,7 +93,7 @@ def samples(store: Store, scope: Scope, named: str | None = None) -> Samples:
     members = statement.table("sampled", read, ["NOT dropped"])
     scores = f"arrayDistinct(arrayMap(v -> splitByString('{BETWEEN}', v)[1], said))"
     rows = statement.run(f"""
-        SELECT s.*, toUnixTimestamp64Milli(s.drawn_at) AS drawn_ms, m.remaining, m.reviewed,
+        SELECT s.*, {nanos("s.drawn_at")} AS drawn_ns, m.remaining, m.reviewed,
             m.in_order, m.verdicts, m.given
         FROM {statement.table("samples", _COLUMNS, such)} AS s
         LEFT JOIN (
@@ -110,7 +109,7 @@ def samples(store: Store, scope: Scope, named: str | None = None) -> Samples:
             )
             GROUP BY tenant, sample
         ) AS m ON s.tenant = m.tenant AND s.name = m.sample
-        ORDER BY drawn_ms DESC, s.tenant, s.name LIMIT {MOST}
+        ORDER BY drawn_ns DESC, s.tenant, s.name LIMIT {MOST}
     """)  # noqa: S608
     return Samples(items=[_read(row) for row in rows])
 
@@ -122,7 +121,7 @@ def _read(row: dict[str, Any]) -> Sample:
         **{
             **same,
             "window": TimeSpan(**span),
-            "drawn_at": moment(row["drawn_ms"] * _MILLISECONDS),
+            "drawn_at": moment(row["drawn_ns"]),
             "left": row["remaining"],
             "verdicts": dict(zip(*row["verdicts"], strict=True)),
             "given": dict(zip(*row["given"], strict=True)),
@@ -143,14 +142,12 @@ def one_sample(store: Store, scope: Scope, name: str, tenant: str | None = None)
     Raises:
         AccessError: With status 404, if there is none.
     """
-    for one in samples(store, scope, name).items:
-        if tenant in {None, one.tenant}:
-            statement = Query(store, scope)
-            members = statement.select("sampled", ("conversation_id",), _of(statement, one))
-            found = statement.run(f"{members} ORDER BY place")
-            ids = [row["conversation_id"] for row in found]
-            return OneSample(**one.model_dump(), conversation_ids=ids)
-    raise AccessError("There is no sample of this name.", status=404)
+    one = find_named(samples(store, scope, name).items, "sample", name, tenant)
+    statement = Query(store, scope)
+    members = statement.select("sampled", ("conversation_id",), _of(statement, one))
+    found = statement.run(f"{members} ORDER BY place")
+    ids = [row["conversation_id"] for row in found]
+    return OneSample(**one.model_dump(), conversation_ids=ids)
 
 
 def _of(statement: Query, drawn: Sample) -> list[str]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
-_MILLISECONDS: Final = 1_000_000
 _FIRST: Final = date(1970, 1, 1)
 
 
@@ -48,7 +47,7 @@ def files(store: Store, scope: Scope, target: str) -> list[File]:
     rows = store.query(
         """
         SELECT kind, toInt32(day) AS number, fingerprint, bytes, digest, as_of,
-            toUnixTimestamp64Milli(written_at) AS written_ms
+            toUnixTimestamp64Nano(written_at) AS written_ns
         FROM export_files FINAL WHERE target = {target:String} ORDER BY number DESC, kind
         """,
         {"target": target},
@@ -61,7 +60,7 @@ def files(store: Store, scope: Scope, target: str) -> list[File]:
             bytes=row["bytes"],
             digest=row["digest"],
             as_of=datetime.fromisoformat(row["as_of"]) if row["as_of"] else None,
-            written_at=moment(row["written_ms"] * _MILLISECONDS),
+            written_at=moment(row["written_ns"]),
         )
         for row in rows
     ]

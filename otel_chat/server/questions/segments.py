@@ -12,7 +12,7 @@ from otel_chat.errors import QueryError
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.filters import SEGMENT
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 MOST: Final = 1000
-_MILLISECONDS: Final = 1_000_000
 
 
 class Segment(Answer):
@@ -55,7 +54,7 @@ def segments(store: Store, scope: Scope) -> SavedSegments:
     source = statement.table("segments", columns, ["NOT dropped"])
     rows = statement.run(f"""
         SELECT tenant, name, conditions, watched, texts,
-            toUnixTimestamp64Milli(saved_at) AS saved_ms
+            {nanos("saved_at")} AS saved_ns
         FROM {source} AS s ORDER BY lower(name), name, tenant LIMIT {MOST}
     """)  # noqa: S608
     return SavedSegments(
@@ -66,7 +65,7 @@ def segments(store: Store, scope: Scope) -> SavedSegments:
                 where=row["conditions"],
                 watched=row["watched"],
                 texts=row["texts"],
-                saved_at=moment(row["saved_ms"] * _MILLISECONDS),
+                saved_at=moment(row["saved_ns"]),
             )
             for row in rows
         ]

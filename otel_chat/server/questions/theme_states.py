@@ -21,7 +21,7 @@ from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.plain_words import telling
 from otel_chat.server.figures.registry import query
-from otel_chat.server.figures.sql import Query, moment
+from otel_chat.server.figures.sql import Query, moment, nanos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 ThemeState = Literal["open", "answered", "ignored"]
 ALIKE: Final = 0.4
 MOST: Final = 500
-_MILLISECONDS: Final = 1_000_000
 _COLUMNS: Final = ("tenant", "trace_id", "message", "state", "changed_by", "changed_at")
 
 
@@ -43,7 +42,7 @@ class Decision(Answer):
     tenant: str
     message: str = Field(description="What was asked.")
     state: ThemeState
-    by: str = Field(description="The name of the token; empty where none is needed.")
+    by: str = Field(description="The name of the token; `no token` where none was needed.")
     at: datetime
 
 
@@ -64,9 +63,9 @@ def theme_states(store: Store, scope: Scope) -> Decisions:
     statement = Query(store, scope)
     rows = statement.run(f"""
         SELECT tenant, trace_id, message, state, changed_by,
-            toUnixTimestamp64Milli(changed_at) AS changed_ms
+            {nanos("changed_at")} AS changed_ns
         FROM {statement.table("theme_states", _COLUMNS)} AS d
-        ORDER BY changed_ms DESC, tenant, trace_id LIMIT {MOST}
+        ORDER BY changed_ns DESC, tenant, trace_id LIMIT {MOST}
     """)  # noqa: S608
     return Decisions(
         items=[
@@ -76,7 +75,7 @@ def theme_states(store: Store, scope: Scope) -> Decisions:
                 message=row["message"],
                 state=row["state"],
                 by=row["changed_by"],
-                at=moment(row["changed_ms"] * _MILLISECONDS),
+                at=moment(row["changed_ns"]),
             )
             for row in rows
         ]

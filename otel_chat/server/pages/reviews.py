@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from otel_chat import semconv
+from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import QueryError
+from otel_chat.server import patterns
 from otel_chat.server import reviews as keeping
 from otel_chat.server.access import ADMIN, EXPORT_CREATE, MARKS_WRITE, Scope
 from otel_chat.server.api.parameters import (
@@ -344,7 +346,7 @@ def draw_sample(
         drawn = keeping.draw_sample(store, scope, window, filters, wanted)
     except ValidationError as error:
         (first, *_) = error.errors()
-        told = f"{first['loc'][0]}: {first['msg']}."
+        told = f"{first['loc'][0]}: {in_words(first, patterns.WORDS)}."
         return _review_page(request, store, scope, window, filters, told)
     except QueryError as error:
         return _review_page(request, store, scope, window, filters, str(error))
@@ -577,7 +579,7 @@ def read_rubric(scores: str, labels: str) -> Rubric:
         at = [part for part in first["loc"] if isinstance(part, int)]
         of = f" {made[at[0]]['name']!r}" if first["loc"][:1] == ("scores",) and at else ""
         what = first["loc"][0] if first["loc"] else "rubric"
-        message = f"{what}{of}: {first['msg'].removeprefix('Value error, ')}"
+        message = f"{what}{of}: {in_words(first, patterns.WORDS)}."
         raise QueryError(message, field=str(what)) from None
 
 

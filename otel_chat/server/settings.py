@@ -147,6 +147,26 @@ class ServerSettings(BaseSettings):
     export_seconds: Annotated[float, Field(ge=1, le=86_400)] = EXPORT.seconds
     sample: Sample | None = None
 
+    def secret(self, name: Literal["smtp_password", "s3_secret"]) -> str:
+        """A secret, out of its file or the environment; empty where it was not given.
+
+        Args:
+            name: Which.
+
+        Raises:
+            ConfigurationError: If its file cannot be read.
+        """
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is None:
+            given: SecretStr | None = getattr(self, name)
+            return given.get_secret_value() if given else ""
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            message = f"OTEL_CHAT_SERVER_{name.upper()}_FILE: {reason}"
+            raise ConfigurationError(message) from error
+
     @field_validator("budgets")
     @classmethod
     def _names_differ(cls, budgets: tuple[Budget, ...]) -> tuple[Budget, ...]:

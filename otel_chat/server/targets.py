@@ -5,13 +5,12 @@ A bucket is written to by the store's engine, which signs and sends: no client o
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
+from otel_chat._common.whole_file import writing
 from otel_chat.errors import ConfigurationError, OtelChatError, StoreError
 
 if TYPE_CHECKING:
@@ -47,32 +46,6 @@ class Target(Protocol):
         """
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file so that nobody ever reads half of it.
-
-    Args:
-        path: The file.
-        content: What is to be in it.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".otel-chat-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    try:
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class FolderTarget:
     """A folder.
@@ -93,9 +66,12 @@ class FolderTarget:
         file = self.folder / path
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, content)
+            with writing(file) as output:
+                output.write(content)
         except OSError as error:
             raise TargetError(f"{file}: {error.strerror}") from error
+        except ConfigurationError as error:
+            raise TargetError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +115,7 @@ def bucket_of(store: Store, settings: ServerSettings) -> BucketTarget | None:
     Raises:
         ConfigurationError: If the file of the secret cannot be read.
     """
-    secret = settings.s3_secret.get_secret_value() if settings.s3_secret else ""
-    if settings.s3_secret_file is not None:
-        try:
-            secret = settings.s3_secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"s3_secret_file (OTEL_CHAT_SERVER_S3_SECRET_FILE): {error}"
-            raise ConfigurationError(message) from error
+    secret = settings.secret("s3_secret")
     if settings.s3_url is None or not settings.s3_key_id or not secret:
         return None
     return BucketTarget(store, settings.s3_url.rstrip("/"), settings.s3_key_id, secret)

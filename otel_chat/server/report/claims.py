@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_chat._common.moments import nanoseconds
 from otel_chat.server.access import OPEN
 from otel_chat.server.questions.reports import ReportRun, State, report_runs
 
@@ -162,13 +163,9 @@ class Claims:
             **run.model_dump(exclude={"claimed_at", "at", "state", "detail"}),
             "state": state,
             "detail": detail,
-            "claimed_ns": _nanoseconds(run.claimed_at),
+            "claimed_ns": nanoseconds(run.claimed_at),
             "at_ns": now,
             # After the claim's, whose version is of the store's clock.
-            "version": max(now, _nanoseconds(run.claimed_at) + 1_000_000_000),
+            "version": max(now, nanoseconds(run.claimed_at) + 1_000_000_000),
         }
         self.store.insert_rows("report_runs", [row])
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000

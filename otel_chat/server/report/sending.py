@@ -18,7 +18,7 @@ from otel_chat.server.access import LOOPBACK_NAMES
 from otel_chat.server.report import words
 from otel_chat.server.report.definition import Bucket, Email, Folder, Goals, Slack, Teams, Webhook
 from otel_chat.server.report.making import SUFFIXES, Form, Made
-from otel_chat.server.targets import TO_SET, BucketTarget, TargetError, replace_file
+from otel_chat.server.targets import TO_SET, BucketTarget, FolderTarget, Target, TargetError
 
 if TYPE_CHECKING:
     import smtplib
@@ -216,14 +216,10 @@ class Post:
         return client
 
     def _password(self) -> str:
-        settings = self.settings
-        if settings.smtp_password_file is not None:
-            try:
-                return settings.smtp_password_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                message = f"OTEL_CHAT_SERVER_SMTP_PASSWORD_FILE: {error.strerror}"
-                raise DeliveryError(message, "failed") from error
-        return settings.smtp_password.get_secret_value() if settings.smtp_password else ""
+        try:
+            return self.settings.secret("smtp_password")
+        except ConfigurationError as error:
+            raise DeliveryError(str(error), "failed") from error
 
     def _webhook(self, recipient: Webhook, made: Made, run: str) -> str:
         import standardwebhooks
@@ -277,29 +273,30 @@ class Post:
 
     def _folder(self, recipient: Folder, made: Made) -> str:
         base = Path(str(self.settings.report_folder)).resolve()
-        folder = (base / recipient.path).resolve()
-        if not folder.is_relative_to(base):
+        if not (base / recipient.path).resolve().is_relative_to(base):
             raise DeliveryError("The folder lies outside of the server's.", "refused")
-        names = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for form in recipient.formats:
-                names.append(_file(made, form))
-                replace_file(folder / names[-1], made.written(form))
-        except OSError as error:
-            raise DeliveryError(f"{recipient.path}: {error.strerror}", "failed") from error
-        return f"wrote {', '.join(names)}"
+            return _put(FolderTarget(base), recipient, made)
+        except TargetError as error:
+            told = str(error).replace(f"{base}/", "")  # where that is concerns nobody
+            raise DeliveryError(told, "failed") from error
 
     def _bucket(self, recipient: Bucket, made: Made) -> str:
-        names = []
+        if self.bucket is None:
+            raise DeliveryError(TO_SET, "refused")
         try:
-            for form in recipient.formats:
-                names.append(_file(made, form))
-                if self.bucket is not None:
-                    self.bucket.put(f"{recipient.path}/{names[-1]}", made.written(form))
+            return _put(self.bucket, recipient, made)
         except TargetError as error:
             raise DeliveryError(str(error), "failed") from error
-        return f"wrote {', '.join(names)}"
+
+
+def _put(target: Target, recipient: Folder | Bucket, made: Made) -> str:
+    """Puts a report in each of its forms; says which files that made."""
+    names = []
+    for form in recipient.formats:
+        names.append(_file(made, form))
+        target.put(f"{recipient.path}/{names[-1]}", made.written(form))
+    return f"wrote {', '.join(names)}"
 
 
 def _origin(address: str) -> tuple[str, str, int]:

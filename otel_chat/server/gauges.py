@@ -95,20 +95,15 @@ class Gauges:
         moment = now or datetime.now(UTC)
         idle = timedelta(seconds=self.settings.idle_seconds)
         try:
-            found = {
-                name: counts(self.store, EVERY, Window(moment - length, moment, moment, idle))
+            windows = {
+                name: Window(moment - length, moment, moment, idle)
                 for name, length in WINDOWS.items()
             }
-            watched = watched_segments(self.store)
+            found = {name: counts(self.store, EVERY, one) for name, one in windows.items()}
+            watched = [one for one in watched_segments(self.store) if readable(one)]
             of_segments = {
-                name: {
-                    key_of(one): _of_segment(
-                        self.store, one, Window(moment - length, moment, moment, idle)
-                    )
-                    for one in watched
-                    if readable(one)
-                }
-                for name, length in WINDOWS.items()
+                name: {key_of(one): _of_segment(self.store, one, window) for one in watched}
+                for name, window in windows.items()
             }
             spent = spendings(self.store, EVERY, moment, self.settings.budgets)
         except OtelChatError as error:

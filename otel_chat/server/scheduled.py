@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -175,7 +175,7 @@ class Exporter:
             known = {(one.kind, one.day): one for one in files(self.store, self.scope, target.name)}
             written: list[File] = []
             try:
-                for day, mark in self._fingerprints(filters).items():
+                for day, mark in self._fingerprints(filters, known).items():
                     for kind in self.settings.exports_kinds:
                         before = known.get((kind, day))
                         if before is None or before.fingerprint != mark:
@@ -185,13 +185,13 @@ class Exporter:
                     self._tell(target)
             return written
 
-    def _fingerprints(self, filters: Filters) -> dict[date, str]:
-        """A mark of each day that has rows, or had some when it was written."""
+    def _fingerprints(self, filters: Filters, known: Iterable[tuple[str, date]]) -> dict[date, str]:
+        """A mark of each day that has rows, or had some when it was written, as is known."""
         today = self.now().astimezone(UTC).date()
         first = today - timedelta(days=self.settings.exports_days - 1)
         window = self._window(first, today + DAY)
         rows = rows_by_day(self.store, self.scope, window)
-        days = {*rows, *(one.day for one in self.files() if one.day >= first)}
+        days = {*rows, *(day for _, day in known if day >= first)}
         shown = [
             SCHEMA, str(filters.tree), self.settings.exports_texts,
             *([column.name for column in exports.columns_of(kind)] for kind in _WRITERS),

@@ -108,7 +108,11 @@ def in_rating(query: Query, tree: Node, *, wanted: bool = True) -> str:
         if tree.field.kept:
             return tree.holds(query, f"x.{tree.name}")
         return "true" if wanted else "false"
-    parts = [in_rating(query, one, wanted=wanted) for one in tree.parts]
+    return _joined(tree, [in_rating(query, one, wanted=wanted) for one in tree.parts])
+
+
+def _joined(tree: Every | Either, parts: Sequence[str]) -> str:
+    """SQL of a tree, of the SQL of its parts."""
     return f"({(' AND ' if isinstance(tree, Every) else ' OR ').join(parts)})"
 
 
@@ -122,8 +126,7 @@ def _told(
         return condition(tree)
     if isinstance(tree, Without):
         return f"NOT ({_told(tree.part, condition, members)})"
-    parts = [_told(one, condition, members) for one in tree.parts]
-    return f"({(' AND ' if isinstance(tree, Every) else ' OR ').join(parts)})"
+    return _joined(tree, [_told(one, condition, members) for one in tree.parts])
 
 
 def _whole(tree: Node) -> bool:
@@ -178,9 +181,8 @@ def _of_whole(query: Query, tree: Node, since: datetime | None) -> str:
             return held(query, tree, None)
         case Without(part):
             return f"NOT {in_conversations(query, [part], since)}"
-        case Every(parts) | Either(parts):
-            told = [_of_whole(query, one, since) for one in parts]
-            return f"({(' AND ' if isinstance(tree, Every) else ' OR ').join(told)})"
+        case Every() | Either():
+            return _joined(tree, [_of_whole(query, one, since) for one in tree.parts])
 
 
 def _some_turn(query: Query, tree: Every, since: datetime | None, within: str) -> str:

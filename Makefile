@@ -6,7 +6,7 @@ ARGS ?=
 # A process that may not keep what it compiled takes five seconds more to start
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock docs wheel sbom clean tools dashboards dashboard-shots preview rules
+.PHONY: help setup demo test test-thorough test-pythons test-stack coverage stack env lint format lock docs wheel sbom clean tools dashboards dashboard-shots preview rules simulations
 
 help:
 	@echo "make demo   run the example bot and the analytics page (ARGS=\"--once --json\" for one pass)"
@@ -24,6 +24,7 @@ help:
 	@echo "make dashboard-shots   pictures of the dashboards on a running stack's data (needs npm)"
 	@echo "make rules  write Prometheus' rules and alerts anew (ARGS=\"--set daily_usd=250\")"
 	@echo "make env    write .env with secrets made here, for docker compose up"
+	@echo "make simulations  forecasts, changes of days and advice on models on simulated truth (ARGS=\"--runs 5\")"
 	@echo "make docs   docs/ as a site with a search, in dist/site"
 	@echo "make format, make lock, make wheel, make clean"
 
@@ -112,6 +113,11 @@ dashboard-shots: setup
 
 env:
 	@$(PYTHON) tools/make_env.py
+
+simulations: setup
+	@for one in forecasts day_changes model_advice; do \
+	  $(BIN)/python benchmarks/$$one.py $(ARGS) || exit 1; \
+	done
 
 docs: setup
 	@$(BIN)/uv tool run --quiet --with-requirements requirements/docs.lock --from sphinx \

@@ -51,6 +51,15 @@ def told(given: Given, *, now: datetime = LATER, human_cost: str | None = "5") -
     return parsed(generate_latest(registry).decode())
 
 
+def started(text: str) -> float:
+    """Conversations of the last 24 hours, of all agents and channels."""
+    return sum(
+        n
+        for (name, labels), n in parsed(text).items()
+        if name == "otel_chat_conversations_started" and ("window", "24h") in labels
+    )
+
+
 def value(found: Told, name: str, **labels: str) -> float | None:
     wanted = {"agent": "bot", "channel": "web"} | labels
     return found.get((name, frozenset(wanted.items())))
@@ -247,8 +256,8 @@ def test_a_scrape_sees_its_own_tenant_and_asks_no_store(store: Store) -> None:
     app = create_app(store, ServerSettings())
     tokens = app.state.access.tokens
 
-    def scrape(tenant: str) -> str:
-        made = tokens.create("p", scopes=["metrics:read"], tenants=[tenant])
+    def scrape(*tenants: str) -> str:
+        made = tokens.create("p", scopes=["metrics:read"], tenants=tenants)
         answer = client.get("/metrics", headers={"authorization": f"Bearer {made.token}"})
         assert answer.status_code == 200
         return answer.text
@@ -259,6 +268,10 @@ def test_a_scrape_sees_its_own_tenant_and_asks_no_store(store: Store) -> None:
         assert f"agent of {mine.tenant}" in text
         assert other.tenant not in text
         assert "ingest" not in text
+        both = scrape(mine.tenant, other.tenant)
+        assert f"agent of {mine.tenant}" in both
+        assert f"agent of {other.tenant}" in both
+        # Of all tenants, these two agents may be among the many that are told as one
         whole = scrape("*")
-        assert f"agent of {other.tenant}" in whole
+        assert started(whole) >= started(both) == 2 * started(text) > 0
         assert "otel_chat_server_ingest_bodies_total" in whole

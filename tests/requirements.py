@@ -21,9 +21,10 @@ def demand(what: str, *, there: bool, fix: str) -> None:
 
 
 def chromium() -> Path:
-    """The system's Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    demand("browser", there=found is not None, fix="apt-get install chromium")
+    """The system's Chromium, best the one that has no window to draw: it takes half the time."""
+    known = ("chromium-headless-shell", "chromium", "chromium-browser")
+    found = next(filter(None, map(shutil.which, known)), None)
+    demand("browser", there=found is not None, fix="apt-get install chromium-headless-shell")
     assert found
     return Path(found)
 

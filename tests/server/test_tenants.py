@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,7 @@ from tests.server.served import FROM_TO
 from tests.server.test_access import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastapi import FastAPI
 
@@ -41,8 +42,9 @@ KINDS = ("message", "lead", "action", "custom", "handoff.requested")
 TABLES = ("turns", "events", "spans")
 
 # The filters are one dependency of all routes: all of them are tried where they are used in
-# different ways, two of them everywhere, and everywhere what a route takes beside them.
-FILTERS = set(PARAMETERS) - {"agent", "conversation_id"}
+# different ways, one after the other elsewhere, and everywhere what a route takes beside them.
+EVERYWHERE = ("agent", "conversation_id", "where", "segment", "segment_not")
+FILTERS = {*PARAMETERS, *EVERYWHERE, "by"}
 THOROUGH = {
     "/api/v1/overview",
     "/api/v1/conversations",
@@ -71,7 +73,8 @@ class Reading:
     @property
     def tried(self) -> dict[str, dict[str, Any]]:
         """The parameters to try on this route."""
-        skipped = set() if self.path in THOROUGH else FILTERS
+        turn = EVERYWHERE[zlib.crc32(self.path.encode()) % len(EVERYWHERE)]
+        skipped = set() if self.path in THOROUGH else FILTERS - {turn}
         return {
             name: kind
             for name, kind in self.parameters.items()
@@ -138,22 +141,21 @@ def is_text(kind: dict[str, Any]) -> bool:
     )
 
 
-def texts_of(reading: Reading, name: str, marker: str) -> list[str]:
+def texts_of(reading: Reading, name: str, marker: str) -> Sequence[str]:
     """What of a tenant a parameter could be set to; all of it where filters are used in full."""
-    special = {
+    special: dict[str, Sequence[str]] = {
         "step": [f"intent:intent-{marker}", f"workflow:flow-{marker}", f"topic:topic-{marker}"],
         "conversation_id": [f"only-{marker}", f"conversation_id-{marker}"],
         "tenant": [f"tenant-{marker}"],
         "name": [f"name-{marker}", f"event_name-{marker}"],
         "search": [marker, f"text-{marker}"],
         "segment": [f"name-{marker}"],
+        "segment_not": [f"name-{marker}"],
         "where": [f"intent = intent-{marker} or not topic = topic-{marker}"],
-        "timezone": [],
-        "cursor": [],
     }
-    texts = special.get(name, [f"{name}-{marker}", f"{name}-all-{marker}"])
-    everywhere = name in {"agent", "conversation_id"} and reading.path not in THOROUGH
-    return texts[:1] if everywhere else texts
+    nothing = dict.fromkeys(("timezone", "cursor", "from", "to", "start_date", "end_date"), ())
+    texts = (special | nothing).get(name, (f"{name}-{marker}", f"{name}-all-{marker}"))
+    return texts if reading.path in THOROUGH or name not in EVERYWHERE else texts[:1]
 
 
 # What there is of both

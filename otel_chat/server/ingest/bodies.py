@@ -26,7 +26,10 @@ HELD_BYTES: Final = 128 * 1024**2
 CHECKED_AT_ONCE: Final = 2
 # Senders pack into one; each further one costs a copy of all that follows it.
 GZIP_MEMBERS: Final = 64
-_GZIP: Final = 16 + zlib.MAX_WBITS
+PACKED: Final = ("gzip", "deflate")
+"""The encodings that OpenTelemetry's own exporters can be told to send."""
+# Which of them it is stands in its first bytes.
+_EITHER: Final = 32 + zlib.MAX_WBITS
 
 
 def content_type(request: Request) -> str:
@@ -42,15 +45,15 @@ def content_type(request: Request) -> str:
 
 
 def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
-    """Unpacks gzip, no further than the limit.
+    """Unpacks gzip or deflate, no further than the limit.
 
     Args:
-        packed: One or several gzip members, at most `GZIP_MEMBERS`.
+        packed: One or several members, at most `GZIP_MEMBERS`.
         limit: The most bytes that may come out.
 
     Raises:
-        IngestError: With status 400 if it is no whole gzip or has too many members, 413 if more
-            would come out.
+        IngestError: With status 400 if it is neither or ends early or has too many members, 413 if
+            more would come out.
 
     Example:
         >>> import gzip
@@ -63,17 +66,19 @@ def unpack(packed: bytes, limit: int = UNPACKED_BYTES) -> bytes:
         while packed:
             members += 1
             if members > GZIP_MEMBERS:
-                message = f"content-encoding: the gzip data has more than {GZIP_MEMBERS} members."
+                message = f"content-encoding: the data has more than {GZIP_MEMBERS} members."
                 raise IngestError(message)
-            inflate = zlib.decompressobj(_GZIP)
+            inflate = zlib.decompressobj(_EITHER)
             out += inflate.decompress(packed, limit + 1 - len(out))
             if len(out) > limit:
                 raise IngestError(f"The body unpacks to more than {limit} bytes.", status=413)
             if not inflate.eof:
-                raise IngestError("content-encoding: the gzip data ends early.")
+                raise IngestError("content-encoding: the packed data ends early.")
             packed = inflate.unused_data
     except zlib.error as error:
-        raise IngestError(f"content-encoding: this is no gzip data ({error}).") from error
+        raise IngestError(
+            f"content-encoding: this is neither gzip nor deflate ({error})."
+        ) from error
     return bytes(out)
 
 
@@ -106,8 +111,8 @@ class Intake:
             StoreUnavailableError: If too much is being read already.
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("gzip", "identity", ""):
-            raise IngestError("content-encoding: send gzip, or none.", status=415)
+        if encoding not in (*PACKED, "identity", ""):
+            raise IngestError("content-encoding: send gzip, deflate or none.", status=415)
         limit = min(SENT_BYTES, limit_of(kind))
         parts: list[bytes] = []
         size = 0
@@ -123,6 +128,6 @@ class Intake:
                 parts.append(part)
             body = b"".join(parts)
             parts.clear()
-            yield body, encoding == "gzip" and bool(body)
+            yield body, encoding in PACKED and bool(body)
         finally:
             self._held -= size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -97,18 +98,17 @@ def test_a_cost_is_rounded_half_even_to_a_billionth(
     assert turn["cost"] == Decimal(kept)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_json_and_gzip_come_to_the_same_rows(
-    client: TestClient, store: Store, sent: Telemetry, *, packed: bool
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_json_and_what_is_packed_come_to_the_same_rows(
+    client: TestClient, store: Store, sent: Telemetry, encoding: str
 ) -> None:
-    """The same spans as JSON, as gzip or plain, are the same rows."""
+    """The same spans as JSON, plain or as an exporter packs them, are the same rows."""
     sent.turn("c", 0, **{sc.CONFIDENCE: 0.25, "list": ["a", "b"]})
     request = sent.traces(sent.spans)
     text = json.dumps(hexadecimal(MessageToDict(request))).encode()
-    if packed:
-        text = gzip.compress(text)
-    encoding = {"content-encoding": "gzip"} if packed else {}
-    answer = client.post("/v1/traces", content=text, headers={**JSON, **encoding})
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding, bytes)
+    told = {"content-encoding": encoding} if encoding else {}
+    answer = client.post("/v1/traces", content=pack(text), headers={**JSON, **told})
     assert (answer.status_code, answer.json()) == (200, {})
     from_json = rows(store, sent.tenant), rows(store, sent.tenant, "spans")
     assert post(client, request.SerializeToString()).status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from otel_chat._wrap.streams import (
@@ -39,7 +40,18 @@ def wrapper_of(
         functools.update_wrapper(wrapper, function)
     except AttributeError:
         wrapper.__wrapped__ = function  # type: ignore[attr-defined]
+    _keep_methods(wrapper, function)
     return wrapper
+
+
+def _keep_methods(wrapper: Callable[..., Any], function: Callable[..., Any]) -> None:
+    """Gives the wrapper the methods of what is no plain function, such as a cache's."""
+    for name in dir(type(function)):
+        if name.startswith("_") or hasattr(wrapper, name):
+            continue
+        with suppress(Exception):  # somebody else's class
+            if inspect.isroutine(inspect.getattr_static(type(function), name)):
+                setattr(wrapper, name, getattr(function, name))
 
 
 def _wrapper(

@@ -392,7 +392,7 @@ def _followed(guard: Guard, result: Any) -> Any:
         return None
     if any(kind is native for native in _NATIVE):
         return _native(guard, result)
-    if has(kind, "__await__", "add_done_callback"):
+    if has(kind, "add_done_callback", "result") and not _is_iterator(kind):
         return _watched(guard, result)
     if not has(kind, "__await__"):
         body = _body_of(guard, result)
@@ -421,7 +421,9 @@ def _native(guard: Guard, inner: Any) -> Any:
 
 _silent: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 """Whether objects of a class give nothing later: most results are of few classes."""
-_STREAMING: Final = ("__await__", "__iter__", "__aiter__", "__enter__", "__aenter__")
+_STREAMING: Final = (
+    *("__await__", "__iter__", "__aiter__", "__enter__", "__aenter__", "add_done_callback"),
+)
 
 
 def _is_silent(kind: type, result: object) -> bool:
@@ -519,6 +521,9 @@ def _watched(guard: Guard, future: Any) -> Any:
 
     def done(future: Any) -> None:
         try:
+            if getattr(future, "cancelled", bool)():  # an Exception of its own, of executors' ones
+                guard.turn.finish(GeneratorExit())
+                return
             result = future.result()
         except BaseException as error:  # noqa: BLE001 - the future keeps it for its owner
             guard.turn.finish(error)

@@ -9,7 +9,8 @@ import functools
 import gc
 import json
 import pickle
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 from unittest.mock import MagicMock
@@ -546,6 +547,68 @@ def test_an_awaitable_keeps_its_other_protocols(telemetry: Telemetry) -> None:
     assert asyncio.run(main()) == ["entered", "/", "answer"]
     assert [turn["status"] for turn in telemetry.turns] == ["ok", "ok"]
     assert "entered" in str(telemetry.turns[0])
+
+
+def test_a_future_of_an_executor_is_the_reply_once_it_is_there(telemetry: Telemetry) -> None:
+    """The turn lasts until then, and is cancelled with it; its caller gets the future itself."""
+    made: list[Future[str]] = []
+
+    @chat_handler(agent="a")
+    def answer() -> Future[str]:
+        made.append(Future())
+        return made[-1]
+
+    for _ in range(3):
+        assert answer() is made[-1]
+    told, failed, cancelled = made
+    assert not telemetry.turns
+    told.set_result("Your parcel.")
+    failed.set_exception(KeyError("x"))
+    cancelled.cancel()
+    assert [turn["status"] for turn in telemetry.turns] == ["ok", "error", "cancelled"]
+    assert "Your parcel." in telemetry.turns[0][sc.OUTPUT_MESSAGES]
+
+
+async def test_a_call_that_is_awaited_and_watched_is_awaited(telemetry: Telemetry) -> None:
+    """A call of gRPC's tells when it is done, and has its result only for who awaits it."""
+
+    class Call:
+        def add_done_callback(self, callback: Callable[[object], None]) -> None:
+            callback(self)
+
+        def __await__(self) -> Generator[Any, None, str]:
+            yield from asyncio.sleep(0).__await__()
+            return "Your parcel."
+
+    @chat_handler(agent="a")
+    def answer() -> Call:
+        return Call()
+
+    assert await answer() == "Your parcel."
+    turn = telemetry.only_turn()
+    assert (turn["status"], reply(telemetry)) == ("ok", "Your parcel.")
+
+
+def test_what_is_decorated_keeps_its_methods(telemetry: Telemetry) -> None:
+    """Those of a cache, or of a bot that is called itself."""
+
+    class Bot:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def __call__(self, text: str) -> str:
+            self.heard.append(text)
+            return text
+
+        def forget(self) -> None:
+            self.heard.clear()
+
+    bot = Bot()
+    heard, cached = chat_handler(agent="a")(bot), chat_handler(agent="b")(functools.cache(bot))
+    assert [heard("Hi"), cached("Hi"), cached("Hi")] == ["Hi"] * 3
+    assert cached.cache_info().hits == 1
+    heard.forget()
+    assert (bot.heard, len(telemetry.turns)) == ([], 3)
 
 
 def test_a_generator_based_coroutine_is_awaited(telemetry: Telemetry) -> None:

@@ -150,6 +150,11 @@ def _payloads(blocks: list[tuple[str, str | None]]) -> list[Frame]:
     ]
 
 
+def decoded(data: object) -> Any:
+    """What bytes hold as JSON; None where they hold none."""
+    return _value(data.decode(errors="replace")) if isinstance(data, bytes) else None
+
+
 def _value(data: str) -> Any:
     """A JSON object, list or string; else None."""
     if data.lstrip()[:1] in _JSON:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from otel_chat.extract._draft import Draft, Tokens
-from otel_chat.extract._reading import count, first, get, items, name, number, text, total
+from otel_chat.extract._reading import count, get, items, main, name, number, text, total
 
 
 def _either(value: Any, snake: str, camel: str) -> Any:
@@ -26,7 +26,7 @@ def is_answer(value: Any) -> bool:
 def read(draft: Draft, value: Any) -> None:
     """Takes an answer or a chunk; each chunk's usage is that of the answer so far."""
     response_id = name(_either(value, "response_id", "responseId"))
-    candidate = first(get(value, "candidates"))
+    candidate = main(get(value, "candidates"))
     if response_id is not None:
         draft.turn_to(response_id)
     elif draft.answer.finish_reason and items(get(candidate, "content", "parts")):

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from otel_chat.extract._draft import Draft, Tokens
-from otel_chat.extract._reading import count, first, get, items, joined, name, number, text
+from otel_chat.extract._reading import count, first, get, items, joined, main, name, number, text
 
 _OWN_MODELS: Final = re.compile(r"(?:ft:)?(?:gpt-|chatgpt-|o\d|codex-|davinci|babbage)")
 _LITELLM_PROVIDERS: Final = {
@@ -17,7 +17,19 @@ _LITELLM_PROVIDERS: Final = {
     "mistral": "mistral_ai",
     "xai": "x_ai",
 }
-_FINAL_EVENTS: Final = ("response.completed", "response.incomplete", "response.failed")
+_SAID: Final = re.compile(
+    r"response\.(output_text|text|refusal|audio\.transcript|(output_)?audio_transcript)\.delta"
+)
+_FINAL_EVENTS: Final = frozenset(
+    f"response.{end}" for end in ("completed", "incomplete", "failed", "done")
+)
+_PARTS: Final = {
+    "output_text": "text",
+    "refusal": "refusal",
+    "audio": "transcript",
+    "output_audio": "transcript",
+}
+"""The parts of a message that a user reads or hears, and where their text stands."""
 
 
 def is_chat(value: Any) -> bool:
@@ -40,7 +52,7 @@ def is_chat(value: Any) -> bool:
 def read_chat(draft: Draft, value: Any) -> None:
     """Takes a completion or a chunk; the last chunk has the usage and no choices."""
     response_id = name(get(value, "id"))
-    choice = first(get(value, "choices"))
+    choice = main(get(value, "choices"))
     if response_id is not None:
         draft.turn_to(response_id)
     elif draft.answer.finish_reason and name(get(choice, "delta", "role")):
@@ -61,6 +73,7 @@ def read_chat(draft: Draft, value: Any) -> None:
         draft.answer.finish_reason = (
             name(get(choice, "finish_reason")) or draft.answer.finish_reason
         )
+        draft.call(name(get(message, "function_call", "name")), None)  # before there were tools
         for call in items(get(message, "tool_calls")):
             kind = "custom" if get(call, "function") is None else "function"
             draft.call(name(get(call, kind, "name")), name(get(call, "id")))
@@ -149,12 +162,10 @@ def read_response(draft: Draft, value: Any) -> None:
     kind = text(get(value, "type")) or ""
     if not kind.startswith("response."):
         _read_whole_response(draft, value)
-    elif kind == "response.output_text.delta":
+    elif _SAID.fullmatch(kind):
         draft.say(text(get(value, "delta")))
         for token in items(get(value, "logprobs")):
             draft.logprob(number(get(token, "logprob")))
-    elif kind == "response.refusal.delta":
-        draft.say(text(get(value, "delta")))
     elif kind == "response.output_item.done":
         _read_call(draft, get(value, "item"))
     elif kind in _FINAL_EVENTS or kind == "response.created":
@@ -171,7 +182,7 @@ def _read_whole_response(draft: Draft, response: Any) -> None:
     )
     usage = get(response, "usage")
     if usage is not None:
-        details = get(usage, "input_tokens_details")
+        details = get(usage, "input_tokens_details") or get(usage, "input_token_details")
         found = Tokens(
             input=count(get(usage, "input_tokens")),
             output=count(get(usage, "output_tokens")),
@@ -185,12 +196,9 @@ def _read_whole_response(draft: Draft, response: Any) -> None:
     for item in items(get(response, "output")):
         _read_call(draft, item)
         for part in items(get(item, "content")):
-            kind = text(get(part, "type"))
-            if kind == "output_text":
-                pieces.append(text(get(part, "text")) or "")
-                tokens += items(get(part, "logprobs"))
-            elif kind == "refusal":
-                pieces.append(text(get(part, "refusal")) or "")
+            place = _PARTS.get(text(get(part, "type")) or "")
+            pieces.append((text(get(part, place)) if place else None) or "")
+            tokens += items(get(part, "logprobs"))
     draft.say_all("".join(pieces))
     if tokens:
         draft.forget_logprobs()

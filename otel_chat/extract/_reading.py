@@ -144,6 +144,16 @@ def first(value: Any) -> Any:
     return value[0] if isinstance(value, _LISTS) and value else None
 
 
+def main(answers: Any) -> Any:
+    """Of several answers to one question the first; in a stream each comes by its own number.
+
+    Example:
+        >>> main([{"index": 1, "delta": "No"}, {"index": 0, "delta": "Yes"}])
+        {'index': 0, 'delta': 'Yes'}
+    """
+    return next((one for one in items(answers) if not count(get(one, "index"))), None)
+
+
 def total(*parts: int | None) -> int | None:
     """The sum of the parts that are there; None where none is."""
     known = [part for part in parts if part is not None]

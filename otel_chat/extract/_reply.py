@@ -40,6 +40,8 @@ _JSON: Final = {"data": "{[", "result": "{["}
 """Where text may be JSON in turn, and how that begins."""
 _KINDS: Final = ("type", "event", "event_type", "part_kind", "kind", "object")
 _SENDERS: Final = ("role", "sender", "author")
+_SPEAKERS: Final = (*_SENDERS, "source", "from", "speaker")
+"""Where messages of both sides that stand in one list may say whose they are."""
 _KIND_NAMES: Final = frozenset({*_KINDS, *_SENDERS})
 _NONE: Final[frozenset[str]] = frozenset()
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -48,6 +50,7 @@ _WORDS_OF: Final[dict[str, frozenset[str]]] = {
     "assistant": frozenset({"assistant", "ai", "bot", "model", "agent", "chatbot"}),
     "user": frozenset({"user", "human", "customer", "visitor"}),
 }
+_SIDES: Final = frozenset().union(*_WORDS_OF.values())
 _WORDS_OF_NOBODY: Final = frozenset(
     {
         *("system", "developer", "tool", "tools", "function", "status", "progress", "ping"),
@@ -60,6 +63,8 @@ _WORDS_OF_NOBODY: Final = frozenset(
 _WORDS_OF_ENDS: Final = frozenset(
     {"end", "done", "finish", "finished", "complete", "completed", "final", "stop", "snapshot"}
 )
+_NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{1,40}")
+_EVENT_WORDS: Final = frozenset({*_KEYS, *_WORDS_OF_NOBODY, *_WORDS_OF_ENDS})
 
 
 class Told(NamedTuple):
@@ -96,6 +101,20 @@ def text_of(value: object, sender: Sender = "assistant") -> str | None:
     except Exception:  # noqa: BLE001 - somebody else's object
         return None
     return found[:_MAX_TEXT] if found else None
+
+
+def named(chunk: object) -> tuple[str, object] | None:
+    """The name and the payload of a pair that an application yields, as it would an event's.
+
+    Example:
+        >>> named(("token", "Hi")), named(("Hi", [["hello", "Hi"]]))
+        (('token', 'Hi'), None)
+    """
+    if type(chunk) is tuple and len(chunk) == 2 and type(chunk[0]) is str:  # noqa: PLR2004
+        name = chunk[0]
+        if _NAME.fullmatch(name) and not _words(name).isdisjoint(_EVENT_WORDS):
+            return name, chunk[1]
+    return None
 
 
 def told_by(chunk: object, event: str | None = None) -> Told | None:
@@ -192,7 +211,7 @@ class _Walk:
             return next((text for text in texts if text), None)
         if all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in found):  # noqa: PLR2004
             return self.text(found[-1][0 if self._user else 1], depth + 1, inner=inner)
-        kinds = [_kind_of(item) for item in found]
+        kinds = [_kind_of(item) | _speaker_of(item) for item in found]
         spoken = self._spoken(kinds)
         texts = (self.text(found[place], depth + 1, inner=inner) for place in spoken)
         parts = inner or (any(kinds) and all(_is_part(item) for item in found))
@@ -227,6 +246,17 @@ def _kind_of(value: Any) -> frozenset[str]:
         if isinstance(name, str):
             found |= _words(name)
     return found
+
+
+def _speaker_of(message: Any) -> frozenset[str]:
+    """The word that says which side speaks in a message; or it says so of a sender."""
+    for key in _SPEAKERS:
+        told = _field(message, key)
+        if isinstance(told, dict):
+            told = told.get("role") or told.get("type")
+        if isinstance(told, str) and told.lower() in _SIDES:
+            return frozenset({told.lower()})
+    return _NONE
 
 
 @lru_cache(maxsize=1024)

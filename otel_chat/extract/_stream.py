@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from otel_chat.extract import _langgraph
 from otel_chat.extract._draft import Answer, Draft, Extracted
-from otel_chat.extract._frames import frames, looks_framed
+from otel_chat.extract._frames import decoded, frames, looks_framed
 from otel_chat.extract._readers import Reader, recognise
 from otel_chat.extract._reading import get
-from otel_chat.extract._reply import Texts, Told, told_by
+from otel_chat.extract._reply import Texts, Told, named, told_by
 
 _PLAIN: Final = frozenset({int, float, bool, complex, type(None)})
 _TEXT: Final = frozenset({str, bytes, bytearray, memoryview})
@@ -107,13 +107,19 @@ class StreamState:
 
     def _read(self, chunk: Any, event: str | None = None) -> None:
         reader = recognise(chunk, self._reader)
+        pair = named(chunk) if event is None and _langgraph.part(chunk)[0] is None else None
+        if pair is not None:
+            event, chunk = pair
+            reader = recognise(chunk, self._reader)
         if reader is None:
             data = get(chunk, "data")
             if isinstance(data, str) and event is None and _is_event(chunk):
                 self.record_chunk(_written(data, get(chunk, "event")))
                 return
-            # an envelope: of a client (Mistral), of its helper (OpenAI), of a framework
-            for inner in (data, get(chunk, "chunk"), get(data, "chunk"), get(chunk, "raw")):
+            # an envelope: of a client (Mistral, Bedrock), of its helper (OpenAI), of a framework
+            held = get(chunk, "chunk")
+            sent = decoded(get(held, "bytes"))
+            for inner in (data, held, get(data, "chunk"), get(chunk, "raw"), sent):
                 reader = None if inner is None else recognise(inner, self._reader)
                 if reader is not None:
                     chunk = inner

@@ -197,6 +197,25 @@ def test_what_was_spoken_is_the_reply() -> None:
     assert found.text == "Hello"
 
 
+def test_what_is_spoken_in_events_is_the_reply() -> None:
+    """Of the responses API and of a realtime session, which counts what was said."""
+    for kind in ("audio.transcript", "audio_transcript", "output_audio_transcript"):
+        said = [{"type": f"response.{kind}.delta", "delta": piece} for piece in ("Hel", "lo")]
+        part = {"type": "output_audio", "transcript": "Hello"}
+        spoken = response({"type": "message", "content": [part]})
+        found = read([*said, {"type": "response.done", "response": spoken}])
+        assert (found.text, found.input_tokens) == ("Hello", RESPONSE["usage"]["input_tokens"])
+        assert read(said).text == "Hello"
+
+
+def test_a_function_that_older_servers_call_is_told() -> None:
+    """It stands in the message itself."""
+    message = {"content": None, "function_call": {"name": "find_parcel", "arguments": "{}"}}
+    found = extract({**CHAT, "choices": [{"message": message}]})
+    assert found is not None
+    assert found.tool_calls == (ToolCall("find_parcel"),)
+
+
 def test_a_text_completion_is_read() -> None:
     """Servers of open models still speak OpenAI's first format."""
     found = extract({**CHAT, "object": "text_completion", "choices": [{"text": "Hello"}]})

@@ -234,6 +234,8 @@ def test_bytes_are_joined_before_they_are_decoded(text: str, data: st.DataObject
         ([{"choices": [{"text": "Hi"}]}], "Hi"),
         ([{"delta": {"content": [{"type": "text", "text": {"value": "Hi"}}]}}], "Hi"),
         ([("Hi", [["hello", "Hi"]])], "Hi"),
+        ([("token", w) for w in WORDS], TEXT),
+        ([("status", "thinking"), ("text", "Hi"), ("error", "none")], "Hi"),
         (
             [
                 [{"role": "user", "content": "hello"}, {"role": "assistant", "content": text}]
@@ -399,6 +401,10 @@ HISTORY = [
         ({"messages": HISTORY}, "Hi"),
         ({"messages": [HumanMessage("a"), {"role": "assistant", "content": "Hi"}]}, "Hi"),
         ([["hello", "before"], ["hello again", "Hi"]], "Hi"),
+        ([{"source": "user", "content": "a"}, {"source": "helper", "content": "Hi"}], "Hi"),
+        ({"messages": [{"from": "user", "text": "a"}, {"from": "bot", "text": "Hi"}]}, "Hi"),
+        ([{"sender": {"type": "user"}, "text": "a"}, {"sender": {}, "text": "Hi"}], "Hi"),
+        ({"reply": "Hi", "source": "user manual"}, "Hi"),
         (AIMessage("Hi"), "Hi"),
         (AIMessage([{"type": "text", "text": "Hi"}, {"type": "thinking", "text": "hm"}]), "Hi"),
         (Model(), "Hi"),

@@ -279,6 +279,32 @@ def test_an_envelope_is_opened(envelope: Any) -> None:
     assert found == read(CHAT_CHUNKS)
 
 
+def test_bedrocks_events_hold_the_models_own_in_bytes() -> None:
+    """What `invoke_model_with_response_stream` gives, of Anthropic's and of Amazon's own models."""
+    for events in (ANTHROPIC_EVENTS, BEDROCK_EVENTS):
+        sent = [{"chunk": {"bytes": json.dumps(event).encode()}} for event in events]
+        assert read(sent, keeps_text=True) == read(events, keeps_text=True)
+
+
+@pytest.mark.parametrize("provider", ["openai", "google"])
+def test_of_several_choices_the_first_is_the_reply(provider: str) -> None:
+    """Chunks of several come interleaved, whatever is first; the tokens are those of all."""
+    chunks = {"openai": CHAT_CHUNKS, "google": GOOGLE_CHUNKS}[provider]
+    held = {"openai": "choices", "google": "candidates"}[provider]
+    mixed: list[Any] = []
+    for chunk in chunks:
+        others = [{**choice, "index": 1} for choice in chunk.get(held, ())]
+        mixed += [{**chunk, held: others}, chunk] if others else [chunk]
+    assert read(mixed, keeps_text=True) == read(chunks, keeps_text=True)
+
+
+def test_an_event_may_be_a_pair_of_its_name_and_what_it_holds() -> None:
+    """Of a provider's or of the application's own."""
+    chunks = [("chunk", chunk) for chunk in CHAT_CHUNKS]
+    told = [("status", "searching"), *chunks, ("sources", ["a.pdf"]), ("done", {})]
+    assert read(told, keeps_text=True) == read(CHAT_CHUNKS, keeps_text=True)
+
+
 def test_what_a_helper_repeats_of_its_chunks_is_read_once() -> None:
     """OpenAI's tells each text again with all of it so far, LangChain all of it at the end."""
     chunks: list[Any] = []

@@ -2,7 +2,7 @@
 
 Each tuple lists an attribute's names, the one that is believed first in front: the present names
 of OpenTelemetry, its former ones, then OpenInference, OpenLLMetry, the Vercel AI SDK, LangSmith,
-Pipecat and LiveKit.
+Spring AI, Azure AI, Langfuse, Logfire, Pipecat and LiveKit.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ CONVERSATION_IDS: Final = (
     "langsmith.metadata.session_id",
     "langsmith.metadata.thread_id",
     "gcp.vertex.agent.session_id",
+    "spring.ai.chat.client.conversation.id",
+    "gen_ai.thread.id",
     "conversation.id",
     "lk.pii.room_name",
     "lk.room_name",
@@ -54,7 +56,13 @@ AGENTS: Final = (
     "ai.telemetry.functionId",
 )
 _AGENTS_IN_METADATA: Final = ("lc_agent_name", "agent_name")
-REQUEST_MODELS: Final = (sc.REQUEST_MODEL, "llm.model_name", "ai.model.id", "llm.request.model")
+REQUEST_MODELS: Final = (
+    sc.REQUEST_MODEL,
+    "llm.model_name",
+    "ai.model.id",
+    "llm.request.model",
+    "langfuse.observation.model.name",
+)
 RESPONSE_MODELS: Final = (sc.RESPONSE_MODEL, "ai.response.model", "llm.response.model")
 PROVIDERS: Final = (
     sc.PROVIDER_NAME,
@@ -119,6 +127,10 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
         "llm.usage.cache_creation_input_tokens",
     ),
 }
+USAGE_DETAILS: Final = "langfuse.observation.usage_details"
+COUNTED: Final = (USAGE_DETAILS, *(name for names in TOKENS.values() for name in names))
+"""Where tokens stand."""
+COST_DETAILS: Final = "langfuse.observation.cost_details"
 COSTS: Final = (sc.COST_AMOUNT, "gen_ai.usage.cost", "llm.cost.total", "operation.cost")
 INPUTS: Final = (
     sc.INPUT_MESSAGES,
@@ -132,6 +144,8 @@ INPUTS: Final = (
     "input.value",
     "traceloop.entity.input",
     "gcp.vertex.agent.llm_request",
+    "langfuse.observation.input",
+    "request_data",
     "input",
 )
 OUTPUTS: Final = (
@@ -145,6 +159,8 @@ OUTPUTS: Final = (
     "output.value",
     "traceloop.entity.output",
     "gcp.vertex.agent.llm_response",
+    "langfuse.observation.output",
+    "response_data",
     "output",
 )
 FIRST_CHUNK_SECONDS: Final = (
@@ -154,6 +170,8 @@ FIRST_CHUNK_SECONDS: Final = (
     "metrics.ttfb",
 )
 FIRST_CHUNK_MILLISECONDS: Final = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
+_MOST_TOKENS: Final = 10**9
+"""So many in one call are none that were counted."""
 _KIND_ATTRIBUTES: Final = (
     "openinference.span.kind",
     "traceloop.span.kind",
@@ -161,6 +179,7 @@ _KIND_ATTRIBUTES: Final = (
     "llm.request.type",
     "operation.name",
     "ai.operationId",
+    "langfuse.observation.type",
 )
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 TELLING: Final = (*EVENTS, _DETAILS)
@@ -176,8 +195,14 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "generate_content": "chat",
     "text_completion": "chat",
     "completion": "chat",
+    "chat.completions": "chat",
+    "chat.streaming_completions": "chat",
+    "text.completions": "chat",
+    "text.streaming_completions": "chat",
+    "generation": "chat",
     sc.OPERATION_EXECUTE_TOOL: "tool",
     "agent": "agent",
+    "process_thread_run": "agent",
     "chain": "workflow",
     "workflow": "workflow",
     "llm": "chat",
@@ -187,6 +212,11 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "llm": sc.OPERATION_CHAT,
     "chat": sc.OPERATION_CHAT,
     "completion": "text_completion",
+    "generation": sc.OPERATION_CHAT,
+    "chat.completions": sc.OPERATION_CHAT,
+    "chat.streaming_completions": sc.OPERATION_CHAT,
+    "text.completions": "text_completion",
+    "text.streaming_completions": "text_completion",
     "ai.generatetext.dogenerate": sc.OPERATION_CHAT,
     "ai.streamtext.dostream": sc.OPERATION_CHAT,
     "ai.generateobject.dogenerate": sc.OPERATION_CHAT,
@@ -198,14 +228,16 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "tool": sc.OPERATION_EXECUTE_TOOL,
     "ai.toolcall": sc.OPERATION_EXECUTE_TOOL,
     "agent": sc.OPERATION_INVOKE_AGENT,
+    "process_thread_run": sc.OPERATION_INVOKE_AGENT,
 }
-"""`gen_ai.operation.name` by what others call a span's kind, in small letters."""
+"""`gen_ai.operation.name` by what others call it or a span's kind, in small letters."""
 SPAN_KINDS: Final = (
     "openinference.span.kind",
     "traceloop.span.kind",
     "langsmith.span.kind",
     "ai.operationId",
     "llm.request.type",
+    "langfuse.observation.type",
 )
 """Where they call it so."""
 PREPARATION: Final = "._prepare_chat_with_tools"
@@ -272,6 +304,8 @@ def kind(name: str, attributes: Attributes) -> Kind:
         'chat'
         >>> kind("GET /", {})
         'other'
+        >>> kind("call_llm", {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 3})
+        'chat'
         >>> kind("OpenAI._prepare_chat_with_tools", {"openinference.span.kind": "LLM"})
         'other'
     """
@@ -289,7 +323,7 @@ def kind(name: str, attributes: Attributes) -> Kind:
             return _of_ai_sdk(value.split(" ")[0])
         if value:
             return _KINDS.get(value, "other")
-    return "other"
+    return "chat" if first(attributes, REQUEST_MODELS) and usage(attributes) else "other"
 
 
 def _of_ai_sdk(operation: str) -> Kind:
@@ -309,6 +343,8 @@ def usage(attributes: Attributes) -> Usage:
 cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=None, parts=())
     """
     counts = {key: _count(first(attributes, names)) for key, names in TOKENS.items()}
+    if not any(counts.values()):
+        counts |= _detailed(attributes)
     return Usage(
         input_tokens=counts["input_tokens"],
         output_tokens=counts["output_tokens"],
@@ -317,9 +353,44 @@ cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=N
         cache_write_tokens=counts["cache_write_tokens"],
         model=_told(attributes, (*RESPONSE_MODELS, *REQUEST_MODELS)),
         provider=_told(attributes, PROVIDERS),
-        cost=_amount(first(attributes, COSTS)),
+        cost=_cost(attributes),
         response_id=_told(attributes, RESPONSE_IDS),
     )
+
+
+def _cost(attributes: Attributes) -> float | None:
+    told = _amount(first(attributes, COSTS))
+    details = decoded(attributes.get(COST_DETAILS)) if told is None else None
+    return _amount(details.get("total")) if isinstance(details, dict) else told
+
+
+def _detailed(attributes: Attributes) -> dict[str, int | None]:
+    """Langfuse's counts: what is not of the plain kind lies beside it, unless the total says no.
+
+    Example:
+        >>> told = '{"input": 20, "input_cached_tokens": 100, "output": 3, "total": 123}'
+        >>> found = _detailed({USAGE_DETAILS: told})
+        >>> found["input_tokens"], found["cache_read_tokens"], found["output_tokens"]
+        (120, 100, 3)
+    """
+    details = decoded(attributes.get(USAGE_DETAILS))
+    if not isinstance(details, dict):
+        return {}
+    counted = {str(key): n for key, value in details.items() if (n := _count(value)) is not None}
+    taken = first(counted, ("input", "input_tokens", "prompt_tokens"))
+    made = first(counted, ("output", "output_tokens", "completion_tokens"))
+    cached = {key: n for key, n in counted.items() if "cache" in key}
+    written = sum(n for key, n in cached.items() if "creat" in key or "write" in key)
+    read = sum(cached.values()) - written
+    thought = sum(n for key, n in counted.items() if "reasoning" in key)
+    within = first(counted, ("total", "total_tokens")) == (taken or 0) + (made or 0)
+    return {
+        "input_tokens": taken if within or taken is None else taken + read + written,
+        "output_tokens": made if within or made is None else made + thought,
+        "cache_read_tokens": read or None,
+        "cache_write_tokens": written or None,
+        "reasoning_tokens": thought or None,
+    }
 
 
 def counts(role: Kind, attributes: Attributes) -> bool:
@@ -346,9 +417,10 @@ def _told(attributes: Attributes, names: Iterable[str]) -> str | None:
 def _count(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    return value if isinstance(value, int) and 0 <= value < 1 << 64 else None
+    if isinstance(value, str | float):  # whole ones, as some clients give them
+        value = _amount(value)
+        value = int(value) if value is not None and value.is_integer() else None
+    return value if isinstance(value, int) and 0 <= value < _MOST_TOKENS else None
 
 
 def _amount(value: Any) -> float | None:

@@ -18,6 +18,7 @@ _KNOWN_ROLES: Final = frozenset({"user", "assistant", "system", "tool", "develop
 _HOLDERS: Final = (
     *("messages", "contents", "content", "parts", "blocks", "text", "query", "question", "input"),
     *("inputs", "prompt", "message", "output", "outputs", "answer", "response", "result"),
+    *("combined_chunk_content", "value"),  # Logfire's, of a stream; OpenAI's assistants
 )
 _TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal"})
 _REASONING: Final = frozenset({"reasoning", "thinking", "redacted_thinking", "summary_text"})
@@ -244,4 +245,6 @@ def of_events(events: Iterable[Mapping[str, Any]]) -> tuple[list[Message], list[
             said += read(decoded(body.get("gen_ai.prompt")), "user")
         elif name == _COMPLETION:
             answered += read(decoded(body.get("gen_ai.completion")), "assistant")
+    if said and not answered and said[-1]["role"] == "assistant":
+        answered = [said.pop()]  # Azure's agents: it is no choice of a model's that they tell
     return said, answered

@@ -18,7 +18,7 @@ from otel_chat.errors import ConfigurationError, StoreError
 
 _MACROS: Final = (
     "{%- from 'macros' import table, view, events_text, of_day, dimensions, attributes, any_value,"
-    " text_maps, scalar_text, text, first_text, count, number, seconds, ratio, flag, money,"
+    " text_maps, scalar_text, text, first_text, count, tokens, number, seconds, ratio, flag, money,"
     " moment, without with context -%}"
 )
 _TEXT: Final = re.compile(

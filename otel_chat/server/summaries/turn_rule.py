@@ -235,16 +235,17 @@ def attributes(turn: Turn, used: Sequence[Usage]) -> dict[str, str]:
     for name in _FROM_ABOVE:
         told.setdefault(name, next(filter(None, (o.attributes.get(name) for o in top.above())), ""))
     told |= _usage(used)
-    asked = [top, *calls]
+    within = sorted((o for o in spans if o.role == "chat" and o.in_call), key=lambda o: o.place)
+    asked = [top, *calls, *within]  # what the outer of two does not tell, the inner one may
     # Name and version of one and the same
     prompted = [span for span in asked if _first([span], dialects.PROMPTS)][:1]
-    answered = [last, *reversed(calls)]
+    answered = [last, *reversed(calls), *reversed(within)]
     named = {
         sc.AGENT_NAME: _agent(turn, spans),
         sc.REQUEST_MODEL: _first(asked, dialects.REQUEST_MODELS),
         sc.RESPONSE_MODEL: _first(answered, dialects.RESPONSE_MODELS),
         # An agent may name its framework.
-        sc.PROVIDER_NAME: _first([*calls, top], dialects.PROVIDERS),
+        sc.PROVIDER_NAME: _first([*calls, *within, top], dialects.PROVIDERS),
         sc.PROMPT_NAME: _first(prompted, dialects.PROMPTS),
         sc.PROMPT_VERSION: _first(prompted, dialects.PROMPT_VERSIONS),
         sc.INPUT_MESSAGES: next(filter(None, map(_input, asked)), ""),

@@ -227,6 +227,19 @@ RULE: dict[str, tuple[list[Shape], list[tuple[str, str]]]] = {
         ],
         [("ai.streamText", "c")],
     ),
+    "ids that other frameworks give": (
+        [
+            ("client", "", "internal", {"spring.ai.chat.client.conversation.id": "c"}),
+            ("call", "client", "client", CALL),
+            (
+                "run",
+                "",
+                "client",
+                {sc.OPERATION_NAME: "process_thread_run", "gen_ai.thread.id": "d"},
+            ),
+        ],
+        [("call", "c"), ("run", "d")],
+    ),
     "no id anywhere": (
         [("agent", "", "internal", AGENT), ("call", "agent", "client", CALL)],
         [],
@@ -383,6 +396,38 @@ DIALECTS: dict[str, dict[str, object]] = {
         ),
         "output.value": json.dumps({"messages": [{"type": "ai", "content": "On its way."}]}),
     },
+    "Langfuse": {
+        "langfuse.observation.type": "generation",
+        "gen_ai.system": "p",
+        "langfuse.observation.model.name": "m",
+        "langfuse.observation.usage_details": json.dumps(
+            {"input": 40, "input_cached_tokens": 60, "output": 10, "total": 110}
+        ),
+        "langfuse.observation.input": json.dumps([{"role": "user", "content": "Where is it?"}]),
+        "langfuse.observation.output": json.dumps({"content": "On its way."}),
+    },
+    "Logfire": {
+        sc.OPERATION_NAME: "chat",
+        "gen_ai.system": "p",
+        sc.REQUEST_MODEL: "m",
+        sc.GEN_AI_INPUT_TOKENS: 100,
+        sc.GEN_AI_OUTPUT_TOKENS: 10,
+        "request_data": json.dumps({"messages": [{"role": "user", "content": "Where is it?"}]}),
+        "response_data": json.dumps({"combined_chunk_content": "On its way.", "chunk_count": 2}),
+    },
+    "Semantic Kernel": CALL | {sc.OPERATION_NAME: "chat.streaming_completions"},
+    "a call that does not say what it is": {
+        sc.REQUEST_MODEL: "m",
+        "gen_ai.system": "p",
+        sc.GEN_AI_INPUT_TOKENS: 100.0,
+        sc.GEN_AI_OUTPUT_TOKENS: "10.0",
+        "gcp.vertex.agent.llm_request": json.dumps(
+            {"contents": [{"role": "user", "parts": [{"text": "Where is it?"}]}]}
+        ),
+        "gcp.vertex.agent.llm_response": json.dumps(
+            {"content": {"role": "model", "parts": [{"text": "On its way."}]}}
+        ),
+    },
 }
 
 
@@ -400,6 +445,13 @@ EVENTS: dict[str, list[tuple[str, dict[str, object]]]] = {
     "bodies in one attribute": [
         ("gen_ai.user.message", {"gen_ai.event.content": '{"content":"Where is it?"}'}),
         ("gen_ai.choice", {"gen_ai.event.content": '{"message":{"content":"On its way."}}'}),
+    ],
+    "an assistant's message instead of a choice, of Azure's agents": [
+        ("gen_ai.user.message", {"gen_ai.event.content": '{"content":"Where is it?"}'}),
+        (
+            "gen_ai.assistant.message",
+            {"gen_ai.event.content": '{"content":{"text":{"value":"On its way."}}}'},
+        ),
     ],
     "prompt and completion, up to 1.27": [
         ("gen_ai.content.prompt",
@@ -727,6 +779,23 @@ def test_each_dialect_is_read(client: TestClient, given: Given) -> None:
             *(turn["user_message"], turn["reply"]),
         )
         assert told == WHOLE, dialect
+
+
+def test_the_inner_one_of_two_calls_tells_what_the_outer_one_does_not(
+    client: TestClient, given: Given
+) -> None:
+    """A framework's span of the call, and beneath it that of the provider's client."""
+    usage = {sc.GEN_AI_INPUT_TOKENS: 100, sc.GEN_AI_OUTPUT_TOKENS: 10}
+    shapes: list[Shape] = [
+        ("agent", "", "internal", AGENT | in_("c")),
+        ("call_llm", "agent", "internal", {sc.REQUEST_MODEL: "m"} | usage),
+        ("call", "call_llm", "client", CALL),
+    ]
+    send(client, given.tenant, spans(given.tenant, shapes))
+    settle(given.store)
+    (turn,) = turns(given.store, given.tenant)
+    assert (turn["input_messages"], turn["output_messages"]) == (ASKED, SAID)
+    assert (turn["model"], turn["provider"], turn["input_tokens"]) == ("m", "p", 100)
 
 
 def test_a_marked_turn_leaves_no_other(client: TestClient, given: Given) -> None:

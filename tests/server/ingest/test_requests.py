@@ -98,6 +98,16 @@ def test_a_cost_is_rounded_half_even_to_a_billionth(
     assert turn["cost"] == Decimal(kept)
 
 
+def test_tokens_that_nobody_counted_are_absent(
+    client: TestClient, store: Store, sent: Telemetry
+) -> None:
+    """The sum of such numbers would run over, and be a wrong one."""
+    for number, tokens in enumerate((2**63 - 1, 2**63 - 1, 2**63 - 1, 1e300, "1e13", 7)):
+        sent.turn("c", number, **{sc.USAGE_INPUT_TOKENS: tokens})
+    post(client, sent.traces(sent.spans).SerializeToString())
+    assert {turn["input_tokens"] for turn in rows(store, sent.tenant)} == {None, 7}
+
+
 @pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
 def test_json_and_what_is_packed_come_to_the_same_rows(
     client: TestClient, store: Store, sent: Telemetry, encoding: str

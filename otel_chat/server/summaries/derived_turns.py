@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +34,7 @@ PRICE: Final = "otel_chat.server.price"
 OF_RULE: Final = "rule "
 """Before the name of a rule: the id of an event that it told."""
 MOST_SPANS: Final = 10_000
-"""Spans of a trace that are looked at, from its first on."""
+"""Spans of a trace that are looked at, from its first on; of longer ones those that may tell."""
 DAY_NS: Final = 24 * 3600 * 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +63,13 @@ SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span
 FROM spans FINAL WHERE {_TRACES} AND (tenant, trace_id) IN (
   SELECT tenant, trace_id FROM spans
   WHERE {_TRACES} AND (operation != '' OR hasAny(mapKeys(attributes), {{marks:Array(String)}})))
-ORDER BY tenant, trace_id, start, span_id LIMIT {MOST_SPANS} BY tenant, trace_id
+"""  # noqa: S608
+_FIRST: Final = " ORDER BY tenant, trace_id, start, span_id LIMIT {most:UInt64} BY tenant, trace_id"
+# Of too many: those of agents and models, and those that others hang beneath.
+_TELLING: Final = f"""
+AND (operation != '' OR hasAny(mapKeys(attributes), {{telling:Array(String)}})
+  OR (tenant, trace_id, hex(span_id)) IN (
+    SELECT tenant, trace_id, hex(parent_span_id) FROM spans WHERE {_TRACES}))
 """  # noqa: S608
 _OF_TRACES: Final = (
     "tenant IN {tenants:Array(String)}"
@@ -218,16 +224,29 @@ class DerivedTurns:
             "ids": [row["key"] for row in part],
             "marks": list(dialects.MARKS),
             "names": list(dialects.TELLING),
+            "telling": [*dialects.MARKS, *dialects.COUNTED],
+            "most": MOST_SPANS,
         }
         found: Traces = defaultdict(lambda: ([], {}))
         records: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
         for row in self._store.query(_RECORDS, asked):
             records[row["tenant"], row["trace"], row["span"]].append(_record(row))
-        for row in self._store.query(_SPANS, asked):
+        for row in self._rows(asked):
             spans, rows = found[row["tenant"], row["trace"]]
             spans.append(_span(row, records.get((row["tenant"], row["trace"], row["span"]), [])))
             rows[row["span"]] = row
         return dict(found)
+
+    def _rows(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The spans of traces; of one that has too many those that may tell of a turn."""
+        rows = self._store.query(_SPANS + _FIRST, asked)
+        counts = Counter((row["tenant"], row["trace"]) for row in rows)
+        cut = {key for key, count in counts.items() if count >= MOST_SPANS}
+        yield from (row for row in rows if (row["tenant"], row["trace"]) not in cut)
+        if cut:
+            tenants, ids = zip(*cut, strict=True)
+            of_cut = {**asked, "tenants": list(tenants), "ids": list(ids)}
+            yield from self._store.query(_SPANS + _TELLING + _FIRST, of_cut)
 
     def _note_left(
         self,

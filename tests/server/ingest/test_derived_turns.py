@@ -24,6 +24,7 @@ from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.window import Window
 from otel_chat.server.questions.evaluations import evaluations
 from otel_chat.server.questions.unclaimed import unclaimed_spans
+from otel_chat.server.summaries import derived_turns
 from otel_chat.server.summaries.settler import Settler
 from tests.examples import examples
 from tests.server.ingest.sending import NOON_NS, PROTOBUF, SECOND, Span, Telemetry, digest, put
@@ -796,6 +797,24 @@ def test_the_inner_one_of_two_calls_tells_what_the_outer_one_does_not(
     (turn,) = turns(given.store, given.tenant)
     assert (turn["input_messages"], turn["output_messages"]) == (ASKED, SAID)
     assert (turn["model"], turn["provider"], turn["input_tokens"]) == ("m", "p", 100)
+
+
+def test_a_trace_of_too_many_spans_is_told_by_those_that_tell(
+    client: TestClient, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many queries come before the model's calls, of which one hangs beneath a plain span."""
+    monkeypatch.setattr(derived_turns, "MOST_SPANS", 20)
+    shapes: list[Shape] = [
+        ("agent", "", "internal", AGENT | in_("c")),
+        *((f"query {number}", "agent", "client", {"db.system": "sqlite"}) for number in range(40)),
+        ("retry", "agent", "internal", {}),
+        ("call", "retry", "client", CALL),
+        ("second", "agent", "client", CALL),
+    ]
+    send(client, given.tenant, spans(given.tenant, shapes))
+    settle(given.store)
+    (turn,) = turns(given.store, given.tenant)
+    assert (turn["input_tokens"], turn["output_messages"]) == (200, SAID)
 
 
 def test_a_marked_turn_leaves_no_other(client: TestClient, given: Given) -> None:

@@ -44,6 +44,16 @@ class Rules:
         """
         return f"confidence < {self.low_confidence!r}"
 
+    @property
+    def unsure(self) -> str:
+        """SQL of the condition that a turn is unsure; true or false of any.
+
+        Example:
+            >>> Rules().unsure
+            '(ifNull(confidence < 0.7, false) OR ifNull(fallback, false))'
+        """
+        return f"(ifNull({self.low}, false) OR ifNull(fallback, false))"
+
 
 SLOW_SECONDS: Final = 3.0
 """A turn that takes so long is slow."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ from otel_chat.server.questions.conversation import conversation
 from otel_chat.server.questions.traces import conversation_traces
 from otel_chat.server.store.limits import Limit
 from tests.server.given import DAY, Given
+from tests.server.pages.scenes import content
 from tests.server.test_limits import limited
 
 if TYPE_CHECKING:
@@ -108,6 +111,64 @@ def test_a_cursor_leads_through_its_own_conversation_alone(store: Store) -> None
         with pytest.raises(QueryError) as refused:
             page(given, name, cursor)
         assert refused.value.field == "cursor"
+
+
+FOUR_HUNDRED = 400
+PAGE_BYTES = 200_000
+
+
+def talk_of_400(given: Given) -> list[str]:
+    """The spans of the turns of a conversation of which every fortieth fails."""
+    spans = []
+    for number in range(FOUR_HUNDRED):
+        row = given.turn(
+            seconds=40 * number,
+            duration=4 if number == 250 else 1.5,
+            status="error" if number % 40 == 7 else "ok",
+            intent=("refund", "buy", "hours")[number % 3],
+            confidence=0.9 if number % 9 else 0.2,
+            response_model="gpt-4o-mini",
+            cost="0.0042",
+            input_tokens=300,
+            output_tokens=40,
+            input_messages=content("user", f"Where is my order {number}? I have waited for days."),
+            output_messages=content(
+                "assistant",
+                f"Order {number} is on its way to you; it will come tomorrow before noon.\n\n"
+                "- You can follow it on your page.\n- Is there **anything** else I can do?",
+            ),
+        )
+        given.event("topic", seconds=40 * number + 1, trace_id=row["trace_id"], topic="orders")
+        spans.append(row["span_id"])
+    given.save()
+    return spans
+
+
+@pytest.mark.parametrize(("shown_as", "turns"), [("transcript", 100), ("trace", 50)])
+def test_a_conversation_of_400_turns_opens_within_200_kb(
+    client: TestClient, given: Given, shown_as: str, turns: int
+) -> None:
+    """A page of it; strip and counts are of the whole, and lead to turns of every page."""
+    spans = talk_of_400(given)
+    address = f"/conversations/c?view={shown_as}&tenant={given.tenant}"
+    answer = client.get(address)
+    assert len(answer.content) < PAGE_BYTES
+    text = answer.text
+    assert [span for span in spans if f'id="turn-{span}"' in text] == spans[:turns]
+    assert "Where the time went in turns" in text
+    assert re.search(r'data-jump="failed"[^>]*>.*?<b>10</b>', text)
+    assert re.search(r'data-jump="slow"[^>]*>.*?<b>1</b>', text)
+    failed = re.search(r'href="([^"]*)" data-jump="failed" data-later="([^"]*)"', text)
+    assert failed is not None
+    later = next(number for number in range(turns, FOUR_HUNDRED) if number % 40 == 7)
+    assert failed[1] == f"#turn-{spans[7]}"
+    assert failed[2].endswith(f"#turn-{spans[later]}")
+    assert "Turns 249 to 252, slowest 4.0\u202fs, slow" in text
+    slow = re.search(r'href="([^"]*)" data-jump="slow"', text)
+    assert slow is not None
+    there = client.get(html.unescape(slow[1])).text
+    assert f'id="turn-{spans[250]}"' in there
+    assert "From the beginning" in there
 
 
 @pytest.fixture(scope="module")

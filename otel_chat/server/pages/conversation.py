@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from otel_chat.server.questions.conversation import Conversation, Event
     from otel_chat.server.questions.conversations import ConversationSummary
+    from otel_chat.server.questions.outline import Outline, Stretch
     from otel_chat.server.questions.turns import Turn
 
 FLAGS: Final = {
@@ -32,8 +33,8 @@ FLAG_MEANINGS: Final = {
 }
 VIEWS: Final = {"transcript": "Transcript", "trace": "Trace"}
 """The views of a conversation: what was said, for people; how it was done, for engineers."""
-ITEMS_OF: Final = {"transcript": MOST_ITEMS, "trace": ITEMS}
-"""How many turns and events a page of each has."""
+ITEMS_OF: Final = {"transcript": (MOST_ITEMS, 100), "trace": (ITEMS, 50)}
+"""How many turns and events a page of each has at most, and how many turns of them."""
 VIEW_COOKIE: Final = "otel_chat_view"
 _LEAST_HEIGHT: Final = 6.0
 _WIDEST: Final = 7.0
@@ -112,16 +113,20 @@ class TurnView:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A turn in the strip over the transcript.
+    """Turns that follow one another, or one, in the strip over the transcript.
 
     Args:
-        view: The turn.
+        link: Where it leads: to the slowest of them.
+        label: What it says.
+        kind: What stands out most; empty for nothing.
         x: Where it stands, in per cent of the strip.
         width: How wide it is, in per cent of the strip.
-        height: How long it took, in per cent of the slowest turn.
+        height: How long its slowest turn took, in per cent of the slowest of all.
     """
 
-    view: TurnView
+    link: str
+    label: str
+    kind: str
     x: float
     width: float
     height: float
@@ -135,8 +140,9 @@ class Jump:
         flag: The kind.
         label: Its name for people.
         meaning: What makes a turn one.
-        count: How many there are.
-        first: The anchor of the first.
+        count: How many there are in the conversation.
+        first: Where the first of them is.
+        later: Where the first after the turns that are shown is; `None` without.
     """
 
     flag: str
@@ -144,6 +150,7 @@ class Jump:
     meaning: str
     count: int
     first: str
+    later: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,32 +184,10 @@ class ConversationView:
         return sorted(every, key=lambda one: one[0].time)
 
     @property
-    def jumps(self) -> list[Jump]:
-        """What there is to jump to."""
-        jumps = []
-        for flag, label in FLAGS.items():
-            flagged = [view for view in self.turns if flag in view.flags]
-            if flagged:
-                meaning = FLAG_MEANINGS[flag]
-                jumps.append(Jump(flag, label, meaning, len(flagged), flagged[0].anchor))
-        return jumps
-
-    @property
-    def strip(self) -> list[Column]:
-        """The turns as columns, as high as they were long."""
-        longest = max((view.turn.duration for view in self.turns), default=0.0)
-        each = min(100 / max(len(self.turns), 1), _WIDEST)
-        return [
-            Column(
-                view,
-                x=round(index * each, 3),
-                width=round(each * 0.8, 3),
-                height=round(max(100 * view.turn.duration / longest, _LEAST_HEIGHT), 2)
-                if longest
-                else _LEAST_HEIGHT,
-            )
-            for index, view in enumerate(self.turns)
-        ]
+    def place(self) -> str:
+        """Which turns they are, for a part of a conversation."""
+        first, last = self.turns[0].turn.index, self.turns[-1].turn.index
+        return f"turn {first}" if first == last else f"turns {first} to {last}"
 
     @property
     def has_text(self) -> bool:
@@ -228,6 +213,59 @@ def view(conversation: Conversation, threshold: float) -> ConversationView:
         following |= dict.fromkeys(shown.flags, shown.anchor)
         turns.append(shown)
     return ConversationView(turns[::-1], outside)
+
+
+def jumps(outline: Outline, to: Callable[[str], str]) -> list[Jump]:
+    """The turns of a conversation that stand out.
+
+    Args:
+        outline: The outline of the conversation.
+        to: The address of a turn, by its span.
+    """
+    return [
+        Jump(
+            flag,
+            FLAGS[flag],
+            FLAG_MEANINGS[flag],
+            there.count,
+            to(there.first),
+            None if there.later is None else to(there.later),
+        )
+        for flag, there in outline.standing.items()
+    ]
+
+
+def strip(outline: Outline, to: Callable[[str], str]) -> list[Column]:
+    """The turns of a conversation as columns, as high as they were long.
+
+    Args:
+        outline: The outline of the conversation.
+        to: The address of a turn, by its span.
+    """
+    longest = max((one.duration for one in outline.stretches), default=0.0)
+    each = min(100 / max(len(outline.stretches), 1), _WIDEST)
+    return [
+        Column(
+            to(one.slowest),
+            _label(one),
+            next(iter(one.kinds), ""),
+            x=round(index * each, 2),
+            width=round(each * 0.8, 2),
+            height=round(max(100 * one.duration / longest, _LEAST_HEIGHT), 1)
+            if longest
+            else _LEAST_HEIGHT,
+        )
+        for index, one in enumerate(outline.stretches)
+    ]
+
+
+def _label(stretch: Stretch) -> str:
+    took = formats.duration(stretch.duration)
+    if stretch.first == stretch.last:
+        named = f"Turn {stretch.first}, {took}"
+    else:
+        named = f"Turns {stretch.first} to {stretch.last}, slowest {took}"
+    return ", ".join([named, *(FLAGS[kind].lower() for kind in stretch.kinds)])
 
 
 def flags_of(turn: Turn, threshold: float) -> list[str]:

@@ -32,7 +32,7 @@ from otel_chat.server.pages.administration import admin_of, first_of, form_of, r
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.links import LIST, QUEUE, REVIEW, TIMES, View, written
 from otel_chat.server.pages.render import page
-from otel_chat.server.pages.showing import sees_several, shown
+from otel_chat.server.pages.showing import outlined, sees_several, shown
 from otel_chat.server.pages.tables import Cell, Head, Table, rate, table
 from otel_chat.server.questions import choices
 from otel_chat.server.questions.conversation import conversation
@@ -465,6 +465,7 @@ def queue_page(request: Request, scope: Viewer, reading: ReadingParameter) -> Re
     key = (found.summary.tenant, found.summary.conversation_id)
     before, after = there.around(key)
     context = shown(request, store, scope, found, None)
+    context |= outlined(request, store, scope, reading.now, found)
     own = next((one for one in context["reviews"] if one.reviewer == scope.who), None)
     if own is None:
         context["shown"] = _blind(context["shown"])

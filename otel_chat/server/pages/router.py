@@ -249,6 +249,7 @@ def reading_pane(
         asked.request,
         "reading.html",
         "",
+        **showing.outlined(asked.request, asked.store, asked.scope, asked.now, found),
         **showing.shown(asked.request, asked.store, asked.scope, found, None),
     )
 
@@ -411,11 +412,11 @@ def _conversation(
     cursor: str | None,
 ) -> Response:
     source = (asked.store, asked.scope, asked.now, conversation_id)
-    if turn is not None and cursor is None:
-        cursor = one_conversation.cursor_of_turn(*source, tenant, turn)
     shown_as = _shown_as(asked.request)
-    limit = transcript.ITEMS_OF[shown_as]
-    found = one_conversation.conversation(*source, tenant, cursor, limit)
+    limits = transcript.ITEMS_OF[shown_as]
+    if turn is not None and cursor is None:
+        cursor = one_conversation.cursor_of_turn(*source, tenant, turn, *limits)
+    found = one_conversation.conversation(*source, tenant, cursor, *limits)
     about = found.summary
     here = asked.request.url
     answer = page(
@@ -430,6 +431,7 @@ def _conversation(
         views_at={key: here_as(here, key) for key in transcript.VIEWS},
         shown_as=shown_as,
         engagement_meaning=overview.meanings("engagement_score"),
+        **showing.outlined(asked.request, asked.store, asked.scope, asked.now, found),
         **showing.shown(asked.request, asked.store, asked.scope, found, turn),
     )
     if "view" in asked.request.query_params:

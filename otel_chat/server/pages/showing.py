@@ -9,11 +9,13 @@ from otel_chat.server.pages import conversation as transcript
 from otel_chat.server.pages import links, listing, times
 from otel_chat.server.pages.elsewhere import Elsewhere
 from otel_chat.server.questions import marks, reviews
+from otel_chat.server.questions.outline import outline
 
 if TYPE_CHECKING:
     from fastapi import Request
 
     from otel_chat.server.access import Scope
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.questions.conversation import Conversation
     from otel_chat.server.store import Store
 
@@ -58,3 +60,30 @@ def shown(
         "may_read": scope.allows(CONVERSATIONS_READ),
         "tenants_in_links": several,
     }
+
+
+def outlined(
+    request: Request, store: Store, scope: Scope, now: Window, found: Conversation
+) -> dict[str, Any]:
+    """What a template needs to lead through all of a conversation, of which it shows a part.
+
+    Args:
+        request: What was asked.
+        store: The store to ask.
+        scope: What the reader may see.
+        now: When it is asked about.
+        found: The part of the conversation.
+    """
+    about = found.summary
+    shown = {turn.span_id: turn.index or 0 for turn in found.turns}
+    last = max(shown.values(), default=0)
+    whole = outline(store, scope, now, about.conversation_id, about.tenant, last)
+    view = links.View.of(links.LIST, request.query_params)
+    tenant = about.tenant if sees_several(scope) else None
+
+    def to(span_id: str) -> str:
+        if span_id in shown:
+            return f"#turn-{span_id}"
+        return view.conversation(about.conversation_id, tenant, turn=span_id)
+
+    return {"jumps": transcript.jumps(whole, to), "strip": transcript.strip(whole, to)}

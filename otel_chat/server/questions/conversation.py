@@ -170,11 +170,11 @@ class Found:
             statement.one(summaries_sql(row_now(statement, self.key, window, seen, *COLUMNS)))
         )
 
-    def page(self, cursor: str | None, limit: int) -> Page:
+    def page(self, cursor: str | None, limit: int, turns_at_most: int | None = None) -> Page:
         """A page of its turns and events; see `page_of`."""
         statement = self.statement.again()
         turns, events = self.of_turns(statement), self.of_events(statement)
-        return page_of(statement, self.key, turns, events, cursor, limit)
+        return page_of(statement, self.key, turns, events, cursor, limit, turns_at_most)
 
     def _within(self, statement: Query, column: str, span: Span | None) -> list[str]:
         tenant, conversation_id = self.key
@@ -217,6 +217,7 @@ def conversation(
     tenant: str | None = None,
     cursor: str | None = None,
     limit: int = ITEMS,
+    turns_at_most: int | None = None,
 ) -> Conversation:
     """One conversation with its turns and events in order, a page of them.
 
@@ -229,6 +230,7 @@ def conversation(
             by name without.
         cursor: Where the page begins, as the one before said; at its start without.
         limit: How many turns and events to a page at most, 1 to 1000.
+        turns_at_most: How many turns of them at most; as many without.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
@@ -237,7 +239,7 @@ def conversation(
     found = find(store, scope, conversation_id, tenant)
     about = store.submit(found.about, window)
     visited = store.submit(_pages, found)
-    page = found.page(cursor, limit)
+    page = found.page(cursor, limit, turns_at_most)
     statement = found.statement.again()
     events = page.events(_event_rows(statement, found.of_events(statement, page)))
     rows = page.turns(statement.run(turns_sql(statement, found.of_turns(statement, page))))
@@ -266,6 +268,8 @@ def cursor_of_turn(
     conversation_id: str,
     tenant: str | None,
     turn: str,
+    limit: int = ITEMS,
+    turns_at_most: int | None = None,
 ) -> str | None:
     """The cursor of a page on which a turn is; `None` for the first page, or without such a turn.
 
@@ -276,12 +280,14 @@ def cursor_of_turn(
         conversation_id: The conversation's id.
         tenant: Its tenant; the first by name without.
         turn: The hexadecimal digits of the turn's span.
+        limit: How many turns and events to a page at most, 1 to 1000.
+        turns_at_most: How many turns of them at most; as many without.
 
     Raises:
         AccessError: With status 404, if the scope has no conversation of this id.
     """
     found = find(store, scope, conversation_id, tenant)
-    if found.page(None, ITEMS).has_turn(turn):
+    if found.page(None, limit, turns_at_most).has_turn(turn):
         return None
     statement = found.statement.again()
     return cursor_of(statement, found.key, found.of_turns(statement), turn)

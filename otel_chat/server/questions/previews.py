@@ -85,7 +85,6 @@ def previews(
 
 def _turns_sql(statement: Query, keys: Sequence[Key], since: datetime, until: datetime) -> str:
     within = [statement.between("start", since, until), *among(statement, keys)]
-    unsure = f"ifNull({statement.store.rules.low}, false) OR ifNull(fallback, false)"
     said, replied = "input_messages != ''", "output_messages != ''"
     return f"""
         SELECT {KEY},
@@ -93,7 +92,7 @@ def _turns_sql(statement: Query, keys: Sequence[Key], since: datetime, until: da
             argMaxIf(output_messages, (start, span_id), {replied}) AS last,
             arrayCompact(arrayFilter(x -> x != '',
                 arrayMap(x -> x.3, arraySort(groupArray((start, span_id, intent)))))) AS intents,
-            countIf({unsure}) AS unsure,
+            countIf({statement.store.rules.unsure}) AS unsure,
             countIf(status = 'error') AS failed,
             countIf(duration >= {SLOW_SECONDS}) AS slow
         FROM {statement.table("turns", _COLUMNS, within)} AS t

@@ -77,6 +77,7 @@ def page_of(
     events: Sequence[str],
     cursor: str | None,
     limit: int = ITEMS,
+    turns_at_most: int | None = None,
 ) -> Page:
     """A page of the turns and events of one conversation.
 
@@ -87,6 +88,7 @@ def page_of(
         events: The conditions that events belong to it.
         cursor: Where the page begins; at the first of them without.
         limit: How many at most, 1 to 1000.
+        turns_at_most: How many turns of them at most; as many without.
 
     Raises:
         QueryError: If the limit or the cursor is wrong, or the cursor is of another conversation.
@@ -110,16 +112,22 @@ def page_of(
         f"SELECT at, key FROM ({of_turns} UNION ALL {of_events})"  # noqa: S608
         f" WHERE {reached} ORDER BY at, key LIMIT {limit + 1}"
     )
-    if len(rows) <= limit:
-        return Page(frozenset((row["at"], row["key"]) for row in rows), before, None)
-    starts = [place for place, row in enumerate(rows) if place and row["key"].startswith("0")]
-    following = rows[starts[-1] if starts else limit]
-    shown = rows[: starts[-1] if starts else limit]
+    end = _end([row["key"].startswith("0") for row in rows], limit, turns_at_most or limit)
     return Page(
-        frozenset((row["at"], row["key"]) for row in shown),
+        frozenset((row["at"], row["key"]) for row in rows[:end]),
         before,
-        _place(key, following),
+        _place(key, rows[end]) if end < len(rows) else None,
     )
+
+
+def _end(is_turn: Sequence[bool], limit: int, turns: int) -> int:
+    """Where a page ends whose items are turns or events, of which there may be one too many."""
+    starts = [place for place, so in enumerate(is_turn) if so]
+    if len(starts) > turns:
+        return starts[turns]
+    if len(is_turn) <= limit:
+        return len(is_turn)
+    return starts[-1] if starts and starts[-1] else limit
 
 
 def cursor_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -265,18 +266,62 @@ def test_the_view_of_conversations_is_remembered(given: Given, reader: Reader) -
 
 
 def test_later_turns_come_below(given: Given, reader: Reader) -> None:
-    """Page by page without losing the place, each turn once and in order."""
+    """As one goes down, page by page without losing the place, each turn once and in order."""
     start = ago(90_000)
-    for number in range(620):
-        given.turn("long", start + 2 * number)
+    rows = [given.turn("long", start + 2 * number) for number in range(120)]
     given.save()
     page = reader.read("/conversations/long?view=trace")
-    expect(page.locator(".turn")).to_have_count(500)
-    page.get_by_role("link", name="Later turns and events").click()
-    expect(page.locator(".turn")).to_have_count(620)
+    expect(page.locator(".turn")).to_have_count(50)
+    page.locator(".turn").nth(48).focus()
+    page.keyboard.press("j")
+    expect(page.locator(".turn")).to_have_count(100)
+    for _ in range(3):
+        page.keyboard.press("j")
+    expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{rows[52]['span_id']}")
+    expect(page.locator(".turn.is-chosen")).to_be_in_viewport()
+    page.locator("#later-turns").scroll_into_view_if_needed()
+    expect(page.locator(".turn")).to_have_count(120)
     expect(page.locator("#later-turns a")).to_have_count(0)
     told = page.locator(".turn").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
-    assert told == [f"Turn {number}" for number in range(1, 621)]
+    assert told == [f"Turn {number}" for number in range(1, 121)]
+
+
+def test_jumps_lead_over_pages(given: Given, reader: Reader) -> None:
+    """From a failed turn to the next, on whichever page it is, and then to the first again."""
+    start = ago(90_000)
+    failed = (3, 70, 130)
+    rows = [
+        given.turn("long", start + 2 * number, status="error" if number in failed else "ok")
+        for number in range(160)
+    ]
+    given.save()
+    page = reader.read("/conversations/long?view=trace")
+    link = page.locator(".jumps").get_by_role("link", name="Failed 3")
+    for number in (*failed, failed[0]):
+        link.click()
+        expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{rows[number]['span_id']}")
+        expect(page.locator(".turn.is-chosen")).to_be_in_viewport()
+
+
+def test_a_long_conversation_is_read_without_script(given: Given, readers: Readers) -> None:
+    """Page by page by links, back to the beginning, and to its slowest turn by the strip."""
+    start = ago(90_000)
+    rows = [
+        given.turn("long", start + 9 * number, 9.0 if number == 140 else 1.0)
+        for number in range(150)
+    ]
+    given.save()
+    reader = readers(java_script_enabled=False)
+    page = reader.read("/conversations/long")
+    expect(page.locator(".turn")).to_have_count(100)
+    page.get_by_role("link", name="Later turns and events").click()
+    expect(page.locator(".turn")).to_have_count(50)
+    page.get_by_role("link", name="From the beginning").click()
+    address = (
+        page.locator(".strip-chart a", has_text=re.compile(r", slow$")).get_attribute("href") or ""
+    )
+    reader.read(address)
+    expect(page.locator(".turn.is-chosen")).to_have_id(f"turn-{rows[140]['span_id']}")
 
 
 def test_a_conversation_that_ends_is_asked_for_no_more(given: Given, reader: Reader) -> None:

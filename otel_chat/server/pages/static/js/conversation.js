@@ -1,6 +1,12 @@
 // Going through a conversation: by keyboard, and from one turn that stands out to the next.
 const turns = () => [...document.querySelectorAll("[data-turn]")];
 
+// A turn by an address of it, as far as it is on the page.
+function loaded(address) {
+  const { hash, searchParams } = new URL(address, location.href);
+  return document.getElementById(hash.slice(1) || `turn-${searchParams.get("turn")}`);
+}
+
 // Where the reader is: the turn with the keyboard, else the one last gone to, else by scrolling.
 function current(all) {
   const focused = document.activeElement?.closest("[data-turn]");
@@ -26,11 +32,16 @@ function go(turn) {
   turn.focus({ preventScroll: true });
 }
 
-function next(flag) {
+// The next turn of a kind is on the page, on one after it, or the first of all again.
+function next(link) {
   const all = turns();
-  const from = current(all);
-  const flagged = all.map((turn, index) => [turn, index]).filter(([turn]) => turn.dataset.flags.split(" ").includes(flag));
-  return (flagged.find(([, index]) => index > from) ?? flagged[0])?.[0];
+  const following = all.slice(current(all) + 1);
+  const turn = following.find((one) => one.dataset.flags.split(" ").includes(link.dataset.jump));
+  if (turn) return go(turn);
+  const address = link.dataset.later ?? link.href;
+  const there = loaded(address);
+  if (there) go(there);
+  else location.assign(address);
 }
 
 function onKey(event) {
@@ -45,11 +56,16 @@ export function startConversation() {
   if (!document.querySelector("#timeline") || !turns().length) return;
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("[data-jump]");
+    const link = event.target.closest("[data-jump], .strip a");
     if (!link) return;
-    event.preventDefault();
-    go(next(link.dataset.jump));
-    link.focus({ preventScroll: true });
+    if (link.matches("[data-jump]")) {
+      event.preventDefault();
+      next(link);
+      link.focus({ preventScroll: true });
+    } else if (loaded(link.getAttribute("href"))) {
+      event.preventDefault();
+      go(loaded(link.getAttribute("href")));
+    }
   });
   const asked = new URLSearchParams(location.search).get("turn");
   if (asked && !location.hash) go(document.getElementById(`turn-${asked}`));

@@ -31,7 +31,8 @@ TimezoneParameter = Annotated[
     str,
     Query(
         max_length=100,
-        description="The time zone of days, of hours, and of times without an offset.",
+        description="The time zone of days, of hours, and of times without an offset; a series by"
+        " days has its days.",
         examples=["Europe/Berlin"],
     ),
 ]
@@ -132,8 +133,8 @@ def started_in(
     """
     idle = idle_of(request)
     state = request.app.state.settler.state()
-    known = {"as_of": state.as_of, "rules": state.rules}
     zone = zone_of(timezone)
+    known = {"as_of": state.as_of, "rules": state.rules, "zone": zone}
     if from_ is None and to is None:
         return replace(Window.last(window or "7d", idle=idle), **known)
     if window is not None:

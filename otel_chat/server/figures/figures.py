@@ -50,12 +50,21 @@ def by_period(window: Window) -> Grouping:
 
 def by_bucket(window: Window, bucket: Bucket) -> Grouping:
     """Rows belong to the bucket of that number, the first being the window's first."""
-    starts = window.bucket_starts(bucket)
-    first, width = nanoseconds(starts[0]), BUCKETS[bucket] // timedelta(microseconds=1) * 1000
+    starts = [nanoseconds(start) for start in window.bucket_starts(bucket)]
+    width = BUCKETS[bucket] // timedelta(microseconds=1) * 1000
+    # Where clocks change a bucket is shorter or longer: those after it are counted from there.
+    runs = [0, *(at for at in range(1, len(starts)) if starts[at] - starts[at - 1] != width)]
 
     def sql(query: Query, column: str) -> str:
-        since = f"toUnixTimestamp64Nano({column}) - {query.bind(first, 'Int64')}"
-        return f"intDiv({since}, {query.bind(width, 'Int64')})"
+        moment = f"toUnixTimestamp64Nano({column})"
+        found = ""
+        for place, first in enumerate(runs):
+            since = query.bind(starts[first], "Int64")
+            number = f"{first} + intDiv({moment} - {since}, {query.bind(width, 'Int64')})"
+            if place + 1 < len(runs):
+                number = f"least({number}, {runs[place + 1] - 1})"
+            found = f"if({moment} >= {since}, {number}, {found})" if place else number
+        return found
 
     return Grouping(sql)
 

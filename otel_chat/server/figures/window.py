@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, Literal
+from zoneinfo import ZoneInfo
 
 from otel_chat.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
 
 WINDOWS: Final = {
     "24h": timedelta(hours=24),
@@ -34,7 +36,9 @@ BUCKETS: Final[dict[Bucket, timedelta]] = {
     "1w": timedelta(weeks=1),
 }
 MAX_BUCKETS: Final = 1000
-_MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
+_MONDAY: Final = datetime(1970, 1, 5)  # noqa: DTZ001 - of any clock
+_BY_THE_CLOCK: Final = BUCKETS["6h"]
+"""Buckets from this length on follow the hands where clocks change; shorter ones go on as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Window:
         as_of: Up to when what was stored is sure to be told of conversations, if that is known.
         before: What it is compared with; the same length that ends where it starts without.
         gap: A time within it that does not belong to it.
+        zone: Whose days, weeks and hours its buckets are; those of UTC without.
 
     Raises:
         QueryError: If the window is empty, or ends out of the range of times the store knows.
@@ -68,6 +73,7 @@ class Window:
     rules: str | None = None
     before: tuple[datetime, datetime] | None = None
     gap: tuple[datetime, datetime] | None = None
+    zone: ZoneInfo | None = None
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -199,10 +205,47 @@ class Window:
             >>> len(Window.last("7d", now=noon).bucket_starts("1d"))
             8
         """
+        return self.bucket_edges(bucket)[:-1]
+
+    def bucket_edges(self, bucket: Bucket) -> list[datetime]:
+        """The starts of all buckets that the window touches, and the end of the last.
+
+        They are by the clock of its time zone, whose offset and name each of them has. A day has
+        23 or 25 hours where clocks change.
+
+        Raises:
+            QueryError: If there would be more than `MAX_BUCKETS`.
+
+        Example:
+            >>> start, end = (datetime(2026, 10, day, 11, tzinfo=UTC) for day in (25, 26))
+            >>> window = Window(start, end, end, zone=ZoneInfo("Europe/Berlin"))
+            >>> [one.isoformat() for one in window.bucket_edges("1d")]  # clocks went back
+            ['2026-10-25T00:00:00+02:00', '2026-10-26T00:00:00+01:00', '2026-10-27T00:00:00+01:00']
+        """
         width = BUCKETS[bucket]
         if self.length / width > MAX_BUCKETS:
             message = f"That makes more than {MAX_BUCKETS} points: take a longer bucket."
             raise QueryError(message, field="bucket")
-        first = _MONDAY + (self.start - _MONDAY) // width * width
-        count = -((first - self.end) // width)
-        return [first + index * width for index in range(count)]
+        zone = self.zone or UTC
+        local = self.start.astimezone(zone)
+        by_the_clock = width >= _BY_THE_CLOCK
+        wall = _MONDAY + (local.replace(tzinfo=None) - _MONDAY) // width * width
+        first = wall.replace(tzinfo=zone, fold=0 if by_the_clock else local.fold)
+        edges = [_at(first, zone)]
+        while edges[-1] < self.end:
+            wall += width
+            following = _at(wall.replace(tzinfo=zone) if by_the_clock else edges[-1] + width, zone)
+            if following > edges[-1]:  # a place may have left out a day
+                edges.append(following)
+        return edges
+
+
+def _at(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment with the offset that its zone's clocks have then, and the zone's name.
+
+    Unlike those of the zone itself such moments are as far apart as they say.
+    """
+    exact = moment.astimezone(UTC)
+    if not isinstance(zone, ZoneInfo):
+        return exact
+    return exact.astimezone(timezone(exact.astimezone(zone).utcoffset() or timedelta(), zone.key))

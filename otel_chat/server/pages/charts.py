@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 WIDTH: Final = 100.0
@@ -12,8 +13,7 @@ HEIGHT: Final = 24.0
 _PAD: Final = 2.0
 
 if TYPE_CHECKING:
-    from otel_chat.server.figures.answers import TimeSpan
-    from otel_chat.server.figures.window import Window
+    from otel_chat.server.figures.window import Bucket, Window
     from otel_chat.server.pages.links import View
 
 Colour = Literal["accent", "accent-soft", "bad", "handoff", "warn", "ok"]
@@ -60,7 +60,7 @@ class Chart:
         question: The question that it answers.
         rows: The moments, each with the label for its row; of a scale its steps, without moments.
         columns: The series.
-        axis: What the rows are.
+        axis: What the rows are; of moments their time.
         meanings: Names and definitions of its figures.
         sample: Over how many turns or conversations.
         mark: A line to draw: before which row it stands, and what it says.
@@ -77,7 +77,7 @@ class Chart:
     question: str
     rows: Sequence[tuple[datetime | None, str]]
     columns: Sequence[Column]
-    axis: str = "Time (UTC)"
+    axis: str = ""
     meanings: Sequence[tuple[str, str]] = ()
     sample: str = ""
     mark: tuple[int, str] | None = None
@@ -94,64 +94,82 @@ class Chart:
         return round(sum(column.values[row] or 0 for column in self.columns))
 
     @property
+    def across(self) -> str:
+        """What the rows are, of moments with the time zone of their labels."""
+        moment = self.rows[0][0] if self.rows else None
+        return self.axis or (f"Time ({moment.tzname()})" if moment else "Time")
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
         return not any(value for column in self.columns for value in column.values)
 
 
-def cut_rows(starts: Sequence[datetime], width: timedelta, window: Window | TimeSpan) -> list[int]:
-    """The buckets of which a window holds a part only, by their index.
-
-    Example:
-        >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
-        >>> from otel_chat.server.figures.window import Window
-        >>> window = Window(noon - timedelta(minutes=30), noon + timedelta(hours=1), now=noon)
-        >>> cut_rows([noon - timedelta(hours=1), noon], timedelta(hours=1), window)
-        [0]
-    """
-    return [
-        index
-        for index, start in enumerate(starts)
-        if start < window.start or start + width > window.end
-    ]
-
-
-def bucket_hrefs(
-    view: View,
-    path: str,
-    starts: Sequence[datetime],
-    width: timedelta,
-    window: Window | TimeSpan,
-    **values: str,
-) -> list[str]:
-    """Where the list of each bucket is, as far as the window holds it.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The buckets of charts over time, by the clock of the window's time zone.
 
     Args:
-        view: The filters of the page.
-        path: The page of the list.
-        starts: When the buckets begin.
-        width: How long each is.
         window: What they are parts of.
-        values: What the lists are limited to, and their order.
+        edges: When they begin, in order, and when the last of them ends.
     """
-    ends = (min(start + width, window.end) for start in starts)
-    return [
-        view.within(path, max(start, window.start), end, **values)
-        for start, end in zip(starts, ends, strict=True)
-    ]
 
+    window: Window
+    edges: Sequence[datetime]
 
-def row_label(moment: datetime, width: timedelta) -> str:
-    """The label of a bucket of time that starts at `moment`, in UTC.
+    @classmethod
+    def of(cls, window: Window, bucket: Bucket) -> Course:
+        """Those that a window has.
 
-    Example:
-        >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
-        >>> row_label(noon, timedelta(hours=1)), row_label(noon, timedelta(days=1))
-        ('4 Mar, 12:00', '4 Mar')
-    """
-    utc = moment.astimezone(UTC)
-    day = f"{utc.day} {utc:%b}"
-    return day if width >= timedelta(days=1) else f"{day}, {utc:%H:%M}"
+        Example:
+            >>> from datetime import UTC
+            >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+            >>> from otel_chat.server.figures.window import Window
+            >>> asked = Window(noon - timedelta(minutes=30), noon + timedelta(hours=1), now=noon)
+            >>> found = Course.of(asked, "1h")
+            >>> found.labels, found.cut
+            (['4 Mar, 11:00', '4 Mar, 12:00'], [0])
+        """
+        return cls(window, window.bucket_edges(bucket))
+
+    @property
+    def labels(self) -> list[str]:
+        """What each is called."""
+        least = min(end - start for start, end in pairwise(self.edges))
+        by_day = least > timedelta(hours=12)
+        return [
+            f"{start.day} {start:%b}" if by_day else f"{start.day} {start:%b, %H:%M}"
+            for start in self.edges[:-1]
+        ]
+
+    @property
+    def rows(self) -> list[tuple[datetime | None, str]]:
+        """The rows of a chart."""
+        return list(zip(self.edges[:-1], self.labels, strict=True))
+
+    @property
+    def cut(self) -> list[int]:
+        """Those of which the window holds a part only, by their index."""
+        window = self.window
+        return [
+            index
+            for index, (start, end) in enumerate(pairwise(self.edges))
+            if start < window.start or end > window.end
+        ]
+
+    def hrefs(self, view: View, path: str, **values: str) -> list[str]:
+        """Where the list of each is, as far as the window holds it.
+
+        Args:
+            view: The filters of the page.
+            path: The page of the list.
+            values: What the lists are limited to, and their order.
+        """
+        window = self.window
+        return [
+            view.within(path, max(start, window.start), min(end, window.end), **values)
+            for start, end in pairwise(self.edges)
+        ]
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label
+from otel_chat.server.pages.charts import Chart, Column, Course
 from otel_chat.server.pages.links import LIST, TURN_LIST, View
 from otel_chat.server.pages.overview import Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
@@ -100,14 +99,13 @@ def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
     ]
 
 
-def _charts(series: Series, view: View) -> list[Chart]:
-    width = BUCKETS[series.bucket]
-    starts = [point.start for point in series.points]
+def _charts(series: Series, asking: Asking) -> list[Chart]:
+    course = Course.of(asking.window, series.bucket)
 
     def hrefs(sort: str) -> list[str]:
-        return bucket_hrefs(view, TURN_LIST, starts, width, series.window, sort=sort)
+        return course.hrefs(asking.view, TURN_LIST, sort=sort)
 
-    rows = [(point.start, row_label(point.start, width)) for point in series.points]
+    rows = course.rows
     return [
         Chart(
             "cost",
@@ -366,7 +364,7 @@ def body(asking: Asking) -> Body:
     return Body(
         cards=_cards(found, spending, asking.view),
         panels=[
-            *_charts(course.result(), asking.view),
+            *_charts(course.result(), asking),
             *within,
             *(
                 _parts(by, parts, asking.view)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.semconv import EVENT_LEAD
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label
+from otel_chat.server.pages.charts import Chart, Column, Course
 from otel_chat.server.pages.links import LIST
 from otel_chat.server.pages.overview import Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
@@ -130,14 +129,13 @@ def _lengths(found: engagement.ConversationEngagement, view: View) -> Chart:
     )
 
 
-def _course(made: leads.Leads, view: View) -> Chart:
-    width = BUCKETS[made.bucket]
-    starts = [point.start for point in made.points]
+def _course(made: leads.Leads, asking: Asking) -> Chart:
+    course = Course.of(asking.window, made.bucket)
     return Chart(
         "leads",
         "Conversations with a lead",
         "Does more come of them than before?",
-        [(start, row_label(start, width)) for start in starts],
+        course.rows,
         [
             Column(
                 "With a lead", [point.converted for point in made.points], formats.whole, kind="bar"
@@ -145,7 +143,7 @@ def _course(made: leads.Leads, view: View) -> Chart:
         ],
         meanings=meanings("converted_conversations"),
         sample=formats.plural(made.conversations, "conversation"),
-        hrefs=bucket_hrefs(view, LIST, starts, width, made.window, event=EVENT_LEAD),
+        hrefs=course.hrefs(asking.view, LIST, event=EVENT_LEAD),
     )
 
 
@@ -280,7 +278,7 @@ def body(asking: Asking) -> Body:
         cards=_cards(found, made, asking.view),
         panels=[
             _lengths(found, asking.view),
-            _course(made, asking.view) if made.leads else _kinds(made),
+            _course(made, asking) if made.leads else _kinds(made),
             *([_kinds(made)] if made.leads else []),
             *later,
         ],

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs
+from otel_chat.server.pages.charts import Chart, Column, Course
 from otel_chat.server.pages.links import LIST, TURN_LIST
 from otel_chat.server.pages.overview import Card, Opening, meanings
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, table
@@ -123,6 +123,7 @@ def _by_scale(scales: list[ScaleMean]) -> str:
 
 def _by_minute(found: minutes.Minutes, window: Window, view: View) -> Chart:
     starts = [minute.start for minute in found.items]
+    course = Course(window, [*starts, starts[-1] + timedelta(minutes=1)])
     rows = [(minute.start, f"{minute.start:%H:%M}") for minute in found.items]
     return Chart(
         "minutes",
@@ -143,7 +144,7 @@ def _by_minute(found: minutes.Minutes, window: Window, view: View) -> Chart:
         meanings=meanings("turns", "failed_turns"),
         sample=formats.plural(sum(minute.turns for minute in found.items), "turn"),
         wide=True,
-        hrefs=bucket_hrefs(view, TURN_LIST, starts, timedelta(minutes=1), window),
+        hrefs=course.hrefs(view, TURN_LIST),
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Colour, Column, row_label
+from otel_chat.server.pages.charts import Chart, Colour, Column, Course
 from otel_chat.server.pages.overview import meanings
 from otel_chat.server.pages.tables import Head, Table, table
 
 if TYPE_CHECKING:
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.questions.process import Process, Processes
 
 DRAWN: Final[tuple[Colour, ...]] = ("accent", "warn", "ok", "handoff", "bad")
@@ -22,13 +22,13 @@ def _name(one: Process) -> str:
     return " ".join(part for part in parts if part) or "(no name)"
 
 
-def panels(found: Processes) -> list[Chart | Table]:
+def panels(found: Processes, window: Window) -> list[Chart | Table]:
     """Charts and a table of the processes; none where none reported."""
     if not found.items:
         return []
-    width = BUCKETS[found.bucket]
+    course = Course.of(window, found.bucket)
     drawn = found.items[: len(DRAWN)]
-    rows = [(point.start, row_label(point.start, width)) for point in drawn[0].points]
+    rows = course.rows
     sample = formats.plural(len(found.items) + found.others, "process", "processes")
     return [
         Chart(

@@ -13,13 +13,12 @@ from otel_chat.server.api.exports import Scheduled
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     NowParameter,
-    StartedWindowParameter,
     StoreParameter,
     Viewer,
 )
 from otel_chat.server.api.security import own_router
 from otel_chat.server.here import here
-from otel_chat.server.pages import administration, downloads, links, live, tour
+from otel_chat.server.pages import administration, downloads, links, live, periods, tour
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.render import page
 from otel_chat.server.pages.sheets import Asking
@@ -76,7 +75,7 @@ def exports_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """Every export and report, with the filters of the address."""

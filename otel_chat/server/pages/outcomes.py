@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import CONVERSATIONS_READ
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links
-from otel_chat.server.pages.charts import Chart, Colour, Column, bucket_hrefs, row_label, sparkline
+from otel_chat.server.pages.charts import Chart, Colour, Column, Course, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import OUTCOMES, Card, Opening, meanings, opening
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
@@ -25,6 +24,7 @@ from otel_chat.server.questions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.pages.links import View
     from otel_chat.server.questions.business import Business
     from otel_chat.server.questions.feedback import FeedbackFigures, RatingScale
@@ -126,16 +126,14 @@ def _cards(found: Business, rated: FeedbackFigures, view: View) -> list[Card]:
     ]
 
 
-def _ends(series: Series, view: View) -> Chart:
-    width = BUCKETS[series.bucket]
-    starts = [point.start for point in series.points]
-    rows = [(point.start, row_label(point.start, width)) for point in series.points]
+def _ends(series: Series, asking: Asking) -> Chart:
+    course, view = Course.of(asking.window, series.bucket), asking.view
     counted = [point.outcomes.model_dump() for point in series.points]
     return Chart(
         "ends",
         "Outcomes",
         "Do conversations end better or worse than they did?",
-        rows,
+        course.rows,
         [
             Column(
                 label,
@@ -149,17 +147,17 @@ def _ends(series: Series, view: View) -> Chart:
         ],
         meanings=meanings(*(f"{key}_conversations" for key, _ in OUTCOMES)),
         sample=formats.plural(sum(point.conversations for point in series.points), "conversation"),
-        hrefs=bucket_hrefs(view, links.LIST, starts, width, series.window),
+        hrefs=course.hrefs(view, links.LIST),
     )
 
 
-def _score_over_time(found: FeedbackFigures, *, wide: bool) -> Chart:
-    width = BUCKETS[found.bucket]
+def _score_over_time(found: FeedbackFigures, window: Window, *, wide: bool) -> Chart:
+    course = Course.of(window, found.bucket)
     return Chart(
         "satisfaction",
         "Mean rating over time",
         "Are people happier than before?",
-        [(point.start, row_label(point.start, width)) for point in found.points],
+        course.rows,
         [Column("Mean rating", [p.score for p in found.points], formats.percent, unit="1")],
         meanings=meanings("csat_ratio"),
         sample=formats.plural(found.all.ratings, "rating"),
@@ -362,7 +360,7 @@ def _endings(series: Series, asking: Asking) -> Table:
 
 def _course(asking: Asking) -> list[Chart | Table]:
     series = overview.series(asking.store, asking.scope, asking.window, asking.filters)
-    return [_ends(series, asking.view), _endings(series, asking)]
+    return [_ends(series, asking), _endings(series, asking)]
 
 
 def _said(asking: Asking) -> list[Chart | Table]:
@@ -394,7 +392,12 @@ def body(asking: Asking) -> Body:
     scales = [_scale(number, one) for number, one in enumerate(rated.scales[:_SCALES])]
     return Body(
         cards=_cards(found, rated, asking.view),
-        panels=[course, *scales, _score_over_time(rated, wide=len(scales) != 1), *others],
+        panels=[
+            course,
+            *scales,
+            _score_over_time(rated, asking.window, wide=len(scales) != 1),
+            *others,
+        ],
         empty=not found.conversations and not rated.all.ratings and not found.cost.priced_turns,
     )
 

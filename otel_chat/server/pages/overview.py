@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_chat.server.figures.registry import FIGURES
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats
-from otel_chat.server.pages.charts import Chart, Colour, Column, bucket_hrefs, cut_rows, row_label
+from otel_chat.server.pages.charts import Chart, Colour, Column, Course
 from otel_chat.server.pages.links import LIST, TURN_LIST
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.pages.links import View
     from otel_chat.server.questions.overview import Change, Overview, Point, Series
 
@@ -230,7 +230,10 @@ def _parts(
 
 
 def _response_time(
-    points: Sequence[Point], rows: list[tuple[datetime, str]], cut: list[int], hrefs: list[str]
+    points: Sequence[Point],
+    rows: list[tuple[datetime | None, str]],
+    cut: list[int],
+    hrefs: list[str],
 ) -> Chart:
     return Chart(
         "response-time",
@@ -258,15 +261,19 @@ def _response_time(
     )
 
 
-def charts(series: Series, view: View) -> list[Chart]:
-    """The charts over time."""
-    width = BUCKETS[series.bucket]
-    rows = [(point.start, row_label(point.start, width)) for point in series.points]
-    points, window = series.points, series.window
-    cut = cut_rows([point.start for point in points], width, window)
+def charts(series: Series, window: Window, view: View) -> list[Chart]:
+    """The charts over time.
+
+    Args:
+        series: What they show.
+        window: What it is the course of.
+        view: The filters of the page.
+    """
+    course = Course.of(window, series.bucket)
+    points, rows, cut = series.points, course.rows, course.cut
 
     def hrefs(path: str, **values: str) -> list[str]:
-        return bucket_hrefs(view, path, [one.start for one in points], width, window, **values)
+        return course.hrefs(view, path, **values)
 
     return [
         Chart(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.figures.window import BUCKETS
 from otel_chat.server.pages import formats, links, machines
-from otel_chat.server.pages.charts import Chart, Column, bucket_hrefs, row_label, sparkline
+from otel_chat.server.pages.charts import Chart, Column, Course, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.links import TURN_LIST
 from otel_chat.server.pages.overview import SLOWEST, Card, Opening, meanings, opening
@@ -96,19 +95,11 @@ def _cards(found: Performance, view: View) -> list[Card]:
     ]
 
 
-def _labels(found: Performance) -> list[str]:
-    width = BUCKETS[found.bucket]
-    return [row_label(point.start, width) for point in found.points]
-
-
-def _bands(found: Performance, view: View) -> list[Chart]:
-    starts = [point.start for point in found.points]
-    width = BUCKETS[found.bucket]
-
+def _bands(found: Performance, course: Course, view: View) -> list[Chart]:
     def hrefs(sort: str) -> list[str]:
-        return bucket_hrefs(view, TURN_LIST, starts, width, found.window, sort=sort)
+        return course.hrefs(view, TURN_LIST, sort=sort)
 
-    rows = list(zip(starts, _labels(found), strict=True))
+    rows = course.rows
     return [
         Chart(
             "response-bands",
@@ -178,19 +169,18 @@ def span_filters(bounds: Sequence[float], index: int) -> dict[str, str]:
     return low | high
 
 
-def _heatmap(found: Performance, view: View) -> Grid:
+def _heatmap(found: Performance, course: Course, view: View) -> Grid:
     most = max((count for point in found.points for count in point.histogram), default=0)
     used = [
         index
         for index in range(len(found.bounds) + 1)
         if any(point.histogram[index] for point in found.points)
     ]
-    labels = _labels(found)
-    starts, width = [point.start for point in found.points], BUCKETS[found.bucket]
+    labels = course.labels
     rows, heads = [], []
     for index in reversed(range(used[0], used[-1] + 1) if used else range(0)):
         span, named = span_label(found.bounds, index), span_filters(found.bounds, index)
-        hrefs = bucket_hrefs(view, TURN_LIST, starts, width, found.window, **named)
+        hrefs = course.hrefs(view, TURN_LIST, **named)
         squares = [
             Square(
                 str(point.histogram[index]),
@@ -208,7 +198,7 @@ def _heatmap(found: Performance, view: View) -> Grid:
         "latency",
         "Response times over time",
         "Is everything a little slower, or are a few turns much slower?",
-        "Response time by time (UTC)",
+        f"Response time by time ({course.edges[0].tzname()})",
         sparse(labels, _SHOWN_LABELS),
         rows,
         meanings=[
@@ -395,7 +385,9 @@ def _ways_in(asking: Asking) -> list[Table]:
 
 
 def _machines(asking: Asking) -> list[Chart | Table]:
-    return machines.panels(process.processes(asking.store, asking.scope, asking.window))
+    return machines.panels(
+        process.processes(asking.store, asking.scope, asking.window), asking.window
+    )
 
 
 PARTS_OF_IT: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] = {
@@ -411,13 +403,18 @@ PARTS_OF_IT: Final[dict[str, tuple[str, Callable[[Asking], Sequence[Panel]]]]] =
 def body(asking: Asking) -> Body:
     """What stands on the page of performance."""
     found = performance.performance(asking.store, asking.scope, asking.window, asking.filters)
+    course = Course.of(asking.window, found.bucket)
     later = [
         Later(key, title, asking.view.at(f"/performance/{key}"))
         for key, (title, _) in PARTS_OF_IT.items()
     ]
     return Body(
         cards=_cards(found, asking.view),
-        panels=[*_bands(found, asking.view), _heatmap(found, asking.view), *later],
+        panels=[
+            *_bands(found, course, asking.view),
+            _heatmap(found, course, asking.view),
+            *later,
+        ],
         empty=not found.turns,
     )
 

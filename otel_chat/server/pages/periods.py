@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from fastapi import Depends, Request
+
 from otel_chat._common.moments import PERIODS, UTC_NAME, period, zone_of
 from otel_chat.errors import QueryError
+from otel_chat.server.api.parameters import started_in
+from otel_chat.server.figures.window import Window
 from otel_chat.server.pages import links
 from otel_chat.server.questions.newest import newest_conversation
 
@@ -16,10 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from starlette.requests import Request
-
     from otel_chat.server.access import Scope
-    from otel_chat.server.figures.window import Window
     from otel_chat.server.store import Store
 
 ZONE_COOKIE: Final = "otel_chat_zone"
@@ -82,6 +83,14 @@ def reader_zone(request: Request) -> ZoneInfo:
         except QueryError:
             continue  # a page that needs it says so; a cookie is no reason to show none
     return ZoneInfo(UTC_NAME)
+
+
+def _readers_own(request: Request, window: Annotated[Window, Depends(started_in)]) -> Window:
+    return replace(window, zone=reader_zone(request))
+
+
+WindowParameter = Annotated[Window, Depends(_readers_own)]
+"""The window of a page, whose buckets are by the reader's clock."""
 
 
 def calendar(view: links.View, zone: ZoneInfo, now: datetime) -> Calendar:

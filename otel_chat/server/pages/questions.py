@@ -13,11 +13,10 @@ from otel_chat.server.access import MARKS_WRITE, Scope
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     Reader,
-    StartedWindowParameter,
     StoreParameter,
 )
 from otel_chat.server.api.security import own_router
-from otel_chat.server.pages import formats, intents, links
+from otel_chat.server.pages import formats, intents, links, periods
 from otel_chat.server.pages.administration import first_of, form_of, reader_with
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.overview import meanings
@@ -69,7 +68,7 @@ def questions_page(
     request: Request,
     store: StoreParameter,
     scope: Reader,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """Every question of the window that was not answered, by state."""
@@ -106,7 +105,7 @@ def question_page(
     request: Request,
     store: StoreParameter,
     scope: Reader,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """One question: what was decided, whether it helped, and exactly who asked it."""

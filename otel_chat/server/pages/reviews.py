@@ -19,7 +19,6 @@ from otel_chat.server.access import ADMIN, EXPORT_CREATE, MARKS_WRITE, Scope
 from otel_chat.server.api.parameters import (
     FiltersParameter,
     NowParameter,
-    StartedWindowParameter,
     StoreParameter,
     TenantParameter,
     Viewer,
@@ -27,7 +26,7 @@ from otel_chat.server.api.parameters import (
 from otel_chat.server.api.security import own_router
 from otel_chat.server.figures.intervals import wilson
 from otel_chat.server.pages import conversation as transcript
-from otel_chat.server.pages import formats
+from otel_chat.server.pages import formats, periods
 from otel_chat.server.pages.administration import admin_of, first_of, form_of, reader_with
 from otel_chat.server.pages.errors import PageRoute
 from otel_chat.server.pages.links import LIST, QUEUE, REVIEW, TIMES, View, written
@@ -149,7 +148,7 @@ def review_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """What there is to read, random samples, and what reviewers found."""
@@ -335,7 +334,7 @@ def draw_sample(
     request: Request,
     store: StoreParameter,
     scope: Marker,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
     form: Form,
 ) -> Response:
@@ -412,7 +411,7 @@ class Reading:
 
     store: StoreParameter
     now: NowParameter
-    window: StartedWindowParameter
+    window: periods.WindowParameter
     filters: FiltersParameter
     conversation_id: NamedConversation = None
     tenant: TenantParameter = None

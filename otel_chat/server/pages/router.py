@@ -20,7 +20,6 @@ from otel_chat.server.api.parameters import (
     CursorParameter,
     FiltersParameter,
     NowParameter,
-    StartedWindowParameter,
     StoreParameter,
     TenantParameter,
     Viewer,
@@ -105,7 +104,7 @@ def overview_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """How chat is doing: headline figures, their course, the latest conversations."""
@@ -135,7 +134,7 @@ def overview_page(
         changed=changes.changed(found),
         changed_meaning=changes.CHANGED_MEANING,
         containment_meanings=overview.meanings("containment_contribution", "containment_ratio"),
-        charts=overview.charts(series, view),
+        charts=overview.charts(series, window, view),
         outcomes=overview.outcomes(answer, view),
         outcome_meanings=overview.outcome_meanings(),
         latest=latest,
@@ -157,7 +156,7 @@ def leaders_page(
     request: Request,
     store: StoreParameter,
     scope: Viewer,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
 ) -> Response:
     """What is most frequent: the part of the overview that is fetched after the rest."""
@@ -176,7 +175,7 @@ def leaders_page(
 @router.get("/conversations")
 def conversations_page(
     asked: Asked,
-    window: StartedWindowParameter,
+    window: periods.WindowParameter,
     filters: FiltersParameter,
     wanted: ListingParameter,
     cursor: CursorParameter = None,
@@ -279,7 +278,7 @@ def _sheet_route(sheet: Sheet) -> None:
         request: Request,
         store: StoreParameter,
         scope: Viewer,
-        window: StartedWindowParameter,
+        window: periods.WindowParameter,
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)
@@ -310,7 +309,7 @@ def _part_route(sheet: Sheet, name: str, make: Callable[[Asking], Sequence[Panel
         request: Request,
         store: StoreParameter,
         scope: Viewer,
-        window: StartedWindowParameter,
+        window: periods.WindowParameter,
         filters: FiltersParameter,
     ) -> Response:
         view = links.View.of(sheet.path, request.query_params)

@@ -55,7 +55,7 @@ def since(moment: datetime, *, hourly: bool) -> str:
         'Tue 24 Nov 09:00 UTC'
     """
     day = f"{moment:%a} {moment.day} {moment:%b}"
-    return f"{day} {moment:%H:%M} UTC" if hourly else day
+    return f"{day} {moment:%H:%M %Z}" if hourly else day
 
 
 def contributed(part: ChangedPart, unit: str) -> str:

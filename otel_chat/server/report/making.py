@@ -374,7 +374,9 @@ def make(
     """
     definition = one.definition
     start, end = definition.span(moment)
-    window = Window(start, end, max(datetime.now(UTC), end), timedelta(seconds=idle))
+    zone = ZoneInfo(definition.timezone)
+    moment = max(datetime.now(UTC), end)
+    window = Window(start, end, moment, timedelta(seconds=idle), zone=zone)
     filters = Filters.given(definition.filters, conditions_of(store, lambda: scope))
     asked = (store, scope, window, filters)
     versus = {

@@ -171,7 +171,9 @@ def labels_of(report: Report) -> list[str]:
         (report.over_time[1].start - report.over_time[0].start).total_seconds() < 86_400  # noqa: PLR2004
     )
     return [
-        formats.when(point.start) if hourly else f"{point.start.day} {point.start:%b}"
+        f"{point.start.day} {point.start:%b, %H:%M}"
+        if hourly
+        else f"{point.start.day} {point.start:%b}"
         for point in report.over_time
     ]
 

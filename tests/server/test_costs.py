@@ -103,3 +103,45 @@ def test_nothing_costs_nothing(given: Given) -> None:
     assert (found.resolved, found.cached, found.dearest) == (None, None, [])
     same = same_turns(given.store, given.scope, DAY, NONE, PRICES)
     assert (same.cost, {one.cost for one in same.items}) == (None, {None})
+
+
+def spend(given: Given, day: float, costs: list[str], intent: str = "pay") -> None:
+    """Resolved conversations of a day, each of which cost so much in two turns."""
+    for number, cost in enumerate(costs):
+        name = f"{intent}-{day}-{number}"
+        given.turn(name, day + 60 * number, intent=intent, cost=cost)
+        given.turn(name, day + 60 * number + 10, intent=intent, cost="0")
+
+
+def test_a_change_of_cost_is_told_from_chance(given: Given) -> None:
+    """Within it where almost the same amounts came; beyond it where each is threefold.
+
+    With a few conversations on a side nothing is said.
+    """
+    amounts = [f"0.{1 + number % 7}" for number in range(40)]
+    spend(given, YESTERDAY, amounts)
+    spend(given, 0, amounts[3:])
+    spend(given, YESTERDAY, amounts, "dear")
+    spend(given, 0, [str(3 * Decimal(one)) for one in amounts], "dear")
+    spend(given, YESTERDAY, amounts[:10], "few")
+    spend(given, 0, amounts[:12], "few")
+    given.save()
+    found = costs(given.store, given.scope, DAY, NONE)
+    assert {part.name: part.clear for part in found.by["intent"]} == {
+        "pay": False, "dear": True, "few": None,
+    }  # fmt: skip
+
+
+def test_the_cost_of_a_conversation_has_an_interval(given: Given) -> None:
+    """Student's, of conversations, whole; Welch's test tells whether it changed."""
+    spend(given, YESTERDAY, ["0.2", "0.4"] * 15)
+    spend(given, 0, ["0.5", "0.7"] * 15)
+    given.save()
+    mean = costs(given.store, given.scope, DAY, NONE).per_resolved
+    assert (mean.value, mean.previous, mean.clear) == (Decimal("0.6"), Decimal("0.3"), True)
+    half = 2.0452296 * (0.01 * 30 / 29 / 30) ** 0.5
+    assert (mean.low, mean.high) == (pytest.approx(0.6 - half), pytest.approx(0.6 + half))
+    few = costs(given.store, given.scope, DAY, Filters(intent=("nothing",))).per_conversation
+    assert few.model_dump() == {
+        "value": None, "low": None, "high": None, "previous": None, "clear": None,
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Column, Course
 from otel_chat.server.pages.links import LIST, TURN_LIST, View
-from otel_chat.server.pages.overview import Card, Opening, meanings, opening
+from otel_chat.server.pages.overview import Card, Opening, Trend, meanings, opening, trend
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, Tone, counted, furthest, table
 from otel_chat.server.prices import ServerPrices
@@ -71,6 +71,23 @@ def _saved(found: Business, view: View) -> Card:
     )
 
 
+def _moved(mean: costs.CostMean) -> Trend | None:
+    """How a mean moved, and whether that is more than chance."""
+    if mean.value is None or not mean.previous:
+        return None
+    now, before = float(mean.value), float(mean.previous)
+    change = overview.Change(
+        value=now, previous=before, difference=now - before, relative=now / before - 1
+    )
+    return trend(change, formats.money, better="down", clear=mean.clear)
+
+
+def _within(mean: costs.CostMean) -> str:
+    if mean.low is None or mean.high is None:
+        return ""
+    return f"{formats.money(mean.low)} to {formats.money(mean.high)}"
+
+
 def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
     cost = found.cost
     return [
@@ -80,6 +97,8 @@ def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
             label="Per conversation",
             value=formats.money(found.cost_per_conversation),
             note="mean model cost",
+            trend=_moved(spending.per_conversation),
+            interval=_within(spending.per_conversation),
             sample=formats.plural(found.conversations, "conversation"),
             meanings=meanings("mean_conversation_cost"),
             parts=[Opening(DEAREST, view.narrowed(LIST, sort="-cost"))] if cost.amount else (),
@@ -90,6 +109,8 @@ def _cards(found: Business, spending: costs.Costs, view: View) -> list[Card]:
             label="A resolved one",
             value=formats.money(spending.resolved),
             note=f"{formats.money(spending.previous_resolved)} before",
+            trend=_moved(spending.per_resolved),
+            interval=_within(spending.per_resolved),
             sample=f"{formats.percent(spending.cached)} of input tokens cached",
             meanings=meanings("resolved_conversation_cost", "cached_input_ratio"),
             parts=[Opening(DEAREST, view.narrowed(LIST, outcome="resolved", sort="-cost"))]
@@ -205,11 +226,12 @@ def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
     )
 
 
-def _change(part: CostPart) -> str:
+def _change(part: CostPart) -> Cell:
     if part.cost is None or not part.previous:
-        return formats.NO_DATA
+        return Cell(formats.NO_DATA)
     moved = float(part.cost / part.previous) - 1
-    return f"{moved * 100:+,.0f}{formats.THIN}%".replace("-", "\u2212")
+    written = f"{moved * 100:+,.0f}{formats.THIN}%".replace("-", "\u2212")
+    return Cell(written, sub="within chance" if part.clear is False else "")
 
 
 def _dearest(found: Sequence[costs.Dear], *, several: bool) -> Table:

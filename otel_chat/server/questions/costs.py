@@ -13,10 +13,12 @@ from otel_chat._common.moments import nanoseconds
 from otel_chat.pricing import Rates, UnitPrices
 from otel_chat.semconv import GEN_AI_CACHE_WRITE_TOKENS
 from otel_chat.server.figures.answers import Answer, Money, TimeSpan
+from otel_chat.server.figures.chance import LEAST, Ratios, adjusted, ratios_change
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
 from otel_chat.server.figures.figures import by_period, conditions_on_turns, turns_source
+from otel_chat.server.figures.intervals import Sample, mean_interval
 from otel_chat.server.figures.registry import figure, query
-from otel_chat.server.figures.sql import Query, moment, nanos, ratio
+from otel_chat.server.figures.sql import SCALE, Query, moment, nanos, ratio
 from otel_chat.server.questions.leaders import LISTED
 from otel_chat.server.rules import MODEL, TOKENS_KNOWN
 
@@ -39,8 +41,24 @@ _COLUMNS: Final[Mapping[OfTurns, str]] = {
     "channel": "channel",
 }
 DEAREST: Final = 10
+LEVEL: Final = 0.05
 _ATTO: Final = Decimal("1e-18")
 _NANO: Final = Decimal("1e-9")
+
+
+class CostMean(Answer):
+    """What a conversation of a kind costs on average, and whether that changed."""
+
+    value: Money | None = Field(description="USD, rounded to a billionth; null over none.")
+    low: float | None = Field(
+        description="The lower bound of its 95 % interval (Student's), 0 at least; null under two."
+    )
+    high: float | None = Field(description="The upper bound.")
+    previous: Money | None = Field(description="The same in the window before.")
+    clear: bool | None = Field(
+        description="Whether it changed beyond chance (Welch's test at 5 %); null with fewer than"
+        " 20 conversations on a side."
+    )
 
 
 class CostPart(Answer):
@@ -49,6 +67,11 @@ class CostPart(Answer):
     name: str = Field(description="Empty where it was not said.")
     cost: Money | None = Field(description="USD, exact; null where no turn is priced.")
     previous: Money | None = Field(description="The same in the window before.")
+    clear: bool | None = Field(
+        description="Whether it changed beyond chance at a false discovery rate of 5 % among those"
+        " of its kind; conversations, and what each costs, are what comes by chance. Null where"
+        " conversations of a side are in fewer than 20 of 64 random groups: about 24 are needed."
+    )
     share: float | None = Field(description="Its part of the cost of all.")
     turns: int
     conversations: int | None = Field(
@@ -90,6 +113,10 @@ class Costs(Answer):
         "Cost of settled conversations that ended resolved ÷ their number.",
     )
     previous_resolved: Money | None = Field(description="The same in the window before.")
+    per_resolved: CostMean = Field(description="`resolved_conversation_cost`, with its interval.")
+    per_conversation: CostMean = Field(
+        description="`mean_conversation_cost`, with its interval: of settled conversations."
+    )
     cached: float | None = Field(description="`cached_input_ratio` of all turns.")
     dearest: list[Dear] = Field(description="The ten dearest conversations of the window.")
 
@@ -118,19 +145,36 @@ class SameTurns(Answer):
     items: list[AtModel] = Field(description="The cheapest first, then those without a price.")
 
 
+_UNITS: Final = f"toInt256(toDecimal128(ifNull({{0}}, 0), 9) * {SCALE})"
+"""A cost in whole billionths of a dollar."""
+_GROUPS: Final = 64
+_GROUP: Final = f"cityHash64(tenant, conversation_id) % {_GROUPS}"
+"""A random group of a conversation: how far those lie apart tells what chance does to a sum.
+
+See K. M. Wolter, Introduction to variance estimation, 2nd edition (2007), chapter 2. To sum each
+conversation for itself, for each of five kinds, would take five times as long.
+"""
+_APART: Final = "count() AS used, sum(units) AS x, sum(units * units) AS gg"
+"""How many groups have anything, their sum, and that of their squares."""
+
+
 def _by_turns(statement: Query, window: Window, filters: Filters) -> list[dict[str, Any]]:
     both = window.with_previous()
     kinds = ", ".join(f"('{kind}', toString({sql}))" for kind, sql in _COLUMNS.items())
     columns = (
-        f"{by_period(window)(statement, 'start')} AS part",
+        f"{by_period(window)(statement, 'start')} AS part", f"{_GROUP} AS chance",
         f"arrayJoin([('', ''), {kinds}]) AS of", "cost", "input_tokens", "cache_read_tokens",
     )  # fmt: skip
     source = statement.table("turns", columns, conditions_on_turns(statement, both, filters))
     return statement.run(f"""
-        SELECT part, of.1 AS kind, of.2 AS name, count() AS turns, sum(cost) AS spent,
-            count(cost) AS priced, sum(toUInt128(input_tokens)) AS input,
-            sum(toUInt128(cache_read_tokens)) AS cached
-        FROM {source} AS t GROUP BY part, kind, name
+        SELECT part, kind, name, sum(turns) AS turns, sum(amount) AS spent, sum(priced) AS priced,
+            sum(input) AS input, sum(cached) AS cached, {_APART}
+        FROM (
+            SELECT part, of.1 AS kind, of.2 AS name, count() AS turns, sum(cost) AS amount,
+                count(cost) AS priced, sum(toUInt128(input_tokens)) AS input,
+                sum(toUInt128(cache_read_tokens)) AS cached, {_UNITS.format("amount")} AS units
+            FROM {source} AS t GROUP BY part, kind, name, chance
+        ) GROUP BY part, kind, name
     """)  # noqa: S608
 
 
@@ -139,12 +183,19 @@ def _by_outcome(statement: Query, window: Window, filters: Filters) -> list[dict
         statement, Selection(window.with_previous(), filters), "started_at", "outcome", "cost",
         "priced_turns", "turns", "input_tokens", "cache_read_tokens",
     )  # fmt: skip
+    each = _UNITS.format("c.cost")
     return statement.run(f"""
-        SELECT {by_period(window)(statement, "started_at")} AS part, toString(outcome) AS name,
-            count() AS conversations, sum(turns) AS turns, sum(cost) AS spent,
-            sum(priced_turns) AS priced, sum(input_tokens) AS input,
-            sum(cache_read_tokens) AS cached
-        FROM {source} AS c GROUP BY part, name
+        SELECT part, name, sum(counted) AS conversations, sum(turns) AS turns,
+            sum(amount) AS spent, sum(priced) AS priced, sum(input) AS input,
+            sum(cached) AS cached, sum(squares) AS xx, {_APART}
+        FROM (
+            SELECT {by_period(window)(statement, "started_at")} AS part, toString(outcome) AS name,
+                count() AS counted, sum(turns) AS turns, sum(cost) AS amount,
+                sum(priced_turns) AS priced, sum(input_tokens) AS input,
+                sum(cache_read_tokens) AS cached, sum({each}) AS units,
+                sum({each} * {each}) AS squares
+            FROM {source} AS c GROUP BY part, name, {_GROUP}
+        ) GROUP BY part, name
     """)  # noqa: S608
 
 
@@ -157,15 +208,62 @@ def _mean(row: Mapping[str, Any]) -> Decimal | None:
     return None if spent is None or not among else (spent / among).quantize(_NANO)
 
 
+def _per(rows: Sequence[dict[str, Any]]) -> CostMean:
+    """The mean cost of the conversations of some rows, of this window and of the one before."""
+    now, before = (
+        sum((_conversations(row) for row in rows if row["part"] == part), Ratios())
+        for part in (1, 0)
+    )
+    sample = Sample.of_sums(now.count, now.x, now.xx, SCALE)
+    within = mean_interval(sample) if sample else None
+    changed = ratios_change(now, before)
+    means = [
+        (one.x * _NANO / one.count).quantize(_NANO) if one.count else None for one in (now, before)
+    ]
+    return CostMean(
+        value=means[0],
+        low=None if within is None else max(within.low, 0.0),
+        high=None if within is None else within.high,
+        previous=means[1],
+        clear=None if changed is None else changed.p_value <= LEVEL,
+    )
+
+
+def _conversations(row: Mapping[str, Any]) -> Ratios:
+    n, x = row["conversations"], row["x"]
+    return Ratios(count=n, x=x, y=n, xx=row["xx"], xy=x, yy=n, scale=SCALE)
+
+
+def _groups(row: Mapping[str, Any]) -> Ratios:
+    x = row["x"]
+    return Ratios(count=_GROUPS, x=x, y=_GROUPS, xx=row["gg"], xy=x, yy=_GROUPS, scale=SCALE)
+
+
+def _clear(now: Sequence[dict[str, Any]], before: Mapping[str, dict[str, Any]]) -> dict[str, bool]:
+    """Whether the cost of each part changed beyond chance, as far as that can be tested."""
+    found = {}
+    for row in now:
+        other = before.get(row["name"])
+        if other is None or min(row["used"], other["used"]) < LEAST:
+            continue
+        change = ratios_change(_groups(row), _groups(other))
+        if change is not None:
+            found[row["name"]] = change.p_value
+    q_values = adjusted(list(found.values()))
+    return {name: q_value <= LEVEL for name, q_value in zip(found, q_values, strict=True)}
+
+
 def _parts(rows: Sequence[dict[str, Any]]) -> list[CostPart]:
     before = {row["name"]: row for row in rows if not row["part"]}
     now = [row for row in rows if row["part"]]
+    clear = _clear(now, before)
     whole = sum((_spent(row) or Decimal(0) for row in now), Decimal(0))
     made = [
         CostPart(
             name=row["name"],
             cost=(spent := _spent(row)),
             previous=_spent(before.get(row["name"], {})),
+            clear=clear.get(row["name"]),
             share=None if spent is None or not whole else float(spent / whole),
             turns=row["turns"],
             conversations=row.get("conversations"),
@@ -214,12 +312,15 @@ def costs(store: Store, scope: Scope, window: Window, filters: Filters) -> Costs
         kind: _parts([row for row in rows if row["kind"] == kind]) for kind in get_args(OfTurns)
     }
     resolved = {row["part"]: _mean(row) for row in outcomes if row["name"] == "resolved"}
+    settled = [row for row in outcomes if row["name"] != "open"]
     every = next((row for row in rows if row["kind"] == "" and row["part"]), {})
     return Costs(
         window=TimeSpan.of(window),
         by=by | {"outcome": _parts(outcomes)},
         resolved=resolved.get(1),
         previous_resolved=resolved.get(0),
+        per_resolved=_per([row for row in settled if row["name"] == "resolved"]),
+        per_conversation=_per(settled),
         cached=ratio(every.get("cached"), every.get("input")),
         dearest=dearest.result(),
     )

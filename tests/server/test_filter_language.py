@@ -44,6 +44,9 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "user": ("u1", "u2", ""),
     "tool": ("search", "pay"),
     "topic": ("delivery", "price"),
+    "lead": ("signup", "call"),
+    "visited": ("/help", "/cart", "/end"),
+    "first_referrer": ("mail.example", "shop.example", ""),
     "way": ("1 refund \u2192 refund_status", "1 refund \u2192 (end)", "1 greet \u2192 refund"),
     "tag": ("billing", "odd"),
     "handoff_reason": ("asked", "unsure"),
@@ -54,7 +57,7 @@ WORDS: Final[Mapping[str, Sequence[str]]] = {
     "location": ("DE", "FR"),
     "route": ("/chat", ""),
     "page": ("/help", "/cart"),
-    "referrer": ("mail", ""),
+    "referrer": ("https://Mail.example/x", "shop.example/y", ""),
     "service": ("bot", "desk"),
     "provider": ("openai", ""),
     "sentiment": ("positive", "negative", ""),
@@ -149,6 +152,9 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
     topics = rolled.sample(WORDS["topic"], rolled.randint(0, 2))
     for topic in topics:
         told.event("topic", name, 1, topic=topic)
+    leads = rolled.sample(WORDS["lead"], rolled.randint(0, 2))
+    for kind in leads:
+        told.event("lead", name, 4, lead_kind=kind, page="/end")
     opened = rolled.random() < 0.4
     if opened:
         told.event("custom", name, 3, event_name="cart.opened")
@@ -177,7 +183,13 @@ def _life(told: Given, rolled: random.Random, name: str) -> Life:
         "reviewer": list(said),
         "sample": samples,
         "topic": topics,
+        "lead": leads,
+        "visited": [*(turn["page"] for turn in life.turns), *(["/end"] if leads else [])],
+        "first_referrer": {"h": "mail.example", "s": "shop.example"}.get(
+            life.turns[0]["referrer"][:1], ""
+        ),
         "event": [
+            *(["otel_chat.lead"] if leads else []),
             *(["otel_chat.topic"] if topics else []),
             *(["cart.opened"] if opened else []),
             *(["gen_ai.evaluation.result"] if ratings else []),

@@ -324,6 +324,15 @@ FIELDS: Final[Mapping[str, Field]] = {
         several=True,
     ),
     "topic": _whole("Topic", "A topic of the conversation.", "r.topics", several=True),
+    "lead": _whole("Lead", "The kind of a lead that it made.", "r.leads", several=True),
+    "visited": _whole(
+        "Visited", "A page that the chat was on in any turn or event.", "r.pages", several=True
+    ),
+    "first_referrer": _whole(
+        "First referrer",
+        "The site that the user of its first turn came from, as `shop.example`.",
+        "lower(domain(r.referrer))",
+    ),
     "tag": _whole("Tag", "A colleague's tag.", "tags", several=True, elsewhere=_MARKS),
     "reviewed": Field(
         "Reviewed",

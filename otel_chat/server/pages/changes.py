@@ -13,6 +13,7 @@ from otel_chat.server.questions.clear_changes import LEVEL
 from otel_chat.server.questions.sentence import moved, written
 
 if TYPE_CHECKING:
+    from otel_chat.server.figures.window import Window
     from otel_chat.server.pages.links import View
     from otel_chat.server.questions.clear_changes import ChangedPart, ClearChange, ClearChanges
     from otel_chat.server.questions.leaders import Leader, Leaders
@@ -202,6 +203,8 @@ class Cause:
         handed: In how many of how many a human was asked for.
         kept: The settled conversations without a human; empty where there are none.
         keeps: How many they are.
+        kept_before: Those of the window before; empty where there are none.
+        kept_then: How many they were.
     """
 
     intent: str
@@ -215,10 +218,20 @@ class Cause:
     handed: str
     kept: str
     keeps: int
+    kept_before: str
+    kept_then: int
 
 
-def causes(found: Leaders, view: View) -> list[Cause]:
-    """What moved containment, the greatest fall first; empty where nothing can be compared."""
+def causes(found: Leaders, window: Window, view: View) -> list[Cause]:
+    """What moved containment, the greatest fall first; empty where nothing can be compared.
+
+    Args:
+        found: What leads the window.
+        window: The window.
+        view: The filters of the page.
+    """
+    earlier = window.previous()
+    without = {"state": "settled", "handoff": "false"}
     movers = [(one, one.contribution) for one in found.containment if one.contribution]
     furthest = max((abs(points) for _, points in movers), default=1.0)
     return [
@@ -234,10 +247,14 @@ def causes(found: Leaders, view: View) -> list[Cause]:
             formats.percent(one.containment),
             formats.percent(one.previous),
             f"{one.handed_off:,} of {one.settled:,}",
-            view.narrowed(links.LIST, last_intent=one.intent, state="settled", handoff="false")
+            view.narrowed(links.LIST, last_intent=one.intent, **without)
             if one.intent and one.settled > one.handed_off
             else "",
             one.settled - one.handed_off,
+            view.within(links.LIST, earlier.start, earlier.end, last_intent=one.intent, **without)
+            if one.intent and one.previous_contained
+            else "",
+            one.previous_contained,
         )
         for one, points in movers
     ]

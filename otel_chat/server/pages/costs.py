@@ -182,8 +182,10 @@ _FILTERS: Final[Mapping[costs.By, str]] = {
 """What cost is told by, and the filter of its rows."""
 
 
-def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
+def _parts(by: costs.By, parts: Sequence[CostPart], asking: Asking) -> Table:
+    view, earlier = asking.view, asking.window.previous()
     whole = by == "outcome"
+    path = LIST if whole else TURN_LIST
 
     def name(part: CostPart) -> Cell:
         if not part.name:
@@ -194,7 +196,14 @@ def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
     def such(part: CostPart, **more: str) -> str:
         if not part.name:
             return ""
-        return view.narrowed(LIST if whole else TURN_LIST, **{_FILTERS[by]: part.name}, **more)
+        return view.narrowed(path, **{_FILTERS[by]: part.name}, **more)
+
+    def before(part: CostPart) -> Cell:
+        if not part.previous or not part.name:
+            return Cell(formats.money(part.previous))
+        named = {_FILTERS[by]: part.name, "sort": "-cost"}
+        href = view.within(path, earlier.start, earlier.end, **named)
+        return furthest(formats.money(part.previous), href, DEAREST_FIRST)
 
     def count(part: CostPart) -> Cell:
         return counted((part.conversations or 0) if whole else part.turns, such(part))
@@ -207,7 +216,7 @@ def _parts(by: costs.By, parts: Sequence[CostPart], view: View) -> Table:
     heads: list[Head[CostPart]] = [
         Head(by.capitalize(), name, number=False),
         Head("Cost", lambda p: dearest(p.cost, p, p.share), figure="cost"),
-        Head("Before", lambda p: formats.money(p.previous)),
+        Head("Before", before),
         Head("Change", _change),
         Head("Conversations" if whole else "Turns", count),
         Head("Each", lambda p: dearest(p.mean, p), figure="cost_of_one"),
@@ -389,7 +398,7 @@ def body(asking: Asking) -> Body:
             *_charts(course.result(), asking),
             *within,
             *(
-                _parts(by, parts, asking.view)
+                _parts(by, parts, asking)
                 for by, parts in spending.by.items()
                 if any(part.name for part in parts)
             ),

@@ -30,8 +30,8 @@ _DIMENSIONS: Final[dict[engagement.Dimension, tuple[str, str, str]]] = {
         "None was told: pass the User-Agent header on, as the middleware does.",
         "",
     ),
-    "page": ("Pages", "None was told: report page= with a turn.", ""),
-    "referrer": ("Referrers", "None was told: report referrer= with a turn.", ""),
+    "page": ("Pages", "None was told: report page= with a turn.", "visited"),
+    "referrer": ("Referrers", "None was told: report referrer= with a turn.", "first_referrer"),
     "channel": ("Channels", "None was told: report channel= with a turn.", "first_channel"),
     "user_type": (
         "User types",
@@ -147,14 +147,19 @@ def _course(made: leads.Leads, asking: Asking) -> Chart:
     )
 
 
-def _kinds(made: leads.Leads) -> Table:
+def _kinds(made: leads.Leads, view: View) -> Table:
+    def such(kind: leads.LeadKind) -> str:
+        return view.narrowed(LIST, lead=kind.kind) if kind.kind else ""
+
     heads: list[Head[leads.LeadKind]] = [
         Head("Lead", lambda k: k.kind or "(not said)", number=False),
         Head("Leads", lambda k: formats.count(k.leads), figure="leads"),
-        Head("Conversations", lambda k: formats.count(k.conversations)),
+        Head("Conversations", lambda k: counted(k.conversations, such(k))),
         Head(
             "Of all",
-            lambda k: rate(k.conversion_rate, part=k.conversations, of=made.conversations),
+            lambda k: rate(
+                k.conversion_rate, part=k.conversations, of=made.conversations, href=such(k)
+            ),
             figure="conversion_ratio",
         ),
     ]
@@ -278,8 +283,8 @@ def body(asking: Asking) -> Body:
         cards=_cards(found, made, asking.view),
         panels=[
             _lengths(found, asking.view),
-            _course(made, asking) if made.leads else _kinds(made),
-            *([_kinds(made)] if made.leads else []),
+            _course(made, asking) if made.leads else _kinds(made, asking.view),
+            *([_kinds(made, asking.view)] if made.leads else []),
             *later,
         ],
         empty=not found.conversations,

@@ -168,7 +168,7 @@ def leaders_page(
         "overview",
         view=view,
         rankings=changes.rankings(found, view),
-        causes=changes.causes(found, view),
+        causes=changes.causes(found, window, view),
     )
 
 

@@ -45,6 +45,7 @@ class Mover(Answer):
     handed_off: int = Field(description="Those of them that a human was asked for in.")
     containment: float | None = Field(description="The share of them without a handoff.")
     previous: float | None = Field(description="The same in the window before.")
+    previous_contained: int = Field(description="How many that were, then.")
     contribution: float | None = figure(
         "containment_contribution",
         "1",
@@ -225,6 +226,7 @@ def _mover(intent: str, now: Ratios, before: Ratios, whole: Ratios, earlier: Rat
         handed_off=now.y - now.x,
         containment=now.value,
         previous=before.value,
+        previous_contained=before.x,
         contribution=contribution(now, before, whole, earlier),
     )
 

@@ -64,16 +64,15 @@ _ORDER: Final = "in what order intents came is no filter"
 _CHANGE: Final = "a change is of two windows; each of the two opens"
 _EARLIER: Final = "it is of the window before"
 _RATINGS: Final = "a list has conversations, and one may hold several ratings"
-_ELSEWHERE: Final = "what the first turn's header says, or events too, is no filter"
+_ELSEWHERE: Final = "what a user agent stands for is read outside of the store"
 UNOPENED: Final[dict[str, str]] = {
     "card-turns": "the page of turns itself",
     "card-incomplete": "all of them stand below",
-    "causes/Before": _EARLIER,
     "unanswered/Before": _EARLIER,
     "unanswered/Turns": "its conversations open; which turns are alike is no filter",
     "intents/Switched": "a switch lies between two turns",
     "entities/Recognised": "entities are in no list",
-    "entities/Conversations": "entities are in no list",
+    "entities/Conversations": "by when entities were seen; a list has those that began then",
     "paths": _ORDER,
     "transitions": _ORDER,
     "drop-off-steps": "the steps of workflows are no filter",
@@ -84,11 +83,9 @@ UNOPENED: Final[dict[str, str]] = {
     "evaluations": "evaluations are in no list",
     "card-returning": "users are in no list",
     "funnel": "in what order steps came is no filter",
-    "lead-kinds": "the kinds of leads are no filter",
+    "lead-kinds/Leads": "a conversation may make several",
     "by-device": _ELSEWHERE,
     "by-browser": _ELSEWHERE,
-    "by-page": _ELSEWHERE,
-    "by-referrer": _ELSEWHERE,
     "hours": "an hour of the week is many times",
     "dependencies": "calls are no turns; the name of a tool opens the turns that called it",
     "errors/Conversations": "a list has those that began in the window",
@@ -96,7 +93,6 @@ UNOPENED: Final[dict[str, str]] = {
     "same-turns": _AHEAD,
     "agents": _AHEAD,
     "margins": _AHEAD,
-    **{f"cost-{by}/Before": _EARLIER for by in PARTS_OF_COST},
     **{f"cost-{by}/Change": _CHANGE for by in PARTS_OF_COST},
     **{f"cost-{by}/Cached": "of tokens" for by in PARTS_OF_COST},
     **{f"{of}/A \u2212 B": _CHANGE for of in ("means", "shares", "times")},
@@ -126,6 +122,7 @@ def filled(store: Store) -> Given:
         name, odd = f"more-{number}", number % 2
         kind = ("guest", "client", "")[number % 3]
         given.turn(name, seconds, **usual, user_type=kind, intent="parcel", sentiment="good",
+                   page="/help", referrer="https://Shop.example/cart?id=1", cost="0.5",
                    confidence=number / 10, route="/chat", http_status=(200, 500)[odd])  # fmt: skip
         given.turn(name, seconds + 3, 4.0, **{**usual, "without_reply": True}, sentiment="bad",
                    status="cancelled" if odd else "ok", input_tokens=number,
@@ -138,6 +135,7 @@ def filled(store: Store) -> Given:
                    input_messages=scenes.content("user", asked))  # fmt: skip
         given.event("topic", name, seconds, topic=("delivery", "price")[number % 2])
         given.event("lead", name, seconds + 4, lead_kind="signup")
+        given.event("lead", name, seconds + 5, lead_kind=("signup", "call")[odd], page="/cart")
         given.feedback(number % 5 + 1, name, seconds + 20)
     given.save()
     segments.save_segment(

@@ -163,10 +163,10 @@ def _sample(store: str | None) -> str:
     """What the pages say of the data, for the server's environment."""
     place = HOME / "demo"
     removal = (
-        ("Stop the demo with Ctrl-C, and delete its folder:", f"rm -r {place}")
+        ("Stop the server with Ctrl-C, and delete its folder:", f"rm -r {place}")
         if store is None
         else (
-            "It lies beside what the store held before. While the demo runs, all is erased by:",
+            "It lies beside what the store held before. While it is served, all is erased by:",
             f"otel-chat erase --before {datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}",
         )
     )

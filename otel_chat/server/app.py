@@ -72,6 +72,7 @@ from otel_chat.server.prices import read_prices
 from otel_chat.server.report.keeping import Shelf
 from otel_chat.server.report.runs import Sender
 from otel_chat.server.rules import Rules
+from otel_chat.server.sample import sample_of
 from otel_chat.server.scheduled import Exporter
 from otel_chat.server.span_rules import read_rules
 from otel_chat.server.store import Store, open_store
@@ -326,6 +327,7 @@ def _server(
         _limit(store, settings)
         store.migrate()
         _check_exposure(store, settings)
+        settings = settings.model_copy(update={"sample": sample_of(store, settings.sample)})
         with contextlib.closing(_listen(settings)) as bound:
             app = create_app(store, settings)
             live: Live = app.state.live

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from otel_chat._common.whole_file import writing
 from otel_chat.server.here import is_here
+
+if TYPE_CHECKING:
+    from otel_chat.server.store import Store
+
+FILE: Final = "otel-chat.sample"
+"""Where a store in a folder keeps that its data is a sample: beside the data."""
 
 
 class Step(BaseModel):
@@ -57,3 +65,30 @@ class Sample(BaseModel):
         """Which step a page is, from 0 on; `None` if it is none."""
         places = [step.address for step in self.steps]
         return places.index(address) if address in places else None
+
+
+def sample_of(store: Store, told: Sample | None) -> Sample | None:
+    """What is to be said of a store's data, whichever command serves it.
+
+    What a server is told is kept in the store's folder for those that are told nothing, for as
+    long as it holds anything; a store on a server of its own has no such place.
+
+    Args:
+        store: The store, open and migrated.
+        told: What this server is told.
+    """
+    if store.url.path is None:
+        return told
+    place = store.url.path / FILE
+    if told is not None:
+        with writing(place) as file:
+            file.write(told.model_dump_json().encode())
+        return told
+    if not place.exists():
+        return None
+    if not store.query("SELECT 1 FROM turns LIMIT 1"):
+        place.unlink()
+        return None
+    with contextlib.suppress(ValueError, OSError):
+        return Sample.model_validate_json(place.read_bytes())
+    return None

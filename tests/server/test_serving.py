@@ -12,10 +12,12 @@ from fastapi.testclient import TestClient
 
 from otel_chat.errors import ConfigurationError
 from otel_chat.server.app import create_app, serve
+from otel_chat.server.sample import FILE, Sample, sample_of
 from otel_chat.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
+    from tests.server.given import Given
 
 
 def test_no_part_of_an_answer_waits_for_an_acknowledgement(
@@ -73,3 +75,37 @@ def test_the_first_answer_does_not_wait_for_routes(
         assert client.get("/api/v1/definitions").status_code == 200
         assert client.get("/settings").status_code == 200
     assert not built
+
+
+def test_the_mark_of_a_sample_follows_the_data(
+    store: Store, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is told of none says what the one before was told, for as long as there is any.
+
+    Real data that comes after the sample was erased is none.
+    """
+    if store.url.path is None:
+        pytest.skip("a store in a folder keeps it")
+    place, seen = store.url.path / FILE, []
+
+    def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        seen.append(server.config.app.state.settings.sample)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr("otel_chat.server.app.open_store", lambda _: store)
+    monkeypatch.setattr(type(store), "close", lambda _: None)
+    sample = Sample(about="Made up.", removal="Stop the server, then:", command="rm -r x")
+    given.turn()
+    given.save()
+    try:
+        for told in (None, sample, None):
+            serve(ServerSettings(port=0, sample=told))
+        assert seen == [None, sample, sample]
+        with monkeypatch.context() as empty:
+            empty.setattr(type(store), "query", lambda *_: [])
+            assert sample_of(store, None) is None
+        assert sample_of(store, None) is None
+        place.write_text("{no JSON")
+        assert sample_of(store, None) is None
+    finally:
+        place.unlink(missing_ok=True)

@@ -104,10 +104,7 @@ def outline(
     of_turns = statement.select(
         "turns",
         (
-            "start",
-            "trace_id",
-            "lower(hex(span_id)) AS span",
-            "duration",
+            *("start", "trace_id", "lower(hex(span_id)) AS span", "duration"),
             *(f"({conditions[kind]}) AS is_{kind}" for kind in KINDS),
         ),
         found.of_turns(statement),
@@ -129,18 +126,14 @@ def outline(
         GROUP BY stretch ORDER BY stretch
     """)  # noqa: S608
     return Outline(
-        [
-            Stretch(
-                row["first"],
-                row["last"],
-                row["slowest"],
-                row["longest"],
-                [kind for kind in KINDS if row[kind]],
-            )
-            for row in rows
-        ],
+        [_stretch(row) for row in rows],
         {kind: there for kind in KINDS if (there := _standing(rows, kind)) is not None},
     )
+
+
+def _stretch(row: Mapping[str, Any]) -> Stretch:
+    kinds = [kind for kind in KINDS if row[kind]]
+    return Stretch(row["first"], row["last"], row["slowest"], row["longest"], kinds)
 
 
 def _standing(rows: Sequence[dict[str, Any]], kind: str) -> Standing | None:

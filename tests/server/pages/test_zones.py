@@ -78,7 +78,9 @@ def test_a_bar_opens_exactly_its_day(client: httpx.Client, zone: str, path: str)
     told = {href: int(counts[1]) for href, counts, _ in counting if counts}
     assert told or path == "/costs"
     wanted = [href for href in told if "2026-10-2" in href]
-    assert {href: entries(client, href) for href in wanted} == {href: told[href] for href in wanted}
+    assert {href: entries(client, {}, href) for href in wanted} == {
+        href: told[href] for href in wanted
+    }
 
 
 def test_days_are_called_by_the_readers_calendar(client: httpx.Client, zone: str) -> None:

@@ -1,21 +1,31 @@
 """Takes the pictures of the documentation from a running server.
 
-python tools/screenshots.py http://127.0.0.1:8400 CONVERSATION_ID    the pages
-python tools/screenshots.py http://127.0.0.1:8400                    the walk to a problem
-python tools/screenshots.py http://127.0.0.1:8400 --figures          the pages of figures
-python tools/screenshots.py http://127.0.0.1:8400 --clicks           README's moving picture
+python -m tools.screenshots http://127.0.0.1:8400 CONVERSATION_ID    the pages
+python -m tools.screenshots http://127.0.0.1:8400 --figures          the pages of figures
+python -m tools.screenshots http://127.0.0.1:8400 --clicks           README's moving picture
+python -m tools.screenshots                the walk to a problem, on conversations made for it
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from otel_chat.server.app import background
+from otel_chat.server.settings import ServerSettings
+from otel_chat.server.store import open_store
+from tests.server.given import Given
+from tests.server.pages import scenes
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZES = {"": (1440, 1000), "-phone": (390, 844)}
@@ -71,17 +81,31 @@ def figures(browser: Browser, server: str) -> None:
     context.close()
 
 
+@contextlib.contextmanager
+def fallen() -> Iterator[str]:
+    """A server of the conversations that docs/finding-a-problem.md speaks of."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"chdb:{folder}/store"
+        with contextlib.closing(open_store(url)) as store:
+            store.migrate()
+            scenes.fallen_containment(Given(store), datetime.now(UTC))
+        with background(ServerSettings(store=url, port=0)) as address:
+            yield address
+
+
 def walk(browser: Browser, server: str) -> None:
     """What docs/finding-a-problem.md shows: what moved containment, and the turn that did it."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.goto(f"{server}/", wait_until="networkidle")
+    while not page.locator("#causes a").count():  # until all is settled
+        page.goto(f"{server}/", wait_until="networkidle")
     page.locator(".panels.of-change").screenshot(path=IMAGES / "walk-overview.png")
     page.locator("#causes a").first.click()
     page.locator("#rows [data-row-link]").first.click()
-    page.locator(".jumps a").first.click()
+    page.locator(".jumps").get_by_role("link", name="Slow").click()
     turn = page.locator(".turn.is-chosen")
     turn.locator(".turn-facts > summary").click()
     turn.locator(".span.is-longest summary").click()
+    page.wait_for_load_state("networkidle")
     page.locator(".jump-bar").evaluate("bar => bar.remove()")
     turn.screenshot(path=IMAGES / "walk-turn.png")
     page.close()
@@ -155,7 +179,7 @@ def clicks(browser: Browser, server: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("server")
+    parser.add_argument("server", nargs="?")
     parser.add_argument("conversation", nargs="?")
     parser.add_argument("--figures", action="store_true")
     parser.add_argument("--clicks", action="store_true")
@@ -165,14 +189,17 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        if asked.clicks:
+        if asked.server is None:
+            with fallen() as server:
+                walk(browser, server)
+        elif asked.clicks:
             clicks(browser, asked.server.rstrip("/"))
         elif asked.figures:
             figures(browser, asked.server.rstrip("/"))
         elif asked.conversation:
             take(browser, asked.server.rstrip("/"), asked.conversation)
         else:
-            walk(browser, asked.server.rstrip("/"))
+            parser.error("name a conversation, --figures or --clicks")
         browser.close()
     shrink()
 

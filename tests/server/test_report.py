@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 import xml.dom.minidom
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import pytest
@@ -206,3 +209,26 @@ def test_every_form_is_served(two_days: Given, server: str) -> None:
         page = get(format="html")
         assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src")
         assert get(timezone="Mars/Olympus").json()["error"]["field"] == "timezone"
+
+
+WRITTEN = Path(__file__).parents[2] / "docs" / "report"
+RANKED = "Top topics"
+
+
+def named(text: str) -> list[str]:
+    """The headings of a report as text, and what each line of its sections of figures is called."""
+    lines = text.splitlines()
+    headings = {
+        one for one, below in pairwise(lines) if one and below == "-" * len(one)
+    }  # fmt: skip
+    figures = lines[: lines.index(RANKED)]
+    told = [re.split(r"\s{2,}", one)[0] for one in figures if re.search(r"\S\s{2,}\S", one)]
+    return [*(one for one in lines if one in headings), *told]
+
+
+def test_the_written_examples_are_as_reports_are_written_today(two_days: Given) -> None:
+    """docs/report: the headings and the lines of a report of today, as text and as a page."""
+    today = named(render(ask(two_days), "text"))
+    assert named((WRITTEN / "week.txt").read_text()) == today
+    page = html.unescape((WRITTEN / "week.html").read_text())
+    assert [one for one in today if f">{one.partition(' (')[0]}" not in page] == []

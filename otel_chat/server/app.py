@@ -154,7 +154,7 @@ def create_app(store: Store, settings: ServerSettings) -> FastAPI:
         # A redirect would tell of addresses before anybody has shown a token.
         redirect_slashes=False,
     )
-    store.rules = Rules(settings.low_confidence)
+    store.rules = Rules(settings.low_confidence, settings.conversation_gap)
     app.state.store = store
     app.state.settings = settings
     app.state.access = Access(TokenStore(store), loopback=is_loopback(settings.host))

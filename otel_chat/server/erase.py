@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat.errors import OtelChatError, QueryError
+from otel_chat.server.episodes import Episode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +92,7 @@ class Eraser:
             self._within = "tenant IN {tenants:Array(String)}"
 
     def conversation(self, conversation_id: str) -> Erased:
-        """Erases a conversation, whole.
+        """Erases a conversation, whole: an id with all of its episodes, or one of a later one.
 
         Args:
             conversation_id: Its id.
@@ -99,7 +100,29 @@ class Eraser:
         self._values["id"] = conversation_id
         of_it = "conversation_id = {id:String}"
         conditions = {"turns": of_it, "events": of_it, "spans": of_it}
-        return self._erase(conditions)
+        episode = Episode.of(conversation_id)
+        if self._store.rules.gap is None or not episode.begun:
+            return self._erase(conditions)
+        self._values |= {"sent": episode.raw, "begun": episode.begun}
+        later = (
+            f"conversation_id = {{sent:String}} AND episode > {{begun:Int64}} AND {self._within}"
+        )
+        (row,) = self._store.query(
+            f"SELECT min(episode) AS following FROM conversations FINAL WHERE {later}",  # noqa: S608
+            self._values,
+        )
+        self._values["until"] = int(row["following"]) or time_bounds.LATEST + 1
+        erased = self._erase(
+            {
+                table: f"({of_it}) OR (conversation_id = {{sent:String}} AND"
+                f" toUnixTimestamp64Nano({TIMES[table]}) >= {{begun:Int64}}"
+                f" AND toUnixTimestamp64Nano({TIMES[table]}) < {{until:Int64}})"
+                for table in TABLES
+            }
+        )
+        for table in _NOTED:
+            self._delete(table, of_it)
+        return erased
 
     def user(self, user_hash: str) -> Erased:
         """Erases all conversations in which a user took part.
@@ -214,11 +237,21 @@ class Eraser:
             f" (SELECT {column} FROM {table} WHERE {self._within}) AND {self._within}"
         )
         orphans = self._store.query(f"{noted} EXCEPT DISTINCT {there}", self._values)
+        orphans = [row for row in orphans if not self._has_turns(row["tenant"], row["about"])]
         if orphans:
             self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
             self._values["orphans"] = [row["about"] for row in orphans]
             pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
             self._delete(table, f"(tenant, {column}) IN {pairs}")
+
+    def _has_turns(self, tenant: str, known: str) -> bool:
+        """Whether there are turns of an id that something was noted about as of an episode."""
+        episode = Episode.of(known)
+        found = "tenant = {tenant:String} AND conversation_id = {id:String}"
+        asked = {"tenant": tenant, "id": episode.raw}
+        return bool(
+            episode.begun and self._store.query(f"SELECT 1 FROM turns WHERE {found} LIMIT 1", asked)  # noqa: S608
+        )
 
     def _delete(self, table: str, condition: str, *, once: bool = True) -> int:
         where = f"({condition}) AND {self._within}"

@@ -20,9 +20,11 @@ class Rules:
 
     Args:
         low_confidence: A confidence below this is low, 0 to 1.
+        gap_seconds: A longer silence begins a new episode of an id; none ever does without.
     """
 
     low_confidence: float = semconv.LOW_CONFIDENCE_THRESHOLD
+    gap_seconds: float | None = None
 
     @property
     def name(self) -> str:
@@ -32,7 +34,18 @@ class Rules:
             >>> Rules(0.6).name
             'version 2, low_confidence 0.6'
         """
-        return f"version {VERSION}, low_confidence {self.low_confidence:g}"
+        gap = "" if self.gap_seconds is None else f", conversation_gap {self.gap_seconds:g}"
+        return f"version {VERSION}, low_confidence {self.low_confidence:g}{gap}"
+
+    @property
+    def gap(self) -> int | None:
+        """The longest silence within an episode, nanoseconds; None where there are no episodes.
+
+        Example:
+            >>> Rules(gap_seconds=3600).gap
+            3600000000000
+        """
+        return None if self.gap_seconds is None else round(self.gap_seconds * 1_000_000_000)
 
     @property
     def low(self) -> str:

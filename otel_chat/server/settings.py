@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from otel_chat._common.wrong_input import in_words
@@ -81,6 +81,10 @@ class ServerSettings(BaseSettings):
             conversations are worked out anew in the background. Servers of one store should have
             the same: `rules` in answers says which one conversations are worked out by.
         idle_seconds: After so many seconds without anything new a conversation is settled.
+        conversation_gap: After a longer silence than so many seconds, at least `idle_seconds`, the
+            next turn of an id begins a conversation of its own, an episode; see docs/server.md. An
+            id is one conversation without. Where it changes, all conversations are worked out anew
+            in the background, as by `low_confidence`.
         question_memory: What the store may take to answer a question, as `750MB`, at least 1 MB;
             what takes more is answered 503. A question and an export fit at once.
         question_seconds: How long it may take, 0.01 to 3600.
@@ -141,6 +145,7 @@ class ServerSettings(BaseSettings):
     tempo_url: Annotated[str, Field(pattern=patterns.ADDRESS)] | None = None
     low_confidence: Annotated[float, Field(ge=0, le=1)] = LOW_CONFIDENCE_THRESHOLD
     idle_seconds: Annotated[float, Field(gt=0)] = 1800
+    conversation_gap: Annotated[float, Field(gt=0)] | None = None
     question_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(QUESTION.memory)
     question_seconds: Annotated[float, Field(ge=0.01, le=3600)] = QUESTION.seconds
     export_memory: Annotated[ByteSize, Field(ge=1_000_000)] = ByteSize(EXPORT.memory)
@@ -174,6 +179,17 @@ class ServerSettings(BaseSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two budgets are named {twice[0]!r}; give each a name of its own")
         return budgets
+
+    @field_validator("conversation_gap")
+    @classmethod
+    def _idle_before(cls, gap: float | None, given: ValidationInfo) -> float | None:
+        idle = given.data.get("idle_seconds")
+        if gap is not None and idle is not None and gap < idle:
+            raise ValueError(
+                f"a conversation is settled after {idle:g} seconds of silence (idle_seconds): give"
+                " as many at least"
+            )
+        return gap
 
 
 def read_settings(**given: object) -> ServerSettings:

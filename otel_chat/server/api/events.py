@@ -15,6 +15,7 @@ from otel_chat.server import patterns
 from otel_chat.server.access import IngestGrant
 from otel_chat.server.api.errors import BODY_RESPONSES, FOUND_RESPONSES
 from otel_chat.server.api.security import FeedbackGrant, Grant, own_router
+from otel_chat.server.episodes import Episode
 from otel_chat.server.ingest.commit import Committer
 from otel_chat.server.ingest.events import EARLIEST, LATEST, Value, event_batch, new_id
 
@@ -100,6 +101,8 @@ async def _record(
     if grant.tenants is not None and grant.fixed is None and told.tenant is None:
         raise QueryError("The token may write several tenants: say which.", field="tenant")
     tenant = grant.tenant_for(told.tenant)
+    if request.app.state.store.rules.gap is not None:
+        conversation_id = Episode.of(conversation_id).raw  # its time says of which episode it is
     uid, time = told.id or new_id(), told.time or datetime.now(UTC)
     common = {
         sc.CONVERSATION_ID: conversation_id,

@@ -20,6 +20,7 @@ from otel_chat.server.access import (
 )
 from otel_chat.server.api.filters import filters_of
 from otel_chat.server.api.security import Needs
+from otel_chat.server.episodes import Episode
 from otel_chat.server.figures.filters import Filters
 from otel_chat.server.figures.paging import LARGEST_PAGE, PAGE
 from otel_chat.server.figures.window import EARLIEST, LATEST, Bucket, By, Window, WindowName
@@ -176,7 +177,38 @@ TenantParameter = Annotated[
     str | None,
     Query(max_length=1000, description="Its tenant, where several have one of this id."),
 ]
-ConversationId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
+
+
+WholeId = Annotated[str, Path(max_length=1000, description="The conversation's id.")]
+
+
+def episode_of(
+    conversation_id: WholeId,
+    episode: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="When the episode began, as answers tell it, where silences split the id;"
+            " the first without.",
+            examples=["20261118T110640.000000001Z"],
+        ),
+    ] = None,
+) -> str:
+    """The id of the conversation, or of the episode, that a request is about.
+
+    Raises:
+        QueryError: If the episode is not written as answers write it.
+    """
+    if episode is None:
+        return conversation_id
+    known = f"{conversation_id}@{episode}"
+    if not Episode.of(known).begun:
+        message = "An episode is told by its start, as 20261118T110640.000000001Z."
+        raise QueryError(message, field="episode")
+    return known
+
+
+ConversationId = Annotated[str, Depends(episode_of)]
 TagParameter = Annotated[str | None, Query(max_length=60, description="Those with this tag.")]
 ReviewedParameter = Annotated[
     bool | None, Query(description="Those that were reviewed, or were not.")

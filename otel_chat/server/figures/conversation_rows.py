@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_chat._common.moments import nanoseconds
+from otel_chat.server.episodes import named
 from otel_chat.server.figures.filters import Filters, of_conversation, reads_of
 from otel_chat.server.figures.plain_words import SMALL_TALK_INTENTS
 from otel_chat.server.figures.sql import SCALE
@@ -98,7 +99,11 @@ def among(query: Query, keys: Sequence[tuple[str, str]]) -> list[str]:
     tenants = query.bind([tenant for tenant, _ in keys], "Array(String)")
     ids = query.bind([key for _, key in keys], "Array(String)")
     # The ids by themselves as well, for the index.
-    return [f"({KEY}) IN arrayZip({tenants}, {ids})", f"conversation_id IN {ids}"]
+    return [
+        f"({KEY}) IN arrayZip({tenants}, {ids})",
+        f"conversation_id IN {ids}",
+        *query.of_ids(key for _, key in keys),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +270,18 @@ def row_now(
         seen: From when to when there is anything of it.
         names: What to tell of it, as with `conversation_rows`.
     """
+    ids = query.sent_ids([key[1]])
     query.parameters |= {
-        "tenants": [key[0]],
-        "ids": [key[1]],
+        "tenants": [key[0]] * len(ids),
+        "ids": ids,
         "first": nanoseconds(seen[0]),
         "last": nanoseconds(seen[1]),
         "version": 0,
     }
     columns = _told(query, window, Filters(), names)
-    rows = conversations_sql(query.store.rules, synthetic=query.synthetic)
-    return f"(SELECT {KEY}, {', '.join(columns)} FROM ({rows}) AS r WHERE gone = 0)"  # noqa: S608
+    rows = f"({conversations_sql(query.store.rules, synthetic=query.synthetic, split=False)})"
+    wanted = "gone = 0"
+    if query.store.rules.gap is not None:
+        rows = named(f"{rows} AS t")
+        wanted += f" AND conversation_id = {query.bind(key[1], 'String')}"
+    return f"(SELECT {KEY}, {', '.join(columns)} FROM {rows} AS r WHERE {wanted})"  # noqa: S608

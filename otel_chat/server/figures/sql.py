@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otel_chat._common.moments import nanoseconds
+from otel_chat.server import episodes
+from otel_chat.server.episodes import Episode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,7 +156,28 @@ class Query:
         wanted = [*self._tenants(), *real, *conditions]
         where = f" WHERE {' AND '.join(f'({one})' for one in wanted)}" if wanted else ""
         source = f"{name}{f' AS {alias}' if alias else ''}{' FINAL' if once else ''}"
+        if self.store.rules.gap is not None:
+            split = episodes.source(name, (*columns, *wanted), once=once)
+            source = source if split is None else f"{split} AS {alias or 'read'}"
         return f"SELECT {', '.join(columns)} FROM {source}{where}"  # noqa: S608
+
+    def sent_ids(self, ids: Iterable[str]) -> list[str]:
+        """The ids by which turns and events of some conversations may have been sent.
+
+        One may look as if it were an episode's, and be whole.
+        """
+        if self.store.rules.gap is None:
+            return sorted(ids)
+        return sorted({one for known in ids for one in (known, Episode.of(known).raw)})
+
+    def of_ids(self, ids: Iterable[str]) -> list[str]:
+        """The condition by which an index finds conversations of some ids, where those are split.
+
+        It stands beside the condition that tells them.
+        """
+        if self.store.rules.gap is None:
+            return []
+        return [f"{episodes.RAW} IN {self.bind(self.sent_ids(ids), 'Array(String)')}"]
 
     def run(self, sql: str) -> list[dict[str, Any]]:
         """The rows of `sql`, with what is not a number as `None`."""

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from otel_chat.server.episodes import Episode
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -53,7 +55,7 @@ class Elsewhere:
         if not self.grafana:
             return ""
         asked = {
-            "var-conversation": conversation_id,
+            "var-conversation": Episode.of(conversation_id).raw,
             **({"var-trace": trace_id} if trace_id else {}),
             "from": _millis(start - AROUND),
             "to": _millis(end + AROUND),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from otel_chat.server.episodes import Episode
 from otel_chat.server.figures.fields import UNLIMITED, field_and_operator
 from otel_chat.server.figures.filters import OF_TREES, Filters, Limit
 from otel_chat.server.figures.where import Every
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
 TIMES: Final = ("window", "from", "to")
-OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "view", "asking"})
+OF_A_PAGE: Final = frozenset({"cursor", "turn", "tenant", "id", "episode", "view", "asking"})
 """Parameters that belong to one page and do not travel to others."""
 LIST: Final = "/conversations"
 TURN_LIST: Final = "/turns"
@@ -235,7 +236,8 @@ def conversation(
 ) -> str:
     """The address of a conversation, or of one of its turns.
 
-    An id that a browser would read as a step in the path goes into the query instead.
+    An id that a browser would read as a step in the path goes into the query instead, and so does
+    the start of an episode.
 
     Args:
         conversation_id: Any text.
@@ -248,10 +250,15 @@ def conversation(
         '/conversations/a%2Fb%20c?turn=00f067aa0ba902b7#turn-00f067aa0ba902b7'
         >>> conversation("..")
         '/conversations?id=..'
+        >>> conversation("c@20261118T110640.000000001Z")
+        '/conversations/c?episode=20261118T110640.000000001Z'
     """
     query = [*carried]
-    path = f"/conversations/{quote(conversation_id, safe='')}"
-    if not conversation_id or conversation_id in _STEPS:
+    known = Episode.of(conversation_id)
+    path = f"/conversations/{quote(known.raw, safe='')}"
+    if known.raw not in _STEPS and known.start:
+        query.append(("episode", known.start))
+    elif not conversation_id or conversation_id in _STEPS:
         path = "/conversations"
         query.append(("id", conversation_id))
     if tenant is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from otel_chat.errors import AccessError
 from otel_chat.server.access import CONVERSATIONS_READ, EXPORT_CREATE, MARKS_WRITE, Scope
 from otel_chat.server.api.conversations import ListingParameter
 from otel_chat.server.api.parameters import (
+    ConversationId,
     CursorParameter,
     FiltersParameter,
     NowParameter,
@@ -94,7 +95,6 @@ class Question:
 
 
 Asked = Annotated[Question, Depends(Question)]
-ConversationId = Annotated[str, Path(max_length=1000)]
 NamedConversation = Annotated[str | None, Query(alias="id", max_length=1000)]
 TurnParameter = Annotated[str | None, Query(max_length=16)]
 
@@ -426,6 +426,7 @@ def _conversation(
         whole=times.parts(found.times),
         time_meanings=times.meanings(),
         begins=cursor is None,
+        **_neighbours(asked, found),
         views=transcript.VIEWS,
         views_at={key: here_as(here, key) for key in transcript.VIEWS},
         shown_as=shown_as,
@@ -443,6 +444,15 @@ def _conversation(
             secure=here.scheme == "https",
         )
     return answer
+
+
+def _neighbours(asked: Question, found: one_conversation.Conversation) -> dict[str, Any]:
+    """Where the conversations are that the same id was before and after a silence."""
+    tenant = found.summary.tenant if sees_several(asked.scope) else None
+    sides = {"before": found.previous_episode, "after": found.next_episode}
+    return {
+        side: known and links.conversation(known, tenant=tenant) for side, known in sides.items()
+    }
 
 
 def here_as(here: URL, shown_as: str) -> str:

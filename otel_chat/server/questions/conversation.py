@@ -13,6 +13,7 @@ from pydantic import Field
 
 from otel_chat import semconv
 from otel_chat.errors import AccessError
+from otel_chat.server.episodes import RAW, Episode
 from otel_chat.server.figures import content
 from otel_chat.server.figures.answers import Answer
 from otel_chat.server.figures.conversation_rows import row_now
@@ -83,6 +84,12 @@ class Conversation(Answer):
     turns: list[Turn] = Field(description="The turns of the page by time.")
     events: list[Event] = Field(description="The events of the page by time.")
     times: list[TimeSplit] = Field(description="Where the time of each of the turns went.")
+    previous_episode: str | None = Field(
+        None, description="The conversation that the id was before a silence; null without."
+    )
+    next_episode: str | None = Field(
+        None, description="The conversation that the id became after a silence; null without."
+    )
     next_cursor: str | None = Field(
         description="Ask with it for the turns and events that follow; null at the end."
     )
@@ -180,6 +187,7 @@ class Found:
         tenant, conversation_id = self.key
         return [
             f"conversation_id = {statement.bind(conversation_id, 'String')}",
+            *statement.of_ids([conversation_id]),
             f"tenant = {statement.bind(tenant, 'String')}",
             statement.between(column, *(span or (self.turns[0], self.turns[0]))),
         ]
@@ -198,14 +206,57 @@ def find(store: Store, scope: Scope, conversation_id: str, tenant: str | None) -
         AccessError: With status 404, if the scope has no conversation of this id.
     """
     statement = Query(store, scope, synthetic=True)
-    named = [f"conversation_id = {statement.bind(conversation_id, 'String')}"]
+    named = [
+        f"conversation_id = {statement.bind(conversation_id, 'String')}",
+        *statement.of_ids([conversation_id]),
+    ]
     events_asked = store.submit(lookup_times, statement.again(), "events", named)
     turns = lookup_times(statement, "turns", named)
     events = events_asked.result()
     owner = min(turns, default="") if tenant is None else tenant
     if owner not in turns:
-        raise AccessError("There is no conversation of this id.", status=404)
+        known = _first_left(statement.again(), conversation_id, tenant)
+        if known is None:
+            raise AccessError("There is no conversation of this id.", status=404)
+        return find(store, scope, known, tenant)
     return Found(statement.again(), (owner, conversation_id), turns[owner], events.get(owner))
+
+
+def _first_left(statement: Query, conversation_id: str, tenant: str | None) -> str | None:
+    """The first episode of an id that is still there, where the very first was erased."""
+    if statement.store.rules.gap is None:
+        return None
+    conditions = [
+        f"{RAW} = {statement.bind(conversation_id, 'String')}",
+        *([] if tenant is None else [f"tenant = {statement.bind(tenant, 'String')}"]),
+        "episode != 0",
+    ]
+    rows = statement.select("conversations", ("conversation_id",), conditions)
+    return statement.one(f"{rows} ORDER BY tenant, episode LIMIT 1").get("conversation_id")
+
+
+def _neighbours(found: Found) -> dict[str, str | None]:
+    """The episodes of its id before and after a conversation."""
+    sides = ("previous_episode", "next_episode")
+    statement, (tenant, conversation_id) = found.statement.again(), found.key
+    if statement.store.rules.gap is None:
+        return dict.fromkeys(sides)
+    known = Episode.of(conversation_id)
+    begun = statement.bind(known.begun, "Int64")
+    rows = statement.table(
+        "conversations",
+        ("conversation_id", "episode"),
+        [
+            f"{RAW} = {statement.bind(known.raw, 'String')}",
+            f"tenant = {statement.bind(tenant, 'String')}",
+        ],
+    )
+    told = statement.one(f"""
+        SELECT argMaxIf(conversation_id, episode, episode < {begun}) AS previous_episode,
+            argMinIf(conversation_id, episode, episode > {begun}) AS next_episode
+        FROM {rows} AS e
+    """)  # noqa: S608
+    return {side: told[side] or None for side in sides}
 
 
 @query()
@@ -239,6 +290,7 @@ def conversation(
     found = find(store, scope, conversation_id, tenant)
     about = store.submit(found.about, window)
     visited = store.submit(_pages, found)
+    neighbours = store.submit(_neighbours, found)
     page = found.page(cursor, limit, turns_at_most)
     statement = found.statement.again()
     events = page.events(_event_rows(statement, found.of_events(statement, page)))
@@ -256,6 +308,7 @@ def conversation(
             _event(scope, row, owners.get((row["trace_hex"], row["span_hex"]))) for row in events
         ],
         times=[split(*inside[place]) for row in rows if (place := _place(row)) in inside],
+        **neighbours.result(),
         next_cursor=page.next_cursor,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from otel_chat.semconv import SENDERS
+from otel_chat.server.episodes import Episode
 from otel_chat.server.figures.answers import Answer, Money, TimeSpan, exact_mean
 from otel_chat.server.figures.conversation_rows import Selection, conversation_rows
 from otel_chat.server.figures.devices import SEEN, seen
@@ -49,6 +50,13 @@ class ConversationSummary(Answer):
     """One conversation in a line."""
 
     conversation_id: str
+    sent_id: str = Field(
+        description="The id as it was sent, which messages and traces have too: that of all its"
+        " episodes, where silences split it."
+    )
+    episode: str | None = Field(
+        description="When this episode of it began; null for the first, and where nothing is split."
+    )
     tenant: str
     agent: str = Field(description="The agent of the first turn; empty where none was named.")
     agent_version: str
@@ -122,6 +130,8 @@ def summary(row: dict[str, Any]) -> ConversationSummary:
     return ConversationSummary(
         **{
             **same,
+            "sent_id": (known := Episode.of(row["conversation_id"])).raw,
+            "episode": known.start,
             "started_at": moment(row["started_ns"]),
             "last_at": moment(row["last_ns"]),
             "duration": (row["last_ns"] - row["started_ns"]) / 1_000_000_000,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from otel_chat.server.figures.answers import Answer
@@ -11,8 +13,7 @@ from otel_chat.server.rules import Rules
 
 RULES = """\
 A conversation is the turns and events with one id in one tenant, at least one turn among them.
-However long it lives it is one conversation, and it belongs to the window in which its first turn
-started.
+{lives}
 
 Activity is a turn, from its start to its end, or a message of the user, the assistant or a human
 agent. Outcomes, ratings and end events are not activity.
@@ -33,6 +34,15 @@ The outcome of a settled conversation is the first of these that holds:
 On a scale of 4 to 11 values the top boxes are the two highest and the bottom boxes the two lowest.
 On any other scale, and for a bare score from 0 to 1, they are the top and the bottom quarter.
 """
+_WHOLE: Final = """\
+However long it lives it is one conversation, and it belongs to the window in which its first turn
+started.\
+"""
+_SPLIT: Final = """\
+A turn that starts after more than {gap:g} seconds without activity begins another conversation of
+the same id, an episode; each belongs to the window in which its first turn started. Events belong
+to the one that had begun when they happened.\
+"""
 
 
 class Definition(Answer):
@@ -51,6 +61,10 @@ class Definitions(Answer):
     low_confidence: float = Field(
         description="The threshold of all figures of confidence; below it a turn is unsure."
     )
+    conversation_gap: float | None = Field(
+        description="Seconds of silence after which an id is another conversation; null where it"
+        " never is."
+    )
     conversations: str = Field(description="How conversations and their outcomes are made out.")
     items: list[Definition] = Field(description="By name.")
     packs: list[PackSummary] = Field(
@@ -64,10 +78,15 @@ def definitions(rules: Rules) -> Definitions:
     Args:
         rules: Those that the server goes by.
     """
+    gap = rules.gap_seconds
     return Definitions(
         rules=rules.name,
         low_confidence=rules.low_confidence,
-        conversations=RULES.format(low=f"{rules.low_confidence:g}"),
+        conversation_gap=gap,
+        conversations=RULES.format(
+            low=f"{rules.low_confidence:g}",
+            lives=_WHOLE if gap is None else _SPLIT.format(gap=gap),
+        ),
         items=[
             Definition(name=one.name, unit=one.unit, definition=one.definition, version=one.version)
             for _, one in sorted(FIGURES.items())

@@ -21,6 +21,8 @@ from otel_chat.server.questions.split import Interval, TimeSplit, split
 from otel_chat.server.questions.timeline import ITEMS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_chat.server.access import Scope
     from otel_chat.server.store import Store
 
@@ -174,7 +176,7 @@ def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["turn"] or row["span_hex"] not in turns]
 
 
-def _of_conversation(rows: list[dict[str, Any]], conversation_id: str) -> list[dict[str, Any]]:
+def _of_conversation(rows: list[dict[str, Any]], ids: Sequence[str]) -> list[dict[str, Any]]:
     """Of a trace that several conversations share: its turns, what is beneath and what is above."""
     known = {row["span_hex"]: row for row in rows}
     own: dict[str, bool] = {}
@@ -190,7 +192,7 @@ def _of_conversation(rows: list[dict[str, Any]], conversation_id: str) -> list[d
             own[span["span_hex"]] = False
             way.append(span["span_hex"])
             if span["turn"] or span["conversation_id"]:
-                mine = span["turn"] or span["conversation_id"] == conversation_id
+                mine = span["turn"] or span["conversation_id"] in ids
                 break
             span = known.get(span["parent_hex"])
         own.update(dict.fromkeys(way, mine))
@@ -326,7 +328,8 @@ def conversation_traces(
     by_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in [*turns, *_span_rows(statement, near)]:
         by_trace[row["trace_hex"]].append(row)
+    ids = statement.sent_ids([found.key[1]])
     return {
-        trace_id: _trace(scope, trace_id, _of_conversation(rows, conversation_id))
+        trace_id: _trace(scope, trace_id, _of_conversation(rows, ids))
         for trace_id, rows in by_trace.items()
     }

@@ -2,16 +2,20 @@
 
     All that is there of them lies between `first` and `last`. An id that has events and no turn yet has a row
     that is gone: it remembers when the events were, for a turn that comes later. One of which turns were
-    erased for their age keeps its start, and is left as it is when none is there any more. The arrays hold the first {{ most }} turns or steps; all else is of every one. -#}
+    erased for their age keeps its start, and is left as it is when none is there any more. The arrays hold the first {{ most }} turns or steps; all else is of every one.
+
+    Where a gap is set, an id has a row for each episode: a turn begins one that starts after a longer silence,
+    and an event is of the one that had begun. The first is 0, and any other known by its start. -#}
 {%- set facts = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'platform', 'location', 'user_type',
   'model', 'page', 'referrer', 'user_agent', 'user_hash'] -%}
 {%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type',
   'prompt', 'prompt_version'] -%}
 {%- set combination = '(' ~ combined | join(', ') | replace('model', rules.MODEL) ~ ')' -%}
-{%- set of_keys = "(tenant, conversation_id) IN keys AND conversation_id IN {ids:Array(String)}"
-  ~ ('' if synthetic else ' AND NOT synthetic') -%}
+{%- set of_all = "(tenant, conversation_id) IN keys AND conversation_id IN {ids:Array(String)}" -%}
+{%- set of_keys = of_all ~ ('' if synthetic else ' AND NOT synthetic') -%}
 {%- set of_turns = of_keys ~ ' AND start >= seen_first AND start <= seen_last' -%}
 {%- set of_events = of_keys ~ ' AND time >= seen_first AND time <= seen_last' -%}
+{%- set key = 'tenant, conversation_id' ~ (', episode' if gap else '') -%}
 {%- set ends = "name = '" ~ n.EVENT_CONVERSATION_END ~ "'" -%}
 {%- set action = "name = '" ~ n.EVENT_ACTION ~ "'" -%}
 {%- set message = "name = '" ~ n.EVENT_MESSAGE ~ "'" -%}
@@ -20,13 +24,65 @@
 {%- set steps = rules.WORKFLOW_EVENTS + (n.EVENT_ACTION, n.EVENT_TOPIC, n.EVENT_LEAD, n.EVENT_HANDOFF_REQUESTED) -%}
 {%- macro among(names) -%}name IN ({% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %}){%- endmacro -%}
 {%- macro number(names, of) -%}indexOf([{% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %}], toString({{ of }})){%- endmacro -%}
+{#- Turns or events, with the episode that each is of. -#}
+{%- macro rows(table, at, wanted) -%}
+{%- if gap -%}
+(
+      SELECT x.*, begun.episode AS episode
+      FROM (SELECT * FROM {{ table }} FINAL WHERE {{ wanted }}) AS x ASOF LEFT JOIN begun
+        ON x.tenant = begun.tenant AND x.conversation_id = begun.conversation_id
+          AND toUnixTimestamp64Nano(x.{{ at }}) >= begun.episode
+    ) AS {{ table }}
+{%- else -%}
+{{ table }} FINAL
+    WHERE {{ wanted }}
+{%- endif -%}
+{%- endmacro -%}
 {%- macro billionths(value) -%}toInt128(accurateCastOrNull(round(({{ value }}) * 1000000000), 'Int64')){%- endmacro -%}
 WITH
   arrayZip({{ '{tenants:Array(String)}' }}, {{ '{ids:Array(String)}' }}) AS keys,
   fromUnixTimestamp64Nano({{ '{first:Int64}' }}, 'UTC') AS seen_first,
   fromUnixTimestamp64Nano({{ '{last:Int64}' }}, 'UTC') AS seen_last,
+{%- if gap %}
+  later AS (
+    SELECT tenant, conversation_id, episode FROM conversations FINAL PREWHERE episode != 0
+    WHERE {{ of_all }}
+  ),
+  {%- if split %}
+  -- All that keeps an id from being silent, from when to when, and whether an episode may begin with it.
+  -- Turns that were erased for their age are in what their row says, up to the first that is left.
+  activity AS (
+    SELECT tenant, conversation_id, begins, toUnixTimestamp64Nano(start) AS at,
+      if(erased, least(toUnixTimestamp64Nano(end), greatest(at, minIf(toUnixTimestamp64Nano(start), begins AND NOT erased)
+        OVER (PARTITION BY tenant, conversation_id))), toUnixTimestamp64Nano(end)) AS until
+    FROM (
+      SELECT tenant, conversation_id, true AS begins, false AS erased, start, end FROM turns FINAL WHERE {{ of_turns }}
+      UNION ALL
+      SELECT tenant, conversation_id, false, false, time, time FROM events FINAL
+      WHERE {{ of_events }} AND {{ message }} AND sender IN ('user', 'assistant', 'human')
+      UNION ALL
+      SELECT tenant, conversation_id, true, true, started_at, last_activity_at FROM conversations FINAL
+      WHERE {{ of_all }} AND turns_erased
+    )
+  ),
+  -- The first keeps the number that it had before earlier ones were erased.
+  begun AS (
+    SELECT tenant, conversation_id, at AS episode
+    FROM (
+      SELECT tenant, conversation_id, begins, at,
+        max(until) OVER former AS busy_until, countIf(begins) OVER former AS turns_before
+      FROM activity
+      WINDOW former AS (PARTITION BY tenant, conversation_id ORDER BY at, begins
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    )
+    WHERE begins AND if(turns_before > 0, at > busy_until + {{ gap }}, (tenant, conversation_id, at) IN later)
+  ),
+  {%- else %}
+  begun AS (SELECT * FROM later),
+  {%- endif %}
+{%- endif %}
   t AS (
-    SELECT tenant, conversation_id,
+    SELECT {{ key }},
       min(start) AS first_start, max(start) AS last_start, max(end) AS turns_end,
       -- 2: it failed, or was cut off before any reply; 1: it may not have helped; 0: it went well.
       argMax(multiIf(
@@ -67,12 +123,11 @@ WITH
       arraySort(groupUniqArray(http_status)) AS http_statuses,
       groupArraySorted({{ most }})((toUnixTimestamp64Nano(start), trace_id, span_id, toString(intent),
         toString({{ rules.MODEL }}), duration, confidence)) AS in_order
-    FROM turns FINAL
-    WHERE {{ of_turns }}
-    GROUP BY tenant, conversation_id
+    FROM {{ rows('turns', 'start', of_turns) }}
+    GROUP BY {{ key }}
   ),
   e AS (
-    SELECT tenant, conversation_id,
+    SELECT {{ key }},
       min(time) AS events_from, max(time) AS events_to,
       maxIf(time, {{ message }} AND sender IN ('user', 'assistant', 'human')) AS messages_to,
       maxIf(time, {{ ends }}) AS ended_at,
@@ -112,14 +167,13 @@ WITH
         multiIf({{ action }}, toString(action), name = '{{ n.EVENT_TOPIC }}', toString(topic),
           name = '{{ n.EVENT_LEAD }}', toString(lead_kind), name = '{{ n.EVENT_HANDOFF_REQUESTED }}', toString(reason),
           toString(workflow)), toString(step)), {{ among(steps) }}) AS steps
-    FROM events FINAL
-    WHERE {{ of_events }}
-    GROUP BY tenant, conversation_id
+    FROM {{ rows('events', 'time', of_events) }}
+    GROUP BY {{ key }}
   ),
   former AS (
-    SELECT tenant, conversation_id, min(started_at) AS former_start
-    FROM conversations FINAL WHERE {{ of_keys.replace(' AND NOT synthetic', '') }} AND turns_erased AND NOT gone
-    GROUP BY tenant, conversation_id
+    SELECT {{ key }}, min(started_at) AS former_start
+    FROM conversations FINAL WHERE {{ of_all }} AND turns_erased AND NOT gone
+    GROUP BY {{ key }}
   ),
   worked_out AS (
     SELECT *, former_start > toDateTime64(0, 9, 'UTC') AS turns_erased,
@@ -161,9 +215,9 @@ WITH
       arraySort(arrayFilter(x -> x.4 > 0 OR x.5 = 2, workflows))[-1] AS left_at,
       multiIf(told, explicit, with_human, 2, last_turn = 2, 4, last_rating = 1, 1, last_rating = 2, 3,
         last_turn = 1 OR left_open, 3, 1) AS number
-    FROM t FULL JOIN e USING (tenant, conversation_id) LEFT JOIN former USING (tenant, conversation_id)
+    FROM t FULL JOIN e USING ({{ key }}) LEFT JOIN former USING ({{ key }})
   )
-SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversation_id, toInt64(0) AS episode,
+SELECT tenant, toDate32(if(turns = 0, events_from, started_at)) AS day, conversation_id, {{ '' if gap else 'toInt64(0) AS ' }}episode,
   {{ '{version:UInt64}' }} AS version, turns = 0 AS gone,
   multiIf(events_from = 0, first_start, turns = 0, events_from, least(first_start, events_from)) AS seen_from,
   greatest(last_start, events_to) AS seen_to,

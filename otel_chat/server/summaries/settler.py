@@ -102,7 +102,8 @@ FROM touched_keys AS t WHERE {_FRESH} GROUP BY tenant, key ORDER BY first DESC
 """  # noqa: S608
 # A row whose first turn moved to another day has another key; one without turns has no successor.
 # Of two settlers the one that read later is right. A tombstone is erased with the row beneath.
-# Where the turns were erased for their age, the row stays until its last activity is as old.
+# Where the turns were erased for their age, the row stays until its last activity is as old; but
+# for an episode that is a part of another since.
 _TOMBSTONES: Final = """
 INSERT INTO conversations (tenant, day, conversation_id, episode, version, gone, seen_from, seen_to,
   last_activity_at)
@@ -110,11 +111,14 @@ SELECT tenant, day, conversation_id, episode, {version:UInt64} + 1, 1, seen_from
   last_activity_at
 FROM (
   SELECT tenant, day, conversation_id, episode, version, seen_from, seen_to, last_activity_at,
-    turns_erased, max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest
+    turns_erased, max(version) OVER (PARTITION BY tenant, conversation_id, episode) AS newest,
+    maxIf(last_activity_at, version >= {version:UInt64}) OVER (
+      PARTITION BY tenant, conversation_id ORDER BY started_at
+    ) >= last_activity_at AS joined
   FROM conversations FINAL
   WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
     AND conversation_id IN {ids:Array(String)}
-) WHERE version < if(turns_erased, newest, greatest(newest, {version:UInt64}))
+) WHERE version < if(turns_erased AND NOT joined, newest, greatest(newest, {version:UInt64}))
 """
 # The newest day first: to the settler it is what was touched first.
 _TOUCH_ALL: Final = """

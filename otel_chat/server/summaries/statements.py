@@ -70,7 +70,7 @@ def in_parts(
 
 
 @cache
-def conversations_sql(chosen: rules.Rules, *, synthetic: bool = False) -> str:
+def conversations_sql(chosen: rules.Rules, *, synthetic: bool = False, split: bool = True) -> str:
     """A SELECT of the rows of some conversations, worked out from their turns and events.
 
     Its parameters are `tenants` and `ids` of the conversations, `first` and `last`, nanoseconds
@@ -79,8 +79,10 @@ def conversations_sql(chosen: rules.Rules, *, synthetic: bool = False) -> str:
     Args:
         chosen: The rules to go by.
         synthetic: Whether synthetic turns count, which are in no figure.
+        split: Whether silences are looked for; else ids are split as their rows are.
     """
     source = files(__package__).joinpath("conversations.sql").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
     known = {"n": semconv, "rules": rules, "low": chosen.low, "most": MOST_TURNS}
-    return environment.from_string(source).render(known, synthetic=synthetic)
+    known |= {"gap": chosen.gap, "synthetic": synthetic, "split": split}
+    return environment.from_string(source).render(known)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from otel_chat import semconv as sc
 from tests.server.recount.facts import HANDOFFS, WORKFLOWS, Event, Facts, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 IDLE: Final = 30 * 60 * 1_000_000_000
 LISTENED: Final = ("user", "assistant", "human")
@@ -100,20 +102,21 @@ class Conversation:
         return self.first.start
 
     @cached_property
-    def _heard(self) -> list[int]:
+    def heard(self) -> list[int]:
+        """When anybody but the system sent a message."""
         messages = self.named(sc.EVENT_MESSAGE)
         return [one.time for one in messages if one.text(sc.MESSAGE_SENDER) in LISTENED]
 
     @cached_property
     def active_until(self) -> int:
         """The end of its last activity."""
-        return max([*(turn.end for turn in self.turns), *self._heard])
+        return max([*(turn.end for turn in self.turns), *self.heard])
 
     @cached_property
     def ended(self) -> bool:
         """Whether an end or an outcome was told, and no activity began later."""
         told = [event.time for event in self.named(sc.EVENT_CONVERSATION_END)]
-        return bool(told) and max(told) >= max([self.last.start, *self._heard])
+        return bool(told) and max(told) >= max([self.last.start, *self.heard])
 
     @cached_property
     def settled(self) -> bool:
@@ -280,14 +283,53 @@ def cost(turns: Iterable[Turn]) -> Decimal | None:
     return sum(known, Decimal(0)) if known else None
 
 
-def lives(facts: Facts, now: int) -> list[Conversation]:
-    """All conversations: events of an id without turns make none."""
+def lives(facts: Facts, now: int, gap: int | None = None) -> list[Conversation]:
+    """All conversations: events of an id without turns make none.
+
+    Args:
+        facts: Turns and events.
+        now: When they are asked about.
+        gap: A longer silence begins another conversation of the id; none does without.
+    """
     turns: dict[tuple[str, str], list[Turn]] = defaultdict(list)
     events: dict[tuple[str, str], list[Event]] = defaultdict(list)
     for turn in facts.turns:
         turns[turn.tenant, turn.conversation].append(turn)
     for event in facts.events:
         events[event.tenant, event.text(sc.CONVERSATION_ID)].append(event)
+    if gap is None:
+        return [
+            Conversation(*key, now, tuple(found), tuple(events[key]))
+            for key, found in turns.items()
+        ]
     return [
-        Conversation(*key, now, tuple(found), tuple(events[key])) for key, found in turns.items()
+        one
+        for (tenant, name), found in turns.items()
+        for one in episodes(Conversation(tenant, name, now, tuple(found), ()), events, gap)
     ]
+
+
+def episodes(
+    whole: Conversation, events: Mapping[tuple[str, str], Sequence[Event]], gap: int
+) -> Iterator[Conversation]:
+    """The parts of a conversation that silences make of it, each with its own id."""
+    told = events[whole.tenant, whole.name]
+    heard = Conversation(whole.tenant, whole.name, whole.now, whole.turns, tuple(told)).heard
+    begun: list[int] = []
+    busy_until = 0
+    for turn in whole.turns:
+        busy_until = max([busy_until, *(time for time in heard if time <= turn.start)])
+        if not begun or turn.start - busy_until > gap:
+            begun.append(turn.start)
+        busy_until = max(busy_until, turn.end)
+    bounds = [0, *begun[1:], 1 << 63]
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        at = datetime.fromtimestamp(start // 10**9, UTC)
+        name = f"{whole.name}@{at:%Y%m%dT%H%M%S}.{start % 10**9:09}Z"
+        yield Conversation(
+            whole.tenant,
+            name if number else whole.name,
+            whole.now,
+            tuple(turn for turn in whole.turns if start <= turn.start < end),
+            tuple(event for event in told if start <= event.time < end),
+        )

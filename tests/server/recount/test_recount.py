@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 
     from fastapi.testclient import TestClient
 
+    from otel_chat.server.store import Store
     from tests.server.recount.facts import Event, Turn
     from tests.server.recount.lives import Conversation
 
 SEEDS: Final = range(12) if THOROUGH else range(1)
+GAP: Final = 2 * 3600
+"""Seconds, of silences of one to four hours."""
 CONVERSATIONS: Final = 120 if THOROUGH else 40
 HANDOFF_OF_TURNS: Final = {"interactions/stats"}
 """Where `handoff` is still the turn's own: deprecated, so not asked."""
@@ -47,11 +50,16 @@ def reader(client: TestClient, tenants: list[str]) -> dict[str, str]:
     return {"authorization": f"Bearer {made.token}"}
 
 
-@pytest.fixture(scope="module", params=SEEDS)
-def asked(request: pytest.FixtureRequest, running: TestClient) -> Asked:
-    """A world that was sent late, doubled and in any order, and is asked about."""
-    seed = request.param
-    tenants = tuple(f"recount-{seed}-{name}" for name in "abc")
+@pytest.fixture(scope="module", params=[(seed, gap) for seed in SEEDS for gap in (None, GAP)])
+def asked(request: pytest.FixtureRequest, running: TestClient, store: Store) -> Iterator[Asked]:
+    """A world that was sent late, doubled and in any order, and is asked about.
+
+    Of each there is another in which silences split ids.
+    """
+    seed, gap = request.param
+    tenants = tuple(f"recount-{seed}-{gap}-{name}" for name in "abc")
+    usual = store.rules
+    store.rules = replace(usual, gap_seconds=gap)
     world = world_of(seed, time.time_ns(), tenants, CONVERSATIONS // len(tenants))
     sent = bodies(world.sent, random.Random(seed))
     headers = {**PROTOBUF, **token(running, "ingest:write")}
@@ -59,14 +67,17 @@ def asked(request: pytest.FixtureRequest, running: TestClient) -> Asked:
         taken = running.post(f"/v1/{path}", content=body, headers=headers)
         assert taken.status_code == 200, taken.text
     seen = set(tenants[:2])
-    everything = [one for one in lives(read(sent), world.now) if one.tenant in seen]
+    every = lives(read(sent), world.now, store.rules.gap)
+    everything = [one for one in every if one.tenant in seen]
+    assert any("@" in one.name for one in everything) == (gap is not None)
     whole = windows(world, everything)
     filtered = [
         replace(window, filters=filters)
         for window in (whole if THOROUGH else whole[8:9])
         for filters in FILTERS
     ]
-    return Asked(running, reader(running, sorted(seen)), everything, [*whole, *filtered])
+    yield Asked(running, reader(running, sorted(seen)), everything, [*whole, *filtered])
+    store.rules = usual
 
 
 def differences(asked: Asked, told: Told) -> Iterator[str]:

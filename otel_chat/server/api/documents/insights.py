@@ -23,12 +23,12 @@ from otel_chat.server.api.documents.parameters import (
 from otel_chat.server.api.errors import FOUND_RESPONSES, RESPONSES
 from otel_chat.server.api.known import PREFIX
 from otel_chat.server.api.parameters import (
-    ConversationId,
     CursorParameter,
     NowParameter,
     StoreParameter,
     TenantParameter,
     Viewer,
+    WholeId,
     idle_of,
 )
 from otel_chat.server.api.security import own_router
@@ -187,7 +187,7 @@ def user_journey(
     store: StoreParameter,
     scope: Viewer,
     window: NowParameter,
-    session_id: ConversationId,
+    session_id: WholeId,
     tenant: TenantParameter = None,
     cursor: CursorParameter = None,
 ) -> Journey:

@@ -22,6 +22,7 @@ from otel_chat._messages import (
     written,
 )
 from otel_chat._usage import Usage
+from otel_chat.extract import Tokens
 
 Kind = Literal["turn", "agent", "workflow", "chat", "tool", "other"]
 Attributes = Mapping[str, Any]
@@ -81,7 +82,7 @@ PROMPT_VERSIONS: Final = (
 RESPONSE_IDS: Final = (sc.RESPONSE_ID, "ai.response.id", "llm.response.id")
 TOOLS: Final = (sc.TOOL_NAME, "tool.name", "ai.toolCall.name", "lk.function_tool.name")
 TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
-    "input_tokens": (
+    "input": (
         sc.GEN_AI_INPUT_TOKENS,
         "gen_ai.aggregated_usage.input_tokens",
         "gen_ai.usage.prompt_tokens",
@@ -90,7 +91,7 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
         "ai.usage.inputTokens",
         "ai.usage.promptTokens",
     ),
-    "output_tokens": (
+    "output": (
         sc.GEN_AI_OUTPUT_TOKENS,
         "gen_ai.aggregated_usage.output_tokens",
         "gen_ai.usage.completion_tokens",
@@ -99,7 +100,7 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
         "ai.usage.outputTokens",
         "ai.usage.completionTokens",
     ),
-    "cache_read_tokens": (
+    "cache_read": (
         sc.GEN_AI_CACHE_READ_TOKENS,
         "gen_ai.aggregated_usage.cache_read.input_tokens",
         "gen_ai.usage.cache_read_input_tokens",
@@ -108,7 +109,7 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
         "llm.usage.cache_read_input_tokens",
         "ai.usage.cachedInputTokens",
     ),
-    "reasoning_tokens": (
+    "reasoning": (
         sc.GEN_AI_REASONING_TOKENS,
         "gen_ai.aggregated_usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
@@ -117,7 +118,7 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
         "llm.usage.reasoning_tokens",
         "ai.usage.reasoningTokens",
     ),
-    "cache_write_tokens": (
+    "cache_write": (
         sc.GEN_AI_CACHE_WRITE_TOKENS,
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.aggregated_usage.cache_creation.input_tokens",
@@ -128,6 +129,12 @@ TOKENS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 USAGE_DETAILS: Final = "langfuse.observation.usage_details"
+TOTALS: Final = (
+    "gen_ai.usage.total_tokens",
+    "llm.token_count.total",
+    "llm.usage.total_tokens",
+    "ai.usage.totalTokens",
+)
 COUNTED: Final = (USAGE_DETAILS, *(name for names in TOKENS.values() for name in names))
 """Where tokens stand."""
 COST_DETAILS: Final = "langfuse.observation.cost_details"
@@ -342,15 +349,17 @@ def usage(attributes: Attributes) -> Usage:
         Usage(input_tokens=3, output_tokens=None, cache_read_tokens=None, reasoning_tokens=None, \
 cache_write_tokens=None, model=None, provider='openai', cost=None, response_id=None, parts=())
     """
-    counts = {key: _count(first(attributes, names)) for key, names in TOKENS.items()}
-    if not any(counts.values()):
-        counts |= _detailed(attributes)
+    told = {key: _count(first(attributes, names)) for key, names in TOKENS.items()}
+    whole = _count(first(attributes, TOTALS))
+    if all(count is None for count in told.values()):
+        told, whole = _detailed(attributes)
+    tokens = _balanced(Tokens(**told), whole)
     return Usage(
-        input_tokens=counts["input_tokens"],
-        output_tokens=counts["output_tokens"],
-        cache_read_tokens=counts["cache_read_tokens"],
-        reasoning_tokens=counts["reasoning_tokens"],
-        cache_write_tokens=counts["cache_write_tokens"],
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cache_read_tokens=tokens.cache_read,
+        reasoning_tokens=tokens.reasoning,
+        cache_write_tokens=tokens.cache_write,
         model=_told(attributes, (*RESPONSE_MODELS, *REQUEST_MODELS)),
         provider=_told(attributes, PROVIDERS),
         cost=_cost(attributes),
@@ -364,33 +373,43 @@ def _cost(attributes: Attributes) -> float | None:
     return _amount(details.get("total")) if isinstance(details, dict) else told
 
 
-def _detailed(attributes: Attributes) -> dict[str, int | None]:
-    """Langfuse's counts: what is not of the plain kind lies beside it, unless the total says no.
+def _balanced(tokens: Tokens, whole: int | None) -> Tokens:
+    """The counts of all of the input and the output, which some tell without their parts.
 
     Example:
-        >>> told = '{"input": 20, "input_cached_tokens": 100, "output": 3, "total": 123}'
-        >>> found = _detailed({USAGE_DETAILS: told})
-        >>> found["input_tokens"], found["cache_read_tokens"], found["output_tokens"]
-        (120, 100, 3)
+        >>> _balanced(Tokens(input=20, output=3, cache_read=100), None).input
+        120
+        >>> _balanced(Tokens(input=120, output=3, cache_read=100), 123).input
+        120
+    """
+    cached = (tokens.cache_read or 0) + (tokens.cache_write or 0)
+    parts = {0, cached, tokens.reasoning or 0, cached + (tokens.reasoning or 0)}
+    gap = None if whole is None else whole - (tokens.input or 0) - (tokens.output or 0)
+    return tokens.balance(whole if gap in parts else None)
+
+
+def _detailed(attributes: Attributes) -> tuple[dict[str, int | None], int | None]:
+    """Langfuse's counts and their total, which is their sum where none is told.
+
+    Example:
+        >>> _detailed({USAGE_DETAILS: '{"input": 20, "input_cached_tokens": 100, "output": 3}'})
+        ({'input': 20, 'output': 3, 'cache_read': 100, 'cache_write': None, 'reasoning': None}, 123)
     """
     details = decoded(attributes.get(USAGE_DETAILS))
     if not isinstance(details, dict):
-        return {}
+        return {}, None
     counted = {str(key): n for key, value in details.items() if (n := _count(value)) is not None}
-    taken = first(counted, ("input", "input_tokens", "prompt_tokens"))
-    made = first(counted, ("output", "output_tokens", "completion_tokens"))
+    whole = counted.pop("total", counted.pop("total_tokens", sum(counted.values())))
     cached = {key: n for key, n in counted.items() if "cache" in key}
     written = sum(n for key, n in cached.items() if "creat" in key or "write" in key)
-    read = sum(cached.values()) - written
-    thought = sum(n for key, n in counted.items() if "reasoning" in key)
-    within = first(counted, ("total", "total_tokens")) == (taken or 0) + (made or 0)
-    return {
-        "input_tokens": taken if within or taken is None else taken + read + written,
-        "output_tokens": made if within or made is None else made + thought,
-        "cache_read_tokens": read or None,
-        "cache_write_tokens": written or None,
-        "reasoning_tokens": thought or None,
+    found = {
+        "input": first(counted, ("input", "input_tokens", "prompt_tokens")),
+        "output": first(counted, ("output", "output_tokens", "completion_tokens")),
+        "cache_read": sum(cached.values()) - written or None,
+        "cache_write": written or None,
+        "reasoning": sum(n for key, n in counted.items() if "reasoning" in key) or None,
     }
+    return found, whole
 
 
 def counts(role: Kind, attributes: Attributes) -> bool:

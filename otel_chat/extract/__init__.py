@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from otel_chat.extract._data import is_data
-from otel_chat.extract._draft import Draft, Extracted, ToolCall
+from otel_chat.extract._draft import Draft, Extracted, Tokens, ToolCall
 from otel_chat.extract._langgraph import within
 from otel_chat.extract._readers import READERS, Reader, recognise
 from otel_chat.extract._reading import get
@@ -23,6 +23,7 @@ __all__ = [
     "Sender",
     "StreamState",
     "Texts",
+    "Tokens",
     "ToolCall",
     "extract",
     "is_data",

@@ -100,8 +100,8 @@ class Tokens:
 
         Providers differ, and what speaks OpenAI's format differs too; their total says which way
         it is. What it has beyond both, where nothing explains it, are the thoughts of a model
-        that tells them nowhere else (Gemini). Without a total a part that exceeds its whole lies
-        beside it.
+        that tells them nowhere else (Gemini). Where no total says it, a part that exceeds its
+        whole lies beside it.
 
         Args:
             whole: The total that the provider gives.
@@ -117,7 +117,7 @@ class Tokens:
         cached = (self.cache_read or 0) + (self.cache_write or 0)
         reasoning = self.reasoning or 0
         gap = None if whole is None else whole - self.input - self.output
-        if gap is None:
+        if not gap:
             self.output += reasoning if reasoning > self.output else 0
             self.input += cached if cached > self.input else 0
         elif gap > 0:

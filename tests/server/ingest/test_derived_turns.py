@@ -782,6 +782,36 @@ def test_each_dialect_is_read(client: TestClient, given: Given) -> None:
         assert told == WHOLE, dialect
 
 
+COUNTS: dict[str, tuple[dict[str, object], tuple[int, int]]] = {
+    "the cache within the input": ({"cache": 60, "total": 110}, (100, 10)),
+    "the cache beside the input, as the total says": ({"cache": 60, "total": 170}, (160, 10)),
+    "more of the cache than there was input": ({"cache": 900}, (1000, 10)),
+    "the same, and a total without it": ({"cache": 900, "total": 110}, (1000, 10)),
+    "reasoning beside the output": ({"reasoning": 5, "total": 115}, (100, 15)),
+    "a total of which nobody knows what it counts": ({"total": 9999}, (100, 10)),
+}
+NAMES = {
+    "cache": sc.GEN_AI_CACHE_READ_TOKENS,
+    "reasoning": sc.GEN_AI_REASONING_TOKENS,
+    "total": "gen_ai.usage.total_tokens",
+}
+
+
+def test_parts_of_the_tokens_are_counted_in_where_they_stand_beside(
+    client: TestClient, given: Given
+) -> None:
+    """Instrumentations hand on what their provider counts, each in its own way."""
+    for case, (told, _) in COUNTS.items():
+        call = CALL | in_(case) | {NAMES[name]: value for name, value in told.items()}
+        send(client, given.tenant, spans(case, [("call", "", "client", call)]))
+    settle(given.store)
+    found = {
+        row["conversation_id"]: (row["input_tokens"], row["output_tokens"])
+        for row in turns(given.store, given.tenant)
+    }
+    assert found == {case: expected for case, (_, expected) in COUNTS.items()}
+
+
 def test_the_inner_one_of_two_calls_tells_what_the_outer_one_does_not(
     client: TestClient, given: Given
 ) -> None:

@@ -58,7 +58,9 @@ def extract(result: object) -> Extracted | None:
         draft = Draft()
         reader.read(draft, inner)
         found = draft.finish(reader.shape)
-        said = None if inner is result or found.text else text_of(result)
+        # What an application puts beside the provider's answer is what the user reads.
+        own = inner is not result and (inner is get(result, "raw") or not found.text)
+        said = text_of(result) if own else None
         return replace(found, text=said) if said else found
     except KeyboardInterrupt:
         raise

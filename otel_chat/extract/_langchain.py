@@ -98,6 +98,12 @@ def _read_message(draft: Draft, message: Any) -> None:
 
 def _usage(message: Any) -> Tokens:
     usage = get(message, "usage_metadata")
+    if usage is None:  # as the provider told it
+        told = get(message, "response_metadata", "token_usage")
+        found = Tokens(
+            input=count(get(told, "prompt_tokens")), output=count(get(told, "completion_tokens"))
+        )
+        return found.balance(count(get(told, "total_tokens")))
     details = get(usage, "input_token_details")
     return Tokens(
         input=count(get(usage, "input_tokens")),

@@ -23,6 +23,7 @@ _LISTS: Final = (list, tuple)
 _MAX_ITEMS: Final = 20_000
 _MAX_COUNT: Final = 10**12
 _MAX_NAME: Final = 1_000
+_PLACES: Final = {None: "text", "text": "text", "refusal": "refusal"}
 _PATIENCE_SECONDS: Final = 0.2
 _SLOW: Final[WeakSet[type]] = WeakSet()
 
@@ -160,13 +161,16 @@ def total(*parts: int | None) -> int | None:
     return sum(known) if known else None
 
 
+def _said(part: Any) -> str | None:
+    """The text of a block that a user reads."""
+    place = _PLACES.get(text(get(part, "type")))
+    return None if place is None else text(get(part, place))
+
+
 def joined(parts: Any) -> str | None:
-    """The text of content that is a string, or a list of strings and text blocks."""
+    """The text of content that is a string, or a list of strings and blocks of text."""
     whole = text(parts)
     if whole is not None:
         return whole
-    pieces = [
-        text(part) or (text(get(part, "text")) if get(part, "type") in (None, "text") else None)
-        for part in items(parts)
-    ]
+    pieces = [text(part) or _said(part) for part in items(parts)]
     return "".join(piece for piece in pieces if piece) or None

@@ -192,8 +192,8 @@ class _Walk:
             found = _field(value, key)
             if found is _ABSENT or found is None:
                 continue
-            if key == "text" and isinstance(found, dict):  # OpenAI's assistants
-                found = found.get("value")
+            if key == "text" and isinstance(inside := _field(found, "value"), str):
+                found = inside  # OpenAI's assistants
             if isinstance(found, str) and (key == "body" or found[:1] in _JSON.get(key, "")):
                 text = self._document(found, depth)
             else:

@@ -234,6 +234,7 @@ def test_bytes_are_joined_before_they_are_decoded(text: str, data: st.DataObject
         ([{"choices": [{"text": "Hi"}]}], "Hi"),
         ([{"delta": {"content": [{"type": "text", "text": {"value": "Hi"}}]}}], "Hi"),
         ([("Hi", [["hello", "Hi"]])], "Hi"),
+        ([SimpleNamespace(data=SimpleNamespace(text=SimpleNamespace(value="Hi")))], "Hi"),
         ([("token", w) for w in WORDS], TEXT),
         ([("status", "thinking"), ("text", "Hi"), ("error", "none")], "Hi"),
         (

@@ -210,6 +210,22 @@ def test_langchains_message() -> None:
     assert extract(GenericFakeChatModel(messages=iter([ai_message()])).invoke("hi")) == LANGCHAIN
 
 
+def test_langchains_message_as_its_provider_told_it() -> None:
+    """Integrations that give no `usage_metadata` keep what the provider said; a refusal is said."""
+    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+    refused = [{"type": "refusal", "refusal": "No."}]
+    found = extract(AIMessage(refused, response_metadata={"token_usage": usage}))
+    assert found is not None
+    assert (found.text, found.input_tokens, found.output_tokens) == ("No.", 12, 3)
+
+
+def test_what_stands_beside_a_providers_answer_is_the_reply() -> None:
+    """An application may cut or clean what the model said, and hand the whole answer on."""
+    found = extract({"reply": "Your parcel.", "raw": CHAT})
+    assert found is not None
+    assert (found.text, found.input_tokens) == ("Your parcel.", 120)
+
+
 def test_a_human_message_is_no_result() -> None:
     """Only the assistant's messages are."""
     assert extract(HumanMessage("hi")) is None

@@ -240,7 +240,8 @@ def _change(part: CostPart) -> Cell:
         return Cell(formats.NO_DATA)
     moved = float(part.cost / part.previous) - 1
     written = f"{moved * 100:+,.0f}{formats.THIN}%".replace("-", "\u2212")
-    return Cell(written, sub="within chance" if part.clear is False else "")
+    told = {True: "", False: "within chance", None: "too few to tell"}[part.clear]
+    return Cell(written, sub=told)
 
 
 def _dearest(found: Sequence[costs.Dear], *, several: bool) -> Table:

@@ -31,10 +31,11 @@ _START: Final = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z")
 _START_SQL: Final = r"@(\\d{8}T\\d{6}\\.\\d{9})Z$"
 RAW_SQL: Final = f"replaceRegexpOne(conversation_id, '{_START_SQL}', '')"
 """SQL of the id as it was sent, out of the id of an episode."""
-_BEGUN_SQL: Final = (
+BEGUN_SQL: Final = (
     "ifNull(toUnixTimestamp64Nano(parseDateTime64BestEffortOrNull("
     f"extract(conversation_id, '{_START_SQL}'), 9, 'UTC')), 0)"
 )
+"""SQL of when it began, nanoseconds, out of the same; 0 for the first."""
 
 
 def id_sql(row: str) -> str:
@@ -118,7 +119,7 @@ def source(table: str, texts: Iterable[str], *, once: bool) -> str | None:
         begun = f"toUnixTimestamp64Nano(t.{_BEGUN_BY[table]})"
         return _joined(f"{table} AS t{final}", "t.conversation_id", begun)
     if table in _NOTED_BY:
-        read = f"SELECT *, {RAW_SQL} AS raw, {_BEGUN_SQL} AS begun FROM {table}{final}"  # noqa: S608
+        read = f"SELECT *, {RAW_SQL} AS raw, {BEGUN_SQL} AS begun FROM {table}{final}"  # noqa: S608
         joined = _joined(f"({read}) AS t", "t.raw", "t.begun", "EXCEPT (raw, begun) ")
         # What was noted of episodes that are one since: the newest counts.
         newest = f"ORDER BY version DESC LIMIT 1 BY {_NOTED_BY[table]}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat.errors import OtelChatError, QueryError
-from otel_chat.server.episodes import Episode
+from otel_chat.server.episodes import BEGUN_SQL, RAW_SQL, Episode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,18 @@ FROM conversations FINAL
 WHERE NOT gone AND turns > 0 AND turn_at[1] < {ns:Int64}
   AND last_activity_at >= fromUnixTimestamp64Nano({ns:Int64}, 'UTC')
 """
+# An id that lives on has no row of its episodes that are gone.
+_EPISODES_GONE: Final = f"""
+SELECT n.tenant AS tenant, n.about AS about
+FROM (
+  SELECT DISTINCT tenant, conversation_id AS about, {RAW_SQL} AS raw, {BEGUN_SQL} AS begun
+  FROM {{table}} WHERE {{within}}
+) AS n INNER JOIN (
+  SELECT tenant, conversation_id AS raw, min(episode) AS first FROM conversations FINAL
+  WHERE {{within}} GROUP BY tenant, raw HAVING first > 0
+) AS e ON n.tenant = e.tenant AND n.raw = e.raw
+WHERE n.begun < e.first
+"""  # noqa: S608
 # Their sums are still of turns that are gone, also after an erasure that broke off.
 _SUMS_OLDER: Final = """
 SELECT 'earlier', tenant, conversation_id, seen_from, seen_to, now64(9)
@@ -238,6 +250,9 @@ class Eraser:
         )
         orphans = self._store.query(f"{noted} EXCEPT DISTINCT {there}", self._values)
         orphans = [row for row in orphans if not self._has_turns(row["tenant"], row["about"])]
+        if self._store.rules.gap is not None and table in _NOTED:
+            gone = _EPISODES_GONE.replace("{table}", table).replace("{within}", self._within)
+            orphans += self._store.query(gone, self._values)
         if orphans:
             self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
             self._values["orphans"] = [row["about"] for row in orphans]

@@ -252,6 +252,7 @@ def test_an_episode_keeps_its_name_when_those_before_it_are_erased(
     Eraser(store, given.scope).before(at(HOUR))
     assert listed(told) == {name(3 * HOUR): 3, name(8 * HOUR): 1}
     Eraser(store, given.scope).before(at(3 * HOUR + 30))
+    Settler(store).settle()
     assert listed(told) == {name(3 * HOUR): 2, name(8 * HOUR): 1}
     given.turn("c", 8 * HOUR + 60)
     given.save()
@@ -260,6 +261,21 @@ def test_an_episode_keeps_its_name_when_those_before_it_are_erased(
     assert found["summary"]["conversation_id"] == name(3 * HOUR)
     assert found["summary"]["turns_erased"]
     assert found["next_episode"] == name(8 * HOUR)
+
+
+def test_notes_on_an_episode_leave_with_it(
+    store: Store, given: Given, client: TestClient, told: Any
+) -> None:
+    """For its age, though its id lives on; those on the others stay."""
+    three(given)
+    allowed = asks(client, given)
+    for known in ("c", name(3 * HOUR), name(8 * HOUR)):
+        client.patch(f"/api/v1/marks/{known}", json={"note": known}, headers=allowed)
+    assert len(listed(told)) == 3
+    Eraser(store, given.scope).before(at(HOUR))
+    assert {one["note"] for one in told("marks")["items"]} == {name(3 * HOUR), name(8 * HOUR)}
+    Eraser(store, given.scope).before(at(4 * HOUR))
+    assert {one["note"] for one in told("marks")["items"]} == {name(8 * HOUR)}
 
 
 def test_feedback_on_an_episode_is_stored_by_the_id_that_was_sent(
@@ -341,6 +357,7 @@ def test_a_gap_that_goes_leaves_one_row_where_first_turns_were_erased(
     usual = store.rules
     listed(told)
     Eraser(store, given.scope).before(at(3 * HOUR + 30))
+    Settler(store).settle()
     store.rules = replace(usual, gap_seconds=None)
     Settler(store).settle()
     assert listed(told) == {"c": 3}

@@ -472,9 +472,19 @@ def input_messages(attributes: Attributes) -> str:
 
 
 def output_messages(attributes: Attributes) -> str:
-    """What it answered, in the same form."""
+    """What it answered, in the same form; of a whole history what came after the user's last.
+
+    Example:
+        >>> output_messages({"output": '[{"role": "user", "content": "a"}, {"content": "b"}]'})
+        '[{"role": "assistant", "parts": [{"type": "text", "content": "b"}]}]'
+    """
     listed = ("gen_ai.completion.", "llm.output_messages.", "llm.completions.")
-    return _messages(attributes, OUTPUTS, listed, "assistant")
+    found = _messages(attributes, OUTPUTS, listed, "assistant")
+    messages = decoded(found) if '"user"' in found else None
+    if not isinstance(messages, list):
+        return found
+    asked = [n for n, one in enumerate(messages) if type(one) is dict and one.get("role") == "user"]
+    return written(messages[asked[-1] + 1 :]) if asked else found
 
 
 def _messages(

@@ -397,6 +397,24 @@ DIALECTS: dict[str, dict[str, object]] = {
         ),
         "output.value": json.dumps({"messages": [{"type": "ai", "content": "On its way."}]}),
     },
+    "a history that is handed on as the output": {
+        "openinference.span.kind": "LLM",
+        "llm.provider": "p",
+        "llm.model_name": "m",
+        "llm.token_count.prompt": 100,
+        "llm.token_count.completion": 10,
+        "input.value": "Where is it?",
+        "output.value": json.dumps(
+            {
+                "messages": [
+                    {"type": "human", "content": "Hello"},
+                    {"type": "ai", "content": "Hello, what is it?"},
+                    {"type": "human", "content": "Where is it?"},
+                    {"type": "ai", "content": "On its way."},
+                ]
+            }
+        ),
+    },
     "Langfuse": {
         "langfuse.observation.type": "generation",
         "gen_ai.system": "p",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from otel_chat.server.figures.conversation_rows import ARROW, END, STEPS
@@ -14,6 +16,8 @@ from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, tabl
 from otel_chat.server.questions import drop_off, journeys, repeat_contact, workflows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_chat.server.pages.links import View
     from otel_chat.server.questions.drop_off import DropOff, IntentDropOff, StepDropOff
 
@@ -80,7 +84,17 @@ def _transitions(found: journeys.Paths) -> Table:
     )
 
 
-def _paths(found: journeys.Paths) -> Table:
+def _paths(found: journeys.Paths, view: View) -> Table:
+    def such(path: journeys.IntentPath, **more: str | Sequence[str]) -> str:
+        if len(path.intents) > STEPS:  # of its further steps nothing can be asked for
+            return ""
+        pairs = pairwise([*path.intents, END])
+        ways = (f"{number} {one}{ARROW}{then}" for number, (one, then) in enumerate(pairs, 1))
+        whole = " and ".join(f"way = {json.dumps(way, ensure_ascii=False)}" for way in ways)
+        there = view.value("where")
+        where = f"({there}) and {whole}" if there else whole
+        return view.narrowed(links.LIST, **{"state": "settled", "where": where, **more})
+
     heads: list[Head[journeys.IntentPath]] = [
         Head(
             "Path",
@@ -88,16 +102,21 @@ def _paths(found: journeys.Paths) -> Table:
             number=False,
         ),
         Head(
-            "Conversations", lambda p: formats.count(p.conversations), figure="path_conversations"
+            "Conversations",
+            lambda p: counted(p.conversations, such(p)),
+            figure="path_conversations",
         ),
         Head(
             "Share",
-            lambda p: rate(p.share, part=p.conversations, of=found.settled),
+            lambda p: rate(p.share, part=p.conversations, of=found.settled, href=such(p)),
             figure="path_share",
         ),
-        Head("Resolved", lambda p: formats.count(p.outcomes.resolved)),
-        Head("Handed off", lambda p: formats.count(p.outcomes.handed_off)),
-        Head("Dropped", lambda p: formats.count(p.outcomes.abandoned + p.outcomes.failed)),
+        Head("Resolved", lambda p: counted(p.outcomes.resolved, such(p, outcome="resolved"))),
+        Head("Handed off", lambda p: counted(p.outcomes.handed_off, such(p, outcome="handed_off"))),
+        Head(
+            "Dropped",
+            lambda p: counted(p.outcomes.abandoned + p.outcomes.failed, such(p, outcome=GIVEN_UP)),
+        ),
     ]
     return table(
         "paths",
@@ -273,7 +292,7 @@ def body(asking: Asking) -> Body:
     return Body(
         cards=_cards(dropped, repeat_asked.result(), incomplete.total, asking.view),
         panels=[
-            _paths(ways),
+            _paths(ways, asking.view),
             _flow(drawn_asked.result(), asking.view),
             _transitions(ways),
             _by_intent(dropped, asking),

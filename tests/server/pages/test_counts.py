@@ -73,7 +73,6 @@ UNOPENED: Final[dict[str, str]] = {
     "intents/Switched": "a switch lies between two turns",
     "entities/Recognised": "entities are in no list",
     "entities/Conversations": "by when entities were seen; a list has those that began then",
-    "paths": _ORDER,
     "transitions": _ORDER,
     "drop-off-steps": "the steps of workflows are no filter",
     "workflows": "a conversation may run a workflow twice",
@@ -102,7 +101,7 @@ ALIKE: Final = 4
 END: Final = datetime.now(UTC).replace(microsecond=0)
 OF_PAGES: Final = {
     "times": {},
-    "agent": {"agent": "support"},
+    "agent": {"agent": "support", "where": "channel = web or handoff"},
     "several": {"channel": ["web", "mobile"], "intent_not": "thanks"},
     "handoff": {"handoff": "true"},
     "segment": {"segment": "Half of it"},

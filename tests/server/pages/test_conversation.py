@@ -212,7 +212,7 @@ def test_from_a_fallen_containment_to_the_slow_tool(given: Given, reader: Reader
         clicks += 1
         locator.click()  # type: ignore[attr-defined]
 
-    click(page.locator("#causes tr", has_text="refund").get_by_role("link"))
+    click(page.locator("#causes tr", has_text="refund").get_by_role("link", name="10 of 10"))
     page.wait_for_url("**/conversations?last_intent=refund&state=settled&handoff=true")
     click(page.locator("#rows [data-row-link]").first)
     page.wait_for_url("**/conversations/return-*")

@@ -70,7 +70,7 @@ def test_what_changed_most_and_why(fallen: Given, reader: Reader) -> None:
     expect(cause).to_have_count(1)
     cells = [cell.replace("\u202f", " ") for cell in cause.locator("th, td").all_inner_texts()]
     assert cells == ["refund", "\u221225.0 pts", "10 of 10", "0 %", "100 %"]
-    cause.get_by_role("link").click()
+    cause.get_by_role("link", name="10 of 10").click()
     page.wait_for_url("**/conversations?last_intent=refund&state=settled&handoff=true")
     expect(page.locator("#rows tr")).to_have_count(10)
 

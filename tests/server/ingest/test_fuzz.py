@@ -194,17 +194,22 @@ TURN_TYPED = [
 ]  # fmt: skip
 
 
-@examples(2, 15)
-@generated(values=st.dictionaries(st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8))
-@example(values={sc.TIME_TO_FIRST_CHUNK: float("nan")})
-@example(values={sc.TIME_TO_FIRST_CHUNK: float("inf")})
-@example(values=dict.fromkeys(TURN_TYPED, 1e300))
+SAID: st.SearchStrategy[dict[str, object]] = st.dictionaries(
+    st.sampled_from(TURN_TYPED), HOSTILE, min_size=1, max_size=8
+)
+
+
+@examples(1, 15)
+@generated(turns=st.lists(SAID, min_size=1, max_size=4))
+@example(turns=[{sc.TIME_TO_FIRST_CHUNK: float("nan")}])
+@example(turns=[{sc.TIME_TO_FIRST_CHUNK: float("inf")}, dict.fromkeys(TURN_TYPED, 1e300)])
 def test_attributes_of_any_type_leave_every_answer_readable(
-    client: TestClient, store: Store, values: dict[str, object]
+    client: TestClient, store: Store, turns: list[dict[str, object]]
 ) -> None:
-    """Whatever a turn says of itself, it is stored, and every address still answers."""
+    """Whatever turns say of themselves, they are stored, and every address still answers."""
     sent = Telemetry(conversations(0).tenant)
-    sent.turn("conversation-1", 0, **values)
+    for number, values in enumerate(turns):
+        sent.turn("conversation-1", number, **values)
     send(client, sent.requests())
-    assert len(rows(store, sent.tenant)) == 1
+    assert len(rows(store, sent.tenant)) == len(turns)
     answers(client, sent.tenant)

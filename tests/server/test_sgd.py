@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_chat import semconv as sc
+from otel_chat.client import AnalyticsClient
 from otel_chat.client.local_server import free_port
 from otel_chat.demo.classifier import intent_classifier
 from otel_chat.replay.schedule import Schedule
@@ -132,6 +133,8 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
         body = Telemetry("default").logs([end_of(talk) for talk in left]).SerializeToString()
         sent = web.post(f"{url}/v1/logs", content=body, headers=PROTOBUF)
         assert sent.status_code == 200
+        with AnalyticsClient(url) as client:
+            assert client.settled()
         yield Replayed(url, summary, whole, [talk for talk, _ in copies], left)
 
 

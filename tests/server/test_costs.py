@@ -132,6 +132,17 @@ def test_a_change_of_cost_is_told_from_chance(given: Given) -> None:
     }  # fmt: skip
 
 
+def test_what_has_no_price_has_no_mean(given: Given) -> None:
+    """Of conversations without a priced turn nothing is told: they are not known to be free."""
+    for number in range(3):
+        given.turn(f"unpriced-{number}", 60 * number, input_tokens=5, cost_source="unpriced")
+    given.save()
+    found = costs(given.store, given.scope, DAY, NONE)
+    for one in (found.per_conversation, found.per_resolved):
+        assert (one.value, one.low, one.high, one.previous, one.clear) == (None,) * 5
+    assert found.resolved is None
+
+
 def test_the_cost_of_a_conversation_has_an_interval(given: Given) -> None:
     """Student's, of conversations, whole; Welch's test tells whether it changed."""
     spend(given, YESTERDAY, ["0.2", "0.4"] * 15)

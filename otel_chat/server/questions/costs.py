@@ -49,7 +49,9 @@ _NANO: Final = Decimal("1e-9")
 class CostMean(Answer):
     """What a conversation of a kind costs on average, and whether that changed."""
 
-    value: Money | None = Field(description="USD, rounded to a billionth; null over none.")
+    value: Money | None = Field(
+        description="USD, rounded to a billionth; null over none, and where no turn has a price."
+    )
     low: float | None = Field(
         description="The lower bound of its 95 % interval (Student's), 0 at least; null under two."
     )
@@ -210,10 +212,7 @@ def _mean(row: Mapping[str, Any]) -> Decimal | None:
 
 def _per(rows: Sequence[dict[str, Any]]) -> CostMean:
     """The mean cost of the conversations of some rows, of this window and of the one before."""
-    now, before = (
-        sum((_conversations(row) for row in rows if row["part"] == part), Ratios())
-        for part in (1, 0)
-    )
+    now, before = (_priced([row for row in rows if row["part"] == part]) for part in (1, 0))
     sample = Sample.of_sums(now.count, now.x, now.xx, SCALE)
     within = mean_interval(sample) if sample else None
     changed = ratios_change(now, before)
@@ -227,6 +226,11 @@ def _per(rows: Sequence[dict[str, Any]]) -> CostMean:
         previous=means[1],
         clear=None if changed is None else changed.p_value <= LEVEL,
     )
+
+
+def _priced(rows: Sequence[dict[str, Any]]) -> Ratios:
+    """Conversations by what they cost; none where no turn of any has a price."""
+    return sum(map(_conversations, rows if any(row["priced"] for row in rows) else ()), Ratios())
 
 
 def _conversations(row: Mapping[str, Any]) -> Ratios:
@@ -311,15 +315,15 @@ def costs(store: Store, scope: Scope, window: Window, filters: Filters) -> Costs
     by: dict[By, list[CostPart]] = {
         kind: _parts([row for row in rows if row["kind"] == kind]) for kind in get_args(OfTurns)
     }
-    resolved = {row["part"]: _mean(row) for row in outcomes if row["name"] == "resolved"}
     settled = [row for row in outcomes if row["name"] != "open"]
+    resolved = _per([row for row in settled if row["name"] == "resolved"])
     every = next((row for row in rows if row["kind"] == "" and row["part"]), {})
     return Costs(
         window=TimeSpan.of(window),
         by=by | {"outcome": _parts(outcomes)},
-        resolved=resolved.get(1),
-        previous_resolved=resolved.get(0),
-        per_resolved=_per([row for row in settled if row["name"] == "resolved"]),
+        resolved=resolved.value,
+        previous_resolved=resolved.previous,
+        per_resolved=resolved,
         per_conversation=_per(settled),
         cached=ratio(every.get("cached"), every.get("input")),
         dearest=dearest.result(),

@@ -422,7 +422,12 @@ def _native(guard: Guard, inner: Any) -> Any:
 _silent: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 """Whether objects of a class give nothing later: most results are of few classes."""
 _STREAMING: Final = (
-    *("__await__", "__iter__", "__aiter__", "__enter__", "__aenter__", "add_done_callback"),
+    "__await__",
+    "__iter__",
+    "__aiter__",
+    "__enter__",
+    "__aenter__",
+    "add_done_callback",
 )
 
 

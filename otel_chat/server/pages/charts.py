@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
+from otel_chat.server.pages import formats
+
 WIDTH: Final = 100.0
 HEIGHT: Final = 24.0
 _PAD: Final = 2.0
@@ -137,10 +139,7 @@ class Course:
         """What each is called."""
         least = min(end - start for start, end in pairwise(self.edges))
         by_day = least > timedelta(hours=12)
-        return [
-            f"{start.day} {start:%b}" if by_day else f"{start.day} {start:%b, %H:%M}"
-            for start in self.edges[:-1]
-        ]
+        return [formats.bucket(start, by_day=by_day) for start in self.edges[:-1]]
 
     @property
     def rows(self) -> list[tuple[datetime | None, str]]:

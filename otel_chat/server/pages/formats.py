@@ -15,6 +15,7 @@ __all__ = [
     "THIN",
     "ago",
     "between",
+    "bucket",
     "clock",
     "compact",
     "count",
@@ -106,6 +107,17 @@ def when(moment: datetime | None) -> str:
         return NO_DATA
     utc = moment.astimezone(UTC)
     return f"{utc.day} {utc:%b %Y, %H:%M}"
+
+
+def bucket(start: datetime, *, by_day: bool) -> str:
+    """What a bucket of time is called, by the clock that its start is told by.
+
+    Example:
+        >>> noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        >>> bucket(noon, by_day=False), bucket(noon, by_day=True)
+        ('4 Mar, 12:00', '4 Mar')
+    """
+    return f"{start.day} {start:%b}" if by_day else f"{start.day} {start:%b, %H:%M}"
 
 
 def clock(moment: datetime | None) -> str:

@@ -30,7 +30,7 @@ from otel_chat.server.questions.theme_states import (
     likeness,
     theme_states,
 )
-from otel_chat.server.questions.unanswered import missed, normal
+from otel_chat.server.questions.unanswered import normal
 
 if TYPE_CHECKING:
     from otel_chat.server.access import Scope
@@ -193,7 +193,7 @@ def _read(
         conditions.append(f"multiSearchAnyCaseInsensitive(input_messages, {stems})")
     return statement.run(f"""
         SELECT toString(tenant) AS tenant, conversation_id, {nanos("start")} AS ns,
-            {missed(statement)} AS missed, input_messages
+            {statement.store.rules.unsure} AS missed, input_messages
         FROM {turns_source(statement, window, filters, _NAMED)} AS t
         WHERE {" AND ".join(conditions)}
         ORDER BY ns DESC LIMIT {READ}

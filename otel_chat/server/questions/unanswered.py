@@ -369,13 +369,8 @@ _NAMED: Final = (
 )  # fmt: skip
 
 
-def missed(statement: Query) -> str:
-    """The condition that a turn was not understood."""
-    return f"(ifNull(fallback, false) OR ifNull({statement.store.rules.low}, false))"
-
-
 def _counted(statement: Query, window: Window, filters: Filters) -> dict[str, Any]:
-    held = missed(statement)
+    held = statement.store.rules.unsure
     source = turns_source(statement, window, filters, ("fallback", "confidence", "input_messages"))
     return statement.one(
         f"SELECT countIf({held}) AS turns,"  # noqa: S608
@@ -392,7 +387,7 @@ def _newest(statement: Query, window: Window, filters: Filters) -> list[dict[str
                 {nanos("start")} AS ns, toString(intent) AS intent, confidence,
                 ifNull(fallback, false) AS missed, input_messages
             FROM {turns_source(statement, part, filters, _NAMED)} AS t
-            WHERE {missed(statement)} AND input_messages != ''
+            WHERE {statement.store.rules.unsure} AND input_messages != ''
             ORDER BY ns DESC, trace, lower(hex(span_id))
             LIMIT {READ - len(rows)}
         """)  # noqa: S608

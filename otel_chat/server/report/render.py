@@ -170,12 +170,7 @@ def labels_of(report: Report) -> list[str]:
     hourly = len(report.over_time) > 1 and (
         (report.over_time[1].start - report.over_time[0].start).total_seconds() < 86_400  # noqa: PLR2004
     )
-    return [
-        f"{point.start.day} {point.start:%b, %H:%M}"
-        if hourly
-        else f"{point.start.day} {point.start:%b}"
-        for point in report.over_time
-    ]
+    return [formats.bucket(point.start, by_day=not hourly) for point in report.over_time]
 
 
 def render(report: Report, form: Rendered) -> str:

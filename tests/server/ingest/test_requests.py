@@ -343,6 +343,26 @@ def test_attributes_of_any_type_never_lose_a_turn(
     assert turn["status"] in ("ok", "error", "cancelled")
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        (sc.TIME_TO_FIRST_CHUNK, "time_to_first_chunk"),
+        (sc.CONFIDENCE, "confidence"),
+        (sc.USAGE_INPUT_TOKENS, "input_tokens"),
+        (sc.COST_AMOUNT, "cost"),
+    ],
+)
+def test_what_cannot_be_below_zero_is_not_told_below_it(
+    client: TestClient, store: Store, name: str, column: str
+) -> None:
+    """A clock that steps back and a wrong count leave the turn without that figure."""
+    sent = Telemetry(conversations(0).tenant)
+    sent.turn("c", 0, **{name: -1})
+    assert post(client, sent.traces(sent.spans).SerializeToString()).status_code == 200
+    (turn,) = rows(store, sent.tenant)
+    assert turn[column] is None
+
+
 @examples(50, 600)
 @generated(seed=st.integers(0, 2**32))
 def test_a_damaged_body_is_taken_or_refused_and_never_half_written(

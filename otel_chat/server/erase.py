@@ -249,7 +249,8 @@ class Eraser:
             f" (SELECT {column} FROM {table} WHERE {self._within}) AND {self._within}"
         )
         orphans = self._store.query(f"{noted} EXCEPT DISTINCT {there}", self._values)
-        orphans = [row for row in orphans if not self._has_turns(row["tenant"], row["about"])]
+        alive = self._with_turns(orphans)
+        orphans = [row for row in orphans if _sent(row) not in alive]
         if self._store.rules.gap is not None and table in _NOTED:
             gone = _EPISODES_GONE.replace("{table}", table).replace("{within}", self._within)
             orphans += self._store.query(gone, self._values)
@@ -259,14 +260,19 @@ class Eraser:
             pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
             self._delete(table, f"(tenant, {column}) IN {pairs}")
 
-    def _has_turns(self, tenant: str, known: str) -> bool:
-        """Whether there are turns of an id that something was noted about as of an episode."""
-        episode = Episode.of(known)
-        found = "tenant = {tenant:String} AND conversation_id = {id:String}"
-        asked = {"tenant": tenant, "id": episode.raw}
-        return bool(
-            episode.begun and self._store.query(f"SELECT 1 FROM turns WHERE {found} LIMIT 1", asked)  # noqa: S608
+    def _with_turns(self, noted: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+        """The ids that there are turns of, of those that something was noted about as episodes."""
+        episodes = [_sent(row) for row in noted if Episode.of(row["about"]).begun]
+        if not episodes:
+            return set()
+        tenants, ids = (list(them) for them in zip(*episodes, strict=True))
+        rows = self._store.query(
+            "SELECT DISTINCT tenant, conversation_id FROM turns WHERE conversation_id IN"
+            " {ids:Array(String)} AND (tenant, conversation_id) IN"
+            " arrayZip({tenants:Array(String)}, {ids:Array(String)})",
+            {"tenants": tenants, "ids": ids},
         )
+        return {(row["tenant"], row["conversation_id"]) for row in rows}
 
     def _delete(self, table: str, condition: str, *, once: bool = True) -> int:
         where = f"({condition}) AND {self._within}"
@@ -297,3 +303,8 @@ def forget_old(store: Store, scope: Scope, days: float) -> None:
     else:
         if erased.turns or erased.events or erased.spans:
             _log.info("Erased what is older than %g days: %s", days, erased)
+
+
+def _sent(noted: Mapping[str, Any]) -> tuple[str, str]:
+    """The tenant and the id as it was sent of what something was noted about."""
+    return noted["tenant"], Episode.of(noted["about"]).raw

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import itertools
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,17 @@ NEEDED = {
     "gradio_chat": ("gradio",),
     "chainlit_chat": ("chainlit",),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported_before_any_serves() -> None:
+    """Python 3.11 up to 3.11.7 can fail to parse a module while other threads collect garbage.
+
+    https://github.com/python/cpython/issues/106905
+    """
+    for module in itertools.chain.from_iterable(NEEDED.values()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 @pytest.mark.parametrize("bot", NEEDED)

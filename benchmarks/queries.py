@@ -73,6 +73,7 @@ def addresses(client: httpx.Client) -> list[Address]:
         if not reads or any(part in path for part in LEFT_OUT):
             continue
         takes = methods["get"].get("parameters", ())
+        named = {one["name"] for one in takes}
         windowed = any(one["name"] == "from" for one in takes)
         if "{dimension}" in path:
             names = ("device", "channel")
@@ -82,8 +83,9 @@ def addresses(client: httpx.Client) -> list[Address]:
             packs = [one["name"] for one in client.get(f"{API}/definitions").json()["packs"]]
             found += [(path.replace("{pack}", name), {}, windowed) for name in packs]
             continue
+        if {one["name"] for one in takes if one["in"] == "path"} - known.keys():
+            continue  # Of a thing that somebody has to make first, as a report
         found.append((path.format_map(known), {}, windowed))
-        named = {one["name"] for one in takes}
         for name, value in FILTERS.items():
             if name in named and windowed:
                 found.append((path.format_map(known), {name: value}, windowed))

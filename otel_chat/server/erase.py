@@ -11,6 +11,7 @@ from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat.errors import OtelChatError, QueryError
 from otel_chat.server.episodes import BEGUN_SQL, RAW_SQL, Episode
+from otel_chat.server.summaries.statements import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -220,12 +221,12 @@ class Eraser:
         """
         self._values["settled_tenants"] = [row["tenant"] for row in settled]
         self._values["settled"] = [row["conversation_id"] for row in settled]
-        pairs = "arrayZip({settled_tenants:Array(String)}, {settled:Array(String)})"
-        self._delete("conversations", f"(tenant, conversation_id) IN {pairs}")
-        self._delete("touched_keys", f"(tenant, key) IN {pairs}", once=False)
+        settled_keys = pairs("{settled_tenants:Array(String)}", "{settled:Array(String)}")
+        self._delete("conversations", f"(tenant, conversation_id) IN {settled_keys}")
+        self._delete("touched_keys", f"(tenant, key) IN {settled_keys}", once=False)
         left = " UNION ALL ".join(
             f"SELECT tenant, conversation_id, {TIMES[table]} AS seen FROM {table}"  # noqa: S608
-            f" WHERE (tenant, conversation_id) IN {pairs} AND {self._within}"
+            f" WHERE (tenant, conversation_id) IN {settled_keys} AND {self._within}"
             for table in ("turns", "events")
         )
         self._store.command(
@@ -257,8 +258,8 @@ class Eraser:
         if orphans:
             self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
             self._values["orphans"] = [row["about"] for row in orphans]
-            pairs = "arrayZip({orphan_tenants:Array(String)}, {orphans:Array(String)})"
-            self._delete(table, f"(tenant, {column}) IN {pairs}")
+            orphan_keys = pairs("{orphan_tenants:Array(String)}", "{orphans:Array(String)}")
+            self._delete(table, f"(tenant, {column}) IN {orphan_keys}")
 
     def _with_turns(self, noted: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
         """The ids that there are turns of, of those that something was noted about as episodes."""

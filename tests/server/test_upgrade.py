@@ -88,7 +88,7 @@ def test_a_store_of_the_first_release_is_brought_forward(stores: tuple[Store, St
     assert {table: count(old, table) for table in former} == former
     client = browser(old)
 
-    def stop() -> float:
+    def stop(_: float) -> float:
         settler.stop()
         return 0
 

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 GROUP_BYTES: Final = 8 * 1024**2
 QUEUE_BYTES: Final = 64 * 1024**2
+ENOUGH_BYTES: Final = 512 * 1024
+"""So much is inserted at once. A smaller insert costs as much, so of less one is made at a time,
+and what came meanwhile waits a moment for more to go with."""
+MOMENT_SECONDS: Final = 0.1
 WRITERS: Final = 2
+BUSY: Final = 0.9
+"""The share of their time that writers write who are said to be busy."""
 _MESSAGES: Final = {"traces": "Traces", "logs": "Logs"}
 # What says that the data cannot be taken: the engine, or its driver.
 _AT_FAULT: Final = (OtelChatError, ValueError, TypeError, ArithmeticError, LookupError)
@@ -85,8 +91,10 @@ class Committer:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open = False
-        self._writing = 0
         self.stats = CommitStats()
+        self._asked = (time.monotonic(), 0.0)
+        self._writing = 0
+        self._not_before = 0.0
 
     def start(self) -> None:
         """Starts the writing threads."""
@@ -108,8 +116,10 @@ class Committer:
         self._threads = []
 
     def busy(self) -> bool:
-        """Whether every writer is at work: then telemetry takes what the machine has."""
-        return self._writing == WRITERS
+        """Whether telemetry takes the machine: writers hardly paused since it was last asked."""
+        before, self._asked = self._asked, (time.monotonic(), self.stats.insert_seconds)
+        passed, written = (now - then for now, then in zip(self._asked, before, strict=True))
+        return written > BUSY * WRITERS * passed
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is on disk.
@@ -150,19 +160,21 @@ class Committer:
 
     def _run(self) -> None:
         while group := self._take():
-            with self._changed:
-                self._writing += 1
             self._write(group)
             with self._changed:
                 self._writing -= 1
+                if any(self._queues.values()):
+                    self._not_before = time.monotonic() + MOMENT_SECONDS
+                self._changed.notify_all()
 
     def _take(self) -> list[_Entry]:
         """The next group; empty when there is nothing left to do."""
         with self._changed:
-            while not any(self._queues.values()):
-                if not self._open:
+            while (left := self._left()) is None or left > 0:
+                if left is None and not self._open:
                     return []
-                self._changed.wait()
+                self._changed.wait(left)
+            self._writing += 1
             queue = max(self._queues.values(), key=len)
             group: list[_Entry] = []
             size = 0
@@ -172,6 +184,14 @@ class Committer:
                 group.append(entry)
             self.stats.queue_bytes -= size
             return group
+
+    def _left(self) -> float | None:
+        """How long what waits still has to, in seconds; None where an event is waited for."""
+        if not any(self._queues.values()):
+            return None
+        if not self._open or self.stats.queue_bytes >= ENOUGH_BYTES:
+            return 0
+        return None if self._writing else self._not_before - time.monotonic()
 
     def _write(self, group: list[_Entry], *, again: bool = True) -> None:
         """Inserts a group; where its data is at fault, halves of it, down to the body that is.

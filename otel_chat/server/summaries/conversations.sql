@@ -11,7 +11,7 @@
 {%- set combined = ['environment', 'agent', 'agent_version', 'variant', 'channel', 'model', 'intent', 'route', 'user_type',
   'prompt', 'prompt_version'] -%}
 {%- set combination = '(' ~ combined | join(', ') | replace('model', rules.MODEL) ~ ')' -%}
-{%- set of_all = "(tenant, conversation_id) IN keys AND conversation_id IN {ids:Array(String)}" -%}
+{%- set of_all = "(tenant, conversation_id) IN " ~ keys ~ " AND conversation_id IN {ids:Array(String)}" -%}
 {%- set of_keys = of_all ~ ('' if synthetic else ' AND NOT synthetic') -%}
 {%- set of_turns = of_keys ~ ' AND start >= seen_first AND start <= seen_last' -%}
 {%- set of_events = of_keys ~ ' AND time >= seen_first AND time <= seen_last' -%}
@@ -40,7 +40,6 @@
 {%- endmacro -%}
 {%- macro billionths(value) -%}toInt128(accurateCastOrNull(round(({{ value }}) * 1000000000), 'Int64')){%- endmacro -%}
 WITH
-  arrayZip({{ '{tenants:Array(String)}' }}, {{ '{ids:Array(String)}' }}) AS keys,
   fromUnixTimestamp64Nano({{ '{first:Int64}' }}, 'UTC') AS seen_first,
   fromUnixTimestamp64Nano({{ '{last:Int64}' }}, 'UTC') AS seen_last,
 {%- if gap %}

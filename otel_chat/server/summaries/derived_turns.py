@@ -14,6 +14,7 @@ from otel_chat._messages import BODY
 from otel_chat.server.prices import SOURCE
 from otel_chat.server.span_rules import meaning
 from otel_chat.server.summaries import turn_rule
+from otel_chat.server.summaries.statements import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,9 +40,8 @@ DAY_NS: Final = 24 * 3600 * 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _TRACES: Final = (
-    "(tenant, trace_id) IN arrayZip({tenants:Array(String)},"
-    " arrayMap(id -> toFixedString(unhex(id), 16), {ids:Array(String)}))"
-    " AND trace_id IN arrayMap(id -> toFixedString(unhex(id), 16), {ids:Array(String)})"
+    f"(tenant, trace_id) IN (SELECT tenant, toFixedString(unhex(id), 16) FROM {KEYS})"  # noqa: S608
+    " AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({ids:Array(String)})), 16))"
     " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
     " AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
 )
@@ -73,7 +73,7 @@ AND (operation != '' OR hasAny(mapKeys(attributes), {{telling:Array(String)}})
 """  # noqa: S608
 _OF_TRACES: Final = (
     "tenant IN {tenants:Array(String)}"
-    " AND trace_id IN arrayMap(id -> unhex(id), {ids:Array(String)})"
+    " AND trace_id IN (SELECT unhex(arrayJoin({ids:Array(String)})))"
     " AND time >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
     " AND time <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
 )

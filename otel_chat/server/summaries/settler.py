@@ -13,15 +13,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from prometheus_client.core import GaugeMetricFamily
 
 from otel_chat.errors import OtelChatError
 from otel_chat.server.summaries.derived_turns import DerivedTurns
-from otel_chat.server.summaries.statements import conversations_sql, in_parts
+from otel_chat.server.summaries.statements import KEYS, conversations_sql, in_parts
 from otel_chat.server.summaries.turn_prices import price_turns
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ QUEUES: Final[tuple[Queue, ...]] = ("trace", "recent", "earlier")
 ago waits by itself: late data does not hold up today's."""
 BATCH: Final = 2000
 """Conversations that are worked out by one statement."""
-SLICE: Final = 20_000
+SLICE: Final = 4000
 """Touches that are looked at before the mark moves on."""
 SLICE_INSERTS: Final = 2000
 MOST_INSERTS: Final = 100_000
@@ -53,6 +55,8 @@ HOUR_NS: Final = 3600 * 10**9
 RECENT_NS: Final = 48 * HOUR_NS
 REST_SECONDS: Final = 10.0
 """The longest rest between two batches: less than a lease lasts."""
+ASK_SECONDS: Final = 0.5
+"""How often it is asked meanwhile how long to rest."""
 AS_OF: Final = "as_of"
 """The mark that says up to when all is settled."""
 RULES: Final = "rules: "
@@ -116,10 +120,10 @@ FROM (
       PARTITION BY tenant, conversation_id ORDER BY started_at
     ) >= last_activity_at AS joined
   FROM conversations FINAL
-  WHERE (tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})
+  WHERE (tenant, conversation_id) IN {keys}
     AND conversation_id IN {ids:Array(String)}
 ) WHERE version < if(turns_erased AND NOT joined, newest, greatest(newest, {version:UInt64}))
-"""
+""".replace("{keys}", KEYS)
 # The newest day first: to the settler it is what was touched first.
 _TOUCH_ALL: Final = """
 INSERT INTO touched_keys (queue, tenant, key, first, last, at)
@@ -202,7 +206,8 @@ class Settler:
         prices: What turns cost that bring no cost; None leaves them unpriced.
         span_rules: What other libraries' spans mean that no convention says.
         rests: How long to leave the machine to others after a batch, as a multiple of what that
-            took; asked after each.
+            took. It is given for how many seconds has waited what is worked out; of earlier days,
+            since it is. Asked after each and while it rests.
     """
 
     def __init__(
@@ -213,13 +218,14 @@ class Settler:
         lease: Lease | None = None,
         prices: ServerPrices | None = None,
         span_rules: Sequence[Rule] = (),
-        rests: Callable[[], float] = lambda: 0,
+        rests: Callable[[float], float] = lambda _: 0,
     ) -> None:
         self._store = store
         self._lease = lease
         self._batch = batch
         self._rests = rests
         self._rested = 0.0
+        self._since = 0.0
         self._marks: dict[str, int] = {}
         self._prices = prices
         self._derived = DerivedTurns(store, prices, span_rules)
@@ -271,26 +277,42 @@ class Settler:
             self._marks = self._read_marks()
             began = self._now()
             self._begin_rebuild(began)
-            done = 0
-            while (waiting := self._next(began)) is not None:
-                done += self._settle_some(*waiting)
+            done, some = 0, 1
+            while some and self._goes_on():
+                some, left = self._round(began)
+                done += some
+                if not left:
+                    self._all_settled(began)
+                if some:
+                    began = self._now()
             self._rest()
             return done
 
-    def _next(self, began: int) -> tuple[Queue, dict[int, int], int] | None:
-        """What waits next, and where all is settled notes as of when."""
-        if not self._goes_on():
-            return None
+    def _round(self, began: int) -> tuple[int, bool]:
+        """Works out a slice of each queue: none waits for the end of another, which may not come.
+
+        Returns:
+            How many conversations and traces, and whether something is left of what was touched
+            before it began.
+        """
+        done, left = 0, False
         touched = self._touched()
         for queue in QUEUES:
             seen = self._seen[queue]
-            if any(seen.get(at) != keys for at, keys in touched[queue].items()):
-                return queue, touched[queue], began
+            if all(seen.get(at) == keys for at, keys in touched[queue].items()):
+                continue
+            some, whole = self._settle_some(queue, touched[queue], began)
+            done, left = done + some, left or not whole
+            if queue == "trace":
+                touched = self._touched()
+        return done, left
+
+    def _all_settled(self, began: int) -> None:
+        """Notes as of when all is settled."""
         self._as_of = began
         if self._store.url.path is None:
             self._note(AS_OF, began)
         self._forget_touched(began)
-        return None
 
     def state(self) -> State:
         """How far the rows are; every server of a served store says the same, whoever settles."""
@@ -320,8 +342,15 @@ class Settler:
         return not self._stopped.is_set() and (self._lease is None or self._lease.held())
 
     def _rest(self) -> None:
-        taken = time.monotonic() - self._rested
-        self._stopped.wait(min(taken * self._rests(), REST_SECONDS))
+        ended = time.monotonic()
+        taken = ended - self._rested
+        while not self._stopped.is_set():
+            behind = time.monotonic() - self._since
+            rest = min(taken * self._rests(behind), REST_SECONDS)
+            left = ended + rest - time.monotonic()
+            if left <= 0:
+                break
+            self._stopped.wait(min(left, ASK_SECONDS))
         self._rested = time.monotonic()
 
     def _begin_rebuild(self, began: int) -> None:
@@ -331,22 +360,24 @@ class Settler:
             self._store.command(_TOUCH_ALL, {"began": began})
             self._note(rules, began)
 
-    def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> int:
-        """Works out a slice of a queue; its mark moves on when all of the slice is done."""
+    def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> tuple[int, bool]:
+        """Works out a slice of a queue; its mark moves on when all of the slice is done.
+
+        Returns:
+            How many were worked out, and whether that was all of the queue.
+        """
         mark = self._marks.get(queue, 0)
         seen = self._seen[queue]
-        fresh: list[int] = []
-        keys = 0
-        for at in sorted(touched):
-            if seen.get(at) != touched[at]:
-                fresh.append(at)
-                keys += touched[at]
-            if keys >= SLICE or len(fresh) >= SLICE_INSERTS:
-                break
+        waiting = [at for at in sorted(touched) if seen.get(at) != touched[at]]
+        keys = list(accumulate(touched[at] for at in waiting))
+        fresh = waiting[: min(bisect_left(keys, SLICE) + 1, SLICE_INSERTS)]
+        self._since = time.monotonic()
+        if queue != "earlier":
+            self._since -= (began - fresh[0]) / 1e9
         done = 0
         for part in self._parts(queue, fresh, began - RECENT_NS):
             if not self._goes_on():
-                return done
+                return done, False
             if queue == "trace":
                 self._derived.work_out(part, self._now())
             else:
@@ -357,7 +388,7 @@ class Settler:
             at: touched[at] for at in (*seen, *fresh) if at in touched and at > mark - INSERT_NS
         }
         self._note(queue, max(mark, fresh[-1]))
-        return done
+        return done, fresh == waiting
 
     def _parts(self, queue: Queue, fresh: list[int], recent: int) -> Iterator[list[dict[str, Any]]]:
         """The conversations that inserts touched, in parts that lie near each other in time."""

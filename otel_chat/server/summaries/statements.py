@@ -28,6 +28,22 @@ OF_WINDOW: Final = (
 T = TypeVar("T")
 
 
+def pairs(tenants: str, ids: str) -> str:
+    """A subquery of the pairs of two lists, for what stands after an IN.
+
+    A function of a list would be compared with one by one; what is selected becomes a set.
+
+    Args:
+        tenants: SQL of a list.
+        ids: SQL of another, of the same length.
+    """
+    both = f"SELECT arrayJoin(arrayZip({tenants}, {ids})) AS pair"
+    return f"(SELECT pair.1 AS tenant, pair.2 AS id FROM ({both}))"  # noqa: S608
+
+
+KEYS: Final = pairs("{tenants:Array(String)}", "{ids:Array(String)}")
+
+
 def of_window(window: tuple[datetime, datetime], tenants: Iterable[str] | None) -> dict[str, Any]:
     """The parameters of `OF_WINDOW`.
 
@@ -84,5 +100,5 @@ def conversations_sql(chosen: rules.Rules, *, synthetic: bool = False, split: bo
     source = files(__package__).joinpath("conversations.sql").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
     known = {"n": semconv, "rules": rules, "low": chosen.low, "most": MOST_TURNS}
-    known |= {"gap": chosen.gap, "synthetic": synthetic, "split": split}
+    known |= {"gap": chosen.gap, "synthetic": synthetic, "split": split, "keys": KEYS}
     return environment.from_string(source).render(known)

@@ -12,7 +12,7 @@ from otel_chat._usage import COUNTS, Usage
 from otel_chat.semconv import GEN_AI_CACHE_WRITE_TOKENS
 from otel_chat.server.prices import SOURCE, Priced, ServerPrices, parts_of
 from otel_chat.server.rules import MODEL, TOKENS_KNOWN
-from otel_chat.server.summaries.statements import OF_WINDOW, in_parts, of_window
+from otel_chat.server.summaries.statements import KEYS, OF_WINDOW, in_parts, of_window
 
 if TYPE_CHECKING:
     from otel_chat.server.store import Store
@@ -33,7 +33,7 @@ _UNPRICED: Final = f"cost IS NULL AND {TOKENS_KNOWN} AND model != ''"
 # Other libraries' are priced where they are worked out: call by call.
 _OWN: Final = "NOT foreign"
 _OF_CONVERSATIONS: Final = (
-    "(tenant, conversation_id) IN arrayZip({tenants:Array(String)}, {ids:Array(String)})"
+    f"(tenant, conversation_id) IN {KEYS}"
     " AND conversation_id IN {ids:Array(String)}"
     " AND start >= fromUnixTimestamp64Nano({first:Int64}, 'UTC')"
     " AND start <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,10 @@ from google.rpc.status_pb2 import Status
 
 from otel_chat.errors import IngestError, StoreError, StoreUnavailableError
 from otel_chat.server.ingest.check import Batch
-from otel_chat.server.ingest.commit import Committer
+from otel_chat.server.ingest.commit import ENOUGH_BYTES, Committer
 from tests.server.ingest.sending import Telemetry, conversations
 from tests.server.ingest.test_requests import post
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +69,19 @@ async def commit(store: Picky, bodies: Sequence[bytes]) -> list[BaseException | 
         await asyncio.to_thread(committer.stop)
 
 
+class Slow(Picky):
+    """A store of which an insert does not end before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def insert_otlp(self, table: str, block: bytes, *, message: str) -> None:
+        """Takes a block, once it may."""
+        self.inserts += 1
+        assert self.may_end.wait(30)
+
+
 BODIES = [f"body-{number:03}".encode() for number in range(100)]
 
 
@@ -100,6 +115,37 @@ async def test_a_store_that_is_away_for_a_moment_costs_nothing() -> None:
     answers = await commit(store, BODIES)
     assert [BODIES[n] for n, one in enumerate(answers) if one is not None] == BODIES[5:6]
     assert len(store.kept) == len(BODIES) - 1
+
+
+@pytest.mark.parametrize(
+    ("body", "before", "after"),
+    [(b"small", 1, 2), (bytes(ENOUGH_BYTES), 2, 2)],
+    ids=["small", "large"],
+)
+async def test_small_bodies_that_come_during_an_insert_go_together(
+    body: bytes, before: int, after: int
+) -> None:
+    """An insert costs nearly the same for one as for all; of large ones two are made at a time."""
+    store = Slow()
+    committer = Committer(store)  # type: ignore[arg-type]  # what is used of a store
+    committer.start()
+    try:
+        first = asyncio.ensure_future(committer.commit(Batch("traces", (b"first",), 1)))
+        await asyncio.to_thread(until, lambda: store.inserts == 1)
+        others = [asyncio.ensure_future(committer.commit(Batch("traces", (body,), 1)))]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(until, lambda: store.inserts == before)
+        others += [
+            asyncio.ensure_future(committer.commit(Batch("traces", (b"small",), 1)))
+            for _ in range(20 if before == 1 else 0)
+        ]
+        await asyncio.sleep(0)
+        store.may_end.set()
+        await asyncio.gather(first, *others)
+    finally:
+        store.may_end.set()
+        await asyncio.to_thread(committer.stop)
+    assert store.inserts == after
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from otel_chat.errors import StoreUnavailableError
 from otel_chat.server.erase import Eraser
 from otel_chat.server.rules import Rules
-from otel_chat.server.summaries.settler import RULES, Settler
+from otel_chat.server.summaries.settler import QUEUES, RULES, Queue, Settler
 from tests.examples import examples
 from tests.server.given import Given, at, insert
 from tests.server.summaries.filled import fill
@@ -204,6 +204,34 @@ def test_an_insert_that_is_seen_late_is_settled(store: Store, given: Given) -> N
     assert settler.settle() == 0
 
 
+@pytest.mark.parametrize("busy", QUEUES)
+def test_telemetry_that_does_not_end_holds_up_nothing(
+    store: Store, given: Given, busy: Queue
+) -> None:
+    """Whatever queue it comes to: conversations are settled meanwhile, and it is said as of when.
+
+    It comes each time the settler rests.
+    """
+    given.turn("c")
+    given.save()
+    seen: list[tuple[bool, bool]] = []
+
+    def comes(_: float) -> float:
+        if len(seen) < 12:
+            seen.append(("c" in kept(given), settler.state().as_of is not None))
+            store.command(
+                "INSERT INTO touched_keys (queue, tenant, key, first, last, at)"
+                " SELECT {queue:String}, {tenant:String}, {key:String}, t, t, t"
+                " FROM (SELECT now64(9) AS t)",
+                {"queue": busy, "tenant": given.tenant, "key": f"{len(seen):032x}"},
+            )
+        return 0
+
+    settler = Settler(store, rests=comes)
+    settler.settle()
+    assert seen[3:] == [(True, True)] * 9
+
+
 def test_what_is_erased_has_no_row(store: Store, given: Given) -> None:
     """By conversation and by user; of what is left the row is worked out anew."""
     given.turn("gone", user_hash="ann")
@@ -336,15 +364,35 @@ def test_it_rests_between_batches_and_is_done_at_once_when_it_stops(
     given.save()
     asked: list[int] = []
 
-    def rests() -> float:
+    def rests(_: float) -> float:
         asked.append(1)
         settler.stop()
         return 1e9
 
     settler = Settler(store, batch=1, rests=rests)
     settler.settle()
-    assert len(asked) == 2  # after the first batch, and at the end
+    assert len(asked) == 1
     assert len(kept(given)) == 1
+
+
+@pytest.mark.parametrize(("queue", "late"), [("recent", True), ("trace", True), ("earlier", False)])
+def test_it_is_told_how_late_a_batch_is(
+    store: Store, given: Given, queue: Queue, *, late: bool
+) -> None:
+    """So that it rests less where figures are behind; those of earlier days may be."""
+    store.command(
+        "INSERT INTO touched_keys (queue, tenant, key, first, last, at) SELECT {queue:String},"
+        " {tenant:String}, '00', now64(9), now64(9), now64(9) - INTERVAL 60 SECOND",
+        {"tenant": given.tenant, "queue": queue},
+    )
+    told: list[float] = []
+
+    def rests(behind: float) -> float:
+        told.append(behind)
+        return 0
+
+    Settler(store, rests=rests).settle()
+    assert (told[0] >= 60) is late
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -23,7 +23,7 @@ QUEUE_BYTES: Final = 64 * 1024**2
 ENOUGH_BYTES: Final = 512 * 1024
 """So much is inserted at once. A smaller insert costs as much, so of less one is made at a time,
 and what came meanwhile waits a moment for more to go with."""
-MOMENT_SECONDS: Final = 0.1
+MOMENT_SECONDS: Final = 0.05
 WRITERS: Final = 2
 BUSY: Final = 0.9
 """The share of their time that writers write who are said to be busy."""

@@ -15,6 +15,7 @@ from otel_chat.client import AnalyticsClient
 from tests.waiting import until
 
 COMMAND = [sys.executable, "-m", "otel_chat.cli"]
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SECONDS = 400.0
 
 
@@ -34,6 +35,20 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def answer(*arguments: str, cwd: Path) -> dict[str, Any]:
     """The one JSON object that a command prints."""
     done = run(*arguments, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def benchmark(script: str, *arguments: str) -> dict[str, Any]:
+    """The one JSON object that a benchmark prints."""
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), "--json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

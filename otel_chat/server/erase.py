@@ -11,7 +11,7 @@ from otel_chat._common import time_bounds
 from otel_chat._common.moments import first_of, nanoseconds
 from otel_chat.errors import OtelChatError, QueryError
 from otel_chat.server.episodes import BEGUN_SQL, RAW_SQL, Episode
-from otel_chat.server.summaries.statements import pairs
+from otel_chat.server.summaries.statements import KEYS, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -221,7 +221,9 @@ class Eraser:
         """
         self._values["settled_tenants"] = [row["tenant"] for row in settled]
         self._values["settled"] = [row["conversation_id"] for row in settled]
-        settled_keys = pairs("{settled_tenants:Array(String)}", "{settled:Array(String)}")
+        settled_keys = listed(
+            tenant="{settled_tenants:Array(String)}", id="{settled:Array(String)}"
+        )
         self._delete("conversations", f"(tenant, conversation_id) IN {settled_keys}")
         self._delete("touched_keys", f"(tenant, key) IN {settled_keys}", once=False)
         left = " UNION ALL ".join(
@@ -258,7 +260,9 @@ class Eraser:
         if orphans:
             self._values["orphan_tenants"] = [row["tenant"] for row in orphans]
             self._values["orphans"] = [row["about"] for row in orphans]
-            orphan_keys = pairs("{orphan_tenants:Array(String)}", "{orphans:Array(String)}")
+            orphan_keys = listed(
+                tenant="{orphan_tenants:Array(String)}", about="{orphans:Array(String)}"
+            )
             self._delete(table, f"(tenant, {column}) IN {orphan_keys}")
 
     def _with_turns(self, noted: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
@@ -268,9 +272,9 @@ class Eraser:
             return set()
         tenants, ids = (list(them) for them in zip(*episodes, strict=True))
         rows = self._store.query(
-            "SELECT DISTINCT tenant, conversation_id FROM turns WHERE conversation_id IN"
-            " {ids:Array(String)} AND (tenant, conversation_id) IN"
-            " arrayZip({tenants:Array(String)}, {ids:Array(String)})",
+            "SELECT DISTINCT tenant, conversation_id FROM turns"  # noqa: S608
+            f" WHERE (tenant, conversation_id) IN {KEYS}"
+            " AND conversation_id IN {ids:Array(String)}",
             {"tenants": tenants, "ids": ids},
         )
         return {(row["tenant"], row["conversation_id"]) for row in rows}

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.commands import benchmark
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_figure_of_the_page_is_told() -> None:
     """One JSON object with every key that docs/overhead.md names, each a positive number."""
-    script = [sys.executable, str(ROOT / "benchmarks" / "overhead.py"), "--json", "--no-peers"]
-    done = subprocess.run(
-        [*script, "--rounds", "1", "--calls", "5"],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = benchmark("overhead.py", "--no-peers", "--rounds", "1", "--calls", "5")
     page = (ROOT / "docs" / "overhead.md").read_text()
     named = set(re.findall(r"`(\w+_(?:us|ratio|ms|bytes))`", page)) - {"cpu_us"}
     assert named <= told.keys()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.commands import benchmark
+
 SMALL = {
     "queries.py": ("--turns", "200", "--runs", "1", "--only", "definitions"),
     "settler.py": ("--seconds", "1", "--turns", "200"),  # with what ingest.py sends
@@ -20,15 +18,7 @@ SMALL = {
 def test_a_benchmark_tells_something(script: str, tmp_path: Path) -> None:
     """Over next to nothing; the folder of its stores is its own."""
     more = ("--folder", str(tmp_path)) if script == "queries.py" else ()
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / script), "--json", *SMALL[script], *more],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = benchmark(script, *SMALL[script], *more)
     if script == "queries.py":
         assert all(row.get("7d") or row["ms"] for row in told["endpoints"])
     else:

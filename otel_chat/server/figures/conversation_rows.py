@@ -17,7 +17,7 @@ from otel_chat.server.figures.plain_words import SMALL_TALK_INTENTS
 from otel_chat.server.figures.sql import SCALE
 from otel_chat.server.figures.where import Every
 from otel_chat.server.rules import OUTCOME_TYPE, USER_FEEDBACK
-from otel_chat.server.summaries.statements import conversations_sql, pairs
+from otel_chat.server.summaries.statements import conversations_sql, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ def among(query: Query, keys: Sequence[tuple[str, str]]) -> list[str]:
     ids = query.bind([key for _, key in keys], "Array(String)")
     # The ids by themselves as well, for the index.
     return [
-        f"({KEY}) IN {pairs(tenants, ids)}",
+        f"({KEY}) IN {listed(tenant=tenants, id=ids)}",
         f"conversation_id IN {ids}",
         *query.of_ids(key for _, key in keys),
     ]

@@ -14,7 +14,7 @@ from otel_chat._messages import BODY
 from otel_chat.server.prices import SOURCE
 from otel_chat.server.span_rules import meaning
 from otel_chat.server.summaries import turn_rule
-from otel_chat.server.summaries.statements import KEYS
+from otel_chat.server.summaries.statements import KEYS, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,6 +81,9 @@ _TOLD: Final = f"""
 SELECT toString(tenant) AS tenant, uid, conversation_id FROM events FINAL
 WHERE {_OF_TRACES} AND startsWith(uid, '{OF_RULE}')
 """  # noqa: S608
+_NOT_TOLD_ANY_MORE: Final = listed(
+    tenant="{tenants:Array(String)}", uid="{uids:Array(String)}", id="{ids:Array(String)}"
+)
 _RECORDS: Final = f"""
 SELECT toString(tenant) AS tenant, lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span,
   toString(name) AS name, attributes, data
@@ -204,9 +207,8 @@ class DerivedTurns:
         ]
         if former:
             self._store.command(
-                "ALTER TABLE events DELETE WHERE (tenant, uid, conversation_id) IN arrayZip("
-                "{tenants:Array(String)}, {uids:Array(String)}, {ids:Array(String)})"
-                " SETTINGS mutations_sync = 2",
+                "ALTER TABLE events DELETE WHERE (tenant, uid, conversation_id) IN"
+                f" {_NOT_TOLD_ANY_MORE} SETTINGS mutations_sync = 2",
                 {
                     "tenants": [row["tenant"] for row in former],
                     "uids": [row["uid"] for row in former],

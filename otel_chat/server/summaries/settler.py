@@ -206,8 +206,8 @@ class Settler:
         prices: What turns cost that bring no cost; None leaves them unpriced.
         span_rules: What other libraries' spans mean that no convention says.
         rests: How long to leave the machine to others after a batch, as a multiple of what that
-            took. It is given for how many seconds has waited what is worked out; of earlier days,
-            since it is. Asked after each and while it rests.
+            took; asked after each, and while it rests. It is given how many seconds the batch has
+            waited; one of earlier days waits from when its turn came.
     """
 
     def __init__(
@@ -275,16 +275,14 @@ class Settler:
             if not self._goes_on():
                 return 0
             self._marks = self._read_marks()
-            began = self._now()
-            self._begin_rebuild(began)
+            self._begin_rebuild()
             done, some = 0, 1
             while some and self._goes_on():
+                began = self._now()
                 some, left = self._round(began)
                 done += some
                 if not left:
                     self._all_settled(began)
-                if some:
-                    began = self._now()
             self._rest()
             return done
 
@@ -299,9 +297,10 @@ class Settler:
         touched = self._touched()
         for queue in QUEUES:
             seen = self._seen[queue]
-            if all(seen.get(at) == keys for at, keys in touched[queue].items()):
+            waiting = [at for at, keys in sorted(touched[queue].items()) if seen.get(at) != keys]
+            if not waiting:
                 continue
-            some, whole = self._settle_some(queue, touched[queue], began)
+            some, whole = self._settle_some(queue, touched[queue], waiting, began)
             done, left = done + some, left or not whole
             if queue == "trace":
                 touched = self._touched()
@@ -353,22 +352,24 @@ class Settler:
             self._stopped.wait(min(left, ASK_SECONDS))
         self._rested = time.monotonic()
 
-    def _begin_rebuild(self, began: int) -> None:
+    def _begin_rebuild(self) -> None:
         """Has all rows worked out anew where a server of other rules settled last."""
         rules = f"{RULES}{self._store.rules.name}"
         if _in_force(self._marks) != rules:
+            began = self._now()
             self._store.command(_TOUCH_ALL, {"began": began})
             self._note(rules, began)
 
-    def _settle_some(self, queue: Queue, touched: dict[int, int], began: int) -> tuple[int, bool]:
-        """Works out a slice of a queue; its mark moves on when all of the slice is done.
+    def _settle_some(
+        self, queue: Queue, touched: dict[int, int], waiting: list[int], began: int
+    ) -> tuple[int, bool]:
+        """Works out a slice of what waits; its mark moves on when all of the slice is done.
 
         Returns:
-            How many were worked out, and whether that was all of the queue.
+            How many were worked out, and whether that was all that waits.
         """
         mark = self._marks.get(queue, 0)
         seen = self._seen[queue]
-        waiting = [at for at in sorted(touched) if seen.get(at) != touched[at]]
         keys = list(accumulate(touched[at] for at in waiting))
         fresh = waiting[: min(bisect_left(keys, SLICE) + 1, SLICE_INSERTS)]
         self._since = time.monotonic()

@@ -28,20 +28,25 @@ OF_WINDOW: Final = (
 T = TypeVar("T")
 
 
-def pairs(tenants: str, ids: str) -> str:
-    """A subquery of the pairs of two lists, for what stands after an IN.
+def listed(**columns: str) -> str:
+    """A subquery with the rows of some lists, for what stands after an IN.
 
-    A function of a list would be compared with one by one; what is selected becomes a set.
+    A function of lists would be compared with one by one; what is selected becomes a set.
 
     Args:
-        tenants: SQL of a list.
-        ids: SQL of another, of the same length.
+        columns: SQL of lists of one length, by the name of the column that each becomes.
+
+    Example:
+        >>> listed(tenant="a", id="b")
+        '(SELECT row.1 AS tenant, row.2 AS id FROM (SELECT arrayJoin(arrayZip(a, b)) AS row))'
     """
-    both = f"SELECT arrayJoin(arrayZip({tenants}, {ids})) AS pair"
-    return f"(SELECT pair.1 AS tenant, pair.2 AS id FROM ({both}))"  # noqa: S608
+    told = ", ".join(f"row.{place} AS {name}" for place, name in enumerate(columns, 1))
+    rows = f"SELECT arrayJoin(arrayZip({', '.join(columns.values())})) AS row"
+    return f"(SELECT {told} FROM ({rows}))"  # noqa: S608
 
 
-KEYS: Final = pairs("{tenants:Array(String)}", "{ids:Array(String)}")
+KEYS: Final = listed(tenant="{tenants:Array(String)}", id="{ids:Array(String)}")
+"""The conversations or traces that the parameters `tenants` and `ids` give."""
 
 
 def of_window(window: tuple[datetime, datetime], tenants: Iterable[str] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(probe: Callable[[], T], *, timeout: float = 60.0, every: float = 0.02) -> T:
+def until(probe: Callable[[], T], *, timeout: float = 120.0, every: float = 0.02) -> T:
     """Calls `probe` until it returns something true, and returns that.
 
     Raises:

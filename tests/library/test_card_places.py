@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import environment
 from tests.library.otlp_sink import OtlpSink
 
 ROOT = Path(__file__).parents[2]
@@ -25,11 +25,10 @@ NEVER_KEPT = {
 
 def leaks(capture: str, redact: str) -> tuple[set[str], set[str]]:
     """The places whose card is in a span, event, metric, exemplar or log line; and all places."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     with OtlpSink() as sink:
         done = subprocess.run(
             [sys.executable, "-m", "tests.library.card_places", sink.url, capture, redact],
-            cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120, check=False,
+            cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         sent = "\n".join(str(message) for _, _, message in sink.requests) + done.stderr

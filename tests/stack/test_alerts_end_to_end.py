@@ -117,10 +117,10 @@ def test_what_goes_wrong_with_the_bot_is_told_once_and_resolves(watched: Watched
     ):
         assert not watched.messages(name, window, "firing")
         watched.be(state)
-        until(lambda told=(name, window, "firing"): watched.messages(*told), timeout=90)
+        until(lambda told=(name, window, "firing"): watched.messages(*told))
         assert running.query(f'ALERTS{{alertname="{name}",alertstate="firing"}}')
         watched.be("well")
-        until(lambda told=(name, window, "resolved"): watched.messages(*told), timeout=90)
+        until(lambda told=(name, window, "resolved"): watched.messages(*told))
         (told,) = watched.messages(name, window, "firing")
         assert told["labels"]["service_name"] == SERVICE
         assert told["labels"]["gen_ai_agent_name"] == "alder-support"

@@ -83,7 +83,7 @@ def test_a_healthy_application_keeps_each_of_its_samples(
     with again_and_again(running, bad):
         for number in range(SAMPLES):
             send(running, gauge(service, number))
-    until(lambda: kept(running, service) == [SAMPLES], timeout=30)
+    until(lambda: kept(running, service) == [SAMPLES])
 
 
 def test_points_that_are_dropped_are_counted(running: Running) -> None:

@@ -68,7 +68,7 @@ def test_every_panel_shows_the_demos_traffic(running: Running, traffic: None) ->
         return all(result.good and not needed & set(result.quiet) for result in ask())
 
     try:
-        until(good, timeout=90, every=2.0)
+        until(good, every=2.0)
     except AssertionError:
         pytest.fail(table(ask()))
 

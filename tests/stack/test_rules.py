@@ -84,7 +84,7 @@ def test_a_collector_in_trouble_tells_what_the_rules_ask(failing: Ports) -> None
         late = gauge("trouble", 1, late=BEHIND)
         web.post(f"{failing.url('otlp_http')}/v1/metrics", json=late).raise_for_status()
         lost = {name for name in asked if "_send_failed_" in name}
-        until(lambda: lost <= told(), timeout=40, every=0.2)
+        until(lambda: lost <= told(), every=0.2)
         sender.answer(400)
 
         def pressed() -> bool:
@@ -93,7 +93,7 @@ def test_a_collector_in_trouble_tells_what_the_rules_ask(failing: Ports) -> None
                 web.post(f"{failing.url('otlp_http')}/v1/metrics", json=gauge("trouble", number))
             return asked <= told()
 
-        until(pressed, timeout=40, every=0.2)
+        until(pressed, every=0.2)
 
 
 def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender: Sender) -> None:
@@ -113,7 +113,7 @@ def test_every_rule_is_worked_out_on_the_running_stack(running: Running, sender:
         for folder in ("rules", "alerts")
         for path in (HERE / folder).glob("*.yml")
     )
-    found = until(worked_out, timeout=90)
+    found = until(worked_out)
     assert {rule["name"]: rule.get("lastError") for rule in found if rule["health"] != "ok"} == {}
     # A first count is one, from the application to the recorded rule
     series = f'agent:otel_chat_turns:increase30m{{service_name="{sender.service}"}}'

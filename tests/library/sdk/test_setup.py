@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from otel_chat import ConfigurationError, setup
 from otel_chat import semconv as sc
+from tests.commands import environment
 from tests.library.otlp_sink import OtlpSink
 
 TURN = """
@@ -35,13 +35,12 @@ def run(code: str, *, said: str = "", **environ: str) -> str:
 
     A turn of no time at all takes some on a busy machine.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env={**kept, "OTEL_CHAT_RAISE": "1", **environ},
+        env=environment(OTEL_CHAT_RAISE="1", **environ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -623,13 +622,12 @@ answer("parent", "hi")
 def test_a_collector_that_is_away_costs_the_handler_nothing() -> None:
     """With nobody listening the handler answers, and the process ends."""
     code = f'{TURN}\notel_chat.setup(endpoint="http://127.0.0.1:9")\nprint(answer("c", "hi"))'
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=kept,
+        env=environment(OTEL_CHAT_EXIT_SECONDS="5"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     assert done.stdout.strip() == "hello"
@@ -643,13 +641,12 @@ def test_a_collector_that_hangs_holds_neither_handler_nor_exit() -> None:
 otel_chat.setup(endpoint={endpoint!r})
 print([answer("c", "hi") for _ in range(100)] == ["hello"] * 100, otel_chat.flush(0.2))
 """
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env={**kept, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"},
+            env=environment(OTEL_EXPORTER_OTLP_TIMEOUT="1", OTEL_CHAT_EXIT_SECONDS="5"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=True,
         )
     assert done.stdout.split() == ["True", "False"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from otel_chat import semconv as sc
+from tests.commands import environment
 from tests.library.otlp_sink import OtlpSink
 from tests.waiting import until
 
@@ -36,12 +36,11 @@ def start(path: Path, code: str, **environ: str) -> subprocess.Popen[str]:
     """Runs a script of its own, as children that are spawned import it again."""
     script = path / "script.py"
     script.write_text(code)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("OTEL_")}
     # From 3.12 on Python warns a script that forks once it has threads, as exporting has.
     quiet = ("-W", "ignore:This process:DeprecationWarning")
     return subprocess.Popen(
         [sys.executable, *quiet, str(script)],
-        env={**kept, "OTEL_CHAT_RAISE": "1", **environ},
+        env=environment(OTEL_CHAT_RAISE="1", **environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -233,6 +232,6 @@ if __name__ == "__main__":
         child.join()
     assert [child.exitcode for child in children] == [0] * 4
 """
-    said = finish(start(tmp_path, code, OTEL_CHAT_EXIT_SECONDS="30"))
+    said = finish(start(tmp_path, code))
     assert said == ""
     assert until(lambda: len(conversations(sink))) == 4 * 1000

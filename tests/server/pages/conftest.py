@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_chat.server.store import Store
 
 # A machine may have more to do than it has processors.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = (
     "--no-sandbox",
@@ -112,7 +112,9 @@ def site(store: Store) -> Iterator[Site]:
 def browser() -> Iterator[Browser]:
     executable = chromium()
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=[*ARGUMENTS])
+        started = playwright.chromium.launch(
+            executable_path=executable, args=[*ARGUMENTS], timeout=PATIENCE_MS
+        )
         yield started
         started.close()
 

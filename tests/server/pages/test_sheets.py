@@ -65,7 +65,7 @@ def test_a_page_of_figures_shows_what_there_is(given: Given, reader: Reader, pat
     expect(page.locator("h1 + .lead")).to_contain_text("?")
     expect(page.locator(".card").first).to_be_visible()
     expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", path)
-    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     tables = page.locator("table.figures")
     assert tables.count() >= 2
     for number in range(tables.count()):
@@ -127,7 +127,7 @@ def test_hostile_names_are_shown_and_nothing_more(given: Given, reader: Reader) 
         given.rows.clear()
     for path in PATHS:
         page = reader.read(path)
-        expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
         assert page.locator("table.figures").count() >= 2
         assert page.evaluate("window.pwned") is None
         assert page.evaluate(WIDE_ENOUGH), path
@@ -441,7 +441,7 @@ def test_the_keyboard_alone_reaches_all_of_performance(given: Given, reader: Rea
     """Definitions, pictures, figures, tables and every link, in the order of the page."""
     told(given, "parcel")
     page = reader.read("/performance")
-    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     reached: list[str] = []
     for _ in range(70):
         page.keyboard.press("Tab")
@@ -476,7 +476,7 @@ def test_on_paper_there_are_figures_and_no_buttons(given: Given, reader: Reader,
     """Light, every table whole, nothing that only a screen can use."""
     told(given, "parcel")
     page = reader.read(path)
-    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.emulate_media(media="print", color_scheme="dark")
     for hidden in (".tools", ".download", ".side", ".filter-form"):
         assert page.locator(f"{hidden}:visible").count() == 0

@@ -106,8 +106,9 @@ def test_dashboards_say_each_thing_by_its_word(path: Path) -> None:
 
 
 def test_the_api_says_each_thing_by_its_word(store: Store) -> None:
-    """Summaries and descriptions, but for the addresses of others' documents."""
+    """Summaries and descriptions, but for the addresses of others' documents, and no code's."""
     described = create_app(store, ServerSettings(port=0)).openapi()
+    assert "Raises:" not in json.dumps(described["paths"])
     assert {
         (text, *found(text)) for text in texts(described, API_TEXTS) if found(_CODE.sub(" ", text))
     } == set()

@@ -40,7 +40,10 @@ def takes_filters(dependant: Dependant) -> bool:
 
 
 def describe_filters(app: FastAPI) -> None:
-    """Has the description of an API tell the filters of each address that takes them."""
+    """Has the description of an API tell the filters of each address that takes them.
+
+    Docstrings are told up to what they raise.
+    """
     plain: Callable[[], dict[str, Any]] = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -49,17 +52,18 @@ def describe_filters(app: FastAPI) -> None:
         if not known:
             for route in app.routes:
                 if isinstance(route, APIRoute) and route.include_in_schema:
-                    _describe(route, description["paths"][route.path_format])
+                    for method in route.methods or ():
+                        _describe(route, description["paths"][route.path_format][method.lower()])
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _describe(route: APIRoute, operations: dict[str, Any]) -> None:
-    if not takes_filters(route.dependant):
-        return
-    for method in route.methods or ():
-        operations[method.lower()].setdefault("parameters", []).extend(_descriptions())
+def _describe(route: APIRoute, operation: dict[str, Any]) -> None:
+    if takes_filters(route.dependant):
+        operation.setdefault("parameters", []).extend(_descriptions())
+    # What code raises is no word to whoever asks by HTTP: they get one of the statuses.
+    operation["description"] = operation.get("description", "").partition("Raises:")[0].strip()
 
 
 def _descriptions() -> Iterator[dict[str, Any]]:

@@ -181,11 +181,11 @@ def tokens(request: Request, scope: Scope, now: datetime) -> list[Known]:
 
 def _state(token: Token, now: datetime) -> str:
     if token.revoked_at is not None:
-        return f"revoked {formats.when(token.revoked_at)}"
+        return f"revoked {formats.when(token.revoked_at, zone=True)}"
     if token.expires_at is None:
         return "for ever"
     expired = token.expires_at <= now
-    return f"{'expired' if expired else 'until'} {formats.when(token.expires_at)}"
+    return f"{'expired' if expired else 'until'} {formats.when(token.expires_at, zone=True)}"
 
 
 def open_to_all(request: Request) -> bool:

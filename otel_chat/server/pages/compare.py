@@ -184,7 +184,8 @@ def _cards(found: Comparison, groups: Sequence[Side]) -> list[Card]:
                     group.turns,
                 )
             ],
-            sample=f"{formats.when(group.window.start)} to {formats.when(group.window.end)}",
+            sample=f"{formats.when(group.window.start)} to"
+            f" {formats.when(group.window.end, zone=True)}",
             meanings=meanings("conversations", "turns"),
         )
         for key, name, group, of in (

@@ -251,7 +251,7 @@ def _dearest(found: Sequence[costs.Dear], *, several: bool) -> Table:
             lambda d: Cell(
                 d.conversation_id,
                 links.conversation(d.conversation_id, tenant=d.tenant if several else None),
-                sub=f"{formats.when(d.started_at)} UTC",
+                sub=formats.when(d.started_at, zone=True),
             ),
             number=False,
         ),
@@ -356,7 +356,7 @@ def _budgets(found: Sequence[Spending], now: datetime) -> Table:
 
     heads: list[Head[Spending]] = [
         Head("Budget", lambda one: Cell(one.budget.name, sub=_whose(one)), number=False),
-        Head("Since", lambda one: f"{formats.when(one.start)} UTC", number=False),
+        Head("Since", lambda one: formats.when(one.start, zone=True), number=False),
         Head("May cost", lambda one: formats.money(one.budget.usd)),
         Head("Spent", spent),
         Head("Left", left),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_chat.server.pages.outcomes import ZONES
-
 if TYPE_CHECKING:
     from otel_chat.server.pages.links import View
 
@@ -112,9 +110,3 @@ def reports(view: View) -> list[tuple[str, str, str, str]]:
         (name, label, about, kept.narrowed_here(f"{API}/report", format=name))
         for name, label, about in REPORTS
     ]
-
-
-def zones(view: View) -> list[str]:
-    """The time zones to choose from; the chosen one first."""
-    chosen = view.value("timezone") or ZONES[0]
-    return [chosen, *(zone for zone in ZONES if zone != chosen)]

@@ -15,11 +15,13 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
-from otel_chat._common.moments import UTC_NAME, end_of, first_of, without_offset
+from otel_chat._common.moments import end_of, first_of, without_offset
 from otel_chat._common.wrong_input import in_words
 from otel_chat.errors import AccessError, QueryError, QuestionLimitError, StoreUnavailableError
 from otel_chat.server import patterns
 from otel_chat.server.here import address_of, path_of
+from otel_chat.server.pages.formats import by_the_clock_of
+from otel_chat.server.pages.periods import reader_zone
 from otel_chat.server.pages.render import page
 
 _log = logging.getLogger("otel_chat.server")
@@ -39,7 +41,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages, and whose address holds no empty filters."""
+    """A route whose errors are pages, whose address is tidy, and whose times are the reader's."""
 
     def get_route_handler(self) -> Handler:
         """The handler, with errors turned into pages."""
@@ -48,10 +50,11 @@ class PageRoute(APIRoute):
         async def handle(request: Request) -> Response:
             if (tidy := tidied(request)) is not None:
                 return RedirectResponse(tidy, status_code=303)
-            try:
-                return await inner(request)
-            except Exception as error:  # noqa: BLE001 - the outermost place that can draw a page
-                return error_page(request, error)
+            with by_the_clock_of(reader_zone(request)):
+                try:
+                    return await inner(request)
+                except Exception as error:  # noqa: BLE001 - the outermost place that can draw a page
+                    return error_page(request, error)
 
         return handle
 
@@ -60,10 +63,10 @@ def tidied(request: Request) -> str | None:
     """The address as it is to be shared; `None` where it is so already.
 
     A form without a script sends `agent=` for 'all agents'. Days and times as they are typed become
-    moments in UTC, like all that the pages show: they mean the same on every page.
+    moments in UTC: they mean the same to every reader.
     """
     pairs = request.query_params.multi_items()
-    zone = request.query_params.get("timezone") or UTC_NAME
+    zone = reader_zone(request).key
     kept = [(name, _in_utc(name, value, zone)) for name, value in pairs if value or name == "id"]
     if request.method != "GET" or kept == pairs:
         return None

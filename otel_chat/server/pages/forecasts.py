@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Final
 
-from otel_chat._common.moments import UTC_NAME
-from otel_chat.server.pages import downloads, formats
+from otel_chat.server.pages import formats
 from otel_chat.server.pages.charts import Chart, Column
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import Card, meanings
+from otel_chat.server.pages.periods import zones
 from otel_chat.server.pages.sheets import Asking, Body, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, table
 from otel_chat.server.questions import forecasts
@@ -110,7 +110,7 @@ def _chart(one: Foretold) -> Chart:
 
 
 def _hours(one: Foretold, asking: Asking) -> Grid:
-    zone = asking.view.value("timezone") or UTC_NAME
+    zone = asking.timezone
     most = max((point.value for point in one.hours), default=0.0)
     rows = []
     for day in one.days:
@@ -134,7 +134,7 @@ def _hours(one: Foretold, asking: Asking) -> Grid:
         sparse([f"{hour:02d}:00" for hour in range(24)], 8),
         rows,
         meanings=[*meanings("forecast_error"), _BAND],
-        zones=downloads.zones(asking.view),
+        zones=zones(zone),
     )
 
 
@@ -232,7 +232,7 @@ def _budgets(found: Sequence[BudgetEnd]) -> Table:
 
 def body(asking: Asking) -> Body:
     """What stands on the page of what is to come."""
-    zone = asking.view.value("timezone") or UTC_NAME
+    zone = asking.timezone
     found = forecasts.forecasts(
         asking.store, asking.scope, asking.window, asking.filters, zone,
         hours=True, budgets=asking.budgets,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Final
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.figures.intervals import wilson
 from otel_chat.server.figures.writing import NO_DATA, THIN, count, duration, money, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "NO_DATA",
@@ -16,6 +20,7 @@ __all__ = [
     "ago",
     "between",
     "bucket",
+    "by_the_clock_of",
     "clock",
     "compact",
     "count",
@@ -31,6 +36,7 @@ __all__ = [
     "whole",
 ]
 
+_ZONE: Final[ContextVar[tzinfo]] = ContextVar("the reader's time zone", default=UTC)
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -96,17 +102,45 @@ def score(value: float | None) -> str:
     return NO_DATA if value is None else f"{value:.2f}"
 
 
-def when(moment: datetime | None) -> str:
-    """A moment in UTC, to the minute.
+@contextmanager
+def by_the_clock_of(zone: ZoneInfo) -> Iterator[None]:
+    """Times are written by the clock of a time zone for as long as the block lasts.
+
+    Example:
+        >>> with by_the_clock_of(ZoneInfo("Europe/Berlin")):
+        ...     when(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
+        '4 Mar 2026, 16:06'
+    """
+    token = _ZONE.set(zone)
+    try:
+        yield
+    finally:
+        _ZONE.reset(token)
+
+
+def when(moment: datetime | None, *, zone: bool = False) -> str:
+    """A moment to the minute, by the clock of the reader's time zone; UTC where none is known.
+
+    Args:
+        moment: An aware moment.
+        zone: Whether the time zone is named, for a time that stands by itself.
 
     Example:
         >>> when(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
         '4 Mar 2026, 15:06'
+        >>> when(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC), zone=True)
+        '4 Mar 2026, 15:06 UTC'
     """
     if moment is None:
         return NO_DATA
-    utc = moment.astimezone(UTC)
-    return f"{utc.day} {utc:%b %Y, %H:%M}"
+    local = moment.astimezone(_ZONE.get())
+    return f"{local.day} {local:%b %Y, %H:%M}" + (f" {_name(local)}" if zone else "")
+
+
+def _name(local: datetime) -> str:
+    """Some zones have no letters of their own: their name is their offset."""
+    name = f"{local:%Z}"
+    return name if name[:1].isalpha() else f"UTC{name}"
 
 
 def bucket(start: datetime, *, by_day: bool) -> str:
@@ -120,25 +154,30 @@ def bucket(start: datetime, *, by_day: bool) -> str:
     return f"{start.day} {start:%b}" if by_day else f"{start.day} {start:%b, %H:%M}"
 
 
-def clock(moment: datetime | None) -> str:
-    """The time of day in UTC, to the second.
+def clock(moment: datetime | None, *, zone: bool = False) -> str:
+    """The time of day to the second, by the clock of the reader's time zone.
 
     Example:
         >>> clock(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
         '15:06:07'
+        >>> with by_the_clock_of(ZoneInfo("America/Sao_Paulo")):
+        ...     clock(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC), zone=True)
+        '12:06:07 UTC-03'
     """
-    return NO_DATA if moment is None else f"{moment.astimezone(UTC):%H:%M:%S}"
+    if moment is None:
+        return NO_DATA
+    local = moment.astimezone(_ZONE.get())
+    return f"{local:%H:%M:%S}" + (f" {_name(local)}" if zone else "")
 
 
-def field_time(moment: datetime, zone: str = UTC_NAME) -> str:
-    """A moment as a field of a form holds it, to the minute, by the clock of a time zone.
+def field_time(moment: datetime) -> str:
+    """A moment as a field of a form holds it, to the minute, by the reader's clock.
 
     Example:
-        >>> moment = datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC)
-        >>> field_time(moment), field_time(moment, "Europe/Berlin")
-        ('2026-03-04T15:06', '2026-03-04T16:06')
+        >>> field_time(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC))
+        '2026-03-04T15:06'
     """
-    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
+    return f"{moment.astimezone(_ZONE.get()):%Y-%m-%dT%H:%M}"
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -323,7 +323,7 @@ def _themes(asking: Asking, *, decided: bool) -> list[Head[unanswered.Theme]]:
         return asking.view.at("/intents/question", asking=theme.asking)
 
     def question(theme: unanswered.Theme) -> Cell:
-        since = f"{'new since' if theme.new else 'since'} {formats.when(theme.first_at)} UTC"
+        since = f"{'new since' if theme.new else 'since'} {formats.when(theme.first_at, zone=True)}"
         return Cell(_cut(theme.label), address(theme), quoted=True, sub=since)
 
     def examples(theme: unanswered.Theme) -> Cell:

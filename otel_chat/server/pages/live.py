@@ -212,7 +212,7 @@ def _waiting(asking: Asking) -> Table:
         seconds = (now - item.since).total_seconds()
         tone: Tone = "bad" if seconds >= _TOO_LONG else "warn"
         waited = formats.ago(item.since, now).removesuffix(" ago")
-        return Cell(waited, tone=tone, sub=f"since {item.since:%H:%M} UTC")
+        return Cell(waited, tone=tone, sub=f"since {formats.clock(item.since, zone=True)}")
 
     def why(item: waiting_queries.Waiting) -> Cell:
         to = f"to {item.target.replace('_', ' ')}" if item.target else ""

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import ADMIN, ANALYTICS_VIEW, EXPORT_CREATE, Scope
 from otel_chat.server.api.exports import Scheduled
 from otel_chat.server.api.parameters import (
@@ -96,7 +97,7 @@ def exports_page(
         reports=downloads.reports(view),
         scheduled=written,
         scheduled_files=[] if written is None else written.items,
-        zones=downloads.zones(view),
+        zones=periods.zones(view.value("timezone") or UTC_NAME),
     )
 
 

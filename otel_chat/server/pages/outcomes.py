@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_chat._common.moments import UTC_NAME
 from otel_chat.server.access import CONVERSATIONS_READ
 from otel_chat.server.pages import formats, links
 from otel_chat.server.pages.charts import Chart, Colour, Column, Course, sparkline
 from otel_chat.server.pages.grids import Grid, Square, depth, sparse
 from otel_chat.server.pages.overview import OUTCOMES, Card, Opening, meanings, opening
+from otel_chat.server.pages.periods import zones
 from otel_chat.server.pages.sheets import Asking, Body, Later, Panel, Sheet
 from otel_chat.server.pages.tables import Cell, Head, Table, counted, rate, table
 from otel_chat.server.questions import (
@@ -44,12 +44,6 @@ _COLOURS: Final[dict[str, Colour]] = {
 }
 DAYS: Final = (
     "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
-)  # fmt: skip
-ZONES: Final = (
-    "UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York",
-    "America/Sao_Paulo", "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Nairobi",
-    "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney",
-    "Pacific/Auckland",
 )  # fmt: skip
 
 
@@ -226,7 +220,7 @@ def _confidence(found: InteractionStatistics, view: View) -> Chart:
 
 
 def _hours(asking: Asking) -> Grid:
-    zone = asking.view.value("timezone") or UTC_NAME
+    zone = asking.timezone
     found = hours.peak_hours(asking.store, asking.scope, asking.window, asking.filters, zone)
     most = found.peak.turns if found.peak else 0
     rows = []
@@ -258,7 +252,7 @@ def _hours(asking: Asking) -> Grid:
         rows,
         meanings=[("Turns", "Turns that started in the hour, in the time zone chosen.")],
         sample=formats.plural(sum(cell.turns for cell in found.cells), "turn"),
-        zones=[zone, *(one for one in ZONES if one != zone)],
+        zones=zones(zone),
     )
 
 

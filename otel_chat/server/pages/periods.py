@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 ZONE_COOKIE: Final = "otel_chat_zone"
 """Where a script keeps the name of the browser's time zone."""
 
+ZONES: Final = (
+    "UTC", "America/Los_Angeles", "America/Denver", "America/Chicago", "America/New_York",
+    "America/Sao_Paulo", "Europe/London", "Europe/Berlin", "Europe/Helsinki", "Africa/Nairobi",
+    "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney",
+    "Pacific/Auckland",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -83,6 +90,11 @@ def reader_zone(request: Request) -> ZoneInfo:
         except QueryError:
             continue  # a page that needs it says so; a cookie is no reason to show none
     return ZoneInfo(UTC_NAME)
+
+
+def zones(chosen: str) -> list[str]:
+    """The time zones to choose from; the chosen one first."""
+    return [chosen, *(zone for zone in ZONES if zone != chosen)]
 
 
 def _readers_own(request: Request, window: Annotated[Window, Depends(started_in)]) -> Window:

@@ -175,7 +175,7 @@ def _effect(found: effects.Effect) -> Table:
 
     heads: list[Head[effects.Asked]] = [
         Head("", lambda o: "Before" if o is found.before else "After", number=False),
-        Head("From (UTC)", lambda o: formats.when(o.start), number=False),
+        Head("From", lambda o: formats.when(o.start), number=False),
         Head("Until", lambda o: formats.when(o.end), number=False),
         Head("Asked in", lambda o: formats.count(o.conversations), figure="theme_asked"),
         Head("A week", per_week, figure="theme_asked_per_week"),
@@ -204,7 +204,7 @@ def _asked(rows: list[unanswered.Unanswered], *, several: bool) -> Table:
 
     heads: list[Head[unanswered.Unanswered]] = [
         Head("As it was asked", said, number=False),
-        Head("Asked (UTC)", lambda one: formats.when(one.time), number=False),
+        Head("Asked", lambda one: formats.when(one.time), number=False),
         Head("Taken for", lambda one: one.intent or "nothing", number=False),
         Head("Confidence", lambda one: formats.score(one.confidence)),
     ]

@@ -20,7 +20,7 @@ from otel_chat.server.api.reports import SenderParameter, ShelfParameter
 from otel_chat.server.api.security import own_router
 from otel_chat.server.pages.administration import first_of, form_of, reader_with
 from otel_chat.server.pages.errors import PageRoute
-from otel_chat.server.pages.outcomes import ZONES
+from otel_chat.server.pages.periods import ZONES
 from otel_chat.server.pages.render import page
 from otel_chat.server.report.definition import Email, ReportDefinition, read_definition
 from otel_chat.server.report.keeping import Report, parse

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from otel_chat._common.moments import UTC_NAME
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -49,6 +51,11 @@ class Asking:
     human_cost: Decimal | None = None
     prices: ServerPrices | None = None
     cursor: str | None = None
+
+    @property
+    def timezone(self) -> str:
+        """The name of the time zone whose hours are shown: of the address, else the reader's."""
+        return self.view.value("timezone") or str(self.window.zone or UTC_NAME)
 
 
 @dataclass(frozen=True, slots=True)

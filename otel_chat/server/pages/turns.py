@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 100
 ORDERS: Final = {
-    "Started (UTC)": "started",
+    "Started": "started",
     "Confidence": "confidence",
     "Took": "duration",
     "Tokens": "tokens",
@@ -82,7 +82,7 @@ def _heads(*, several: bool) -> list[Head[Turn]]:
         return Cell(turn.status, tone="bad" if turn.status == "error" else "", sub=turn.error_type)
 
     return [
-        Head("Started (UTC)", began, number=False),
+        Head("Started", began, number=False),
         Head("Said", said, number=False),
         Head("Intent", lambda t: t.intent or "(none)", number=False),
         Head("Confidence", lambda t: formats.score(t.confidence)),

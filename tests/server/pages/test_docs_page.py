@@ -10,6 +10,8 @@ from tests.server.pages.conftest import Reader, Readers
 
 pytestmark = pytest.mark.browser
 
+LIGHT = "rgb(210, 214, 215)"
+
 
 def test_the_api_is_described_from_files_that_ship_with_the_server(reader: Reader) -> None:
     """Every path is listed, one opens with its parameters and example, and a question is asked.
@@ -38,6 +40,19 @@ def test_every_page_leads_to_the_description(reader: Reader) -> None:
     page.get_by_role("link", name="API", exact=True).click()
     page.wait_for_url("**/docs")
     expect(page.locator(".swagger-ui .info .title")).to_contain_text("otel-chat")
+
+
+def test_the_description_has_the_theme_of_the_page(readers: Readers) -> None:
+    """The system's, and the one that is chosen: a title tells from what it stands on."""
+    page = readers(color_scheme="dark").read("/docs")
+    title = page.locator(".swagger-ui .info .title")
+    expect(title).to_have_css("color", LIGHT)
+    switch = page.locator("[data-theme-switch]")
+    switch.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(title).not_to_have_css("color", LIGHT)
+    switch.click()
+    expect(title).to_have_css("color", LIGHT)
 
 
 def test_without_scripts_the_description_is_linked(readers: Readers) -> None:

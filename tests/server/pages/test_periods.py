@@ -55,8 +55,8 @@ def test_a_week_of_berlin_is_its_own_when_clocks_change(client: httpx.Client, gi
     start, end = (datetime.fromisoformat(asked[name]) for name in ("from", "to"))
     assert end - start == timedelta(days=7) - timedelta(hours=1)
     overview = client.get(f"/?{httpx.URL(week.href).query.decode()}").text
-    assert "22 Mar 2026, 23:00" in overview
-    assert "29 Mar 2026, 22:00" in overview
+    assert "23 Mar 2026, 00:00<" in overview
+    assert "30 Mar 2026, 00:00 CEST" in overview
 
 
 def test_what_goes_on_has_no_end(client: httpx.Client) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from otel_chat.server.pages.periods import ZONE_COOKIE
 from tests import web
 from tests.server.given import NOON, Given
 from tests.server.pages.test_counts import entries
+from tests.server.pages.test_sheets import PATHS, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +83,39 @@ def test_a_bar_opens_exactly_its_day(client: httpx.Client, zone: str, path: str)
     assert {href: entries(client, {}, href) for href in wanted} == {
         href: told[href] for href in wanted
     }
+
+
+LISTS = ("/conversations", "/turns", "/conversations/told 2", "/reading?id=told 2")
+FURTHER = (
+    "/", "/compare", "/recommendations", "/forecasts", "/live", "/segments", "/review", "/exports",
+    "/reports", "/settings", "/questions?intent=told", "/engagement", "/nowhere",
+)  # fmt: skip
+TIME = re.compile(r'<time [^>]*?datetime="([^"]+)"[^>]*>[^<]*?(\d\d:\d\d)')
+IN_UTC = re.compile(r"\d:\d\d(?::\d\d)? UTC(?![-+])")
+
+
+@pytest.fixture(scope="module")
+def named(store: Store) -> Given:
+    """Two conversations of the last hours, with everything that pages name."""
+    given = Given(store)
+    told(given, "told")
+    return given
+
+
+@pytest.mark.parametrize("path", [*LISTS, *PATHS, *FURTHER])
+def test_every_time_is_by_the_readers_clock(site: Site, named: Given, path: str) -> None:
+    """In lists, tables and transcripts as in charts: half an hour beside UTC."""
+    kolkata = ZoneInfo("Asia/Kolkata")
+    cookies = {COOKIE: named.tenant, ZONE_COOKIE: quote(kolkata.key, safe="")}
+    with web.Client(base_url=site.address, cookies=cookies) as client:
+        text = client.get(path, headers={"hx-request": "true"}).text
+    shown = [(datetime.fromisoformat(moment), clock) for moment, clock in TIME.findall(text)]
+    assert shown or path not in LISTS
+    assert [f"{moment.astimezone(kolkata):%H:%M}" for moment, _ in shown] == [
+        clock for _, clock in shown
+    ]
+    assert IN_UTC.findall(text) == []
+    assert " IST" in text or path not in (*LISTS, *PATHS)
 
 
 def test_days_are_called_by_the_readers_calendar(client: httpx.Client, zone: str) -> None:

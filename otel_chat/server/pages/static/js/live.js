@@ -55,6 +55,7 @@ export function startLive(afterSwap) {
   let source = null;
   let fetched = Date.now();
   let last = "";
+  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: state.dataset.liveZone });
 
   const told = (text, bad = false) => {
     status.textContent = text;
@@ -69,12 +70,12 @@ export function startLive(afterSwap) {
   const onAnswer = (event) => {
     const answer = JSON.parse(event.data);
     show(answer);
-    last = new Date(answer.timestamp).toISOString().slice(11, 19);
-    told(`As of ${last} UTC, every 5 s`);
+    last = clock.format(new Date(answer.timestamp));
+    told(`As of ${last}, every 5 s`);
     if (Date.now() - fetched > AGAIN) panels();
   };
   const open = () => {
-    told(last ? `As of ${last} UTC` : "Connecting…");
+    told(last ? `As of ${last}` : "Connecting…");
     source = new EventSource(state.dataset.live);
     source.addEventListener("realtime", onAnswer);
     source.addEventListener("error", (event) => {
@@ -85,7 +86,7 @@ export function startLive(afterSwap) {
       } else if (source.readyState === EventSource.CLOSED) {
         told("The stream was refused: reload the page to try again", true);
       } else {
-        told(`Connection lost, trying again${last ? `: figures of ${last} UTC` : ""}`, true);
+        told(`Connection lost, trying again${last ? `: figures of ${last}` : ""}`, true);
       }
     });
   };
@@ -96,7 +97,7 @@ export function startLive(afterSwap) {
     glyph.setAttribute("d", pause ? GLYPHS.play : GLYPHS.pause);
     if (pause) {
       source.close();
-      told(last ? `Paused: figures of ${last} UTC` : "Paused");
+      told(last ? `Paused: figures of ${last}` : "Paused");
     } else {
       open();
       panels();

@@ -71,7 +71,7 @@ export function startRefresh(afterSwap) {
     button.setAttribute("aria-pressed", String(paused));
     label.textContent = paused ? "Resume" : "Pause";
     glyph.setAttribute("d", paused ? GLYPHS.play : GLYPHS.pause);
-    const at = `Figures of ${region().dataset.at} UTC`;
+    const at = `Figures of ${region().dataset.at}`;
     status.textContent = paused ? `${at}, paused` : `${at}, every ${every()} s`;
     bar.classList.toggle("is-paused", paused);
   };
@@ -90,7 +90,7 @@ export function startRefresh(afterSwap) {
     if (["rows", "timeline"].includes(event.detail.target?.id)) {
       // The first page again would take away what the reader went on to.
       region().dataset.held = "";
-      status.textContent = `Figures of ${region().dataset.at} UTC, held while you read on`;
+      status.textContent = `Figures of ${region().dataset.at}, held while you read on`;
     }
     if (event.detail.target?.id !== "live") return;
     bar.classList.remove("is-stale");
@@ -110,7 +110,7 @@ export function startRefresh(afterSwap) {
       const later = event.detail.elt?.closest?.(".later");
       if (later && later.querySelector(".chart-empty")) later.querySelector(".chart-empty").textContent = "This could not be worked out; it is tried again with the next refresh.";
       bar.classList.add("is-stale");
-      status.textContent = `The server does not answer: figures of ${region().dataset.at} UTC`;
+      status.textContent = `The server does not answer: figures of ${region().dataset.at}`;
     });
   }
   button.addEventListener("click", () => {

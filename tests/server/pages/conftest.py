@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PageTimeoutError
 
 from otel_chat.errors import AccessError, StoreUnavailableError
 from otel_chat.server.access import PERMISSIONS, Scope
@@ -135,7 +137,11 @@ class Reader:
 
     def read(self, path: str) -> Page:
         """Go to a page of the site, and wait until its scripts have run."""
-        self.page.goto(f"{self.site.address}{path}", wait_until="load")
+        try:
+            self.page.goto(f"{self.site.address}{path}", wait_until="load")
+        except PageTimeoutError:
+            faulthandler.dump_traceback()  # what the site's threads wait for
+            raise
         return self.page
 
     def watch(self) -> None:

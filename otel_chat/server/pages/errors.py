@@ -66,7 +66,7 @@ def tidied(request: Request) -> str | None:
     moments in UTC: they mean the same to every reader.
     """
     pairs = request.query_params.multi_items()
-    zone = reader_zone(request).key
+    zone = request.query_params.get("timezone") or reader_zone(request).key
     kept = [(name, _in_utc(name, value, zone)) for name, value in pairs if value or name == "id"]
     if request.method != "GET" or kept == pairs:
         return None

@@ -131,16 +131,18 @@ def when(moment: datetime | None, *, zone: bool = False) -> str:
         >>> when(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC), zone=True)
         '4 Mar 2026, 15:06 UTC'
     """
+    return _local(moment, "{0.day} {0:%b %Y, %H:%M}", zone=zone)
+
+
+def _local(moment: datetime | None, form: str, *, zone: bool) -> str:
     if moment is None:
         return NO_DATA
     local = moment.astimezone(_ZONE.get())
-    return f"{local.day} {local:%b %Y, %H:%M}" + (f" {_name(local)}" if zone else "")
-
-
-def _name(local: datetime) -> str:
-    """Some zones have no letters of their own: their name is their offset."""
+    if not zone:
+        return form.format(local)
     name = f"{local:%Z}"
-    return name if name[:1].isalpha() else f"UTC{name}"
+    # Some zones have no letters of their own: their name is their offset.
+    return f"{form.format(local)} {name if name[:1].isalpha() else f'UTC{name}'}"
 
 
 def bucket(start: datetime, *, by_day: bool) -> str:
@@ -164,10 +166,7 @@ def clock(moment: datetime | None, *, zone: bool = False) -> str:
         ...     clock(datetime(2026, 3, 4, 15, 6, 7, tzinfo=UTC), zone=True)
         '12:06:07 UTC-03'
     """
-    if moment is None:
-        return NO_DATA
-    local = moment.astimezone(_ZONE.get())
-    return f"{local:%H:%M:%S}" + (f" {_name(local)}" if zone else "")
+    return _local(moment, "{:%H:%M:%S}", zone=zone)
 
 
 def field_time(moment: datetime) -> str:

@@ -123,8 +123,8 @@ def page(
         context: What the template shows.
     """
     asked = datetime.now(UTC)
+    zone = periods.reader_zone(request)
     if "view" in context:
-        zone = periods.reader_zone(request)
         context["calendar"] = periods.calendar(context["view"], zone, asked)
     text = (
         environment()
@@ -133,6 +133,7 @@ def page(
             here=here,
             base=str(request.base_url).rstrip("/"),
             now=asked,
+            zone=zone.key,
             signed_in=COOKIE in request.cookies,
             reader=_reader(request),
             tour=tour.tour(request),

@@ -143,6 +143,16 @@ def test_the_week_of_the_newest_is_not_offered_where_filters_hide_it(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("path", ["/live", "/conversations/first"])
+def test_times_are_those_of_the_browsers_clock(given: Given, readers: Readers, path: str) -> None:
+    """From the first page on, if it has no range to choose, too."""
+    given.turn("first", (datetime.now(UTC) - NOON).total_seconds() - 3600, handoff=True)
+    given.save()
+    page = readers(timezone_id="Asia/Tokyo").read(path)
+    expect(page.get_by_text("JST").first).to_be_visible()
+
+
+@pytest.mark.browser
 def test_days_are_those_of_the_browsers_clock(given: Given, readers: Readers) -> None:
     """From the first page on; the period that is chosen keeps its name from page to page."""
     page = readers(timezone_id="Asia/Tokyo").read("/")

@@ -55,7 +55,7 @@ export function startLive(afterSwap) {
   let source = null;
   let fetched = Date.now();
   let last = "";
-  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: state.dataset.liveZone });
+  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: document.body.dataset.zone });
 
   const told = (text, bad = false) => {
     status.textContent = text;

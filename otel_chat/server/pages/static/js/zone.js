@@ -10,7 +10,6 @@ export function startZone() {
   if (known()) return;
   const secure = location.protocol === "https:" ? "; secure" : "";
   document.cookie = `${kept}; path=/; max-age=${YEAR}; samesite=lax${secure}`;
-  const shown = document.querySelector("[data-zone]");
   const asked = new URLSearchParams(location.search).has("timezone");
-  if (known() && shown && !asked && shown.dataset.zone !== zone) location.reload();
+  if (known() && !asked && document.body.dataset.zone !== zone) location.reload();
 }
